@@ -1,0 +1,1 @@
+"""Stacked denoising autoencoders."""

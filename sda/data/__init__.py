@@ -1,0 +1,1 @@
+"""Data sets: each is one function that returns Splits. Nothing here knows of torch."""

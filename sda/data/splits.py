@@ -1,0 +1,42 @@
+"""What a data set is: training, validation and test rows with their labels, checked once."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Rows(NamedTuple):
+    """Examples and their classes: x (n, d) float32, y (n,) int64."""
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set cut in three; a data set is one function that returns this.
+
+    ``source`` says where the arrays come from: ``original``, ``original, converted``,
+    ``reconstructed``, ``regenerated``, ``embedded`` or ``user``. ``image_shape`` is (height, width)
+    of a row read row-major and upright, or None where a row is no picture.
+    """
+
+    name: str
+    train: Rows
+    valid: Rows
+    test: Rows
+    n_classes: int
+    source: str
+    image_shape: tuple[int, int] | None = None
+
+    def digest(self) -> str:
+        """SHA-256 over shapes and bytes of all six arrays, as 64 hexadecimal digits."""
+        total = hashlib.sha256()
+        for rows in (self.train, self.valid, self.test):
+            for array in rows:
+                total.update(str((array.shape, str(array.dtype))).encode())
+                total.update(np.ascontiguousarray(array).data)
+        return total.hexdigest()
