@@ -1,1 +1,38 @@
-"""Stacked denoising autoencoders."""
+"""Stacked denoising autoencoders: the public names on one screen."""
+
+from sda.autoencoder import Activation, DenoisingAutoencoder, Emphasis
+from sda.classifier import Classifier
+from sda.corruption import Corrupted, Corruption, Gaussian, Masking, SaltAndPepper
+from sda.descent import DivergenceError
+from sda.finetuning import Finetuning, finetune
+from sda.initialisation import Initialisation
+from sda.pretraining import Pretraining, pretrain
+from sda.reconstruction import CrossEntropy, Reconstruction, SquaredError
+from sda.seeding import stream
+from sda.stack import Layer, StackedDenoisingAutoencoder, join, select
+
+__all__ = [
+    "Activation",
+    "Classifier",
+    "Corrupted",
+    "Corruption",
+    "CrossEntropy",
+    "DenoisingAutoencoder",
+    "DivergenceError",
+    "Emphasis",
+    "Finetuning",
+    "Gaussian",
+    "Initialisation",
+    "Layer",
+    "Masking",
+    "Pretraining",
+    "Reconstruction",
+    "SaltAndPepper",
+    "SquaredError",
+    "StackedDenoisingAutoencoder",
+    "finetune",
+    "join",
+    "pretrain",
+    "select",
+    "stream",
+]

@@ -1,0 +1,102 @@
+"""The stack's encoders with a softmax layer on top."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sda import ranges
+from sda import stack as stacks
+from sda.initialisation import Initialisation
+from sda.seeding import stream
+from sda.stack import StackedDenoisingAutoencoder
+
+BLOCK = 4096  # rows that go through the network at once when nothing is trained
+
+
+class Classifier(nn.Module):
+    """p(class | x) = softmax(y V + a), where y are the codes of the top layer.
+
+    The encoders are the stack's own, not copies: training the classifier moves the stack. Decoders
+    and corruption take no part.
+
+    Args:
+        stack: pretrained or not; with runs (R,), so is the classifier.
+        n_classes: k, at least 2.
+        seeds: one for each run; run r draws V from ``stream(seeds[r], "weights", "output")``.
+        initialisation: the scale of V.
+    """
+
+    def __init__(
+        self,
+        stack: StackedDenoisingAutoencoder,
+        n_classes: int,
+        *,
+        seed: int | Sequence[int],
+        initialisation: Initialisation | str = Initialisation.papers,
+    ) -> None:
+        super().__init__()
+        k = ranges.whole("n_classes", n_classes, 2)
+        scale = Initialisation(ranges.one_of("initialisation", initialisation, (*Initialisation,)))
+        self.stack = stack
+        top = stack[len(stack) - 1].weight
+        seeds = [seed] if isinstance(seed, int) else seed
+        weights = [scale.output(top.shape[-1], k, stream(s, "weights", "output")) for s in seeds]
+        shape = (*stack.runs, *weights[0].shape)
+        self.weight = nn.Parameter(torch.stack(weights).reshape(shape).to(top))
+        self.bias = nn.Parameter(torch.zeros(*stack.runs, 1, k).to(top))
+
+    @property
+    def runs(self) -> tuple[int, ...]:
+        """The leading axis of the parameters: () or (R,)."""
+        return self.stack.runs
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return self.weight.shape[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (..., n, k) of the classes of x (..., n, d)."""
+        return self.stack.encode(x) @ self.weight + self.bias
+
+    def cost(self, x: Tensor, y: Tensor) -> Tensor:
+        """Mean cross-entropy, in nats, of the classes y (..., n); shape ``runs``."""
+        return cross_entropy(self(x), y).mean(-1)
+
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> Tensor:
+        """The most probable class of each row of x (n, d): (*runs, n), int64."""
+        return torch.cat([self(rows).argmax(-1) for rows in x.split(BLOCK, -2)], -1)
+
+    def error_rate(self, x: Tensor, y: Tensor) -> Tensor:
+        """Fraction of the rows of x (n, d) whose predicted class differs from y (n,): runs."""
+        return (self.predict(x) != y).double().mean(-1)
+
+    @torch.no_grad()
+    def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Error rate and mean cross-entropy on the rows of x (n, d), each of shape ``runs``."""
+        wrong = torch.zeros(self.runs, dtype=torch.float64, device=x.device)
+        loss = torch.zeros_like(wrong)
+        for rows, classes in zip(x.split(BLOCK), y.split(BLOCK), strict=True):
+            logits = self(rows)
+            wrong += (logits.argmax(-1) != classes).sum(-1)
+            loss += cross_entropy(logits, classes).sum(-1)
+        return wrong / len(y), loss / len(y)
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """−log p(y) for each row: logits (..., n, k), classes y broadcast to (..., n); in nats."""
+    classes = y.expand(logits.shape[:-1])
+    return -F.log_softmax(logits, -1).gather(-1, classes.unsqueeze(-1)).squeeze(-1)
+
+
+def select(classifier: Classifier, run: int) -> Classifier:
+    """Copy one run out of a classifier with runs: an ordinary classifier."""
+    single = copy.deepcopy(classifier)
+    single.stack = stacks.select(classifier.stack, run)
+    single.weight = nn.Parameter(classifier.weight.detach()[run].clone())
+    single.bias = nn.Parameter(classifier.bias.detach()[run].clone())
+    return single

@@ -1,0 +1,227 @@
+"""Fine-tuning: all weights by the supervised cost, until validation error stops falling."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sda import ranges
+from sda.classifier import Classifier
+from sda.descent import Descent, DivergenceError
+from sda.presentation import BLOCK, gather, shuffled
+from sda.seeding import stream
+from sda.stopping import EarlyStopping
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """How the whole network is trained. The cost is a mean over the batch: rates are per step."""
+
+    epochs: int  # at most, passes over the training rows
+    learning_rate: float
+    batch_size: int  # rows
+    patience: int | None = None  # epochs without a better validation error, once above chance
+    momentum: float = 0.0
+    weight_decay: float = 0.0  # of the weights, not of the biases
+    encoders: bool = True  # false: the stack is frozen, only the softmax layer learns
+
+    def __post_init__(self) -> None:
+        ranges.whole("finetune.epochs", self.epochs, 1)
+        ranges.positive("finetune.learning_rate", self.learning_rate)
+        ranges.whole("finetune.batch_size", self.batch_size, 1)
+        ranges.number("finetune.momentum", self.momentum, 0, 0.9999)
+        ranges.number("finetune.weight_decay", self.weight_decay, 0)
+        ranges.flag("finetune.encoders", self.encoders)
+        if self.patience is not None:
+            ranges.whole("finetune.patience", self.patience, 1)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of fine-tuning, a value for each run."""
+
+    epoch: int
+    loss: Tensor  # mean cross-entropy in nats over the epoch's minibatches, each before its step
+    valid_error: Tensor  # fraction of the validation rows
+    valid_loss: Tensor  # mean cross-entropy in nats
+    best_epoch: Tensor  # so far; 0: none was better than chance
+    active: Tensor  # whether the run was trained in this epoch
+
+
+@dataclass
+class Progress:
+    """Where fine-tuning stands; with the classifier's weights, all that is needed to go on."""
+
+    epoch: int = 0
+    velocities: dict[str, Tensor] = field(default_factory=dict)
+    stopping: dict[str, Any] = field(default_factory=dict)
+
+
+def finetune(
+    classifier: Classifier,
+    train: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    settings: Finetuning,
+    seed: int,
+) -> list[Epoch]:
+    """Train a classifier in place, end at its best validation error, and return its epochs.
+
+    Args:
+        classifier: an ordinary one, without runs.
+        train: rows x (n, d) and classes y (n,), int64.
+        valid: the same, to stop by. There is no test set here: it cannot be read by accident.
+        settings: of the run.
+        seed: names the stream of shuffling.
+
+    Raises:
+        ValueError: data that cannot be trained on, before any work starts.
+        DivergenceError: the cost left the finite numbers.
+    """
+    history = []
+    for epoch in finetuning_epochs(classifier, train, valid, [settings], [seed]):
+        check_finite(epoch, settings.learning_rate)
+        history.append(epoch)
+    return history
+
+
+def check_finite(epoch: Epoch, learning_rate: float) -> None:
+    """Raise ArithmeticError if the cost of an ordinary classifier's epoch is not finite."""
+    if not torch.isfinite(epoch.loss):
+        raise DivergenceError(
+            f"fine-tuning diverged: epoch {epoch.epoch}, learning rate {learning_rate:g}; "
+            "try a smaller rate"
+        )
+
+
+def finetuning_epochs(
+    classifier: Classifier,
+    train: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    settings: Sequence[Finetuning],
+    seeds: Sequence[int],
+    progress: Progress | None = None,
+) -> Iterator[Epoch]:
+    """Train a classifier in place and yield every epoch; at the end, best weights are back.
+
+    The best epoch has the lowest validation error, ties broken by the lower validation
+    cross-entropy. Epochs no better than always naming the commonest class are not remembered, and
+    patience does not count until one is.
+
+    Args:
+        classifier: with runs (R,), or ordinary: then R is 1.
+        train: rows (n, d) and classes (n,), the same for all runs.
+        valid: rows (m, d) and classes (m,).
+        settings: for each run. Batch size and ``encoders`` are the same for all runs.
+        seeds: of the runs.
+        progress: where to go on from.
+    """
+    progress = progress if progress is not None else Progress()
+    check(classifier, train, valid)
+    parameters = trained_parameters(classifier, settings[0].encoders)
+    descent = _descent(parameters, settings, progress.velocities)
+    stopping = _stopping(parameters, classifier, settings, progress.stopping)
+    progress.velocities, progress.stopping = descent.velocities, stopping.state()
+    chance = chance_error(train[1], valid[1])
+    while (active := stopping.active(progress.epoch)).any():
+        epoch = progress.epoch + 1
+        descent.only(active)
+        loss = _train_one_epoch(classifier, train, descent, settings[0].batch_size, seeds, epoch)
+        valid_error, valid_loss = classifier.evaluate(*valid)
+        stopping.finite &= torch.isfinite(loss) | ~active
+        stopping.observe(epoch, valid_error, valid_loss, active & (valid_error < chance))
+        progress.epoch, progress.stopping = epoch, stopping.state()
+        yield Epoch(epoch, loss, valid_error, valid_loss, stopping.best_epoch.clone(), active)
+    stopping.restore()
+
+
+def _train_one_epoch(
+    classifier: Classifier,
+    train: tuple[Tensor, Tensor],
+    descent: Descent,
+    batch_size: int,
+    seeds: Sequence[int],
+    epoch: int,
+) -> Tensor:
+    """Present every row once, as it is, and descend; the mean cost, float64, (runs)."""
+    x, y = train
+    n, runs = len(y), classifier.runs
+    orders = [shuffled(n, stream(seed, "order", "finetune", epoch), x.device) for seed in seeds]
+    total = torch.zeros(runs, dtype=torch.float64, device=x.device)
+    block = batch_size * max(1, BLOCK // batch_size)
+    for start in range(0, n, block):
+        rows = [order[start : start + block] for order in orders]
+        inputs, classes = gather(x, rows, runs), gather(y.unsqueeze(-1), rows, runs).squeeze(-1)
+        for first in range(0, classes.shape[-1], batch_size):
+            batch = slice(first, first + batch_size)
+            cost = classifier.cost(inputs[..., batch, :], classes[..., batch])
+            descent.step(cost)
+            total += cost.detach() * (classes[..., batch].shape[-1])
+    return total / n
+
+
+def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.Parameter]:
+    """Parameters that the supervised cost reaches: the softmax layer's and the encoders'."""
+    parameters = {"weight": classifier.weight, "bias": classifier.bias}
+    if encoders:
+        for depth, layer in enumerate(classifier.stack):
+            parameters[f"layers.{depth}.weight"] = layer.weight
+            parameters[f"layers.{depth}.hidden_bias"] = layer.hidden_bias
+    return parameters
+
+
+def chance_error(y: Tensor, valid_y: Tensor) -> float:
+    """Error on ``valid_y`` of always naming the commonest class of ``y``, in [0, 1]."""
+    return float((valid_y != torch.bincount(y).argmax()).double().mean())
+
+
+def check(
+    classifier: Classifier, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]
+) -> None:
+    """Raise ValueError, before any work, for data that cannot be trained on."""
+    d, k = classifier.stack[0].weight.shape[-2], classifier.n_classes
+    for what, (x, y) in (("training", train), ("validation", valid)):
+        if x.dim() != 2 or x.shape[1] != d or not len(x):
+            raise ValueError(f"{what} rows must be (n, {d}) with n at least 1, got {(*x.shape,)}")
+        if y.shape != x.shape[:1] or y.dtype != torch.int64:
+            raise ValueError(
+                f"{what} classes must be int64 of shape ({len(x)},), got {y.dtype} {(*y.shape,)}"
+            )
+        if not torch.isfinite(x).all():
+            raise ValueError(f"{what} rows must be finite, got NaN or infinity")
+        if y.min() < 0 or y.max() >= k:
+            wrong = int(((y < 0) | (y >= k)).nonzero()[0])
+            raise ValueError(
+                f"{what} classes must be in 0..{k - 1}, got {int(y[wrong])} in row {wrong}"
+            )
+
+
+def _descent(
+    parameters: dict[str, nn.Parameter],
+    settings: Sequence[Finetuning],
+    velocities: dict[str, Tensor],
+) -> Descent:
+    return Descent(
+        parameters,
+        [s.learning_rate for s in settings],
+        [s.momentum for s in settings],
+        [s.weight_decay for s in settings],
+        velocities,
+    )
+
+
+def _stopping(
+    parameters: dict[str, nn.Parameter],
+    classifier: Classifier,
+    settings: Sequence[Finetuning],
+    state: dict[str, Any],
+) -> EarlyStopping:
+    return EarlyStopping(
+        parameters,
+        classifier.runs,
+        [s.epochs for s in settings],
+        [s.patience for s in settings],
+        [True] * len(settings),
+        state,
+    )

@@ -1,0 +1,74 @@
+"""How examples are presented: shuffled, corrupted afresh, in minibatches."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from sda.corruption import Corrupted, Corruption
+
+BLOCK = 2048  # rows that are drawn together: large enough to be fast, small enough to be cached
+
+
+def presentations(
+    x: Tensor,
+    corruptions: Sequence[Corruption],
+    batch_size: int,
+    orders: Sequence[Tensor],
+    noise: Sequence[torch.Generator],
+    runs: tuple[int, ...],
+) -> Iterator[tuple[Tensor, Corrupted]]:
+    """Yield minibatches (clean, corrupted) of one epoch, every row once, the last batch shorter.
+
+    Rows are gathered and corrupted by the block and sliced by the minibatch, so that a step holds
+    neither indexing nor random numbers.
+
+    Args:
+        x: rows (n, d) for all runs, or (R, n, d).
+        corruptions: of each run.
+        batch_size: rows of a minibatch.
+        orders: of each run, a permutation of the rows (n,).
+        noise: of each run.
+        runs: () or (R,); minibatches are (*runs, b, d).
+    """
+    n = x.shape[-2]
+    block = batch_size * max(1, BLOCK // batch_size)
+    for start in range(0, n, block):
+        rows = [order[start : start + block] for order in orders]
+        clean = gather(x, rows, runs)
+        corrupted = corrupt(clean, corruptions, noise, runs)
+        for first in range(0, clean.shape[-2], batch_size):
+            batch = slice(first, first + batch_size)
+            hit = None if corrupted.hit is None else corrupted.hit[..., batch, :]
+            yield clean[..., batch, :], Corrupted(corrupted.x[..., batch, :], hit)
+
+
+def gather(x: Tensor, rows: Sequence[Tensor], runs: tuple[int, ...]) -> Tensor:
+    """Rows of x, ``rows[r]`` for run r: (*runs, b, ...)."""
+    if not runs:
+        return x[rows[0]]
+    shared = x.dim() == 2
+    return torch.stack([(x if shared else x[r])[rows_r] for r, rows_r in enumerate(rows)])
+
+
+def corrupt(
+    x: Tensor,
+    corruptions: Sequence[Corruption],
+    noise: Sequence[torch.Generator],
+    runs: tuple[int, ...],
+) -> Corrupted:
+    """Corrupt x (n, d) or (R, n, d) for each run by its own corruption and its own noise."""
+    if not runs:
+        return corruptions[0](x, noise[0])
+    singles = [
+        corruption(x if x.dim() == 2 else x[r], generator)
+        for r, (corruption, generator) in enumerate(zip(corruptions, noise, strict=True))
+    ]
+    hits = [torch.ones_like(s.x, dtype=torch.bool) if s.hit is None else s.hit for s in singles]
+    whole = all(s.hit is None for s in singles)
+    return Corrupted(torch.stack([s.x for s in singles]), None if whole else torch.stack(hits))
+
+
+def shuffled(n: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """A random order of n rows, drawn on the CPU."""
+    return torch.randperm(n, generator=generator).to(device)

@@ -1,0 +1,285 @@
+"""The scheduler: each layer is trained, bottom to top, on the clean codes of the layer below."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sda import ranges
+from sda.autoencoder import Activation, DenoisingAutoencoder
+from sda.corruption import Corruption
+from sda.descent import Descent, DivergenceError
+from sda.judging import Judge
+from sda.presentation import presentations, shuffled
+from sda.seeding import stream
+from sda.stack import StackedDenoisingAutoencoder
+from sda.stopping import EarlyStopping
+
+BLOCK = 4096  # rows that are encoded at once
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How one layer is trained. The cost is a mean over the batch: rates are per step."""
+
+    epochs: int  # passes over the training rows
+    learning_rate: float
+    batch_size: int  # rows
+    momentum: float = 0.0
+    weight_decay: float = 0.0  # of the weights, not of the biases
+    patience: int | None = None  # epochs without a better validation error; None: no early stopping
+
+    def __post_init__(self) -> None:
+        ranges.whole("pretrain.epochs", self.epochs)
+        ranges.positive("pretrain.learning_rate", self.learning_rate)
+        ranges.whole("pretrain.batch_size", self.batch_size, 1)
+        ranges.number("pretrain.momentum", self.momentum, 0, 0.9999)
+        ranges.number("pretrain.weight_decay", self.weight_decay, 0)
+        if self.patience is not None:
+            ranges.whole("pretrain.patience", self.patience, 1)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of one layer, a value for each run; epoch 0 is the layer before its first step.
+
+    Costs are sums over components, means over rows. ``valid`` is measured on validation rows that
+    were corrupted by one draw, the same in every epoch; ``valid_clean`` on the same rows as they
+    are. ``baselines`` are what a cost can be read against, on epoch 0: the mean of the training
+    codes as the answer to everything, and for squared error the corrupted input passed through.
+    """
+
+    depth: int
+    epoch: int
+    loss: Tensor | None  # over the epoch's minibatches, each before its step
+    valid: Tensor | None
+    valid_clean: Tensor | None
+    active: Tensor  # whether the run was trained in this epoch
+    baselines: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class Progress:
+    """Where pretraining stands; with the stack's weights, all that is needed to go on from there.
+
+    The generators keep it up to date before each yield. It holds references, not copies.
+    """
+
+    depth: int = 0
+    epoch: int = -1  # of the layer ``depth``; -1: not begun
+    velocities: dict[str, Tensor] = field(default_factory=dict)
+    stopping: dict[str, Any] = field(default_factory=dict)
+
+
+def pretrain(
+    stack: StackedDenoisingAutoencoder,
+    x: Tensor,
+    settings: Pretraining | Sequence[Pretraining],
+    seed: int,
+    valid: Tensor | None = None,
+) -> list[Epoch]:
+    """Pretrain a stack in place on the rows of x (n, d), without labels, and return its epochs.
+
+    Args:
+        stack: an ordinary stack, without runs.
+        x: training rows (n, d).
+        settings: for every layer, or one for each.
+        seed: names the streams of shuffling and corruption.
+        valid: validation rows (m, d); needed for early stopping.
+
+    Raises:
+        ValueError: data or settings that cannot be trained on, before any work starts.
+        DivergenceError: the cost left the finite numbers.
+    """
+    each = [settings] * len(stack) if isinstance(settings, Pretraining) else list(settings)
+    history = []
+    for epoch in pretraining_epochs(stack, x, [each], [seed], valid):
+        check_finite(epoch, each[epoch.depth].learning_rate)
+        history.append(epoch)
+    return history
+
+
+def check_finite(epoch: Epoch, learning_rate: float) -> None:
+    """Raise DivergenceError if the cost of an ordinary stack's epoch is not a finite number."""
+    if epoch.loss is not None and not torch.isfinite(epoch.loss):
+        raise DivergenceError(
+            f"pretraining diverged: layer {epoch.depth}, epoch {epoch.epoch}, "
+            f"learning rate {learning_rate:g}; try a smaller rate"
+        )
+
+
+def pretraining_epochs(
+    stack: StackedDenoisingAutoencoder,
+    x: Tensor,
+    settings: Sequence[Sequence[Pretraining]],
+    seeds: Sequence[int],
+    valid: Tensor | None = None,
+    trials: Sequence[Sequence[Corruption]] | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Epoch]:
+    """Train the layers of a stack in place, bottom to top, and yield every epoch.
+
+    Args:
+        stack: with runs (R,), or ordinary: then R is 1.
+        x: training rows (n, d), the same for all runs.
+        settings: for each run, one for each layer. Batch sizes are the same for all runs.
+        seeds: of the runs.
+        valid: validation rows (m, d).
+        trials: for each layer, the corruption of the validation rows for each run, so that arms
+            that train with different corruptions share an axis; None: the layers' own.
+        progress: where to go on from.
+    """
+    progress = progress if progress is not None else Progress()
+    check(stack, x, settings, valid)
+    codes, valid_codes = x, valid
+    for depth, layer in enumerate(stack):
+        if depth >= progress.depth:
+            judge = None
+            if valid_codes is not None:
+                trial = layer.corruptions if trials is None else trials[depth]
+                judge = Judge(layer, valid_codes, depth, seeds, trial)
+            plans = [run[depth] for run in settings]
+            yield from pretrain_layer(layer, codes, plans, seeds, depth, judge, progress)
+            progress.depth, progress.epoch = depth + 1, -1
+        if depth + 1 < len(stack):
+            codes = encode(
+                layer, codes
+            )  # clean: corruption trains a layer, it never feeds the next
+            valid_codes = None if valid_codes is None else encode(layer, valid_codes)
+
+
+def pretrain_layer(
+    layer: DenoisingAutoencoder,
+    codes: Tensor,
+    plans: Sequence[Pretraining],
+    seeds: Sequence[int],
+    depth: int,
+    judge: Judge | None,
+    progress: Progress,
+) -> Iterator[Epoch]:
+    """Train one layer in place to undo the corruption of its input ``codes`` (n, d) or (R, n, d).
+
+    Yields epoch 0, then every epoch; at the end, runs with a patience get their best weights back.
+    """
+    _check_extent(layer, codes, depth)
+    descent = _descent(layer, plans, progress.velocities)
+    stopping = _stopping(layer, plans, progress.stopping)
+    progress.velocities, progress.stopping = descent.velocities, stopping.state()
+    if progress.epoch < 0:
+        progress.epoch = 0
+        yield _first_look(layer, codes, depth, judge, stopping.active(0))
+    while (active := stopping.active(progress.epoch)).any():
+        epoch = progress.epoch + 1
+        descent.only(active)
+        loss = _train_one_epoch(layer, codes, descent, plans[0].batch_size, seeds, depth, epoch)
+        stopping.finite &= torch.isfinite(loss) | ~active
+        errors = judge.errors() if judge else None
+        if judge and errors:
+            score = judge.criterion(errors)
+            stopping.observe(epoch, score, score, active)
+        progress.epoch, progress.stopping = epoch, stopping.state()
+        valid, valid_clean = errors or (None, None)
+        yield Epoch(depth, epoch, loss, valid, valid_clean, active)
+    stopping.restore()
+    progress.velocities, progress.stopping = {}, {}
+
+
+def _train_one_epoch(
+    layer: DenoisingAutoencoder,
+    codes: Tensor,
+    descent: Descent,
+    batch_size: int,
+    seeds: Sequence[int],
+    depth: int,
+    epoch: int,
+) -> Tensor:
+    """Present every row once, corrupted afresh, and descend; the mean cost, float64, (runs)."""
+    n = codes.shape[-2]
+    orders = [shuffled(n, stream(seed, "order", depth, epoch), codes.device) for seed in seeds]
+    noise = [stream(seed, "corruption", depth, epoch) for seed in seeds]
+    total = torch.zeros(layer.runs, dtype=torch.float64, device=codes.device)
+    for clean, corrupted in presentations(
+        codes, layer.corruptions, batch_size, orders, noise, layer.runs
+    ):
+        cost = layer.cost(clean, corrupted)
+        descent.step(cost)
+        total += cost.detach() * clean.shape[-2]
+    return total / n
+
+
+@torch.no_grad()
+def encode(layer: DenoisingAutoencoder, x: Tensor) -> Tensor:
+    """Clean codes (*runs, n, h) of x (n, d) or (R, n, d), encoded once and kept."""
+    return torch.cat([layer.encode(rows) for rows in x.split(BLOCK, -2)], -2)
+
+
+def check(
+    stack: StackedDenoisingAutoencoder,
+    x: Tensor,
+    settings: Sequence[Sequence[Pretraining]],
+    valid: Tensor | None,
+) -> None:
+    """Raise ValueError, before any work, for data or settings that cannot be trained on."""
+    d = stack[0].weight.shape[-2]
+    for what, rows in (("training", x), ("validation", valid)):
+        if rows is None:
+            continue
+        if rows.dim() != 2 or rows.shape[1] != d or not len(rows):
+            raise ValueError(
+                f"{what} rows must be (n, {d}) with n at least 1, got {tuple(rows.shape)}"
+            )
+        if not torch.isfinite(rows).all():
+            raise ValueError(f"{what} rows must be finite, got NaN or infinity")
+    for plans in settings:
+        if len(plans) != len(stack):
+            raise ValueError(
+                f"pretraining needs settings for each of {len(stack)} layers, got {len(plans)}"
+            )
+        if valid is None and any(plan.patience is not None for plan in plans):
+            raise ValueError("early stopping (patience) needs validation rows, got none")
+    _check_extent(stack[0], x, 0)
+    for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
+        # Known before any training: tanh codes lie in [-1, 1], rectified ones in [0, ∞).
+        reach = {Activation.tanh: (-1.0, 1.0), Activation.relu: (0.0, torch.inf)}
+        low, high = reach.get(below.activation, (0.0, 1.0))
+        layer.reconstruction.check(low, high, f"the inputs of layer {depth}")
+
+
+def _check_extent(layer: DenoisingAutoencoder, codes: Tensor, depth: int) -> None:
+    low, high = codes.aminmax()
+    layer.reconstruction.check(float(low), float(high), f"the inputs of layer {depth}")
+
+
+def _descent(
+    layer: DenoisingAutoencoder, plans: Sequence[Pretraining], velocities: dict[str, Tensor]
+) -> Descent:
+    return Descent(
+        dict(layer.named_parameters()),
+        [plan.learning_rate for plan in plans],
+        [plan.momentum for plan in plans],
+        [plan.weight_decay for plan in plans],
+        velocities,
+    )
+
+
+def _stopping(
+    layer: DenoisingAutoencoder, plans: Sequence[Pretraining], state: dict[str, Any]
+) -> EarlyStopping:
+    return EarlyStopping(
+        dict(layer.named_parameters()),
+        layer.runs,
+        [plan.epochs for plan in plans],
+        [plan.patience for plan in plans],
+        [plan.patience is not None for plan in plans],
+        state,
+    )
+
+
+def _first_look(
+    layer: DenoisingAutoencoder, codes: Tensor, depth: int, judge: Judge | None, active: Tensor
+) -> Epoch:
+    if judge is None:
+        return Epoch(depth, 0, None, None, None, active)
+    return Epoch(depth, 0, None, *judge.errors(), active, judge.baselines(codes))

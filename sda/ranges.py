@@ -1,0 +1,55 @@
+"""Checks of single values: what is allowed and what came, in one line."""
+
+import math
+from numbers import Integral, Real
+
+
+def number(name: str, value: object, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return ``value`` as a float if it is a finite number in [low, high].
+
+    Raises:
+        ValueError: it is no number, not finite, or out of range.
+    """
+    if _is_finite(value) and low <= float(value) <= high:  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]
+    raise ValueError(f"{name} must be a number{_interval(low, high)}, got {value!r}")
+
+
+def positive(name: str, value: object) -> float:
+    """Return ``value`` as a float if it is a finite number above 0; else raise ValueError."""
+    if _is_finite(value) and float(value) > 0:  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]
+    raise ValueError(f"{name} must be a number above 0, got {value!r}")
+
+
+def whole(name: str, value: object, low: int = 0) -> int:
+    """Return ``value`` as an int if it is a whole number of at least ``low``; else ValueError."""
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= low:
+        return int(value)
+    raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}")
+
+
+def flag(name: str, value: object) -> bool:
+    """Return ``value`` if it is true or false; else raise ValueError."""
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"{name} must be true or false, got {value!r}")
+
+
+def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
+    """Return ``value`` if it is one of the words allowed; else raise ValueError."""
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _interval(low: float, high: float) -> str:
+    if math.isinf(low) and math.isinf(high):
+        return ""
+    if math.isinf(high):
+        return f" of at least {low:g}"
+    return f" in [{low:g}, {high:g}]"
