@@ -1,0 +1,40 @@
+"""Ctrl-C, SIGTERM and SIGHUP as a request to stop after the epoch, not in the middle of a write."""
+
+import signal
+from types import FrameType
+
+
+class Interrupted(Exception):
+    """The run was asked to stop, and did, with everything saved.
+
+    ``code`` is the exit status that the shell expects: 128 + the signal's number.
+    """
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.code = 128 + number
+
+
+class Interruption:
+    """While entered, the first signal is remembered; the second leaves at once.
+
+    What was saved before stays good: checkpoints are replaced, never overwritten.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        self.requested: int | None = None
+
+    def __enter__(self) -> "Interruption":
+        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self.requested is not None:
+            raise Interrupted(number, "stopped at once; the last checkpoint is good")
+        self.requested = number

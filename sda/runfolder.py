@@ -1,0 +1,128 @@
+"""One run's folder: who owns it, what was asked for, how it stands, how it ended."""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sda import checkpoint
+
+LONGEST_NAME = 120  # characters; file systems allow 255 bytes
+
+# Keys that may change between a run and its resumption: they do not say what is computed.
+HARMLESS = ("threads", "device", "tensorboard", "overwrite", "runs_folder", "jobs", "data_folder")
+
+
+class RunFolderError(ValueError):
+    """A run folder that cannot be used as asked."""
+
+
+class RunFolder:
+    """The folder of one run, locked by this process from ``open`` to ``close``.
+
+    Files: ``config.json`` (flat, resolved), ``result.json`` (status from the start, errors at the
+    end), ``metrics.jsonl``, ``times.jsonl``, ``checkpoint/``, ``model.pt``,
+    ``test_predictions.npz``, ``environment.json``, TensorBoard events in ``layer<k>/`` and
+    ``finetune/``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Make the folder and lock it; the lock goes with the process, however it ends.
+
+        Raises:
+            RunFolderError: it cannot be made or written, or another process has it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise RunFolderError(f"cannot write to {self.path}: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            self._lock = None
+            raise RunFolderError(f"another process is training in {self.path}") from None
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What ``result.json`` says, {} if there is none or it cannot be read."""
+        return _read_json(self.path / "result.json")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The flat resolved configuration of the run here, {} if there is none."""
+        return _read_json(self.path / "config.json")
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file, atomically. Raises OSError."""
+        text = json.dumps(content, indent=1, sort_keys=False, default=str) + "\n"
+        checkpoint.replace(self.path / name, text.encode())
+
+    def update_result(self, **changes: Any) -> None:
+        """Change some entries of ``result.json``, atomically. Raises OSError."""
+        self.write_json("result.json", self.result | changes)
+
+    def clear(self) -> None:
+        """Remove what an earlier run left here; only files that a run writes."""
+        for path in sorted(self.path.rglob("*"), reverse=True):
+            if path.name == "lock":
+                continue
+            if path.is_dir() and not path.is_symlink():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif _ours(path.relative_to(self.path)):
+                path.unlink()
+
+
+def _ours(path: Path) -> bool:
+    names = (
+        r"(config|result|environment)\.json|(metrics|times)\.jsonl|model\.pt|"
+        r"test_predictions\.npz|checkpoint/.*|(layer\d+|finetune|codes)/.*|events\.out\..*"
+    )
+    return re.fullmatch(names, path.as_posix()) is not None
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Keys whose values differ between two flat configurations, but for harmless ones."""
+    keys = sorted(before.keys() | now.keys())
+    return [
+        f"{key}: {before.get(key, 'absent')!r} there, {now.get(key, 'absent')!r} now"
+        for key in keys
+        if key.split(".")[0] not in HARMLESS and before.get(key) != now.get(key)
+    ]
+
+
+def folder_name(words: list[str]) -> str:
+    """Join words into a folder name of letters, digits, ``.``, ``-`` and ``_``.
+
+    A name that had to be cut or cleaned ends in a hash of the words, so that two runs never share.
+    """
+    plain = "_".join(word.replace("=", "-") for word in words)
+    safe = re.sub(r"[^A-Za-z0-9.+-]+", "_", plain).strip("._")
+    if safe == plain and len(safe) <= LONGEST_NAME:
+        return safe
+    digest = hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
+    return f"{safe[:LONGEST_NAME]}_{digest}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
