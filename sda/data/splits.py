@@ -1,4 +1,4 @@
-"""What a data set is: training, validation and test rows with their labels, checked once."""
+"""What a data set is: training, validation and test rows with their labels."""
 
 import hashlib
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ class Splits:
 
     ``source`` says where the arrays come from: ``original``, ``original, converted``,
     ``reconstructed``, ``regenerated``, ``embedded`` or ``user``. ``image_shape`` is (height, width)
-    of a row read row-major and upright, or None where a row is no picture.
+    of a row read row-major and upright, or None where a row is no picture. ``classes`` names class
+    k at position k, or is None where the number is the name.
     """
 
     name: str
@@ -31,11 +32,16 @@ class Splits:
     n_classes: int
     source: str
     image_shape: tuple[int, int] | None = None
+    classes: tuple[str, ...] | None = None
+
+    def parts(self) -> dict[str, Rows]:
+        """Return the three splits by name, in the order train, valid, test."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}
 
     def digest(self) -> str:
         """SHA-256 over shapes and bytes of all six arrays, as 64 hexadecimal digits."""
         total = hashlib.sha256()
-        for rows in (self.train, self.valid, self.test):
+        for rows in self.parts().values():
             for array in rows:
                 total.update(str((array.shape, str(array.dtype))).encode())
                 total.update(np.ascontiguousarray(array).data)

@@ -1,0 +1,163 @@
+"""What every data set must satisfy before anything is trained on it, told in one line if not."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sda.data.errors import DataFormatError
+from sda.data.splits import Rows, Splits
+
+_LARGEST = float(np.finfo(np.float32).max)
+_BLOCK = 4096  # rows looked at together: memory stays flat for memory-mapped arrays
+_log = logging.getLogger(__name__)
+
+
+def checked(splits: Splits) -> Splits:
+    """Check a data set; return it with every array in the dtype that `Rows` promises.
+
+    Raises DataFormatError for what cannot be trained on; warns through `logging` of classes that no
+    training row has and, where rows are no pictures, of constant features.
+    """
+    if splits.n_classes < 2:
+        raise DataFormatError(f"{splits.name}: at least 2 classes needed, got {splits.n_classes}")
+    parts = {
+        part: rows(splits.name, part, x, y, splits.n_classes)
+        for part, (x, y) in splits.parts().items()
+    }
+    _check_widths(splits, parts)
+    _check_classes(splits, parts)
+    if splits.image_shape is None:
+        warn_of_constants(splits.name, parts["train"].x)
+    return Splits(
+        splits.name,
+        parts["train"],
+        parts["valid"],
+        parts["test"],
+        splits.n_classes,
+        splits.source,
+        splits.image_shape,
+        splits.classes,
+    )
+
+
+def rows(name: str, part: str, x: NDArray[Any], y: NDArray[Any], n_classes: int) -> Rows:
+    """Features (n, d) and labels (n,) of one split as `Rows`, or a DataFormatError."""
+    where = f"{name}, {part}"
+    features = as_features(where, x)
+    return Rows(features, as_labels(where, y, len(features), n_classes))
+
+
+def as_features(where: str, x: NDArray[Any]) -> NDArray[np.float32]:
+    """Numbers (n, d), n and d at least 1, as float32; refuses NaN, infinite and too large ones."""
+    if x.dtype.kind not in "fiub":
+        raise DataFormatError(f"{where}: features must be numbers, got dtype {x.dtype}")
+    if x.ndim != 2:
+        raise DataFormatError(
+            f"{where}: features must have shape (rows, columns), got {_shape(x.shape)}"
+        )
+    if 0 in x.shape:
+        raise DataFormatError(
+            f"{where}: at least 1 row and 1 column needed, got shape {_shape(x.shape)}"
+        )
+    _refuse(where, "not a number or infinite", x, lambda block: ~np.isfinite(block))
+    _refuse(where, "too large for float32", x, lambda block: np.abs(block) > _LARGEST)
+    return x.astype(np.float32, copy=False)
+
+
+def as_labels(
+    where: str, y: NDArray[Any], n_rows: int, n_classes: int | None = None
+) -> NDArray[np.int64]:
+    """Whole numbers 0..n_classes-1, one per row, as int64. Floats must be whole numbers."""
+    if y.dtype.kind not in "fiub":
+        raise DataFormatError(f"{where}: labels must be whole numbers, got dtype {y.dtype}")
+    if y.shape != (n_rows,):
+        raise DataFormatError(
+            f"{where}: labels must have shape ({n_rows},), one per row, got {_shape(y.shape)}"
+        )
+    top = np.iinfo(np.int64).max if n_classes is None else n_classes
+    wrong = ~((y >= 0) & (y < top)) | (y != np.floor(y))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        allowed = "from 0 up" if n_classes is None else f"0..{n_classes - 1}"
+        raise DataFormatError(
+            f"{where}: labels must be whole numbers {allowed}, got {y[row].item()!r} in row {row} "
+            f"({int(wrong.sum())} such)"
+        )
+    return y.astype(np.int64, copy=False)
+
+
+def warn_of_constants(name: str, x: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which columns of x (n, d) never change, (d,); one warning line with their number, if any."""
+    constant = np.asarray(x.min(axis=0) == x.max(axis=0))
+    if constant.any():
+        first = int(np.argmax(constant))
+        _log.warning(
+            "%s: %d of %d features are constant over the training rows, first column %d",
+            name,
+            int(constant.sum()),
+            constant.size,
+            first,
+        )
+    return constant
+
+
+def _refuse(where: str, fault: str, x: NDArray[Any], faulty: Any) -> None:
+    found = list(_faults(x, faulty))
+    if found:
+        count = sum(n for n, _, _ in found)
+        _, row, column = found[0]
+        raise DataFormatError(
+            f"{where}: {count} value{'s' * (count > 1)} {fault}, first in row {row}, "
+            f"column {column}: {x[row, column].item()!r}"
+        )
+
+
+def _faults(x: NDArray[Any], faulty: Any) -> Iterator[tuple[int, int, int]]:
+    if x.dtype.kind != "f":
+        return
+    for start in range(0, len(x), _BLOCK):
+        wrong = faulty(x[start : start + _BLOCK])
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            yield int(wrong.sum()), start + int(row), int(column)
+
+
+def _check_widths(splits: Splits, parts: dict[str, Rows]) -> None:
+    widths = {part: found.x.shape[1] for part, found in parts.items()}
+    if len(set(widths.values())) > 1:
+        told = ", ".join(f"{part} {width}" for part, width in widths.items())
+        raise DataFormatError(f"{splits.name}: all splits must have the same columns, got {told}")
+    shape, width = splits.image_shape, widths["train"]
+    if shape is not None and shape[0] * shape[1] != width:
+        raise DataFormatError(
+            f"{splits.name}: image_shape {shape} needs {shape[0] * shape[1]} columns, got {width}"
+        )
+
+
+def _check_classes(splits: Splits, parts: dict[str, Rows]) -> None:
+    names = splits.classes
+    if names is not None and len(names) != splits.n_classes:
+        raise DataFormatError(
+            f"{splits.name}: {splits.n_classes} classes need as many names, got {len(names)}"
+        )
+    known = np.unique(parts["train"].y)
+    if len(known) == 1:
+        raise DataFormatError(
+            f"{splits.name}: training rows of at least 2 classes needed, got only class {known[0]}"
+        )
+    for part in ("valid", "test"):
+        unseen = np.setdiff1d(parts[part].y, known)
+        if len(unseen):
+            _log.warning(
+                "%s: %s has rows of class %s that no training row has; they count as errors",
+                splits.name,
+                part,
+                ", ".join(map(str, unseen[:10])),
+            )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"

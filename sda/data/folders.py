@@ -1,0 +1,51 @@
+"""Where data files are looked for, and the line to print when they are not there."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from sda.data.errors import MissingDataError
+
+
+def find(
+    wanted: Mapping[str, tuple[str, ...]], folder: str | None, below: tuple[str, ...]
+) -> dict[str, Path]:
+    """Look for the first folder that has all wanted files; return them by what they hold.
+
+    ``wanted`` maps what a file holds to the names under which it may lie. Looked in are ``folder``,
+    or that of the environment variable SDA_DATA where it is None, and its subfolders ``below``.
+    Raises MissingDataError with everything that was tried.
+    """
+    tried = places(folder, below)
+    for place in tried:
+        found = {
+            what: path
+            for what, names in wanted.items()
+            for path in [first_file(place, names)]
+            if path is not None
+        }
+        if len(found) == len(wanted):
+            return found
+    names = ", ".join(" or ".join(choice) for choice in wanted.values())
+    raise MissingDataError(f"files not found: {names}; {looked(tried)}")
+
+
+def places(folder: str | None, below: tuple[str, ...]) -> list[Path]:
+    """``folder`` (or SDA_DATA), then its subfolders ``below``; empty if neither is set."""
+    top = folder or os.environ.get("SDA_DATA")
+    if not top:
+        return []
+    return [Path(top).expanduser(), *(Path(top).expanduser() / name for name in below)]
+
+
+def first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the first of ``names`` that is a file in ``folder``, or None."""
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def looked(tried: list[Path]) -> str:
+    """Where was looked, and how to say where to look, as the end of a message."""
+    if not tried:
+        return "no data folder is set: set SDA_DATA or data_folder to the folder that has them"
+    folders = ", ".join(map(str, tried))
+    return f"looked in {folders}; set SDA_DATA or data_folder to the folder that has them"

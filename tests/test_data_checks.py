@@ -1,0 +1,141 @@
+import logging
+
+import numpy as np
+import pytest
+
+from sda.data.checks import checked
+from sda.data.errors import DataFormatError
+from sda.data.splits import Rows, Splits
+
+
+def some(n=20, d=4):
+    rng = np.random.default_rng(0)
+    return Rows(rng.random((n, d)).astype(np.float32), np.arange(n) % 3)
+
+
+def splits(**parts):
+    given = {"train": some(), "valid": some(), "test": some(), **parts}
+    return Splits("toy", **given, n_classes=3, source="user")
+
+
+def refusal(**parts):
+    with pytest.raises(DataFormatError) as caught:
+        checked(splits(**parts))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def planted(value, part="train"):
+    x, y = some()
+    x = x.astype(np.float64)
+    x[7, 2] = x[11, 0] = value
+    return {part: Rows(x, y)}
+
+
+def labelled(values, dtype=None):
+    x, _ = some()
+    return {"test": Rows(x, np.array(values, dtype))}
+
+
+def test_good_data_comes_back_as_float32_and_int64():
+    x, y = some()
+    good = checked(splits(train=Rows(x.astype(np.float64), y.astype(np.uint8))))
+    assert good.train.x.dtype == np.float32
+    assert good.train.y.dtype == np.int64
+    np.testing.assert_array_equal(good.train.x, x)
+
+
+@pytest.mark.parametrize("part", ["train", "valid", "test"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_nan_or_infinity_is_told_with_count_split_row_and_column(part, value):
+    message = refusal(**planted(value, part))
+    assert f"toy, {part}: 2 values not a number or infinite, first in row 7, column 2" in message
+
+
+def test_the_first_fault_beyond_the_first_block_is_told_with_its_own_row():
+    x = np.zeros((9000, 2))
+    x[8500, 1] = np.nan
+    message = refusal(train=Rows(x, np.arange(9000) % 3))
+    assert "1 value not a number" in message
+    assert "row 8500, column 1" in message
+
+
+@pytest.mark.parametrize("value", [1e300, -3.5e38])
+def test_a_value_beyond_float32_is_refused_instead_of_becoming_infinite(value):
+    assert "too large for float32, first in row 7, column 2" in refusal(**planted(value))
+
+
+@pytest.mark.parametrize("value", [1e30, 1e-40, -5.0])
+def test_a_value_within_float32_stays_finite(value):
+    assert np.isfinite(checked(splits(**planted(value))).train.x).all()
+
+
+@pytest.mark.parametrize("bad", [3, -1, -100, 0.5, np.nan, np.inf])
+def test_a_bad_label_is_told_with_its_value_and_row(bad):
+    labels = [0.0] * 20
+    labels[5] = bad
+    message = refusal(**labelled(labels))
+    assert "toy, test" in message
+    assert f"got {float(bad)!r} in row 5" in message
+    assert "0..2" in message
+
+
+def test_labels_of_the_wrong_length_or_type_are_refused():
+    assert "(20,), one per row, got (19,)" in refusal(**labelled([0] * 19))
+    assert "whole numbers, got dtype <U1" in refusal(**labelled(["a"] * 20))
+    assert "got dtype object" in refusal(**labelled([None] * 20, object))
+
+
+@pytest.mark.parametrize("shape", [(20,), (20, 2, 2)])
+def test_features_that_are_no_matrix_are_refused(shape):
+    assert "must have shape (rows, columns), got (20," in refusal(
+        train=Rows(np.zeros(shape), np.arange(20) % 3)
+    )
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (20, 0)])
+def test_an_empty_split_is_refused(shape):
+    assert "at least 1 row and 1 column" in refusal(
+        valid=Rows(np.zeros(shape), np.zeros(shape[0], int))
+    )
+
+
+def test_object_features_are_refused():
+    x = np.array([[None] * 4] * 20, object)
+    assert "must be numbers, got dtype object" in refusal(train=Rows(x, some().y))
+
+
+def test_splits_of_different_width_are_refused():
+    assert "train 4, valid 4, test 5" in refusal(test=some(d=5))
+
+
+def test_training_rows_of_one_class_are_refused():
+    x, y = some()
+    assert "only class 0" in refusal(train=Rows(x, np.zeros_like(y)))
+
+
+def test_a_class_that_only_the_test_rows_have_is_warned_of(caplog):
+    x, y = some()
+    with caplog.at_level(logging.WARNING):
+        checked(splits(train=Rows(x, y % 2), valid=Rows(x, y % 2)))
+    assert "test has rows of class 2 that no training row has" in caplog.text
+    assert "valid" not in caplog.text
+
+
+def test_constant_features_are_counted_in_a_warning(caplog):
+    x, y = some()
+    x[:, 1:3] = 0.25
+    with caplog.at_level(logging.WARNING):
+        checked(splits(train=Rows(x, y)))
+    assert "2 of 4 features are constant over the training rows, first column 1" in caplog.text
+
+
+def test_the_digest_tells_one_changed_pixel_and_swapped_splits():
+    first = splits()
+    x, y = some()
+    x[3, 3] += np.float32(1e-6)
+    assert first.digest() != splits(test=Rows(x, y)).digest()
+    assert first.digest() == splits().digest()
+    a, b = some(20), some(10)
+    assert splits(train=a, valid=b).digest() != splits(train=b, valid=a).digest()
