@@ -11,6 +11,8 @@ from sda.reconstruction import CrossEntropy, Reconstruction, SquaredError
 from sda.seeding import stream
 from sda.stack import Layer, StackedDenoisingAutoencoder, join, select
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Activation",
     "Classifier",

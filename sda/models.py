@@ -6,16 +6,13 @@ from typing import Any
 
 import torch
 
-from sda import checkpoint
+from sda import checkpoint, corruption, reconstruction
 from sda.autoencoder import DenoisingAutoencoder, Emphasis
 from sda.checkpoint import CheckpointError
 from sda.classifier import Classifier
-from sda.corruption import Gaussian, Masking, SaltAndPepper
-from sda.reconstruction import CrossEntropy, SquaredError
 from sda.stack import Layer, StackedDenoisingAutoencoder
 
 Network = StackedDenoisingAutoencoder | Classifier
-KNOWN = {k.__name__: k for k in (Masking, SaltAndPepper, Gaussian, CrossEntropy, SquaredError)}
 
 
 def save(network: Network, path: str | Path) -> None:
@@ -81,14 +78,26 @@ def _describe(layer: DenoisingAutoencoder) -> dict[str, Any]:
 
 
 def _plain(part: Any) -> dict[str, Any]:
-    if type(part) not in KNOWN.values():
+    if _home(type(part).__name__) is not type(part):
         raise ValueError(
-            f"only layers made of {', '.join(KNOWN)} can be saved, got {part!r}; "
-            "for parts of your own save network.state_dict()"
+            "only corruptions of sda.corruption and losses of sda.reconstruction can be saved, "
+            f"got {part!r}; with parts of your own save network.state_dict()"
         )
     return {"name": type(part).__name__, **dataclasses.asdict(part)}
 
 
 def _known(part: dict[str, Any]) -> Any:
     values = dict(part)
-    return KNOWN[values.pop("name")](**values)
+    kind = _home(values.pop("name"))
+    if kind is None:
+        raise ValueError(f"unknown part {part!r}")
+    return kind(**values)
+
+
+def _home(name: str) -> Any:
+    """Find the dataclass of that name in the two modules that may be named in a file."""
+    for module in (corruption, reconstruction):
+        kind = vars(module).get(name)
+        if dataclasses.is_dataclass(kind):
+            return kind
+    return None

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sda import checkpoint
 
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
@@ -24,7 +26,7 @@ class RunFolderError(ValueError):
 class RunFolder:
     """The folder of one run, locked by this process from ``open`` to ``close``.
 
-    Files: ``config.json`` (flat, resolved), ``result.json`` (status from the start, errors at the
+    Files: ``config.yaml`` (resolved), ``result.json`` (status from the start, errors at the
     end), ``metrics.jsonl``, ``times.jsonl``, ``checkpoint/``, ``model.pt``,
     ``test_predictions.npz``, ``environment.json``, TensorBoard events in ``layer<k>/`` and
     ``finetune/``.
@@ -64,9 +66,23 @@ class RunFolder:
         return _read_json(self.path / "result.json")
 
     @property
+    def environment(self) -> dict[str, Any]:
+        """What the run here was trained with, {} if that is not known."""
+        return _read_json(self.path / "environment.json")
+
+    @property
     def config(self) -> dict[str, Any]:
-        """The flat resolved configuration of the run here, {} if there is none."""
-        return _read_json(self.path / "config.json")
+        """The resolved configuration of the run here, {} if there is none."""
+        try:
+            content = yaml.safe_load((self.path / "config.yaml").read_text())
+        except (OSError, ValueError, yaml.YAMLError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write the resolved configuration, atomically. Raises OSError."""
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        checkpoint.replace(self.path / "config.yaml", text.encode())
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file, atomically. Raises OSError."""
@@ -91,7 +107,7 @@ class RunFolder:
 
 def _ours(path: Path) -> bool:
     names = (
-        r"(config|result|environment)\.json|(metrics|times)\.jsonl|model\.pt|"
+        r"config\.yaml|(result|environment)\.json|(metrics|times)\.jsonl|model\.pt|"
         r"test_predictions\.npz|checkpoint/.*|(layer\d+|finetune|codes)/.*|events\.out\..*"
     )
     return re.fullmatch(names, path.as_posix()) is not None

@@ -1,0 +1,1 @@
+"""How Hydra starts the runs of a sweep."""

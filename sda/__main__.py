@@ -1,0 +1,191 @@
+"""Hydra in, runs out: compose, check, train, compare."""
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from sda import command, comparison, config
+from sda.data import commands as data_commands
+from sda.descent import DivergenceError
+from sda.interruption import Interrupted
+from sda.runfolder import HARMLESS, RunFolder
+from sda.sweeping import Job, train_job
+
+LONGEST_MESSAGE = 6  # lines
+DEMONSTRATION = ["--multirun", "experiment=demo"]
+HELP = """\
+Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compare.
+
+  sda                                  the demonstration: three arms, several seeds, a table
+  sda data=rect init=sda seed=3        one run; `key=value` changes any setting
+  sda -m init=random,saa,sda seed='range(5)'       a sweep: all combinations, side by side
+  sda experiment=vincent2008_basic init=sda        a paper's experiment
+  sda resume FOLDER                    go on with an interrupted run
+  sda compare FOLDER [FOLDER ...]      table, intervals and curves of finished runs
+  sda data list|fetch|make|show        the data sets
+  sda --cfg job [key=value ...]        print the configuration, train nothing
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 if it did what was asked."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _dispatch(words)
+        sys.stdout.flush()
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        sys.exit(_short(error))
+    except (ValueError, DivergenceError) as error:
+        sys.exit(f"error: {error}")
+    except Interrupted as error:
+        print(f"\n{error}", file=sys.stderr)
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read the output has gone; there is nobody to tell
+        sys.exit(0)
+    except OSError as error:
+        sys.exit(f"error: {error}")
+    sys.exit(status)
+
+
+def _dispatch(words: list[str]) -> int:
+    match words:
+        case []:
+            _sweep(DEMONSTRATION)
+            return comparison.main([str(Path("runs") / "demo")])
+        case ["compare", *rest]:
+            return comparison.main(rest)
+        case ["resume", folder, *rest]:
+            return _resume(Path(folder), rest)
+        case ["data", *rest]:
+            return data_commands.main(rest)
+        case ["-h" | "--help", *_]:
+            print(HELP + _choices())
+            return 0
+        case _ if any(word.startswith("-") for word in words):
+            return _sweep(words)
+        case _:
+            return _single(words)
+
+
+def _single(words: list[str]) -> int:
+    """Train one run here, without Hydra's job machinery: nothing is written before the checks."""
+    job = Job(config.resolved(config.compose(words)), words)
+    command.quiet_threads(config.threads(job.config["threads"]))
+    plan = config.build_run(job.config)
+    path = command.place(plan, job.config["runs_folder"], words)
+    overwrite = job.config["overwrite"]
+    command.refuse_occupied(path, overwrite)
+    splits = config.load_data(job.config)
+    result = command.train(plan, splits, job.config, path, overwrite=overwrite, resume=False)
+    _print_result(path, result)
+    return 0
+
+
+def _sweep(words: list[str]) -> int:
+    """Let Hydra start what the words ask for, after checking every run that it will start."""
+    args = get_args_parser().parse_args(words)
+    if args.multirun:
+        for overrides in _jobs(args.overrides):
+            config.build_run(config.resolved(config.compose(overrides)))
+    sys.argv = ["sda", *words]
+    hydra.main(config_path=str(config.folder()), config_name="config", version_base="1.3")(_task)()
+    return 0
+
+
+def _jobs(overrides: list[str]) -> list[list[str]]:
+    """The overrides of every run of a sweep; none if its sweeper decides as it goes."""
+    parser = OverridesParser.create()
+    fixed = [o.input_line for o in parser.parse_overrides(overrides) if not o.is_sweep_override()]
+    sweeper = config.compose([word for word in fixed if word]).hydra.sweeper
+    if not str(sweeper._target_).endswith(BasicSweeper.__name__):
+        return []
+    presets = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    batches = BasicSweeper.split_arguments(parser.parse_overrides(presets + overrides), None)
+    return list(batches[0])
+
+
+def _task(cfg: DictConfig) -> float:
+    """Train one run of a sweep for whatever launcher asks; return its validation error."""
+    job = Job(config.resolved(cfg), list(HydraConfig.get().overrides.task))
+    return float(train_job(job)["valid_error"])
+
+
+def _resume(path: Path, changes: list[str]) -> int:
+    """Go on with the run in a folder; only what does not change its numbers may be changed."""
+    saved = RunFolder(path).config
+    if not saved:
+        raise ValueError(f"{path} holds no run: there is no readable config.yaml")
+    for word in changes:
+        if word.partition("=")[0] not in HARMLESS:
+            raise ValueError(
+                f"a resumed run keeps its settings; {', '.join(HARMLESS)} may change, got {word!r}"
+            )
+    merged = OmegaConf.merge(saved, OmegaConf.from_dotlist(changes))
+    assert isinstance(merged, DictConfig)
+    settings = config.resolved(merged)
+    command.quiet_threads(config.threads(settings["threads"]))
+    plan, splits = config.build_run(settings), config.load_data(settings)
+    _print_result(path, command.train(plan, splits, settings, path, overwrite=False, resume=True))
+    return 0
+
+
+def _print_result(path: Path, result: dict[str, Any]) -> None:
+    seconds = result["seconds"]
+    print(
+        f"{result['data']} ({result['source']}), init={result['init']}, seed={result['seed']}: "
+        f"validation error {100 * result['valid_error']:.2f} %, "
+        f"test error {100 * result['test_error']:.2f} % of {result['n_test']}\n"
+        f"best epoch {result['best_epoch']} of {result['epochs']}"
+        f"{' (the last: more epochs may help)' if result['best_is_last'] else ''}; "
+        f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s\n"
+        f"in {path}; look at it with: tensorboard --logdir {path}"
+    )
+
+
+def _choices() -> str:
+    """The options of every config group: the files that are there."""
+    lines = ["\nChoices:"]
+    for group in sorted(path for path in config.folder().iterdir() if path.is_dir()):
+        options = sorted(path.stem for path in group.glob("*.yaml"))
+        if options:
+            lines.append(f"  {group.name + '=':17}{' '.join(options)}")
+    return "\n".join(lines)
+
+
+def _short(error: Exception) -> str:
+    """Say what is wrong with a configuration in a few lines, with a near miss if there is one."""
+    lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
+    lines = lines[: LONGEST_MESSAGE - 1]
+    guess = _near_miss(str(error))
+    return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))
+
+
+def _near_miss(message: str) -> str | None:
+    quoted = message.split("'")[1::2]
+    known = list(config.flat(config.resolved(config.compose([]))))
+    known += [part for key in known for part in key.split(".")]
+    known += [path.stem for path in config.folder().rglob("*.yaml")]
+    for word in quoted:
+        close = get_close_matches(word.split("/")[-1], set(known) - {word}, n=1, cutoff=0.75)
+        if close:
+            return close[0]
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The schema of a run: what a configuration may say, checked and built before anything starts."""
+
+import dataclasses
+import importlib
+import inspect
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from sda import ranges
+from sda.autoencoder import Activation, Emphasis
+from sda.data.splits import Splits
+from sda.experiment import Init, Run
+from sda.finetuning import Finetuning
+from sda.initialisation import Initialisation
+from sda.pretraining import Pretraining
+from sda.stack import Layer
+
+Plain = dict[str, Any]
+
+
+def folder() -> Path:
+    """Where the configuration files are: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
+    """Compose one run's configuration, Hydra's own part included. Raises HydraException."""
+    with hydra.initialize_config_dir(str(folder()), job_name="sda", version_base="1.3"):
+        return hydra.compose("config", list(overrides), return_hydra_config=True)
+
+
+def resolved(cfg: DictConfig) -> Plain:
+    """Resolve a composed configuration to plain types, without Hydra's own part."""
+    if "hydra" in cfg:
+        HydraConfig.instance().set_config(cfg)  # for ${hydra:...}
+    task = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    plain = OmegaConf.to_container(task, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def build_run(plain: Plain) -> Run:
+    """Turn a resolved configuration into a run. Raises ValueError in one line."""
+    hidden = plain["stack"]["hidden"]
+    if not isinstance(hidden, list) or not hidden:
+        raise ValueError(f"stack.hidden must list the units of each layer, got {hidden!r}")
+    depth = len(hidden)
+    ranges.flag("tensorboard", plain["tensorboard"])
+    ranges.flag("overwrite", plain["overwrite"])
+    threads(plain["threads"])
+    if plain["jobs"] != "auto":
+        ranges.whole("jobs", plain["jobs"], 1)
+    return Run(
+        name=str(plain["name"]),
+        init=Init(ranges.one_of("init", plain["init"], (*Init,))),
+        seed=ranges.whole("seed", plain["seed"]),
+        layers=tuple(_layers(plain, hidden)),
+        pretraining=tuple(
+            Pretraining(**values) for values in _per_layer("pretrain", plain["pretrain"], depth)
+        ),
+        finetuning=Finetuning(**plain["finetune"]),
+        initialisation=Initialisation(plain["stack"]["initialisation"]),
+        device=device(plain["device"]),
+        tensorboard=plain["tensorboard"],
+        settings=flat(plain),
+        published=plain["published"],
+    )
+
+
+def load_data(plain: Plain) -> Splits:
+    """Read or make the data set of a configuration. Raises ValueError in one line."""
+    splits = _build("data", plain["data"])
+    if not isinstance(splits, Splits):
+        raise ValueError(
+            f"data must be a function that returns Splits, got {type(splits).__name__}"
+        )
+    return splits
+
+
+def threads(asked: object) -> int:
+    """Threads of one run: the number asked for, or all cores for ``auto``."""
+    return cores() if asked == "auto" else ranges.whole("threads", asked, 1)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device(name: object) -> torch.device:
+    """The device to train on. Raises ValueError if it is unknown or absent."""
+    ranges.one_of("device", name, ("cpu", "cuda", "auto"))
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device=cuda needs a CUDA device and a CUDA build of torch; here: cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def flat(plain: Mapping[str, Any], above: str = "") -> Plain:
+    """Nested settings as dotted keys with plain values; lists stay lists."""
+    result: Plain = {}
+    for key, value in plain.items():
+        if isinstance(value, Mapping):
+            result |= flat(value, f"{above}{key}.")
+        else:
+            result[f"{above}{key}"] = value
+    return result
+
+
+def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:
+    stack = plain["stack"]
+    depth = len(hidden)
+    corruptions = _parts("corruption", plain["corruption"], depth)
+    reconstructions = _parts("reconstruction", plain["reconstruction"], depth)
+    emphases = [Emphasis(**v) for v in _per_layer("stack.emphasis", stack["emphasis"], depth)]
+    layers = [
+        Layer(
+            n_hidden=ranges.whole("stack.hidden", n, 1),
+            corruption=corruption,
+            reconstruction=reconstruction,
+            activation=ranges.one_of("stack.activation", stack["activation"], (*Activation,)),
+            tied=ranges.flag("stack.tied", stack["tied"]),
+            emphasis=emphasis,
+            initialisation=ranges.one_of(
+                "stack.initialisation", stack["initialisation"], (*Initialisation,)
+            ),
+        )
+        for n, corruption, reconstruction, emphasis in zip(
+            hidden, corruptions, reconstructions, emphases, strict=True
+        )
+    ]
+    for layer in layers:  # refuses what does not go together: emphasis with Gaussian noise
+        dataclasses.replace(layer, n_hidden=1).build(1, torch.Generator())
+    return layers
+
+
+def _parts(where: str, node: Plain, depth: int) -> list[Any]:
+    """One part for each layer, from a node for all of them or a list ``layers`` of nodes."""
+    if "layers" in node:
+        if not isinstance(node["layers"], list) or len(node["layers"]) != depth:
+            raise ValueError(f"{where}.layers must list one for each of {depth} layers")
+        return [_build(f"{where}.layers", part) for part in node["layers"]]
+    return [_build(where, part) for part in _per_layer(where, node, depth)]
+
+
+def _per_layer(where: str, node: Mapping[str, Any], depth: int) -> list[Plain]:
+    """Split a node whose values are for all layers, or lists with one for each."""
+    for key, value in node.items():
+        if isinstance(value, list) and len(value) != depth:
+            raise ValueError(
+                f"{where}.{key} must be one value or a list of {depth}, one for each layer, "
+                f"got {len(value)} values"
+            )
+    return [
+        {key: value[k] if isinstance(value, list) else value for key, value in node.items()}
+        for k in range(depth)
+    ]
+
+
+def _build(where: str, node: Mapping[str, Any]) -> Any:
+    """Call what ``_target_`` names, which must live in this package, with the other values."""
+    values = {str(key): value for key, value in node.items()}
+    target = values.pop("_target_", None)
+    module, _, name = str(target).rpartition(".")
+    if not module.startswith("sda."):
+        raise ValueError(f"{where}._target_ must name something in sda, got {target!r}")
+    try:
+        made: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise ValueError(f"{where}._target_ names nothing: {target!r}") from None
+    try:
+        inspect.signature(made).bind(**values)
+    except TypeError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return made(**values)

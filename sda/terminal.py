@@ -1,0 +1,44 @@
+"""One line of progress per phase, rewritten in place; nothing where the output is no terminal."""
+
+import sys
+import time
+
+
+class ProgressLine:
+    """Shows how far a phase is, its rate and the time left.
+
+    Args:
+        what: the phase, "layer 1" or "fine-tuning".
+        total: epochs at most.
+        done: epochs done in an earlier process.
+    """
+
+    def __init__(self, what: str, total: int, done: int = 0) -> None:
+        self._what = what
+        self._total = total
+        self._first = done
+        self._start = time.monotonic()
+        self._on = sys.stderr.isatty()
+
+    def show(self, epoch: int, values: str) -> None:
+        """Rewrite the line after an epoch."""
+        if not self._on:
+            return
+        each = (time.monotonic() - self._start) / max(1, epoch - self._first)
+        left = clock(each * (self._total - epoch))
+        line = (
+            f"{self._what}  epoch {epoch}/{self._total}  {values}  {each:.2f} s/epoch  {left} left"
+        )
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave the last line where it is."""
+        if self._on:
+            print(file=sys.stderr)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as minutes:seconds, or hours:minutes:seconds."""
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
