@@ -95,8 +95,26 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 def select(classifier: Classifier, run: int) -> Classifier:
     """Copy one run out of a classifier with runs: an ordinary classifier."""
-    single = copy.deepcopy(classifier)
-    single.stack = stacks.select(classifier.stack, run)
-    single.weight = nn.Parameter(classifier.weight.detach()[run].clone())
-    single.bias = nn.Parameter(classifier.bias.detach()[run].clone())
-    return single
+    return _with(classifier, stacks.select(classifier.stack, run), run)
+
+
+def single(classifier: Classifier, run: int) -> Classifier:
+    """Return one run as an ordinary classifier: a copy, or the classifier itself if it is one."""
+    return select(classifier, run) if classifier.runs else classifier
+
+
+def take(classifier: Classifier, runs: Sequence[int]) -> Classifier:
+    """Copy some runs out of a classifier with runs, into a smaller one with runs."""
+    return _with(classifier, stacks.take(classifier.stack, runs), list(runs))
+
+
+def _with(
+    classifier: Classifier, stack: StackedDenoisingAutoencoder, runs: int | list[int]
+) -> Classifier:
+    fewer = copy.copy(classifier)
+    fewer._modules = {"stack": stack}
+    fewer._parameters = {
+        name: nn.Parameter(parameter.detach()[runs].clone())
+        for name, parameter in classifier.named_parameters(recurse=False)
+    }
+    return fewer

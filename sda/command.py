@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from sda import __version__, experiment, runfolder
+from sda.arms import Run
 from sda.data.splits import Splits
-from sda.experiment import Run
+from sda.descent import DivergenceError
 from sda.runfolder import RunFolder, RunFolderError
 
 
@@ -54,7 +55,10 @@ def train(
         if folder.result.get("status") == "finished":
             return folder.result
         _describe(folder, plan, splits, config)
-        return experiment.run(plan, splits, folder)
+        experiment.run([plan], splits, [[folder]])
+        if folder.result["status"] == "diverged":
+            raise DivergenceError(folder.result["message"])
+        return folder.result
     finally:
         folder.close()
 

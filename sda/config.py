@@ -14,9 +14,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sda import ranges
+from sda.arms import Init, Run
 from sda.autoencoder import Activation, Emphasis
 from sda.data.splits import Splits
-from sda.experiment import Init, Run
 from sda.finetuning import Finetuning
 from sda.initialisation import Initialisation
 from sda.pretraining import Pretraining
@@ -41,7 +41,7 @@ def resolved(cfg: DictConfig) -> Plain:
     """Resolve a composed configuration to plain types, without Hydra's own part."""
     if "hydra" in cfg:
         HydraConfig.instance().set_config(cfg)  # for ${hydra:...}
-    task = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    task = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     plain = OmegaConf.to_container(task, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
@@ -60,7 +60,7 @@ def build_run(plain: Plain) -> Run:
         ranges.whole("jobs", plain["jobs"], 1)
     return Run(
         name=str(plain["name"]),
-        init=Init(ranges.one_of("init", plain["init"], (*Init,))),
+        init=Init(ranges.one_of("init", plain["init"], tuple(map(str, Init)))),
         seed=ranges.whole("seed", plain["seed"]),
         layers=tuple(_layers(plain, hidden)),
         pretraining=tuple(

@@ -14,6 +14,8 @@ from sda.presentation import BLOCK, gather, shuffled
 from sda.seeding import stream
 from sda.stopping import EarlyStopping
 
+HOPELESS = 1e4  # nats; guessing costs log(classes), a network that has blown up costs millions
+
 
 @dataclass(frozen=True)
 class Finetuning:
@@ -49,6 +51,33 @@ class Epoch:
     best_epoch: Tensor  # so far; 0: none was better than chance
     active: Tensor  # whether the run was trained in this epoch
 
+    def row(self, run: int) -> dict[str, Any]:
+        """The figures of one run, in plain types."""
+        values = {
+            "loss": self.loss,
+            "valid_error": self.valid_error,
+            "valid_loss": self.valid_loss,
+        }
+        place: dict[str, Any] = {"phase": "finetune", "epoch": self.epoch}
+        return place | {name: float(value.reshape(-1)[run]) for name, value in values.items()}
+
+    def readable(self) -> str:
+        """The figures of the run, or their means over runs, for a line of progress."""
+        error = 100 * float(self.valid_error.mean())
+        best = f"best at epoch {int(self.best_epoch)}" if not self.loss.shape else "mean of runs"
+        return f"loss {float(self.loss.mean()):.4f}  validation error {error:.2f} % ({best})"
+
+    def diverged(self, run: int) -> bool:
+        """Whether the cost of a run left all bounds in this epoch."""
+        return not self.loss.reshape(-1)[run] < HOPELESS
+
+    def fault(self, learning_rate: float) -> str:
+        """Say in one line what diverged where."""
+        return (
+            f"fine-tuning diverged: epoch {self.epoch}, learning rate {learning_rate:g}; "
+            "try a smaller rate"
+        )
+
 
 @dataclass
 class Progress:
@@ -77,22 +106,14 @@ def finetune(
 
     Raises:
         ValueError: data that cannot be trained on, before any work starts.
-        DivergenceError: the cost left the finite numbers.
+        DivergenceError: the cost left all bounds.
     """
     history = []
     for epoch in finetuning_epochs(classifier, train, valid, [settings], [seed]):
-        check_finite(epoch, settings.learning_rate)
+        if epoch.diverged(0):
+            raise DivergenceError(epoch.fault(settings.learning_rate))
         history.append(epoch)
     return history
-
-
-def check_finite(epoch: Epoch, learning_rate: float) -> None:
-    """Raise ArithmeticError if the cost of an ordinary classifier's epoch is not finite."""
-    if not torch.isfinite(epoch.loss):
-        raise DivergenceError(
-            f"fine-tuning diverged: epoch {epoch.epoch}, learning rate {learning_rate:g}; "
-            "try a smaller rate"
-        )
 
 
 def finetuning_epochs(
@@ -102,6 +123,7 @@ def finetuning_epochs(
     settings: Sequence[Finetuning],
     seeds: Sequence[int],
     progress: Progress | None = None,
+    at_least: int = 1,
 ) -> Iterator[Epoch]:
     """Train a classifier in place and yield every epoch; at the end, best weights are back.
 
@@ -116,6 +138,8 @@ def finetuning_epochs(
         settings: for each run. Batch size and ``encoders`` are the same for all runs.
         seeds: of the runs.
         progress: where to go on from.
+        at_least: runs that make an epoch worth while; with fewer still training, return, so that
+            the caller can go on with these alone (``take``). Only runs that are done are restored.
     """
     progress = progress if progress is not None else Progress()
     check(classifier, train, valid)
@@ -124,16 +148,38 @@ def finetuning_epochs(
     stopping = _stopping(parameters, classifier, settings, progress.stopping)
     progress.velocities, progress.stopping = descent.velocities, stopping.state()
     chance = chance_error(train[1], valid[1])
-    while (active := stopping.active(progress.epoch)).any():
+    while (active := stopping.active(progress.epoch)).sum() >= at_least:
         epoch = progress.epoch + 1
         descent.only(active)
         loss = _train_one_epoch(classifier, train, descent, settings[0].batch_size, seeds, epoch)
         valid_error, valid_loss = classifier.evaluate(*valid)
-        stopping.finite &= torch.isfinite(loss) | ~active
+        stopping.finite &= (loss < HOPELESS) | ~active
         stopping.observe(epoch, valid_error, valid_loss, active & (valid_error < chance))
         progress.epoch, progress.stopping = epoch, stopping.state()
         yield Epoch(epoch, loss, valid_error, valid_loss, stopping.best_epoch.clone(), active)
-    stopping.restore()
+    stopping.restore(~active)
+
+
+def still_training(
+    classifier: Classifier, settings: Sequence[Finetuning], progress: Progress
+) -> list[bool]:
+    """Say of each run whether it has epochs left."""
+    parameters = trained_parameters(classifier, settings[0].encoders)
+    stopping = _stopping(parameters, classifier, settings, progress.stopping)
+    return [bool(active) for active in stopping.active(progress.epoch).reshape(-1)]
+
+
+def take(progress: Progress, runs: Sequence[int]) -> Progress:
+    """Copy the progress of some runs."""
+    places = list(runs)
+    stopping = {
+        key: {name: weight[places] for name, weight in value.items()}
+        if key == "weights"
+        else value[places]
+        for key, value in progress.stopping.items()
+    }
+    velocities = {name: velocity[places] for name, velocity in progress.velocities.items()}
+    return Progress(progress.epoch, velocities, stopping)
 
 
 def _train_one_epoch(

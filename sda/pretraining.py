@@ -59,6 +59,41 @@ class Epoch:
     active: Tensor  # whether the run was trained in this epoch
     baselines: dict[str, Tensor] = field(default_factory=dict)
 
+    def row(self, run: int) -> dict[str, Any]:
+        """The figures of one run, in plain types."""
+        values = {"loss": self.loss, "valid": self.valid, "valid_clean": self.valid_clean}
+        values |= {f"baseline_{name}": value for name, value in self.baselines.items()}
+        place = {"phase": "pretrain", "layer": self.depth, "epoch": self.epoch}
+        return place | {
+            name: None if value is None else float(value.reshape(-1)[run])
+            for name, value in values.items()
+        }
+
+    def readable(self) -> str:
+        """The figures of the run, or their means over runs, for a line of progress."""
+        parts = [] if self.loss is None else [f"loss {float(self.loss.mean()):.2f}"]
+        if self.valid is not None and self.valid_clean is not None:
+            clean = float(self.valid_clean.mean())
+            parts.append(f"validation {float(self.valid.mean()):.2f} (clean {clean:.2f})")
+        return "  ".join(parts)
+
+    def beside(self) -> str:
+        """What the figures can be read against, where known: answers that need no training."""
+        means = {name: float(value.mean()) for name, value in self.baselines.items()}
+        names = {"mean": "the mean as answer", "input": "the corrupted input as answer"}
+        return ", ".join(f"{names[name]}: {value:.2f}" for name, value in means.items())
+
+    def diverged(self, run: int) -> bool:
+        """Whether the cost of a run left the finite numbers in this epoch."""
+        return self.loss is not None and not torch.isfinite(self.loss.reshape(-1)[run])
+
+    def fault(self, learning_rate: float) -> str:
+        """Say in one line what diverged where."""
+        return (
+            f"pretraining diverged: layer {self.depth}, epoch {self.epoch}, "
+            f"learning rate {learning_rate:g}; try a smaller rate"
+        )
+
 
 @dataclass
 class Progress:
@@ -96,18 +131,10 @@ def pretrain(
     each = [settings] * len(stack) if isinstance(settings, Pretraining) else list(settings)
     history = []
     for epoch in pretraining_epochs(stack, x, [each], [seed], valid):
-        check_finite(epoch, each[epoch.depth].learning_rate)
+        if epoch.diverged(0):
+            raise DivergenceError(epoch.fault(each[epoch.depth].learning_rate))
         history.append(epoch)
     return history
-
-
-def check_finite(epoch: Epoch, learning_rate: float) -> None:
-    """Raise DivergenceError if the cost of an ordinary stack's epoch is not a finite number."""
-    if epoch.loss is not None and not torch.isfinite(epoch.loss):
-        raise DivergenceError(
-            f"pretraining diverged: layer {epoch.depth}, epoch {epoch.epoch}, "
-            f"learning rate {learning_rate:g}; try a smaller rate"
-        )
 
 
 def pretraining_epochs(
@@ -182,7 +209,7 @@ def pretrain_layer(
         progress.epoch, progress.stopping = epoch, stopping.state()
         valid, valid_clean = errors or (None, None)
         yield Epoch(depth, epoch, loss, valid, valid_clean, active)
-    stopping.restore()
+    stopping.restore(~active)
     progress.velocities, progress.stopping = {}, {}
 
 

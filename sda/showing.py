@@ -1,8 +1,11 @@
 """What TensorBoard shows of a network while it trains: filters, reconstructions, histograms."""
 
 import time
+from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sda import pictures
@@ -11,6 +14,8 @@ from sda.logbook import Logbook
 from sda.presentation import corrupt
 from sda.seeding import stream
 from sda.stack import StackedDenoisingAutoencoder
+
+Picture = NDArray[np.uint8]
 
 SHARE = 0.04  # of a run's time that pictures may take
 UNITS = 100  # filters in a picture
@@ -26,98 +31,104 @@ def is_chosen(epoch: int, last: int) -> bool:
 
 
 class Show:
-    """Draws one run's network into its logbook, within a share of the run's time.
+    """Draws the networks of runs into their logbooks, within a share of the time that passes.
 
     Args:
-        book: where to.
-        stack: the ordinary stack that trains.
+        books: of each run.
         valid: validation rows (m, d), of which a few are shown.
         image_shape: of a row, or None.
     """
 
     def __init__(
         self,
-        book: Logbook,
-        stack: StackedDenoisingAutoencoder,
+        books: Sequence[Sequence[Logbook]],
         valid: Tensor,
         image_shape: tuple[int, int] | None,
     ) -> None:
-        self._book = book
-        self._stack = stack
+        self._books = books
         self._valid = valid[:256]
         self._image_shape = image_shape
         self._start = time.monotonic()
         self._spent = 0.0
 
+    def is_due(self, epoch: int, last: int) -> bool:
+        """Whether to draw after an epoch: it is chosen and there is time, or it is the last."""
+        elapsed = time.monotonic() - self._start
+        return epoch == last or (is_chosen(epoch, last) and self._spent <= SHARE * elapsed)
+
     @torch.no_grad()
-    def layer(self, depth: int, epoch: int, last: int, trial: Corruption) -> None:
-        """Show layer ``depth`` after an epoch, if pictures are due and there is time for them."""
-        if not self._due(epoch, last):
-            return
+    def layer(
+        self,
+        run: int,
+        stack: StackedDenoisingAutoencoder,
+        depth: int,
+        epoch: int,
+        trial: Corruption,
+    ) -> None:
+        """Show layer ``depth`` of an ordinary stack: filters, reconstructions, histograms."""
         begin = time.monotonic()
-        where = f"layer{depth}"
-        codes = self._stack.encode(self._valid, depth)
-        picture = pictures.filters(self._filters(depth).numpy(), self._image_shape, 10, 10)
-        self._book.picture(where, epoch, "filters", picture)
-        self._book.picture(where, epoch, "clean_corrupted_reconstructed", self._grid(depth, trial))
-        layer = self._stack[depth]
-        self._book.histogram(where, epoch, "weights", _sample(layer.weight))
-        self._book.histogram(where, epoch, "codes", _sample(layer.encode(codes)))
+        layer = stack[depth]
+        codes = layer.encode(stack.encode(self._valid, depth))
+        seen = {
+            "filters": self._filters(stack, depth),
+            "clean_corrupted_reconstructed": self._grid(stack, depth, trial),
+        }
+        for book in self._books[run]:
+            for tag, picture in seen.items():
+                book.picture(f"layer{depth}", epoch, tag, picture)
+            book.histogram(f"layer{depth}", epoch, "weights", _sample(layer.weight))
+            book.histogram(f"layer{depth}", epoch, "codes", _sample(codes))
         self._spent += time.monotonic() - begin
 
     @torch.no_grad()
-    def network(self, epoch: int, last: int) -> None:
-        """Show what fine-tuning makes of all layers, if due and there is time."""
-        if not self._due(epoch, last):
-            return
+    def network(self, run: int, stack: StackedDenoisingAutoencoder, epoch: int) -> None:
+        """Show what fine-tuning makes of all layers."""
         begin = time.monotonic()
         codes = self._valid
-        for depth, layer in enumerate(self._stack):
+        for depth, layer in enumerate(stack):
             codes = layer.encode(codes)
-            picture = pictures.filters(self._filters(depth).numpy(), self._image_shape, 10, 10)
-            self._book.picture("finetune", epoch, f"filters/layer{depth}", picture)
-            self._book.histogram("finetune", epoch, f"weights/layer{depth}", _sample(layer.weight))
-            self._book.histogram("finetune", epoch, f"codes/layer{depth}", _sample(codes))
+            picture = self._filters(stack, depth)
+            for book in self._books[run]:
+                book.picture("finetune", epoch, f"filters/layer{depth}", picture)
+                book.histogram("finetune", epoch, f"weights/layer{depth}", _sample(layer.weight))
+                book.histogram("finetune", epoch, f"codes/layer{depth}", _sample(codes))
         self._spent += time.monotonic() - begin
 
     @torch.no_grad()
-    def codes(self, x: Tensor, labels: list[str]) -> None:
+    def codes(
+        self, run: int, stack: StackedDenoisingAutoencoder, x: Tensor, labels: list[str]
+    ) -> None:
         """Show top codes of the first rows x in the projector: as many as time allows, at least 50.
 
         Writing a thousand codes of a thousand units as text takes about a second.
         """
-        width = self._stack[len(self._stack) - 1].weight.shape[-1]
-        seconds = SHARE / 2 * (time.monotonic() - self._start)
+        width = stack[len(stack) - 1].weight.shape[-1]
+        seconds = SHARE / 2 * (time.monotonic() - self._start) / len(self._books)
         n = max(50, min(PROJECTED, int(seconds * 1e6 / width)))
         rows = x[:n]
         images = None
         if self._image_shape is not None:
             images = rows.reshape(-1, 1, *self._image_shape).cpu().clamp(0, 1)
-        self._book.codes("codes", self._stack.encode(rows).cpu(), labels[:n], images)
+        for book in self._books[run]:
+            book.codes("codes", stack.encode(rows).cpu(), labels[:n], images)
 
-    def _due(self, epoch: int, last: int) -> bool:
-        if not is_chosen(epoch, last):
-            return False
-        # The last picture is the one that is looked at: it always comes.
-        return epoch == last or self._spent <= SHARE * (time.monotonic() - self._start)
-
-    def _filters(self, depth: int) -> Tensor:
-        """Weights of the first units of a layer, seen through the layers below, (d, units).
+    def _filters(self, stack: StackedDenoisingAutoencoder, depth: int) -> Picture:
+        """Weights of the first units of a layer, seen through the layers below.
 
         A unit of layer k is shown as the sum of the filters below it, weighted by its own weights:
         exact were the layers linear; Erhan et al. (2009) call it linear combination.
         """
-        weight = self._stack[depth].weight[:, :UNITS]
-        for layer in reversed(list(self._stack)[:depth]):
+        weight = stack[depth].weight[:, :UNITS]
+        for layer in reversed(list(stack)[:depth]):
             weight = layer.weight @ weight
-        return weight.cpu()
+        return pictures.filters(weight.cpu().numpy(), self._image_shape, 10, 10)
 
-    def _grid(self, depth: int, trial: Corruption) -> "pictures.Picture":
+    def _grid(self, stack: StackedDenoisingAutoencoder, depth: int, trial: Corruption) -> Picture:
         """Validation rows, clean, corrupted and reconstructed by a layer, all seen as inputs."""
-        codes = self._stack.encode(self._valid[:EXAMPLES], depth)
+        codes = stack.encode(self._valid[:EXAMPLES], depth)
         corrupted = corrupt(codes, [trial], [stream(0, "pictures", depth)], ()).x
-        views = (codes, corrupted, self._stack[depth].reconstruct(corrupted))
-        clean, hit, made = (self._stack.decode(view, depth).cpu().numpy() for view in views)
+        views = (codes, corrupted, stack[depth].reconstruct(corrupted))
+        clean, hit, made = (stack.decode(view, depth).cpu().numpy() for view in views)
         return pictures.reconstructions(clean, hit, made, self._image_shape)
 
 

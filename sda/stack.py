@@ -150,13 +150,27 @@ def select(stack: StackedDenoisingAutoencoder, run: int) -> StackedDenoisingAuto
     """Copy one run out of a stack with runs: an ordinary stack that shares no memory with it."""
     if not stack.runs:
         raise ValueError("select needs a stack with runs, got an ordinary one")
-    single = copy.deepcopy(stack)
+    single = take(stack, [run])
     for layer in single:
         for name, parameter in list(layer.named_parameters()):
-            setattr(layer, name, nn.Parameter(parameter.detach()[run].clone()))
-        layer.corruptions = (layer.corruptions[run],)
-        layer.emphases = (layer.emphases[run],)
+            setattr(layer, name, nn.Parameter(parameter.detach()[0]))
     return single
+
+
+def single(stack: StackedDenoisingAutoencoder, run: int) -> StackedDenoisingAutoencoder:
+    """Return one run as an ordinary stack: a copy, or the stack itself if it is ordinary."""
+    return select(stack, run) if stack.runs else stack
+
+
+def take(stack: StackedDenoisingAutoencoder, runs: Sequence[int]) -> StackedDenoisingAutoencoder:
+    """Copy some runs out of a stack with runs, into a smaller one with runs."""
+    fewer = copy.deepcopy(stack)
+    for layer in fewer:
+        for name, parameter in list(layer.named_parameters()):
+            setattr(layer, name, nn.Parameter(parameter.detach()[list(runs)].clone()))
+        layer.corruptions = tuple(layer.corruptions[run] for run in runs)
+        layer.emphases = tuple(layer.emphases[run] for run in runs)
+    return fewer
 
 
 def names(layer: nn.Module) -> list[str]:

@@ -69,9 +69,9 @@ class EarlyStopping:
             kept[better] = self._parameters[name][better]
 
     @torch.no_grad()
-    def restore(self) -> None:
-        """Put the best weights back, in the runs that keep them and have any."""
-        chosen = self._keep & (self.best_epoch > 0)
+    def restore(self, done: Tensor) -> None:
+        """Put the best weights back, in the runs that are done, keep them and have any."""
+        chosen = done & self._keep & (self.best_epoch > 0)
         for name, kept in self._weights.items():
             self._parameters[name][chosen] = kept[chosen]
 

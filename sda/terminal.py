@@ -10,13 +10,15 @@ class ProgressLine:
     Args:
         what: the phase, "layer 1" or "fine-tuning".
         total: epochs at most.
-        done: epochs done in an earlier process.
+        done: epochs done before the first that is shown.
+        beside: what the values can be read against.
     """
 
-    def __init__(self, what: str, total: int, done: int = 0) -> None:
+    def __init__(self, what: str, total: int, done: int = 0, beside: str = "") -> None:
         self._what = what
         self._total = total
         self._first = done
+        self._beside = f" ({beside})" if beside else ""
         self._start = time.monotonic()
         self._on = sys.stderr.isatty()
 
@@ -26,9 +28,7 @@ class ProgressLine:
             return
         each = (time.monotonic() - self._start) / max(1, epoch - self._first)
         left = clock(each * (self._total - epoch))
-        line = (
-            f"{self._what}  epoch {epoch}/{self._total}  {values}  {each:.2f} s/epoch  {left} left"
-        )
+        line = f"{self._what}  epoch {epoch}/{self._total}  {values}{self._beside}  {each:.2f} s/epoch  {left} left"
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:

@@ -1,0 +1,112 @@
+"""Where runs that train together stand: what one checkpoint holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sda import classifier as classifiers
+from sda import finetuning, pretraining
+from sda.arms import Run
+from sda.classifier import Classifier
+from sda.stack import StackedDenoisingAutoencoder, join, single
+
+
+@dataclass
+class Standing:
+    """The networks of a batch of runs and how far their training is.
+
+    First ``stack``, with a run for every distinct pretraining, moves; then ``classifier``, with a
+    run for every one in ``going``. A batch of one run has ordinary modules.
+    """
+
+    plans: Sequence[Run]
+    n_visible: int
+    n_classes: int
+    leaders: list[int] = field(init=False)  # plans whose pretraining is computed, for all alike
+    stack: StackedDenoisingAutoencoder | None = field(init=False)
+    classifier: Classifier | None = None
+    going: list[int] = field(init=False)
+    failed: dict[int, str] = field(default_factory=dict)  # diverged runs, and how
+    layers: pretraining.Progress = field(default_factory=pretraining.Progress)
+    network: finetuning.Progress = field(default_factory=finetuning.Progress)
+    seconds: list[dict[str, float]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        first: dict[Any, int] = {}
+        for run, plan in enumerate(self.plans):
+            if plan.is_pretrained:
+                first.setdefault(plan.pretraining_key(), run)
+        self.leaders = list(first.values())
+        initial = [self.plans[run].stack(self.n_visible) for run in self.leaders]
+        self.stack = self._joined(initial) if initial else None
+        self.going = list(range(len(self.plans)))
+        self.seconds = [{"pretrain": 0.0, "finetune": 0.0} for _ in self.plans]
+
+    def followers(self, leader: int) -> list[int]:
+        """All plans that start from the pretraining of the plan ``leader``, itself among them."""
+        key = self.plans[leader].pretraining_key()
+        return [run for run, plan in enumerate(self.plans) if plan.pretraining_key() == key]
+
+    def stack_up(self) -> None:
+        """Put classifiers on the stacks: pretrained where the arm says so, initial elsewhere."""
+        self.going = [run for run in self.going if run not in self.failed]
+        if not self.going:
+            return
+        stacks: dict[int, StackedDenoisingAutoencoder] = {}
+        for k, leader in enumerate(self.leaders):
+            assert self.stack is not None
+            pretrained = single(self.stack, k)
+            stacks |= dict.fromkeys(self.followers(leader), pretrained)
+        for run, plan in enumerate(self.plans):
+            stacks.setdefault(run, plan.stack(self.n_visible).to(plan.device))
+        self.classifier = self._classifier([stacks[run] for run in self.going])
+        self.stack = None
+
+    def keep(self, going: list[int]) -> None:
+        """Drop the runs that are done, so that no work is spent on them."""
+        assert self.classifier is not None
+        places = [self.going.index(run) for run in going]
+        self.classifier = classifiers.take(self.classifier, places)
+        self.network = finetuning.take(self.network, places)
+        self.going = going
+
+    def payload(self) -> dict[str, Any]:
+        """Everything as tensors and plain types."""
+        return {
+            "going": self.going,
+            "failed": self.failed,
+            "stack": None if self.stack is None else self.stack.state_dict(),
+            "classifier": None if self.classifier is None else self.classifier.state_dict(),
+            "layers": vars(self.layers),
+            "network": vars(self.network),
+            "seconds": self.seconds,
+        }
+
+    def restore(self, payload: dict[str, Any]) -> None:
+        """Go back to where a checkpoint was taken."""
+        self.going = list(payload["going"])
+        self.failed = dict(payload["failed"])
+        self.seconds = [dict(seconds) for seconds in payload["seconds"]]
+        self.layers = pretraining.Progress(**payload["layers"])
+        self.network = finetuning.Progress(**payload["network"])
+        if payload["classifier"] is None:
+            if self.stack is not None:
+                self.stack.load_state_dict(payload["stack"])
+            return
+        self.stack = None
+        self.classifier = self._classifier(
+            [self.plans[run].stack(self.n_visible) for run in self.going]
+        )
+        self.classifier.load_state_dict(payload["classifier"])
+
+    def _classifier(self, stacks: list[StackedDenoisingAutoencoder]) -> Classifier:
+        return Classifier(
+            self._joined(stacks),
+            self.n_classes,
+            seed=[self.plans[run].seed for run in self.going],
+            initialisation=self.plans[0].initialisation,
+        )
+
+    def _joined(self, stacks: list[StackedDenoisingAutoencoder]) -> StackedDenoisingAutoencoder:
+        joined = stacks[0] if len(self.plans) == 1 else join(stacks)
+        return joined.to(self.plans[0].device)
