@@ -28,7 +28,8 @@ class ProgressLine:
             return
         each = (time.monotonic() - self._start) / max(1, epoch - self._first)
         left = clock(each * (self._total - epoch))
-        line = f"{self._what}  epoch {epoch}/{self._total}  {values}{self._beside}  {each:.2f} s/epoch  {left} left"
+        where = f"{self._what}  epoch {epoch}/{self._total}"
+        line = f"{where}  {values}{self._beside}  {each:.2f} s/epoch  {left} left"
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
