@@ -115,6 +115,6 @@ def _mean(
 def _limits(lines: Sequence[Sequence[float]]) -> tuple[float, float]:
     """Limits that show where curves end; the first epochs may leave the picture at the top."""
     low = min(min(values) for values in lines)
-    start = max(values[min(len(values) - 1, max(1, len(values) // 20))] for values in lines)
-    room = 0.05 * (start - low) or 0.05 * abs(low) or 1.0
-    return low - room, start + room
+    high = max(max(values[max(1, len(values) // 20) :], default=values[0]) for values in lines)
+    room = 0.05 * (high - low) or 0.05 * abs(low) or 1.0
+    return low - room, high + room

@@ -10,7 +10,7 @@ from typing import Any
 from sda import checkpoint
 from sda.interruption import Interrupted, Interruption
 from sda.logbook import Logbook
-from sda.runfolder import RunFolder
+from sda.runfolder import HARMLESS, RunFolder
 from sda.standing import Standing
 
 SAVE_EVERY = 20.0  # seconds between checkpoints within a layer, at least
@@ -64,7 +64,12 @@ class Records:
         """Say that a run has begun, in its folders and in the table of hyper-parameters."""
         self.result(run, status="running", message=None)
         for book in self.books[run]:
-            book.settings(settings, ("valid_error", "test_error"))
+            shown = {
+                key.removesuffix("._target_"): value
+                for key, value in settings.items()
+                if key.split(".")[0] not in (*HARMLESS, "name", "published")
+            }
+            book.settings(shown, ("valid_error", "test_error"))
 
     def row(self, run: int, row: dict[str, Any], seconds: float) -> None:
         """Write an epoch of a run down, in all of its folders."""
