@@ -6,7 +6,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor, nn
 
-from sda import ranges
+from sda import elementwise, ranges
 from sda.corruption import Corrupted, Corruption, Gaussian
 from sda.initialisation import Initialisation
 from sda.reconstruction import CrossEntropy, Reconstruction
@@ -22,7 +22,7 @@ class Activation(StrEnum):
     def __call__(self, logits: Tensor) -> Tensor:
         """Apply it to every component."""
         function = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}[self.value]
-        return function(logits)
+        return elementwise.apply(function, logits)
 
 
 @dataclass(frozen=True)

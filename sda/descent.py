@@ -1,4 +1,4 @@
-"""Stochastic gradient descent by autograd, with a rate, a momentum and a decay for each run."""
+"""Stochastic gradient descent with a rate, a momentum and a decay for each run."""
 
 from collections.abc import Sequence
 
@@ -36,6 +36,7 @@ class Descent:
         self._shape = (*one.shape[:-2], 1, 1)
         self._full_rates = one.new_tensor(rates).reshape(self._shape)
         self.rates = self._full_rates.clone()
+        self._ones = torch.ones_like(self.rates)
         self.momenta = one.new_tensor(momenta).reshape(self._shape) if any(momenta) else None
         self.decays = one.new_tensor(decays).reshape(self._shape) if any(decays) else None
         self.velocities: dict[str, Tensor] = {}
@@ -53,9 +54,48 @@ class Descent:
             for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=True):
                 self._move(name, parameter, gradient)
 
+    def scale(self, rows: int) -> Tensor:
+        """What the error of each of so many rows is multiplied by in closed form: (*runs, 1, 1).
+
+        Without momentum η / rows, so that a product is the step itself; with it 1 / rows.
+        """
+        return self.rates / rows if self.momenta is None else self._ones / rows
+
+    def move(self, name: str, *products: tuple[Tensor, Tensor]) -> None:
+        """Take a step whose gradient is a sum of products, scaled; it is never in memory."""
+        parameter = self.parameters[name]
+        target = parameter if self.momenta is None else self.velocities[name]
+        if self.momenta is not None:
+            target.mul_(self.momenta)
+            if self.decays is not None:
+                target.add_(self.decays * parameter)
+        elif self.decays is not None:
+            target.mul_(1 - self.rates * self.decays)
+        for left, right in products:
+            _add_product(target, left, right, -1 if self.momenta is None else 1)
+        if self.momenta is not None:
+            parameter.sub_(self.rates * target)
+
+    def move_bias(self, name: str, errors: Tensor) -> None:
+        """Take a step whose gradient is the sum of scaled errors over rows (*runs, B, n)."""
+        parameter = self.parameters[name]
+        if self.momenta is None:
+            parameter.sub_(errors.sum(-2, keepdim=True))
+            return
+        velocity = self.velocities[name].mul_(self.momenta).add_(errors.sum(-2, keepdim=True))
+        parameter.sub_(self.rates * velocity)
+
     def _move(self, name: str, parameter: nn.Parameter, gradient: Tensor) -> None:
         if self.decays is not None and not name.endswith("bias"):
             gradient = gradient + self.decays * parameter
-        if self.momenta is not None:
-            gradient = self.velocities[name].mul_(self.momenta).add_(gradient)
-        parameter.addcmul_(self.rates, gradient, value=-1)
+        if self.momenta is None:
+            parameter.sub_(gradient.mul_(self.rates))
+        else:
+            parameter.sub_(self.rates * self.velocities[name].mul_(self.momenta).add_(gradient))
+
+
+def _add_product(target: Tensor, left: Tensor, right: Tensor, sign: int) -> None:
+    if target.dim() == 2:
+        target.addmm_(left, right, alpha=sign)
+    else:
+        target.baddbmm_(left, right, alpha=sign)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sda import ranges
+from sda import closed_form, ranges
 from sda.classifier import Classifier
 from sda.descent import Descent, DivergenceError
 from sda.presentation import BLOCK, gather, shuffled
@@ -195,16 +195,24 @@ def _train_one_epoch(
     n, runs = len(y), classifier.runs
     orders = [shuffled(n, stream(seed, "order", "finetune", epoch), x.device) for seed in seeds]
     total = torch.zeros(runs, dtype=torch.float64, device=x.device)
+    fast = closed_form.applies_to_all(classifier.stack)
+    descend = closed_form.descend_classifier if fast else descend_by_autograd
     block = batch_size * max(1, BLOCK // batch_size)
     for start in range(0, n, block):
         rows = [order[start : start + block] for order in orders]
         inputs, classes = gather(x, rows, runs), gather(y.unsqueeze(-1), rows, runs).squeeze(-1)
         for first in range(0, classes.shape[-1], batch_size):
             batch = slice(first, first + batch_size)
-            cost = classifier.cost(inputs[..., batch, :], classes[..., batch])
-            descent.step(cost)
-            total += cost.detach() * (classes[..., batch].shape[-1])
+            y = classes[..., batch]
+            total += descend(classifier, descent, inputs[..., batch, :], y) * y.shape[-1]
     return total / n
+
+
+def descend_by_autograd(classifier: Classifier, descent: Descent, x: Tensor, y: Tensor) -> Tensor:
+    """Take one step down the gradient of the cost as the classifier defines it; return the cost."""
+    cost = classifier.cost(x, y)
+    descent.step(cost)
+    return cost.detach()
 
 
 def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.Parameter]:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sda import ranges
+from sda import closed_form, ranges
 from sda.autoencoder import Activation, DenoisingAutoencoder
-from sda.corruption import Corruption
+from sda.corruption import Corrupted, Corruption
 from sda.descent import Descent, DivergenceError
 from sda.judging import Judge
 from sda.presentation import presentations, shuffled
@@ -227,13 +227,21 @@ def _train_one_epoch(
     orders = [shuffled(n, stream(seed, "order", depth, epoch), codes.device) for seed in seeds]
     noise = [stream(seed, "corruption", depth, epoch) for seed in seeds]
     total = torch.zeros(layer.runs, dtype=torch.float64, device=codes.device)
+    descend = closed_form.descend_layer if closed_form.applies(layer) else descend_by_autograd
     for clean, corrupted in presentations(
         codes, layer.corruptions, batch_size, orders, noise, layer.runs
     ):
-        cost = layer.cost(clean, corrupted)
-        descent.step(cost)
-        total += cost.detach() * clean.shape[-2]
+        total += descend(layer, descent, clean, corrupted) * clean.shape[-2]
     return total / n
+
+
+def descend_by_autograd(
+    layer: DenoisingAutoencoder, descent: Descent, clean: Tensor, corrupted: Corrupted
+) -> Tensor:
+    """Take one step down the gradient of the cost as the layer defines it; return the cost."""
+    cost = layer.cost(clean, corrupted)
+    descent.step(cost)
+    return cost.detach()
 
 
 @torch.no_grad()

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sda import elementwise
+
 
 class Reconstruction(Protocol):
     """A decoder's output function with the loss that belongs to it."""
@@ -34,11 +36,11 @@ class CrossEntropy:
 
     def activate(self, logits: Tensor) -> Tensor:
         """z = s(logits), in [0, 1]."""
-        return torch.sigmoid(logits)
+        return elementwise.apply(torch.sigmoid, logits)
 
     def loss(self, logits: Tensor, x: Tensor) -> Tensor:
         """Cross-entropy of every component, in nats."""
-        return F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+        return elementwise.apply(F.softplus, logits) - logits * x
 
     def check(self, low: float, high: float, what: str) -> None:
         """Raise ValueError unless 0 <= low and high <= 1: outside, the loss has no lower bound."""
