@@ -6,7 +6,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor, nn
 
-from sda import elementwise, ranges
+from sda import exact, ranges
 from sda.corruption import Corrupted, Corruption, Gaussian
 from sda.initialisation import Initialisation
 from sda.reconstruction import CrossEntropy, Reconstruction
@@ -22,7 +22,7 @@ class Activation(StrEnum):
     def __call__(self, logits: Tensor) -> Tensor:
         """Apply it to every component."""
         function = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}[self.value]
-        return elementwise.apply(function, logits)
+        return exact.apply(function, logits)
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,12 @@ class DenoisingAutoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes y (..., n, h) of inputs x (..., n, d). Nothing is corrupted here."""
-        return self.activation(x @ self.weight + self.hidden_bias)
+        return self.activation(exact.affine(x, self.weight, self.hidden_bias))
 
     def decode(self, y: Tensor) -> Tensor:
         """Logits (..., n, d) of the reconstruction from codes y (..., n, h)."""
         weight = self.weight.mT if self.decoder_weight is None else self.decoder_weight
-        return y @ weight + self.visible_bias
+        return exact.affine(y, weight, self.visible_bias)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """The reconstruction z (..., n, d) of inputs x (..., n, d)."""

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sda import ranges
+from sda import exact, ranges
 from sda import stack as stacks
 from sda.initialisation import Initialisation
 from sda.seeding import stream
@@ -60,7 +60,7 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (..., n, k) of the classes of x (..., n, d)."""
-        return self.stack.encode(x) @ self.weight + self.bias
+        return exact.affine(self.stack.encode(x), self.weight, self.bias)
 
     def cost(self, x: Tensor, y: Tensor) -> Tensor:
         """Mean cross-entropy, in nats, of the classes y (..., n); shape ``runs``."""

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sda import elementwise
+from sda import exact
 from sda.autoencoder import Activation, DenoisingAutoencoder
 from sda.classifier import Classifier
 from sda.corruption import Corrupted
@@ -47,15 +47,15 @@ def descend_layer(
     x = corrupted.x
     b, c, w = layer.hidden_bias, layer.visible_bias, layer.weight
     v = w.mT if layer.decoder_weight is None else layer.decoder_weight
-    y = _activate(layer.activation, _affine(c=b, x=x, w=w))
-    logits = _affine(c=c, x=y, w=v)
+    y = _activate(layer.activation, exact.affine(x, w, b))
+    logits = exact.affine(y, v, c)
     loss = layer.reconstruction.loss(logits, clean)
     delta = torch.sub(layer.reconstruction.activate(logits), clean)
     if corrupted.hit is not None and not all(e.is_plain for e in layer.emphases):
         weights = layer.emphasis_weights(corrupted.hit)
         loss, delta = loss.mul_(weights), delta.mul_(weights)
     delta.mul_(descent.scale(x.shape[-2]))
-    epsilon = _through(layer.activation, delta @ v.mT, y)
+    epsilon = _through(layer.activation, exact.product(delta, v.mT), y)
     if layer.decoder_weight is None:
         descent.move("weight", (x.mT, epsilon), (delta.mT, y))
     else:
@@ -72,15 +72,15 @@ def descend_classifier(classifier: Classifier, descent: Descent, x: Tensor, y: T
     layers = list(classifier.stack)
     codes = [x]
     for layer in layers:
-        given = _affine(c=layer.hidden_bias, x=codes[-1], w=layer.weight)
+        given = exact.affine(codes[-1], layer.weight, layer.hidden_bias)
         codes.append(_activate(layer.activation, given))
-    logits = _affine(c=classifier.bias, x=codes[-1], w=classifier.weight)
+    logits = exact.affine(codes[-1], classifier.weight, classifier.bias)
     classes = y.unsqueeze(-1)
     cost = -F.log_softmax(logits, -1).gather(-1, classes).sum((-2, -1)) / x.shape[-2]
     ones = torch.ones_like(classes, dtype=logits.dtype)
     delta = F.softmax(logits, -1).scatter_add_(-1, classes, ones.neg_())
     delta.mul_(descent.scale(x.shape[-2]))
-    below = delta @ classifier.weight.mT  # before the weight moves
+    below = exact.product(delta, classifier.weight.mT)  # before the weight moves
     descent.move("weight", (codes[-1].mT, delta))
     descent.move_bias("bias", delta)
     if "layers.0.weight" not in descent.parameters:
@@ -88,20 +88,15 @@ def descend_classifier(classifier: Classifier, descent: Descent, x: Tensor, y: T
     for depth, layer in reversed(list(enumerate(layers))):
         epsilon = _through(layer.activation, below, codes[depth + 1])
         if depth > 0:
-            below = epsilon @ layer.weight.mT
+            below = exact.product(epsilon, layer.weight.mT)
         descent.move(f"layers.{depth}.weight", (codes[depth].mT, epsilon))
         descent.move_bias(f"layers.{depth}.hidden_bias", epsilon)
     return cost
 
 
-def _affine(c: Tensor, x: Tensor, w: Tensor) -> Tensor:
-    """Compute x W + c for (B, d) or, run by run, (R, B, d)."""
-    return torch.addmm(c, x, w) if w.dim() == 2 else torch.baddbmm(c, x, w)
-
-
 def _activate(activation: Activation, logits: Tensor) -> Tensor:
     """Apply the nonlinearity, in place where that leaves the same bits."""
-    if not elementwise.is_whole(logits):
+    if not exact.is_whole(logits):
         return activation(logits)
     if activation is Activation.sigmoid:
         return logits.sigmoid_()

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sda import exact
+
 
 class DivergenceError(ArithmeticError):
     """Training left the finite numbers."""
@@ -72,7 +74,7 @@ class Descent:
         elif self.decays is not None:
             target.mul_(1 - self.rates * self.decays)
         for left, right in products:
-            _add_product(target, left, right, -1 if self.momenta is None else 1)
+            exact.add_product(target, left, right, -1 if self.momenta is None else 1)
         if self.momenta is not None:
             parameter.sub_(self.rates * target)
 
@@ -92,10 +94,3 @@ class Descent:
             parameter.sub_(gradient.mul_(self.rates))
         else:
             parameter.sub_(self.rates * self.velocities[name].mul_(self.momenta).add_(gradient))
-
-
-def _add_product(target: Tensor, left: Tensor, right: Tensor, sign: int) -> None:
-    if target.dim() == 2:
-        target.addmm_(left, right, alpha=sign)
-    else:
-        target.baddbmm_(left, right, alpha=sign)

@@ -203,8 +203,8 @@ def _train_one_epoch(
         inputs, classes = gather(x, rows, runs), gather(y.unsqueeze(-1), rows, runs).squeeze(-1)
         for first in range(0, classes.shape[-1], batch_size):
             batch = slice(first, first + batch_size)
-            y = classes[..., batch]
-            total += descend(classifier, descent, inputs[..., batch, :], y) * y.shape[-1]
+            given, wanted = inputs[..., batch, :], classes[..., batch]
+            total += descend(classifier, descent, given, wanted) * wanted.shape[-1]
     return total / n
 
 

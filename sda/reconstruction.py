@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sda import elementwise
+from sda import exact
 
 
 class Reconstruction(Protocol):
@@ -36,11 +36,11 @@ class CrossEntropy:
 
     def activate(self, logits: Tensor) -> Tensor:
         """z = s(logits), in [0, 1]."""
-        return elementwise.apply(torch.sigmoid, logits)
+        return exact.apply(torch.sigmoid, logits)
 
     def loss(self, logits: Tensor, x: Tensor) -> Tensor:
         """Cross-entropy of every component, in nats."""
-        return elementwise.apply(F.softplus, logits) - logits * x
+        return exact.apply(F.softplus, logits) - logits * x
 
     def check(self, low: float, high: float, what: str) -> None:
         """Raise ValueError unless 0 <= low and high <= 1: outside, the loss has no lower bound."""
