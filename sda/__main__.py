@@ -65,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _dispatch(words: list[str]) -> int:
     match words:
         case []:
-            _sweep(DEMONSTRATION)
-            return comparison.main([str(Path("runs") / "demo")])
+            return _demonstrate()
         case ["compare", *rest]:
             return comparison.main(rest)
         case ["resume", folder, *rest]:
@@ -80,6 +79,20 @@ def _dispatch(words: list[str]) -> int:
             return _sweep(words)
         case _:
             return _single(words)
+
+
+def _demonstrate() -> int:
+    """Train the arms of the demonstration, compare them, and say what to look at."""
+    _sweep(DEMONSTRATION)
+    folder = Path("runs") / "demo"
+    status = comparison.main([str(folder)])
+    print(f"the runs are in {folder}; look at them with: {_tensorboard(folder)}")
+    return status
+
+
+def _tensorboard(folder: Path) -> str:
+    """The command that shows a folder, with the TensorBoard that is installed beside Python."""
+    return f"{Path(sys.executable).with_name('tensorboard')} --logdir {folder}"
 
 
 def _single(words: list[str]) -> int:
@@ -146,14 +159,16 @@ def _resume(path: Path, changes: list[str]) -> int:
 
 def _print_result(path: Path, result: dict[str, Any]) -> None:
     seconds = result["seconds"]
+    remark = " (the last: more epochs may help)" if result["best_is_last"] else ""
+    if result["best_epoch"] == 0:
+        remark = " (no epoch was better than naming the commonest class)"
     print(
         f"{result['data']} ({result['source']}), init={result['init']}, seed={result['seed']}: "
         f"validation error {100 * result['valid_error']:.2f} %, "
         f"test error {100 * result['test_error']:.2f} % of {result['n_test']}\n"
-        f"best epoch {result['best_epoch']} of {result['epochs']}"
-        f"{' (the last: more epochs may help)' if result['best_is_last'] else ''}; "
+        f"best epoch {result['best_epoch']} of {result['epochs']}{remark}; "
         f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s\n"
-        f"in {path}; look at it with: tensorboard --logdir {path}"
+        f"in {path}; look at it with: {_tensorboard(path)}"
     )
 
 
