@@ -116,9 +116,12 @@ def test_chance_is_the_commonest_training_class():
 
 
 def test_a_run_whose_best_epoch_is_its_last_shows_it():
-    settings = dataclasses.replace(SETTINGS, epochs=3)
-    history = finetune(make(initialisation="tutorial"), TRAIN, VALID, settings, seed=0)
-    assert int(history[-1].best_epoch) == history[-1].epoch == 3
+    settings = dataclasses.replace(SETTINGS, epochs=40, learning_rate=1.0)
+    network = make(initialisation="tutorial")
+    best = int(finetune(network, TRAIN, VALID, settings, seed=0)[-1].best_epoch)
+    cut = dataclasses.replace(settings, epochs=best)
+    history = finetune(make(initialisation="tutorial"), TRAIN, VALID, cut, seed=0)
+    assert int(history[-1].best_epoch) == history[-1].epoch == best > 0
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
