@@ -75,10 +75,10 @@ def _dispatch(words: list[str]) -> int:
         case ["-h" | "--help", *_]:
             print(HELP + _choices())
             return 0
-        case _ if any(word.startswith("-") for word in words):
-            return _sweep(words)
-        case _:
-            return _single(words)
+    args = get_args_parser().parse_args(words)
+    if any((args.multirun, args.hydra_help, args.cfg, args.info, args.shell_completion)):
+        return _sweep(words)
+    return _single(args.overrides, _search_path(args.config_dir))
 
 
 def _demonstrate() -> int:
@@ -95,9 +95,14 @@ def _tensorboard(folder: Path) -> str:
     return f"{Path(sys.executable).with_name('tensorboard')} --logdir {folder}"
 
 
-def _single(words: list[str]) -> int:
+def _search_path(config_dir: str | None) -> list[str]:
+    """The override that adds a person's own folder of configuration files."""
+    return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+
+
+def _single(words: list[str], search_path: list[str]) -> int:
     """Train one run here, without Hydra's job machinery: nothing is written before the checks."""
-    job = Job(config.resolved(config.compose(words)), words)
+    job = Job(config.resolved(config.compose(words + search_path)), words)
     command.quiet_threads(config.threads(job.config["threads"]))
     plan = config.build_run(job.config)
     path = command.place(plan, job.config["runs_folder"], words)
@@ -113,18 +118,20 @@ def _sweep(words: list[str]) -> int:
     """Let Hydra start what the words ask for, after checking every run that it will start."""
     args = get_args_parser().parse_args(words)
     if args.multirun:
-        for overrides in _jobs(args.overrides):
-            config.build_run(config.resolved(config.compose(overrides)))
+        search_path = _search_path(args.config_dir)
+        for overrides in _jobs(args.overrides, search_path):
+            config.build_run(config.resolved(config.compose(overrides + search_path)))
     sys.argv = ["sda", *words]
     hydra.main(config_path=str(config.folder()), config_name="config", version_base="1.3")(_task)()
     return 0
 
 
-def _jobs(overrides: list[str]) -> list[list[str]]:
+def _jobs(overrides: list[str], search_path: list[str]) -> list[list[str]]:
     """The overrides of every run of a sweep; none if its sweeper decides as it goes."""
     parser = OverridesParser.create()
     fixed = [o.input_line for o in parser.parse_overrides(overrides) if not o.is_sweep_override()]
-    sweeper = config.compose([word for word in fixed if word]).hydra.sweeper
+    words = [word for word in fixed if word]
+    sweeper = config.compose(words + search_path).hydra.sweeper
     if not str(sweeper._target_).endswith(BasicSweeper.__name__):
         return []
     presets = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
