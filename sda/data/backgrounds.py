@@ -22,15 +22,8 @@ def bg_rand(folder: str | None, source: str, seed: int) -> Splits:
     The published files, or made from MNIST in ``folder`` by ``seed`` (see `sources.choose`); each
     of the 70000 digits is used at most once. Larochelle et al. (2007).
     """
-
-    def draw() -> Made:
-        rng = np.random.default_rng(seed)
-        digits, labels, _ = pick(folder, N, rng)
-        noise = rng.integers(0, 256, digits.shape, np.uint8)
-        return Made(np.maximum(digits, noise), labels)
-
     rule = {"rule": "bg-rand 1", "seed": seed}
-    return choose("bg-rand", folder, source, lambda: rule, draw)
+    return choose("bg-rand", folder, source, lambda: rule, lambda: draw_on_noise(folder, N, seed))
 
 
 def bg_img(folder: str | None, source: str, seed: int, photographs: str | None) -> Splits:
@@ -44,7 +37,7 @@ def bg_img(folder: str | None, source: str, seed: int, photographs: str | None) 
         folder,
         source,
         lambda: photograph_rule("bg-img 1", seed, photographs),
-        lambda: _on_photographs(folder, seed, load_photographs(photographs), turned=False),
+        lambda: draw_on_photographs(folder, N, seed, load_photographs(photographs), turned=False),
     )
 
 
@@ -58,7 +51,7 @@ def rot_bg_img(folder: str | None, source: str, seed: int, photographs: str | No
         folder,
         source,
         lambda: photograph_rule("rot-bg-img 1", seed, photographs),
-        lambda: _on_photographs(folder, seed, load_photographs(photographs), turned=True),
+        lambda: draw_on_photographs(folder, N, seed, load_photographs(photographs), turned=True),
     )
 
 
@@ -73,10 +66,24 @@ def photograph_rule(name: str, seed: int, photographs: str | None) -> dict[str, 
     }
 
 
-def _on_photographs(folder: str | None, seed: int, found: Photographs, turned: bool) -> Made:
+def draw_on_noise(folder: str | None, n: int, seed: int) -> Made:
+    """Pixels that are the brighter of digit and noise (n, 28, 28), and the digits' classes (n,)."""
     rng = np.random.default_rng(seed)
-    digits, labels, _ = pick(folder, N, rng)
+    digits, labels, _ = pick(folder, n, rng)
+    noise = rng.integers(0, 256, digits.shape, np.uint8)
+    return Made(np.maximum(digits, noise), labels)
+
+
+def draw_on_photographs(
+    folder: str | None, n: int, seed: int, found: Photographs, turned: bool
+) -> Made:
+    """Pixels that are the brighter of digit and patch (n, 28, 28), and the digits' classes (n,).
+
+    So is every pixel of 20 original images whose digits were found.
+    """
+    rng = np.random.default_rng(seed)
+    digits, labels, _ = pick(folder, n, rng)
     if turned:
-        digits = rotations.turn(digits, rng.uniform(0, 2 * np.pi, N))
-    patches, _ = draw_patches(found.images, N, SIDE, LEAST_DEVIATION, rng)
+        digits = rotations.turn(digits, rng.uniform(0, 2 * np.pi, n))
+    patches, _ = draw_patches(found.images, n, SIDE, LEAST_DEVIATION, rng)
     return Made(np.maximum(digits, patches), labels, found.told())

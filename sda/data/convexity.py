@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sda.data.errors import DataError
-from sda.data.hulls import hull_defects
+from sda.data.hulls import hull_defects, parts
 from sda.data.sources import Made, choose
 from sda.data.splits import Splits
 
@@ -69,10 +69,18 @@ def draw(n: int, seed: int) -> Made:
     labels = rng.integers(0, 2, n)
     n_convex = int(labels.sum())
     images = np.empty((n, SIDE, SIDE), np.uint8)
-    images[labels == 1] = regions(n_convex, CONVEX, LEAST["convex"], rng)
+    images[labels == 1] = wholes(n_convex, rng)
     images[labels == 0] = unions(n - n_convex, rng)
     images *= 255
     return Made(images, labels)
+
+
+def wholes(n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Convex regions of one part, (n, 28, 28); a sliver between pixel centres can have several."""
+    drawn = regions(n, CONVEX, LEAST["convex"], rng)
+    while len(broken := np.flatnonzero(parts(drawn) > 1)):
+        drawn[broken] = regions(len(broken), CONVEX, LEAST["convex"], rng)
+    return drawn
 
 
 def unions(n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -80,9 +88,9 @@ def unions(n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     found: list[NDArray[np.bool_]] = []
     while (missing := n - sum(map(len, found))) > 0:
         n_parts = _numbers(round(missing * 1.15) + 20, UNION, rng)
-        parts = regions(int(n_parts.sum()), PARTS, LEAST["part"], rng)
+        drawn = regions(int(n_parts.sum()), PARTS, LEAST["part"], rng)
         starts = np.concatenate([[0], np.cumsum(n_parts)[:-1]])
-        union = np.logical_or.reduceat(parts, starts, axis=0)
+        union = np.logical_or.reduceat(drawn, starts, axis=0)
         found.append(union[hull_defects(union) > 0][:missing])
     return np.concatenate(found)
 

@@ -1,5 +1,6 @@
 """MNIST from its four idx files, and `basic`, which is the same images cut in another way."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from sda.data.splits import Rows, Splits
 # Labels of single rows of the original mnist_train.amat and mnist_test.amat, counted through both
 # files: they tell the order that was used from every other. Source: the test suite of skdata.
 BASIC_LABELS = {0: 5, 9999: 7, 10000: 3, 11999: 3, 12000: 7, 50000: 3, 61989: 4}
+# SHA-256 of all images, then all labels
+_SHA256 = "c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83"
 FILES = {
     "train images": "train-images-idx3-ubyte",
     "train labels": "train-labels-idx1-ubyte",
@@ -79,16 +82,24 @@ def pick(folder: str | None, n: int, rng: np.random.Generator) -> Made:
 
 
 def pooled(folder: str | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """All MNIST digits in published order, train then t10k: (70000, 28, 28) and labels (70000,)."""
+    """All MNIST digits in published order, train then t10k: (70000, 28, 28) and labels (70000,).
+
+    Held against a checksum: what is made from them is cached under a name that promises MNIST.
+    """
     found = _found(folder)
     arrays = {what: read_idx(path) for what, path in found.items()}
     for part, n in (("train", 60000), ("test", 10000)):
         _expect(str(found[f"{part} images"]), arrays[f"{part} images"], (n, 28, 28))
         _expect(str(found[f"{part} labels"]), arrays[f"{part} labels"], (n,))
-    return (
-        np.concatenate([arrays["train images"], arrays["test images"]]),
-        np.concatenate([arrays["train labels"], arrays["test labels"]]),
-    )
+    images = np.concatenate([arrays["train images"], arrays["test images"]])
+    labels = np.concatenate([arrays["train labels"], arrays["test labels"]])
+    got = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    if got != _SHA256:
+        raise DataFormatError(
+            f"{found['train images'].parent}: the four files are not MNIST as published: sha256 of "
+            f"images and labels expected {_SHA256}, got {got}"
+        )
+    return images, labels
 
 
 def _found(folder: str | None) -> dict[str, Path]:

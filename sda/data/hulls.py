@@ -1,12 +1,15 @@
-"""Convexity on the pixel grid: what lies in the convex hull of the white pixels but is black."""
+"""Shapes on the pixel grid: convex or not, in one part or in several."""
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 _NOWHERE = 1e6
 _ROUNDING = (
     1e-3  # pixels; hull edges between grid points come no nearer to a grid point, but exactly
 )
+_EIGHT = np.zeros((3, 3, 3), int)
+_EIGHT[1] = 1  # neighbours within an image, diagonal ones too, none across images
 
 
 def hull_defects(white: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -34,3 +37,10 @@ def hull_defects(white: NDArray[np.bool_]) -> NDArray[np.int64]:
     filled = np.floor(right + _ROUNDING) - np.ceil(left - _ROUNDING) + 1
     hull_pixels = np.maximum(filled, 0).sum(axis=1).astype(np.int64)
     return np.asarray(hull_pixels - white.sum(axis=(1, 2)), np.int64)
+
+
+def parts(white: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Count the 8-connected white parts of each image, (n, h, w) -> (n,)."""
+    numbered, _ = ndimage.label(white, structure=_EIGHT)
+    last = np.maximum.accumulate(numbered.reshape(len(white), -1).max(axis=1))
+    return np.diff(last, prepend=0)

@@ -4,14 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sda.data.backgrounds import LEAST_DEVIATION, photograph_rule
-from sda.data.photographs import draw_patches, load_photographs
+from sda.data.photographs import Photographs, draw_patches, load_photographs
 from sda.data.rectangles import SIDE, place, size_pairs
 from sda.data.sources import Made, choose
 from sda.data.splits import Splits
 
 SHORTEST, LEAST_DIFFERENCE = 10, 5  # pixels
 AREA = (0.25, 0.75)  # of the image
-_N = 62000
 
 
 def rect_img(folder: str | None, source: str, seed: int, photographs: str | None) -> Splits:
@@ -23,20 +22,23 @@ def rect_img(folder: str | None, source: str, seed: int, photographs: str | None
     constants are theirs is not certain.
     """
 
-    def draw() -> Made:
-        rng = np.random.default_rng(seed)
-        size = draw_sizes(_N, rng)
-        (within, _), found = place(size, rng), load_photographs(photographs)
-        outside, _ = draw_patches(found.images, _N, SIDE, LEAST_DEVIATION, rng)
-        inside, _ = draw_patches(found.images, _N, SIDE, LEAST_DEVIATION, rng)
-        rectangle = within[:, 0, :, None] & within[:, 1, None, :]
-        np.copyto(outside, inside, where=rectangle)
-        return Made(outside, (size[:, 0] > size[:, 1]).astype(np.int64), found.told())
-
     def rule() -> dict[str, object]:
         return photograph_rule("rect-img 1", seed, photographs)
 
-    return choose("rect-img", folder, source, rule, draw)
+    return choose(
+        "rect-img", folder, source, rule, lambda: draw(62000, seed, load_photographs(photographs))
+    )
+
+
+def draw(n: int, seed: int, found: Photographs) -> Made:
+    """Rectangles out of one patch on another patch (n, 28, 28), and their classes (n,)."""
+    rng = np.random.default_rng(seed)
+    size = draw_sizes(n, rng)
+    within, _ = place(size, rng)
+    images, _ = draw_patches(found.images, n, SIDE, LEAST_DEVIATION, rng)
+    inside, _ = draw_patches(found.images, n, SIDE, LEAST_DEVIATION, rng)
+    np.copyto(images, inside, where=within[:, 0, :, None] & within[:, 1, None, :])
+    return Made(images, (size[:, 0] > size[:, 1]).astype(np.int64), found.told())
 
 
 def draw_sizes(n: int, rng: np.random.Generator) -> NDArray[np.int64]:

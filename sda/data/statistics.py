@@ -2,15 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from sda.data.hulls import hull_defects
+from sda.data.hulls import hull_defects, parts
 from sda.data.splits import Splits
 
 _DECILES = np.arange(0, 1.01, 0.1)
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_EIGHT = np.zeros((3, 3, 3), int)
-_EIGHT[1] = 1  # neighbours within an image, diagonal ones too, none across images
 Table = dict[str, str]
 
 
@@ -92,13 +89,6 @@ def region_statistics(white: NDArray[np.bool_]) -> Table:
             np.quantile(hull_defects(white), _QUANTILES), ".0f"
         ),
     }
-
-
-def parts(white: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Count the 8-connected white parts of each image, (n, h, w) -> (n,)."""
-    numbered, _ = ndimage.label(white, structure=_EIGHT)
-    last = np.maximum.accumulate(numbered.reshape(len(white), -1).max(axis=1))
-    return np.diff(last, prepend=0)
 
 
 def sides_touched(white: NDArray[np.bool_]) -> NDArray[np.int64]:
