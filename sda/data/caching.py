@@ -34,7 +34,8 @@ def cached(name: str, key: Mapping[str, Any], make: Callable[[], Splits]) -> Spl
 
     ``key`` has everything that the arrays depend on, as JSON. Arrays from the cache are mapped
     copy-on-write: writing to them never changes the file. A file that was changed since it was
-    written is held against its checksum, and a damaged set is made again, with a warning.
+    written is held against its checksum; a damaged set is left aside, with a warning, and made
+    again.
     """
     folder = entry(name, key)
     found = _open(folder)
@@ -48,6 +49,11 @@ def cached(name: str, key: Mapping[str, Any], make: Callable[[], Splits]) -> Spl
         found = _open(folder)
         return made if found is None else found
     return found
+
+
+def opened(name: str, key: Mapping[str, Any]) -> Splits | None:
+    """Return the data set made before with this ``key``, or None if the cache has none, whole."""
+    return _open(entry(name, key))
 
 
 def entry(name: str, key: Mapping[str, Any]) -> Path:
@@ -116,7 +122,7 @@ def _open(folder: Path) -> Splits | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        _log.warning("%s is damaged and made again: %s", folder, error)
+        _log.warning("%s is damaged and left aside: %s", folder, error)
         return None
     shape, classes = about["image_shape"], about["classes"]
     return Splits(

@@ -37,7 +37,7 @@ PARTS = {
     **{26: 50, 32: 52, 40: 71, 50: 120, 64: 222},
 }
 UNION = {2: 364, 3: 387, 4: 196, 5: 54}
-CUTS = {"6000": (6000, 2000), "6500": (6500, 1500), "7000": (7000, 1000)}
+CUTS = {6000: (6000, 2000), 6500: (6500, 1500), 7000: (7000, 1000)}
 _BATCH = 3000  # regions drawn together
 _NEAREST = 16  # half-planes evaluated first
 _CACHED = 256  # half-planes whose pixels stay in the processor's cache
@@ -54,13 +54,15 @@ def convex(folder: str | None, source: str, seed: int, n_train: int) -> Splits:
     `sources.choose`). Of the 8000 rows the first ``n_train`` train and the rest validate: 6000
     (pylearn2, Vincent et al. 2010), 6500 (skdata) or 7000 (mlpython). Larochelle et al. (2007).
     """
-    if str(n_train) not in CUTS:
-        raise DataError(f"data.n_train of convex must be one of {', '.join(CUTS)}, got {n_train}")
+    if n_train not in CUTS:
+        raise DataError(
+            f"data.n_train of convex must be one of {', '.join(map(str, CUTS))}, got {n_train}"
+        )
 
     def rule() -> dict[str, object]:
         return {"rule": "convex 1", "seed": seed}
 
-    return choose("convex", folder, source, rule, lambda: draw(58000, seed), cut=CUTS[str(n_train)])
+    return choose("convex", folder, source, rule, lambda: draw(58000, seed), cut=CUTS[n_train])
 
 
 def draw(n: int, seed: int) -> Made:

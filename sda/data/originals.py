@@ -35,6 +35,12 @@ class Problem:
     converted: tuple[str, str] | None = None  # a conversion to .npz: file, SHA-256
     n_test: int = 50000
 
+    def checksum(self, form: str) -> str | None:
+        """Return the published checksum of a form of the data; extracted text has none."""
+        if form == "converted":
+            return self.converted[1] if self.converted else None
+        return self.sha1 if form == "archive" else None
+
 
 _ROTATED = "mnist_all_rotation_normalized_float"
 _ROTATED_IMAGES = "mnist_all_background_images_rotation_normalized"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.data.caching import cached
+from sda.data.caching import cached, opened
 from sda.data.checks import checked
 from sda.data.errors import DataError, MissingDataError
 from sda.data.originals import (
@@ -51,20 +51,33 @@ def choose(
     problem = PROBLEMS[name]
     if cut is not None:
         problem = replace(problem, n_train=cut[0], n_valid=cut[1])
-    found = None if source == "regenerated" else find_original(problem, folder)
-    if found is not None:
-        key: dict[str, Any] = {
-            "original": identity(found.files),
-            "cut": [problem.n_train, problem.n_valid],
-        }
-        return cached(name, key, lambda: read_original(problem, found))
+    cuts = [problem.n_train, problem.n_valid]
+    published = None if source == "regenerated" else _published(problem, folder, cuts)
+    if published is not None:
+        return published
     if source == "original":
         raise MissingDataError(
             f"{name}: no original data: {problem.archive} is neither in the data folder (SDA_DATA "
             f"or data_folder) nor in {downloads_folder()}; run: ./run data fetch {name}"
         )
-    key = {"rule": dict(rule()), "cut": [problem.n_train, problem.n_valid]}
+    key = {"rule": dict(rule()), "cut": cuts}
     return cached(name, key, lambda: _assemble(problem, made_as, make()))
+
+
+def _published(problem: Problem, folder: str | None, cuts: list[int]) -> Splits | None:
+    """Read the published files, or what was read of them before, whether or not they still exist.
+
+    What has a published checksum is cached under it, extracted text under its path, size and date.
+    """
+    found = find_original(problem, folder)
+    if found is not None:
+        key = {"original": problem.checksum(found.form) or identity(found.files), "cut": cuts}
+        return cached(problem.name, key, lambda: read_original(problem, found))
+    for form in ("archive", "converted"):
+        kept = opened(problem.name, {"original": problem.checksum(form), "cut": cuts})
+        if kept is not None:
+            return kept
+    return None
 
 
 def identity(files: Iterable[Path]) -> list[Any]:
