@@ -10,6 +10,7 @@ from sda.finished import Trained
 
 WIDTH = 100  # characters of a terminal line
 MOST_PAIRS = 15  # in the terminal; the files have all
+SHORT = 20  # characters of a label that is repeated in a verdict
 LABEL = 30  # characters of a label beside columns of seeds; longer ones are wrapped
 
 
@@ -64,13 +65,14 @@ def _blocks(table: Table, most_pairs: int) -> Iterator[Block]:
 
 def _arms(table: Table) -> Block:
     published = any(arm.published for arm in table.arms)
-    heads = ["arm", "seeds", "valid %", "sd", "test %", "sd", "time a run"]
-    heads += ["published %", "ours - published"] if published else []
+    heads = ["arm", "seeds", "valid %", "sd", "test %", "sd", "time"]
+    heads += ["published", "deviation"] if published else []
     rows = [_arm_row(arm, published) for arm in table.arms]
-    notes = ["means over the seeds; sd: sample standard deviation over the seeds"]
+    notes = ["means over the seeds; sd: sample standard deviation over the seeds; time: of one run"]
     if published:
         papers = dict.fromkeys(arm.published[2] for arm in table.arms if arm.published)
-        notes.append(f"published: {'; '.join(papers)}; ± is the 95 % interval of its one run")
+        notes.append(f"published: {'; '.join(papers)}; one run, ± its 95 % interval over test rows")
+        notes.append("deviation: ours - published, in points; inside: within that interval")
     return Block(heads, rows, "l" + "r" * 7 + "l" if published else "l" + "r" * 6, notes)
 
 
@@ -113,7 +115,8 @@ def _error(run: Trained, marked: bool) -> str:
 
 def _differences(table: Table, most: int) -> Block:
     heads = ["a - b, positive = b better", "pairs", "points ± 95 %", "interval"]
-    rows = [_pair_row(pair) for pair in table.pairs[:most]]
+    named = all(len(arm.label) <= SHORT for arm in table.arms)
+    rows = [_pair_row(pair, named) for pair in table.pairs[:most]]
     notes = [
         "points: percentage points of test error, mean over the seeds that both arms have,",
         "with its paired t interval over these seeds",
@@ -125,9 +128,11 @@ def _differences(table: Table, most: int) -> Block:
     return Block(heads, rows, "lrrl", notes)
 
 
-def _pair_row(pair: Pair) -> list[str]:
+def _pair_row(pair: Pair, named: bool) -> list[str]:
+    """The verdict names the better arm, or says a or b where names are long."""
     mean, half, n = pair.difference
-    better = pair.second.label if mean > 0 else pair.first.label
+    a, b = (pair.first.label, pair.second.label) if named else ("a", "b")
+    better = b if mean > 0 else a
     if math.isinf(half):
         return [_name(pair), str(n), _points(mean), "one pair has no interval"]
     verdict = f"excludes 0: {better} better" if pair.difference.excludes_zero else "includes 0"
@@ -193,7 +198,7 @@ def _points(fraction: float) -> str:
 def _p(value: float | None) -> str:
     if value is None:
         return "?"
-    return f"{value:.2f}" if value >= 0.095 else f"{value:.0e}" if value > 0 else "<1e-300"
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}" if value > 0 else "<1e-300"
 
 
 def _time(seconds: float) -> str:

@@ -174,7 +174,7 @@ def _draw(axis: "Axes", runs: Sequence[Line], style: dict[str, Any]) -> None:
 
 def _finish(axis: "Axes", panel: Panel) -> None:
     """Title, grid and limits: those of the values after the first epochs."""
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     lines = [
         run for group in (panel.solid, panel.dashed) for runs in group.values() for run in runs
@@ -183,6 +183,7 @@ def _finish(axis: "Axes", panel: Panel) -> None:
     high = max(max(_settled(values)) for _, values in lines)
     axis.set_title(panel.title, fontsize=10)
     axis.set_xlabel("epoch", fontsize=9)
+    axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     axis.grid(alpha=0.25, which="both")
     if low > 0 and high / low > LOGARITHMIC:
         axis.set_yscale("log")
@@ -197,7 +198,7 @@ def _finish(axis: "Axes", panel: Panel) -> None:
 
 def _settled(values: Sequence[float]) -> Sequence[float]:
     """Values after the first twentieth: an untrained network would flatten the rest."""
-    return values[max(1, len(values) // 20) :] or values
+    return values[len(values) // 20 :]
 
 
 def _round_number(value: float, _: int) -> str:

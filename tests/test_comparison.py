@@ -161,6 +161,26 @@ def test_the_table_states_sign_and_verdict(tmp_path):
     assert "random - sda                    3    +6.00 ±0.00  excludes 0: sda better" in text
 
 
+def test_the_verdict_names_whichever_arm_is_better(tmp_path):
+    for seed in range(3):
+        run_folder(tmp_path / f"a{seed}", "random", seed, 20)
+        run_folder(tmp_path / f"b{seed}", "sda", seed, 50)
+    text = comparison_text.plain(comparison.compare([tmp_path]))
+    assert "-3.00 ±0.00  excludes 0: random better" in text
+    for seed in range(3):
+        run_folder(tmp_path / f"c{seed}", "sda", seed, 10, settings={"corruption.fraction": 0.4})
+    text = comparison_text.plain(comparison.compare([tmp_path]))
+    assert "-3.00 ±0.00  excludes 0: a better" in text
+    assert "+1.00 ±0.00  excludes 0: b better" in text
+
+
+def test_an_interval_that_holds_0_decides_nothing(tmp_path):
+    for seed, sda in enumerate([30, 70, 55]):
+        run_folder(tmp_path / f"a{seed}", "random", seed, 50)
+        run_folder(tmp_path / f"b{seed}", "sda", seed, sda)
+    assert "includes 0" in comparison_text.plain(comparison.compare([tmp_path]))
+
+
 def test_mcnemar_counts_the_rows_where_the_runs_of_a_seed_differ(tmp_path):
     run_folder(tmp_path / "a", "random", 0, 8)
     run_folder(tmp_path / "b", "sda", 0, 2, shift=7)  # rows 7, 8: one shared
