@@ -277,7 +277,14 @@ def test_an_unreadable_result_is_listed_not_dropped(tmp_path, content):
 
 @pytest.mark.parametrize(
     "change",
-    [{"test_error": float("nan")}, {"test_error": "3 %"}, {"valid_error": 3.1}, {"n_test": 0}],
+    [
+        {"test_error": float("nan")},
+        {"test_error": "3 %"},
+        {"valid_error": -0.1},
+        {"valid_error": 3.1},
+        {"n_test": 0},
+        {"seed": None},
+    ],
 )
 def test_impossible_figures_are_listed_as_unreadable(tmp_path, change):
     run_folder(tmp_path / "bad", **change)
@@ -308,9 +315,18 @@ def test_runs_of_one_arm_and_seed_that_disagree_are_refused(tmp_path):
     assert "rect: sda, seed 0" in text
 
 
+def test_runs_that_disagree_on_validation_alone_are_refused_too(tmp_path):
+    run_folder(tmp_path / "a", wrong=30)
+    run_folder(tmp_path / "b", wrong=30, valid_error=0.5)
+    result = comparison.compare([tmp_path])
+    assert result.tables == []
+    assert [same.agree for same in result.repeated] == [False]
+
+
 def test_a_folder_given_twice_counts_once(tmp_path):
     three_arms(tmp_path, seeds=1)
-    result = comparison.compare([tmp_path, tmp_path / "sda-0", tmp_path / "." / "sda-0"])
+    (tmp_path / "link").symlink_to(tmp_path / "sda-0")
+    result = comparison.compare([tmp_path, tmp_path / "sda-0", tmp_path / "link"])
     assert arms(result) == {"random": 1, "saa": 1, "sda": 1}
     assert result.repeated == []
 
@@ -362,6 +378,8 @@ def test_the_terminal_table_fits_a_hundred_columns(tmp_path, wrong):
     paths = [line for line in text.splitlines() if str(tmp_path) in line]
     assert max(len(line) for line in text.splitlines() if line not in paths) <= 100
     assert "51 more pairs" in text
+    assert sum("± 95 %" in line for line in text.splitlines()) == 1
+    assert len([line for line in text.splitlines() if line.rstrip().endswith("better")]) == 15
     rows = [row for row in comparison_text.markdown(result).splitlines() if "excludes 0" in row]
     assert len(rows) == len(pairs(result)) + 1  # and the note
 
@@ -414,15 +432,16 @@ def test_curves_show_every_run_of_every_arm_and_pass_over_a_torn_line(tmp_path):
 def test_values_that_are_not_finite_do_not_enter_the_curves(tmp_path):
     path = run_folder(tmp_path / "a")
     rows = [{"phase": "finetune", "epoch": 1, "valid_error": math.nan}, {"phase": "finetune"}]
-    rows += [{"phase": "finetune", "epoch": 3, "valid_error": 0.25}, {"phase": "other"}]
-    (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "[]\n")
+    rows += [{"phase": "finetune", "epoch": 3, "valid_error": 0.25}, {"phase": "other"}, []]
+    lines = ["{torn", *map(json.dumps, rows)]
+    (path / "metrics.jsonl").write_text("\n".join(lines))
     (panel,) = comparison.panels(comparison.compare([tmp_path]))
     assert panel.solid == {"sda": [([3], [25])]}
 
 
 def test_layers_are_in_order_beyond_the_ninth(tmp_path):
     path = run_folder(tmp_path / "a")
-    rows = [{"phase": "pretrain", "layer": k, "epoch": 1, "valid": 1.0} for k in range(11)]
+    rows = [{"phase": "pretrain", "layer": 10 - k, "epoch": 1, "valid": 1.0} for k in range(11)]
     (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     titles = [panel.title for panel in comparison.panels(comparison.compare([tmp_path]))]
     assert titles == [f"layer {k}: validation reconstruction" for k in range(11)]
