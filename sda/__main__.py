@@ -65,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _dispatch(words: list[str]) -> int:
     match words:
         case []:
-            _sweep(DEMONSTRATION)
-            return comparison.main([str(Path("runs") / "demo")])
+            return _demonstrate()
         case ["compare", *rest]:
             return comparison.main(rest)
         case ["resume", folder, *rest]:
@@ -76,15 +75,34 @@ def _dispatch(words: list[str]) -> int:
         case ["-h" | "--help", *_]:
             print(HELP + _choices())
             return 0
-        case _ if any(word.startswith("-") for word in words):
-            return _sweep(words)
-        case _:
-            return _single(words)
+    args = get_args_parser().parse_args(words)
+    if any((args.multirun, args.hydra_help, args.cfg, args.info, args.shell_completion)):
+        return _sweep(words)
+    return _single(args.overrides, _search_path(args.config_dir))
 
 
-def _single(words: list[str]) -> int:
+def _demonstrate() -> int:
+    """Train the arms of the demonstration, compare them, and say what to look at."""
+    _sweep(DEMONSTRATION)
+    folder = Path("runs") / "demo"
+    status = comparison.main([str(folder)])
+    print(f"the runs are in {folder}; look at them with: {_tensorboard(folder)}")
+    return status
+
+
+def _tensorboard(folder: Path) -> str:
+    """The command that shows a folder, with the TensorBoard that is installed beside Python."""
+    return f"{Path(sys.executable).with_name('tensorboard')} --logdir {folder}"
+
+
+def _search_path(config_dir: str | None) -> list[str]:
+    """The override that adds a person's own folder of configuration files."""
+    return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+
+
+def _single(words: list[str], search_path: list[str]) -> int:
     """Train one run here, without Hydra's job machinery: nothing is written before the checks."""
-    job = Job(config.resolved(config.compose(words)), words)
+    job = Job(config.resolved(config.compose(words + search_path)), words)
     command.quiet_threads(config.threads(job.config["threads"]))
     plan = config.build_run(job.config)
     path = command.place(plan, job.config["runs_folder"], words)
@@ -100,18 +118,20 @@ def _sweep(words: list[str]) -> int:
     """Let Hydra start what the words ask for, after checking every run that it will start."""
     args = get_args_parser().parse_args(words)
     if args.multirun:
-        for overrides in _jobs(args.overrides):
-            config.build_run(config.resolved(config.compose(overrides)))
+        search_path = _search_path(args.config_dir)
+        for overrides in _jobs(args.overrides, search_path):
+            config.build_run(config.resolved(config.compose(overrides + search_path)))
     sys.argv = ["sda", *words]
     hydra.main(config_path=str(config.folder()), config_name="config", version_base="1.3")(_task)()
     return 0
 
 
-def _jobs(overrides: list[str]) -> list[list[str]]:
+def _jobs(overrides: list[str], search_path: list[str]) -> list[list[str]]:
     """The overrides of every run of a sweep; none if its sweeper decides as it goes."""
     parser = OverridesParser.create()
     fixed = [o.input_line for o in parser.parse_overrides(overrides) if not o.is_sweep_override()]
-    sweeper = config.compose([word for word in fixed if word]).hydra.sweeper
+    words = [word for word in fixed if word]
+    sweeper = config.compose(words + search_path).hydra.sweeper
     if not str(sweeper._target_).endswith(BasicSweeper.__name__):
         return []
     presets = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
@@ -146,14 +166,16 @@ def _resume(path: Path, changes: list[str]) -> int:
 
 def _print_result(path: Path, result: dict[str, Any]) -> None:
     seconds = result["seconds"]
+    remark = " (the last: more epochs may help)" if result["best_is_last"] else ""
+    if result["best_epoch"] == 0:
+        remark = " (no epoch was better than naming the commonest class)"
     print(
         f"{result['data']} ({result['source']}), init={result['init']}, seed={result['seed']}: "
         f"validation error {100 * result['valid_error']:.2f} %, "
         f"test error {100 * result['test_error']:.2f} % of {result['n_test']}\n"
-        f"best epoch {result['best_epoch']} of {result['epochs']}"
-        f"{' (the last: more epochs may help)' if result['best_is_last'] else ''}; "
+        f"best epoch {result['best_epoch']} of {result['epochs']}{remark}; "
         f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s\n"
-        f"in {path}; look at it with: tensorboard --logdir {path}"
+        f"in {path}; look at it with: {_tensorboard(path)}"
     )
 
 

@@ -13,17 +13,21 @@ Vincent et al. (2008), §2; emphasis weighs δ by component. Untied, V takes the
 last product. The softmax classifier has δ = (p − 1_y) · η/B, passed down the same way.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sda import exact
 from sda.autoencoder import Activation, DenoisingAutoencoder
-from sda.classifier import Classifier
 from sda.corruption import Corrupted
 from sda.descent import Descent
 from sda.reconstruction import CrossEntropy, SquaredError
 from sda.stack import StackedDenoisingAutoencoder
+
+if TYPE_CHECKING:  # pretraining stands on this module, and must not be able to see a label
+    from sda.classifier import Classifier
 
 
 def applies(layer: nn.Module) -> bool:
@@ -67,7 +71,7 @@ def descend_layer(
 
 
 @torch.no_grad()
-def descend_classifier(classifier: Classifier, descent: Descent, x: Tensor, y: Tensor) -> Tensor:
+def descend_classifier(classifier: "Classifier", descent: Descent, x: Tensor, y: Tensor) -> Tensor:
     """Take one step with rows (*runs, B, d) and classes (*runs, B); return the cost, (runs)."""
     layers = list(classifier.stack)
     codes = [x]

@@ -45,6 +45,7 @@ def train(
     """
     if not resume:
         refuse_occupied(path, overwrite)
+    experiment.check(plan, splits)
     folder = RunFolder(path)
     folder.open()
     try:

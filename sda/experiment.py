@@ -24,6 +24,15 @@ from sda.terminal import ProgressLine
 Labelled = tuple[Tensor, Tensor]
 
 
+def check(plan: Run, splits: Splits) -> None:
+    """Raise ValueError, before anything is written, for what could not be trained."""
+    train, valid = (_on_device(rows, torch.device("cpu")) for rows in (splits.train, splits.valid))
+    stack = plan.stack(splits.train.x.shape[1])
+    if plan.is_pretrained:
+        pretraining.check(stack, train[0], [plan.pretraining], valid[0])
+    finetuning.check(Classifier(stack, splits.n_classes, seed=plan.seed), train, valid)
+
+
 def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFolder]]) -> None:
     """Train runs of one shape together, from their checkpoint if they have one.
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,12 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.tensorboard import SummaryWriter
+
+
+def _quiet_writers(args: threading.ExceptHookArgs) -> None:
+    """Say nothing of a TensorBoard thread that dies: the next event raises, and that is said."""
+    if "AsyncWriter" not in type(args.thread).__name__:
+        threading.__excepthook__(args)
 
 
 class Logbook:
@@ -136,6 +143,7 @@ class Logbook:
         if where not in self._writers:
             from torch.utils.tensorboard import SummaryWriter
 
+            threading.excepthook = _quiet_writers
             purge = step if self._resumed and where != "." else None
             self._writers[where] = SummaryWriter(str(self._folder / where), purge_step=purge)
         return self._writers[where]

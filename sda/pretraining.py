@@ -225,7 +225,7 @@ def _train_one_epoch(
     """Present every row once, corrupted afresh, and descend; the mean cost, float64, (runs)."""
     n = codes.shape[-2]
     orders = [shuffled(n, stream(seed, "order", depth, epoch), codes.device) for seed in seeds]
-    noise = [stream(seed, "corruption", depth, epoch) for seed in seeds]
+    noise = [stream(seed, "corruption", depth, epoch, device=codes.device) for seed in seeds]
     total = torch.zeros(layer.runs, dtype=torch.float64, device=codes.device)
     descend = closed_form.descend_layer if closed_form.applies(layer) else descend_by_autograd
     for clean, corrupted in presentations(

@@ -17,9 +17,20 @@ needs_data = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SDA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="module")
-def rectangles():
-    return rect(seed=0)
+def rectangles(cache):
+    return drawn(seed=0)
+
+
+def drawn(seed):
+    return rect(None, "regenerated", seed)
 
 
 def idx_of_zeros(shape):
@@ -55,7 +66,7 @@ def test_rect_has_the_papers_sizes_and_is_the_same_for_the_same_seed_only(rectan
         (200, 784),
         (50000, 784),
     ]
-    assert rect(seed=0).digest() == rectangles.digest() != rect(seed=1).digest()
+    assert drawn(seed=0).digest() == rectangles.digest() != drawn(seed=1).digest()
 
 
 def test_every_rectangle_is_one_white_outline_and_its_class_says_whether_it_is_tall(rectangles):
@@ -82,12 +93,12 @@ def test_sizes_are_uniform_over_the_allowed_pairs(rectangles):
 def test_missing_mnist_names_the_files_the_folders_and_the_variable(tmp_path, monkeypatch):
     monkeypatch.delenv("SDA_DATA", raising=False)
     with pytest.raises(MissingDataError) as caught:
-        basic(str(tmp_path))
+        basic(str(tmp_path), "auto")
     message = str(caught.value)
     for word in ("train-images-idx3-ubyte.gz", "t10k-labels", str(tmp_path / "mnist"), "SDA_DATA"):
         assert word in message
     assert "\n" not in message
-    with pytest.raises(MissingDataError, match="no data folder is set"):
+    with pytest.raises(MissingDataError, match="SDA_DATA"):
         mnist(None)
 
 
@@ -107,7 +118,7 @@ class TestWithFiles:
     pytestmark = needs_data
 
     def test_basic_has_the_known_labels_and_class_counts(self):
-        data = basic(None)
+        data = basic(None, "regenerated")
         y = np.concatenate([part.y for part in data.parts().values()])
         assert {k: y[k] for k in BASIC_LABELS} == BASIC_LABELS
         assert np.bincount(data.train.y).tolist() == [
@@ -125,8 +136,9 @@ class TestWithFiles:
         rows = np.concatenate([(part.x * 255).astype(np.uint8) for part in data.parts().values()])
         assert len(np.unique(rows, axis=0)) == 70000
 
-    def test_files_in_another_order_are_no_basic(self, monkeypatch):
+    def test_files_in_another_order_are_no_basic(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("SDA_CACHE", str(tmp_path))
         images, labels = np.zeros((70000, 28, 28), np.uint8), np.zeros(70000, np.uint8)
         monkeypatch.setattr("sda.data.handwritten.pooled", lambda folder: (images, labels))
         with pytest.raises(DataFormatError, match="row 0 of MNIST must be a 5, got a 0"):
-            basic(None)
+            basic(None, "regenerated")

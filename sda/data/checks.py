@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,16 +32,7 @@ def checked(splits: Splits) -> Splits:
     _check_classes(splits, parts)
     if splits.image_shape is None:
         warn_of_constants(splits.name, parts["train"].x)
-    return Splits(
-        splits.name,
-        parts["train"],
-        parts["valid"],
-        parts["test"],
-        splits.n_classes,
-        splits.source,
-        splits.image_shape,
-        splits.classes,
-    )
+    return replace(splits, train=parts["train"], valid=parts["valid"], test=parts["test"])
 
 
 def rows(name: str, part: str, x: NDArray[Any], y: NDArray[Any], n_classes: int) -> Rows:

@@ -8,15 +8,15 @@ from sda.data.errors import MissingDataError
 
 
 def find(
-    wanted: Mapping[str, tuple[str, ...]], folder: str | None, below: tuple[str, ...]
+    wanted: Mapping[str, tuple[str, ...]], folder: str | None, below: tuple[str, ...], last: Path
 ) -> dict[str, Path]:
     """Look for the first folder that has all wanted files; return them by what they hold.
 
     ``wanted`` maps what a file holds to the names under which it may lie. Looked in are ``folder``,
-    or that of the environment variable SDA_DATA where it is None, and its subfolders ``below``.
-    Raises MissingDataError with everything that was tried.
+    or that of the environment variable SDA_DATA where it is None, its subfolders ``below``, and the
+    folder ``last``. Raises MissingDataError with everything that was tried.
     """
-    tried = places(folder, below)
+    tried = [*places(folder, below), last]
     for place in tried:
         found = {
             what: path
@@ -45,7 +45,5 @@ def first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 def looked(tried: list[Path]) -> str:
     """Where was looked, and how to say where to look, as the end of a message."""
-    if not tried:
-        return "no data folder is set: set SDA_DATA or data_folder to the folder that has them"
     folders = ", ".join(map(str, tried))
     return f"looked in {folders}; set SDA_DATA or data_folder to the folder that has them"

@@ -22,7 +22,8 @@ class Splits:
     ``source`` says where the arrays come from: ``original``, ``original, converted``,
     ``reconstructed``, ``regenerated``, ``embedded`` or ``user``. ``image_shape`` is (height, width)
     of a row read row-major and upright, or None where a row is no picture. ``classes`` names class
-    k at position k, or is None where the number is the name.
+    k at position k, or is None where the number is the name. ``drawn_from`` tells what a
+    regenerated set was drawn from where that can differ: the photographs, by hash.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Splits:
     source: str
     image_shape: tuple[int, int] | None = None
     classes: tuple[str, ...] | None = None
+    drawn_from: str | None = None
 
     def parts(self) -> dict[str, Rows]:
         """Return the three splits by name, in the order train, valid, test."""

@@ -1,0 +1,180 @@
+"""`./run data list|fetch|make|show`: what there is, and how to get, make and look at it."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sda.data import (
+    backgrounds,
+    convexity,
+    embedded,
+    handwritten,
+    montages,
+    natural_patches,
+    rectangle_images,
+    rectangles,
+    rotations,
+    statistics,
+)
+from sda.data.caching import cache_folder
+from sda.data.downloads import downloads, fetch
+from sda.data.errors import DataError
+from sda.data.originals import PROBLEMS, find_original
+from sda.data.sources import SOURCES
+from sda.data.splits import Splits
+
+# name: training, validation and test rows, classes
+SETS = {
+    "basic": ("10000 2000 50000", 10),
+    "rot": ("10000 2000 50000", 10),
+    "bg-rand": ("10000 2000 50000", 10),
+    "bg-img": ("10000 2000 50000", 10),
+    "rot-bg-img": ("10000 2000 50000", 10),
+    "rect": ("1000 200 50000", 2),
+    "rect-img": ("10000 2000 50000", 2),
+    "convex": ("6000 2000 50000", 2),
+    "mnist": ("50000 10000 10000", 10),
+    "digits": ("1000 297 500", 10),
+    "patches": ("20000 5000 5000", None),
+}
+_OPEN: dict[str, Callable[[argparse.Namespace], Splits]] = {
+    "basic": lambda o: handwritten.basic(o.folder, o.source),
+    "rot": lambda o: rotations.rot(o.folder, o.source, o.seed),
+    "bg-rand": lambda o: backgrounds.bg_rand(o.folder, o.source, o.seed),
+    "bg-img": lambda o: backgrounds.bg_img(o.folder, o.source, o.seed, o.photographs),
+    "rot-bg-img": lambda o: backgrounds.rot_bg_img(o.folder, o.source, o.seed, o.photographs),
+    "rect": lambda o: rectangles.rect(o.folder, o.source, o.seed),
+    "rect-img": lambda o: rectangle_images.rect_img(o.folder, o.source, o.seed, o.photographs),
+    "convex": lambda o: convexity.convex(o.folder, o.source, o.seed, 6000),
+    "mnist": lambda o: handwritten.mnist(o.folder),
+    "digits": lambda o: embedded.digits(o.seed),
+    "patches": lambda o: natural_patches.patches(o.photographs, 12, 20000, 5000, 5000, o.seed),
+}
+_FROM_MNIST = ("basic", "rot", "bg-rand", "bg-img", "rot-bg-img", "mnist")
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; print what it did; return the exit code, 1 if anything could not be had."""
+    options = _parser().parse_args(argv)
+    names = list(SETS) if options.name == "all" else [options.name]
+    return int(options.command(names, options))
+
+
+def _list(names: list[str], options: argparse.Namespace) -> int:
+    kept = _kept()
+    print(f"{'name':<11} {'train valid test':<18} {'classes':>7}  {'here':<20} cached")
+    for name in names:
+        rows, classes = SETS[name]
+        cached = ", ".join(sorted(kept.get(name, ()))) or "-"
+        print(f"{name:<11} {rows:<18} {classes or '-':>7}  {_here(name, options):<20} {cached}")
+    print(f"data=arrays takes your own .npz or .csv file. Cache: {cache_folder()}")
+    return 0
+
+
+def _fetch(names: list[str], options: argparse.Namespace) -> int:
+    failed = 0
+    for name in names:
+        for wanted in downloads(name):
+            try:
+                print(f"{name:<11} {fetch(wanted)}", flush=True)
+            except DataError as error:
+                failed += 1
+                print(f"{name}: {error}", file=sys.stderr)
+        if not downloads(name):
+            print(f"{name:<11} nothing to fetch: it comes with scikit-learn or is made here")
+    return int(failed > 0)
+
+
+def _make(names: list[str], options: argparse.Namespace) -> int:
+    return _each(names, options, _tell_made)
+
+
+def _show(names: list[str], options: argparse.Namespace) -> int:
+    return _each(names, options, _tell_shown)
+
+
+def _each(
+    names: list[str],
+    options: argparse.Namespace,
+    tell: Callable[[Splits, float, argparse.Namespace], None],
+) -> int:
+    failed = 0
+    for name in names:
+        start = time.perf_counter()
+        try:
+            splits = _OPEN[name](options)
+        except DataError as error:
+            failed += 1
+            print(f"{name}: {error}", file=sys.stderr)
+        else:
+            tell(splits, time.perf_counter() - start, options)
+    return int(failed > 0)
+
+
+def _tell_made(splits: Splits, seconds: float, options: argparse.Namespace) -> None:
+    rows = " ".join(str(len(part.y)) for part in splits.parts().values())
+    print(f"{splits.name:<11} {rows:<18} {splits.source:<20} {seconds:6.2f} s", flush=True)
+
+
+def _tell_shown(splits: Splits, seconds: float, options: argparse.Namespace) -> None:
+    for what, value in statistics.describe(splits).items():
+        print(f"{splits.name}  {what}: {value}")
+    if splits.image_shape is not None:
+        for file in montages.save_classes(splits, splits.image_shape, Path(options.out)):
+            print(f"{splits.name}  {file}")
+
+
+def _here(name: str, options: argparse.Namespace) -> str:
+    """Where a set would come from now, without making it."""
+    if name == "digits":
+        return "embedded"
+    found = find_original(PROBLEMS[name], options.folder) if name in PROBLEMS else None
+    if found is not None:
+        return found.source
+    made = {"mnist": "original", "basic": "reconstructed"}.get(name, "regenerated")
+    if name in _FROM_MNIST and not handwritten.at_hand(options.folder):
+        return "no (needs mnist)"
+    return made
+
+
+def _kept() -> dict[str, set[str]]:
+    kept: dict[str, set[str]] = {}
+    for file in sorted((cache_folder() / "sets").glob("*/about.json")):
+        try:
+            about = json.loads(file.read_text(encoding="utf-8"))
+            kept.setdefault(str(about["name"]), set()).add(str(about["source"]))
+        except (OSError, ValueError, KeyError):
+            continue
+    return kept
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="./run data", description=(__doc__ or "").split(": ")[1])
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for name, command, text in (
+        ("list", _list, "name, sizes, classes, the source there is here, what is cached"),
+        ("fetch", _fetch, "download the published files into the cache (needs the network)"),
+        ("make", _make, "read or generate into the cache"),
+        ("show", _show, "a montage per class, and the statistics that the rules promise"),
+    ):
+        one = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        one.set_defaults(command=command)
+        if name == "list":
+            one.set_defaults(name="all")
+        else:
+            one.add_argument(
+                "name", choices=[*SETS, "all"], help=", ".join([*SETS, "all"]), metavar="NAME"
+            )
+        one.add_argument("--folder", help="the data folder (default: SDA_DATA)")
+        if name in ("make", "show"):
+            one.add_argument("--source", choices=SOURCES, default="auto")
+            one.add_argument("--seed", type=int, default=0, help="of the generator (default: 0)")
+            one.add_argument("--photographs", help="folder of pictures (default: scikit-learn's)")
+        if name == "show":
+            one.add_argument(
+                "--out", default="pictures", help="folder for PNGs (default: pictures)"
+            )
+    return top

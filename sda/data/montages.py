@@ -1,0 +1,51 @@
+"""Pictures of many images side by side, upright, as PNG files."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sda.data.splits import Rows, Splits
+
+_GAP, _GREY = 1, 0.35  # pixels between images, and their shade
+
+
+def montage(images: NDArray[np.float32], columns: int) -> NDArray[np.uint8]:
+    """Images (n, h, w) in [0, 1] in rows of ``columns``, with a grey gap, as one grey picture."""
+    n, height, width = images.shape
+    rows = -(-n // columns)
+    cells = np.full((rows * columns, height + _GAP, width + _GAP), _GREY, np.float32)
+    cells[:n, :height, :width] = images
+    cells = cells.reshape(rows, columns, height + _GAP, width + _GAP).swapaxes(1, 2)
+    sheet = cells.reshape(rows * (height + _GAP), -1)[:-_GAP, :-_GAP]
+    return np.asarray(np.rint(np.clip(sheet, 0, 1) * 255), np.uint8)
+
+
+def save(picture: NDArray[np.uint8], path: Path, scale: int) -> None:
+    """Write a grey picture as PNG, every pixel ``scale`` pixels wide."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture.repeat(scale, axis=0).repeat(scale, axis=1)).save(path, optimize=True)
+
+
+def in_range(rows: Rows, image_shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Rows as images, stretched to [0, 1] together if their values leave it."""
+    x = rows.x
+    if x.min() < 0 or x.max() > 1:
+        low, high = np.quantile(x, [0.005, 0.995])
+        x = ((x - low) / (high - low)).astype(np.float32)
+    return x.reshape(-1, *image_shape)
+
+
+def save_classes(
+    splits: Splits, image_shape: tuple[int, int], folder: Path, per_class: int = 60
+) -> list[Path]:
+    """Write one montage of training rows per class into ``folder``; return the files."""
+    files = []
+    for label in range(splits.n_classes):
+        chosen = np.flatnonzero(splits.train.y == label)[:per_class]
+        if len(chosen):
+            some = Rows(splits.train.x[chosen], splits.train.y[chosen])
+            files.append(folder / f"{splits.name}-class{label}.png")
+            save(montage(in_range(some, image_shape), columns=12), files[-1], scale=2)
+    return files

@@ -1,0 +1,83 @@
+"""`patches`: whitened patches of photographs, the natural images of Vincent et al. (2010)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sda.data.caching import cached
+from sda.data.checks import checked
+from sda.data.errors import DataError
+from sda.data.photographs import Photographs, draw_patches, load_photographs, picture_files
+from sda.data.sources import identity
+from sda.data.splits import Rows, Splits
+
+# Part of the mean variance that is added to every variance before dividing by its root: it keeps
+# the noise of the finest scale from becoming as strong as the picture.
+REGULARISATION = 0.01
+_SHARES = {"train": (0.0, 0.7), "valid": (0.7, 0.85), "test": (0.85, 1.0)}  # of a picture's width
+
+
+def patches(
+    photographs: str | None, side: int, n_train: int, n_valid: int, n_test: int, seed: int
+) -> Splits:
+    """Whitened grey patches of side x side pixels, each column of mean 0 and deviation about 1.
+
+    Out of the pictures in a folder, or scikit-learn's two if it is None; training, validation and
+    test patches come from different parts of each. ZCA-whitened by the training patches. There is
+    nothing to classify: a patch's label is its photograph. Use squared error, the values have no
+    bounds. Vincent et al. (2010), section 5, have 12 x 12 patches; how theirs were whitened is not
+    known.
+    """
+    sizes = {"train": n_train, "valid": n_valid, "test": n_test}
+    if side < 2 or min(sizes.values()) < 2:
+        raise DataError(f"patches need a side and sizes of 2 or more, got {side} and {sizes}")
+    files = [] if photographs is None else picture_files(photographs)
+    key = {
+        "rule": "patches 1",
+        "photographs": identity(files),
+        "side": side,
+        "sizes": list(sizes.values()),
+        "regularisation": REGULARISATION,
+        "seed": seed,
+    }
+    return cached("patches", key, lambda: _make(load_photographs(photographs), side, sizes, seed))
+
+
+def _make(found: Photographs, side: int, sizes: Mapping[str, int], seed: int) -> Splits:
+    rng = np.random.default_rng(seed)
+    drawn = {
+        part: draw_patches([_strip(i, part) for i in found.images], sizes[part], side, 0.0, rng)
+        for part in _SHARES
+    }
+    raw = {part: x.reshape(len(x), -1) / 255.0 for part, (x, _) in drawn.items()}
+    mean, whiten = whitening(raw["train"])
+    train, valid, test = (
+        Rows(((raw[part] - mean) @ whiten).astype(np.float32), drawn[part][1]) for part in _SHARES
+    )
+    return checked(
+        Splits(
+            "patches",
+            train,
+            valid,
+            test,
+            len(found.images),
+            "regenerated",
+            (side, side),
+            drawn_from=found.told(),
+        )
+    )
+
+
+def whitening(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (d,) and the symmetric (d, d) matrix W with cov((x - mean) W) close to the identity."""
+    mean = x.mean(axis=0)
+    centred = x - mean
+    variance, axes = np.linalg.eigh(centred.T @ centred / len(x))
+    scale = 1 / np.sqrt(np.maximum(variance, 0) + REGULARISATION * variance.mean())
+    return mean, (axes * scale) @ axes.T
+
+
+def _strip(image: NDArray[np.uint8], part: str) -> NDArray[np.uint8]:
+    start, end = (round(share * image.shape[1]) for share in _SHARES[part])
+    return np.ascontiguousarray(image[:, start:end])

@@ -1,0 +1,189 @@
+"""The command line: what it refuses, what it leaves, what it prints."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sda import config, sweeping
+from sda.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+QUICK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2"]
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SDA_DATA", raising=False)
+
+
+def run(*words):
+    """Run a command in this process; return its exit status as the shell sees it, and message."""
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    code = end.value.code
+    return (1, code) if isinstance(code, str) else (code or 0, "")
+
+
+def shell(*words, **environment):
+    """Run a command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "sda", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+REFUSED = [
+    (["corruption.fractoin=0.3"], "did you mean corruption.fraction?"),
+    (["pretrain.lr=1"], "Could not override 'pretrain.lr'"),
+    (["data=digit"], "did you mean digits?"),
+    (["experiment=demmo"], "did you mean demo?"),
+    (["corruption.fraction=3"], r"fraction must be a number in [0, 1], got 3"),
+    (["corruption.fraction=[0.1,0.2]"], "one value or a list of 3, one for each layer, got 2"),
+    (["finetune.learning_rate=-5"], "finetune.learning_rate must be a number above 0, got -5"),
+    (["pretrain.epochs=many"], "pretrain.epochs must be a whole number"),
+    (["init=sdae"], "init must be one of random, saa, sda, got 'sdae'"),
+    (["seed=-1"], "seed must be a whole number of at least 0, got -1"),
+    (["stack.hidden=[]"], "stack.hidden must list the units of each layer, got []"),
+    (["stack.hidden=[0]"], "stack.hidden must be a whole number of at least 1, got 0"),
+    (["device=gpu0"], "device must be one of cpu, cuda, auto, got 'gpu0'"),
+    (["threads=0"], "threads must be a whole number of at least 1"),
+    (["data=basic"], "files not found"),
+    (["corruption._target_=os.system"], "must name something in sda, got 'os.system'"),
+    (["corruption=gaussian", "stack.emphasis.intact=0.5"], "emphasis needs a corruption"),
+    (["stack.activation=tanh"], "use reconstruction=squared_error"),
+    (["a=(b"], "error: "),
+    (["-m", "init=random,sdae"], "init must be one of"),
+    (["-m", "finetune.learning_rate=0.1,0"], "finetune.learning_rate must be a number above 0"),
+    (["resume", "nowhere"], "nowhere holds no run"),
+    (["compare", "nowhere"], "there is no folder nowhere"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED, ids=lambda value: str(value)[:40])
+def test_a_mistake_gets_a_short_message_and_leaves_no_folder(words, message, tmp_path):
+    code, said = run(*words)
+    assert code == 1
+    assert message in said
+    assert len(said.splitlines()) <= 6
+    assert not list(tmp_path.iterdir())
+
+
+def test_cuda_is_refused_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(config.torch.cuda, "is_available", lambda: False)
+    code, said = run("device=cuda")
+    assert code == 1
+    assert "device=cuda needs a CUDA device" in said
+
+
+@pytest.mark.parametrize(
+    "text", ["fraction: [0.1", "fraction: 0.1\nfraction: 0.2", "_target_: sda.corruption.Nothing"]
+)
+def test_a_broken_yaml_file_is_named_in_a_few_lines(tmp_path, text):
+    (tmp_path / "corruption").mkdir()
+    (tmp_path / "corruption" / "mine.yaml").write_text(text)
+    done = shell("--config-dir", str(tmp_path), "corruption=mine")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) <= 8
+    assert "mine.yaml" in done.stderr or "Nothing" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_names_every_choice(capsys):
+    assert run("--help") == (0, "")
+    said = capsys.readouterr().out
+    for path in config.folder().rglob("*/*.yaml"):
+        assert path.stem in said
+
+
+def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, capsys):
+    assert run(*QUICK, "init=sda", "seed=3") == (0, "")
+    said = capsys.readouterr()
+    assert "test error" in said.out
+    assert said.err == ""  # no progress line where there is no terminal
+    (folder,) = (tmp_path / "runs" / "digits").iterdir()
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {
+        "config.yaml", "result.json", "environment.json", "metrics.jsonl", "times.jsonl",
+        "model.pt", "test_predictions.npz", "checkpoint", "layer0", "layer1", "finetune",
+    }  # fmt: skip
+    result = json.loads((folder / "result.json").read_text())
+    assert {"data", "source", "init", "seed", "valid_error", "test_error", "n_test"} <= set(result)
+    assert set(result["seconds"]) == {"pretrain", "finetune"}
+    assert result["status"] == "finished"
+    code, message = run(*QUICK, "init=sda", "seed=3")
+    assert code == 1
+    assert "already has a finished run" in message
+    assert run("resume", str(folder)) == (0, "")
+    code, message = run("resume", str(folder), "seed=4")
+    assert code == 1
+    assert "a resumed run keeps its settings" in message
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    code, message = run(*QUICK)
+    assert code == 1
+    assert "cannot write to runs/digits" in message
+
+
+def test_a_sweep_skips_what_is_done_and_names_every_run_that_failed(tmp_path, capsys):
+    sweep = ["-m", *QUICK, "init=random,sda", "tensorboard=false", "finetune.learning_rate=0.3,1e7"]
+    done = shell(*sweep)
+    assert done.returncode == 1
+    failed = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
+    assert len(failed) == 2
+    assert all("fine-tuning diverged" in line for line in failed)
+    folders = sorted((tmp_path / "runs" / "digits").glob("init*"))
+    status = {f.name: json.loads((f / "result.json").read_text())["status"] for f in folders}
+    assert sorted(status.values()) == ["diverged", "diverged", "finished", "finished"]
+    good = [f for f in folders if status[f.name] == "finished"]
+    before = [(f / "metrics.jsonl").stat().st_mtime_ns for f in good]
+    assert shell(*sweep).returncode == 1
+    assert [(f / "metrics.jsonl").stat().st_mtime_ns for f in good] == before
+    assert run("compare", "runs") == (0, "")
+    said = capsys.readouterr().out
+    assert "random - sda" in said
+    assert "diverged: fine-tuning diverged" in said
+
+
+def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path, monkeypatch):
+    jobs = []
+    for seed in (0, 1):
+        words = [*QUICK, f"seed={seed}", "tensorboard=false", "init=random"]
+        jobs.append(sweeping.Job(config.resolved(config.compose(words)), words))
+    jobs[0].config["data"] = {"_target_": "sda.data.embedded.digits", "seed": "a word"}
+    outcomes = sweeping.run_all(jobs)
+    assert outcomes[0].fault
+    assert outcomes[0].objective == float("inf")
+    assert outcomes[1].fault is None
+    assert outcomes[1].objective < 1
+
+
+def test_a_closed_output_or_a_poor_environment_is_no_crash(tmp_path):
+    poor = {"LANG": "C", "LC_ALL": "C", "TERM": "dumb", "HOME": "/nonexistent"}
+    done = shell(*QUICK, "init=random", "tensorboard=false", **poor)
+    assert done.returncode == 0, done.stderr
+    command = f"{sys.executable} -m sda --help | head -1"
+    piped = subprocess.run(
+        ["sh", "-c", command], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert piped.stderr == ""
+
+
+def test_folder_names_are_safe_short_and_distinct():
+    from sda.runfolder import LONGEST_NAME, folder_name
+
+    long = folder_name(["init=sda", "data.path=" + "x" * 500])
+    assert len(long) <= LONGEST_NAME + 9
+    assert long != folder_name(["init=sda", "data.path=" + "x" * 501])
+    assert folder_name(["a=é/ü"]) != folder_name(["a=ö/ü"])
+    assert folder_name(["init=sda", "seed=3"]) == "init-sda_seed-3"

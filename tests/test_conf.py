@@ -1,0 +1,83 @@
+"""Every file under conf/ composes and builds; every group is what its folder holds."""
+
+import dataclasses
+import itertools
+
+import pytest
+
+from sda import Masking, config
+from sda.arms import Init
+
+FILES = sorted(config.folder().rglob("*.yaml"))
+CHOICES = [(path.parent.name, path.stem) for path in FILES if path.parent != config.folder()]
+
+
+def build(*words):
+    return config.build_run(config.resolved(config.compose(words)))
+
+
+def test_there_are_files():
+    assert len(FILES) > 15
+    groups = {"data", "corruption", "reconstruction", "stack", "pretrain", "finetune", "experiment"}
+    assert {group for group, _ in CHOICES} == groups
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_choice_composes_and_builds(group, choice):
+    run = build(f"{group}={choice}")
+    assert run.layers
+    assert run.init is Init.sda
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_file_says_in_its_first_lines_what_it_is(path):
+    first = path.read_text().splitlines()[:2]
+    assert any(line.startswith("# ") and len(line) > 20 for line in first) or (
+        path.parent.name in ("pretrain", "finetune")
+    )
+
+
+@pytest.mark.parametrize("experiment", [c for group, c in CHOICES if group == "experiment"])
+def test_an_experiment_has_its_own_name_and_published_figures_in_range(experiment):
+    run = build(f"experiment={experiment}")
+    assert run.name == experiment
+    for error in (run.published or {}).get("test_error", {}).values():
+        assert 0 < error < 1
+
+
+def test_a_random_arm_is_never_pretrained_whatever_the_configuration_says():
+    for experiment in ("demo", "vincent2008_basic"):
+        run = build(f"experiment={experiment}", "init=random", "pretrain.epochs=500")
+        assert not run.is_pretrained
+
+
+def test_the_arms_differ_in_nothing_but_what_pretraining_does():
+    arms = {init: build(f"init={init}", "stack.emphasis.intact=0.5") for init in Init}
+    assert arms["sda"].trained_layers() == arms["sda"].layers
+    for init in ("random", "saa"):
+        for trained, planned in zip(arms[init].trained_layers(), arms["sda"].layers, strict=True):
+            assert trained.corruption == Masking(0.0)
+            assert trained.emphasis.is_plain
+            same = {"corruption": planned.corruption, "emphasis": planned.emphasis}
+            assert dataclasses.replace(trained, **same) == planned
+    weights = [list(run.stack(6).parameters()) for run in arms.values()]
+    for first, second in itertools.combinations(weights, 2):
+        assert all((a == b).all() for a, b in zip(first, second, strict=True))
+
+
+def test_a_list_gives_each_layer_its_own_value():
+    run = build(
+        "corruption.fraction=[0.1,0.2,0.3]", "pretrain.epochs=[1,2,3]",
+        "stack.emphasis.intact=[1,0.5,0]",
+    )  # fmt: skip
+    assert [layer.corruption.fraction for layer in run.layers] == [0.1, 0.2, 0.3]
+    assert [plan.epochs for plan in run.pretraining] == [1, 2, 3]
+    assert [layer.emphasis.intact for layer in run.layers] == [1, 0.5, 0]
+
+
+def test_a_type_may_differ_by_layer():
+    run = build("corruption=by_layer", "reconstruction=real_valued_input")
+    kinds = [type(layer.corruption).__name__ for layer in run.layers]
+    assert kinds == ["Gaussian", "Masking", "Masking"]
+    kinds = [type(layer.reconstruction).__name__ for layer in run.layers]
+    assert kinds == ["SquaredError", "CrossEntropy", "CrossEntropy"]

@@ -1,0 +1,264 @@
+"""A run that is killed, wherever, ends in the same bits as one that is not."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from sda import command, config, experiment, models, records
+from sda.checkpoint import CheckpointError
+from sda.data.splits import Rows, Splits
+from sda.interruption import Interrupted
+from sda.runfolder import RunFolder, RunFolderError
+from sda.seeding import stream
+
+WORDS = [
+    "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=4", "tensorboard=false",
+    "pretrain.momentum=0.5", "finetune.learning_rate=1.0", "finetune.patience=2",
+]  # fmt: skip
+EVENTS = range(1, 12)  # 2 layers of epochs 0, 1, 2; the end of pretraining; 3 epochs; the end
+
+
+def splits():
+    generator = stream(0, "toy")
+    parts = []
+    for n in (60, 30, 50):
+        x = torch.rand(n, 6, generator=generator)
+        parts.append(Rows(x.numpy(), (x[:, 0] > x[:, 1]).long().numpy()))
+    return Splits("toy", *parts, n_classes=2, source="embedded", image_shape=(2, 3))
+
+
+def plan(*words, **changes):
+    plain = config.resolved(config.compose([*WORDS, *words]))
+    return config.build_run(plain), plain
+
+
+def train(path, *words, resume=False, overwrite=False):
+    asked, plain = plan(*words)
+    return command.train(asked, splits(), plain, Path(path), overwrite=overwrite, resume=resume)
+
+
+def in_a_child(action):
+    """Run ``action`` in a forked child; return how it ended (negative: killed by that signal)."""
+    pid = os.fork()
+    if pid == 0:
+        code = 99
+        try:
+            action()
+            code = 0
+        except Interrupted as error:
+            code = error.code
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def at_event(event, number, action):
+    """Call ``action`` when ``number`` epochs have been dealt with (before or after the save)."""
+    count = iter(range(1, 1000))
+    original = records.Records.after_epoch
+
+    def counted(self, standing, due):
+        k = next(count)
+        if k == number and event == "before the save":
+            action()
+        original(self, standing, due)
+        if k == number and event == "after the save":
+            action()
+
+    records.Records.after_epoch = counted
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def outcome(path):
+    """Everything that must be equal, bit for bit."""
+    result = json.loads((path / "result.json").read_text())
+    result.pop("seconds")
+    weights = models.load(path / "model.pt").state_dict()
+    return (
+        result,
+        (path / "metrics.jsonl").read_bytes(),
+        (path / "test_predictions.npz").read_bytes(),
+        {name: weight.numpy().tobytes() for name, weight in weights.items()},
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folders = {}
+    for init in ("sda", "random"):
+        path = tmp_path_factory.mktemp("straight") / init
+        train(path, f"init={init}")
+        folders[init] = outcome(path)
+    return folders
+
+
+@pytest.mark.parametrize("every", [0.0, 1e9], ids=["saved each epoch", "saved at phase ends"])
+@pytest.mark.parametrize("event", ["before the save", "after the save"])
+@pytest.mark.parametrize("number", EVENTS)
+def test_killed_between_any_two_epochs(tmp_path, uninterrupted, number, event, every, monkeypatch):
+    monkeypatch.setattr(records, "SAVE_EVERY", every)
+    monkeypatch.setattr(records, "SAVE_SHARE", 1e9)
+
+    def killed():
+        at_event(event, number, kill)
+        train(tmp_path / "run", "init=sda")
+
+    assert in_a_child(killed) == -signal.SIGKILL
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+@pytest.mark.parametrize("step", ["savez", "save", "update_result"])
+def test_killed_while_writing_the_report(tmp_path, uninterrupted, step, monkeypatch):
+    def killed():
+        if step == "savez":
+            experiment.np.savez = lambda *_, **__: kill()
+        elif step == "save":
+            experiment.models.save = lambda *_: kill()
+        else:
+            original = RunFolder.update_result
+
+            def update(self, **changes):
+                if changes.get("status") == "finished":
+                    kill()
+                original(self, **changes)
+
+            RunFolder.update_result = update
+        train(tmp_path / "run", "init=sda")
+
+    assert in_a_child(killed) == -signal.SIGKILL
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_resumed_run_does_not_train_finished_layers_again(tmp_path, monkeypatch):
+    def killed():
+        at_event("after the save", 4, kill)  # epoch 0 of layer 1: layer 0 is done and saved
+        train(tmp_path / "run", "init=sda")
+
+    in_a_child(killed)
+    depths = []
+    original = experiment.pretraining.pretrain_layer
+
+    def watched(layer, codes, plans, seeds, depth, *rest):
+        depths.append(depth)
+        return original(layer, codes, plans, seeds, depth, *rest)
+
+    monkeypatch.setattr(experiment.pretraining, "pretrain_layer", watched)
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert depths == [1]
+
+
+def test_the_random_arm_resumes_too_and_is_never_pretrained(tmp_path, uninterrupted):
+    def killed():
+        at_event("after the save", 2, kill)
+        train(tmp_path / "run", "init=random")
+
+    assert in_a_child(killed) == -signal.SIGKILL
+    train(tmp_path / "run", "init=random", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["random"]
+    assert b'"pretrain"' not in outcome(tmp_path / "run")[1]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_saves_after_the_epoch_and_says_how_to_go_on(
+    tmp_path, uninterrupted, number, code
+):
+    def stopped():
+        at_event("before the save", 5, lambda: os.kill(os.getpid(), number))
+        train(tmp_path / "run", "init=sda")
+
+    assert in_a_child(stopped) == code
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["status"] == "interrupted"
+    assert f"resume {tmp_path / 'run'}" in result["message"]
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_second_signal_leaves_at_once_with_an_older_good_checkpoint(tmp_path, uninterrupted):
+    def twice():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def stopped():
+        at_event("before the save", 6, twice)
+        train(tmp_path / "run", "init=sda")
+
+    assert in_a_child(stopped) == 130
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_run_with_other_settings_or_other_data_is_refused_with_what_differs(tmp_path):
+    def killed():
+        at_event("after the save", 4, kill)
+        train(tmp_path / "run", "init=sda")
+
+    in_a_child(killed)
+    with pytest.raises(RunFolderError, match=r"corruption.fraction: 0.25 there, 0.5 now") as no:
+        train(tmp_path / "run", "init=sda", "corruption.fraction=0.5", resume=True)
+    assert "\n" not in str(no.value)
+    path = tmp_path / "run" / "result.json"
+    path.write_text(path.read_text().replace('"data_hash": "', '"data_hash": "00'))
+    with pytest.raises(RunFolderError, match="the data: their SHA-256 differs"):
+        train(tmp_path / "run", "init=sda", resume=True)
+
+
+def test_damaged_checkpoints_are_no_fresh_start(tmp_path):
+    def killed():
+        at_event("after the save", 9, kill)
+        train(tmp_path / "run", "init=sda")
+
+    in_a_child(killed)
+    for path in (tmp_path / "run" / "checkpoint").glob("*.pt"):
+        path.write_bytes(b"junk")
+    with pytest.raises(CheckpointError, match="no usable checkpoint"):
+        train(tmp_path / "run", "init=sda", resume=True)
+
+
+def test_a_finished_or_unfinished_run_is_not_trained_over_unasked(tmp_path):
+    train(tmp_path / "run", "init=random")
+    before = (tmp_path / "run" / "metrics.jsonl").stat().st_mtime_ns
+    with pytest.raises(RunFolderError, match="already has a finished run; overwrite=true"):
+        train(tmp_path / "run", "init=random")
+    train(tmp_path / "run", "init=random", resume=True)
+    assert (tmp_path / "run" / "metrics.jsonl").stat().st_mtime_ns == before
+    (tmp_path / "run" / "mine.txt").write_text("keep")
+    train(tmp_path / "run", "init=random", overwrite=True)
+    assert (tmp_path / "run" / "metrics.jsonl").stat().st_mtime_ns != before
+    assert (tmp_path / "run" / "mine.txt").read_text() == "keep"
+
+
+def test_two_processes_cannot_train_in_one_folder_and_a_dead_ones_lock_does_not_block(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.open()
+    with pytest.raises(RunFolderError, match="another process is training"):
+        train(tmp_path / "run")
+    folder.close()
+    in_a_child(lambda: (RunFolder(tmp_path / "run").open(), kill()))
+    train(tmp_path / "run", "init=random")
+
+
+def test_tensorboard_and_company_do_not_change_a_bit(tmp_path, uninterrupted):
+    train(tmp_path / "shown", "init=sda", "tensorboard=true")
+    shown = outcome(tmp_path / "shown")
+    assert shown[1:] == uninterrupted["sda"][1:]
+    names = [tmp_path / f"run{k}" for k in range(3)]
+    plans = [plan(*words)[0] for words in (["init=random"], ["init=sda"], ["init=sda", "seed=5"])]
+    folders = [RunFolder(name) for name in names]
+    for folder, asked in zip(folders, plans, strict=True):
+        folder.open()
+        folder.update_result(settings=asked.settings)
+    experiment.run(plans, splits(), [[folder] for folder in folders])
+    for name, init in ((names[0], "random"), (names[1], "sda")):
+        assert outcome(name)[1:] == uninterrupted[init][1:]
