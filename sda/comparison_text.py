@@ -1,163 +1,207 @@
-"""A comparison in words: for the terminal, as Markdown, as JSON."""
+"""A comparison in words: for the terminal and as Markdown."""
 
-import json
 import math
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from sda import intervals
-from sda.comparison import Arm, Comparison, Pair, Table
+from sda import alignment, intervals
+from sda.contrasts import Arm, Comparison, Pair, Table
+from sda.finished import Trained
 
-ARM_HEADS = ("arm", "seeds", "valid %", "test %", "sd", "each run's test % ± 95 %", "published %")
-PAIR_HEADS = ("difference", "seeds", "points ± 95 %", "outside 0", "McNemar p, by seed")
+WIDTH = 100  # characters of a terminal line
+MOST_PAIRS = 15  # in the terminal; the files have all
+SHORT = 20  # characters of a label that is repeated in a verdict
+LABEL = 30  # characters of a label beside columns of seeds; longer ones are wrapped
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table of words with the sentences that say how to read it."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    sides: str  # l or r for each column
+    notes: list[str] = field(default_factory=list)
 
 
 def plain(comparison: Comparison) -> str:
-    """Tables for a terminal."""
-    return _render(comparison, _aligned)
-
-
-def markdown(comparison: Comparison) -> str:
-    """The same as Markdown."""
-    return "# Comparison\n\n" + _render(comparison, _piped) + "\n"
-
-
-def as_json(comparison: Comparison) -> str:
-    """The same as JSON; errors are fractions."""
-    tables = [
-        {
-            "data": table.data,
-            "source": table.source,
-            "published": table.published,
-            "arms": [_arm_json(arm) for arm in table.arms],
-            "pairs": [_pair_json(pair) for pair in table.pairs],
-        }
-        for table in comparison.tables
-    ]
-    content = {
-        "tables": tables,
-        "unfinished": [{"folder": str(p), "status": s} for p, s in comparison.unfinished],
-        "repeated": [str(path) for path in comparison.repeated],
-    }
-    return json.dumps(content, indent=1) + "\n"
-
-
-def _render(comparison: Comparison, layout: Any) -> str:
+    """For a terminal of 100 columns."""
     parts = []
     for table in comparison.tables:
-        n = int(table.arms[0].runs[0].result["n_test"])
-        parts.append(f"{table.data} ({table.source}), {n} test rows")
-        parts.append(layout(ARM_HEADS, [_arm_row(arm, table) for arm in table.arms]))
-        if table.pairs:
-            parts.append(layout(PAIR_HEADS, [_pair_row(pair) for pair in table.pairs]))
-            parts.append(
-                "points: percentage points of test error, first minus second, mean over the seeds "
-                "that both have;\npositive: the second is better. The interval is a paired t "
-                "interval; outside 0 means that it excludes 0."
-            )
-        parts += _notes(table)
-    if comparison.unfinished:
-        lines = [f"  {path}: {status}" for path, status in comparison.unfinished]
-        parts.append("\n".join(["Not in the tables:", *lines]))
-    if comparison.repeated:
-        lines = [f"  {path}" for path in comparison.repeated]
-        parts.append("\n".join(["Left out, the same settings and seed as another run:", *lines]))
+        parts.append(f"{_title(table)}\n{'=' * len(_title(table))}")
+        for block in _blocks(table, MOST_PAIRS):
+            text = alignment.aligned(block.heads, block.rows, block.sides, WIDTH)
+            parts.append("\n".join([text, *("  " + note for note in block.notes)]))
+    for title, heads, rows in _lists(comparison):
+        parts.append(f"{title}\n{alignment.aligned(heads, rows, 'llw', WIDTH)}")
     return "\n\n".join(parts)
 
 
-def _arm_row(arm: Arm, table: Table) -> list[str]:
-    valid, _ = intervals.spread(arm.column("valid_error"))
-    test, sd = intervals.spread(arm.column("test_error"))
-    runs = arm.runs
-    each = " ".join(f"{100 * run.test_error:.2f}" for run in runs)
-    widest = max(intervals.binomial(r.test_error, int(r.result["n_test"])) for r in runs)
-    return [
-        arm.label,
-        str(len(runs)),
-        f"{100 * valid:.2f}",
-        f"{100 * test:.2f}",
-        "-" if math.isnan(sd) else f"{100 * sd:.2f}",
-        f"{each} ±{100 * widest:.2f}",
-        _published(arm, table, test),
+def markdown(comparison: Comparison) -> str:
+    """The same as Markdown, with every pair."""
+    parts = ["# Comparison"]
+    for table in comparison.tables:
+        parts.append(f"## {_title(table)}")
+        for block in _blocks(table, len(table.pairs)):
+            parts.append(alignment.piped(block.heads, block.rows, block.sides))
+            parts += [" ".join(block.notes)] if block.notes else []
+    for title, heads, rows in _lists(comparison):
+        parts += [title, alignment.piped(heads, rows, "llw")]
+    return "\n\n".join(parts) + "\n"
+
+
+def _title(table: Table) -> str:
+    n = table.arms[0].runs[0].n_test
+    return f"{table.data} ({table.source}, {table.data_hash[:8]}), {n} test rows"
+
+
+def _blocks(table: Table, most_pairs: int) -> Iterator[Block]:
+    yield _arms(table)
+    yield from _runs(table)
+    if table.pairs:
+        yield _differences(table, most_pairs)
+        yield from _mcnemar(table, most_pairs)
+
+
+def _arms(table: Table) -> Block:
+    published = any(arm.published for arm in table.arms)
+    heads = ["arm", "seeds", "valid %", "sd", "test %", "sd", "time"]
+    heads += ["published", "deviation"] if published else []
+    rows = [_arm_row(arm, published) for arm in table.arms]
+    notes = ["means over the seeds; sd: sample standard deviation over the seeds; time: of one run"]
+    if published:
+        papers = dict.fromkeys(arm.published[2] for arm in table.arms if arm.published)
+        notes.append(f"published: {'; '.join(papers)}; one run, ± its 95 % interval over test rows")
+        notes.append("deviation: ours - published, in points; inside: within that interval")
+    return Block(heads, rows, "l" + "r" * 7 + "l" if published else "l" + "r" * 6, notes)
+
+
+def _arm_row(arm: Arm, published: bool) -> list[str]:
+    valid, valid_sd = intervals.spread([run.valid_error for run in arm.runs])
+    test, test_sd = intervals.spread([run.test_error for run in arm.runs])
+    seconds, _ = intervals.spread([run.seconds for run in arm.runs])
+    figures = [_percent(value) for value in (valid, valid_sd, test, test_sd)]
+    row = [arm.label, str(len(arm.runs)), *figures, _time(seconds)]
+    if published and arm.published:
+        error, n, _ = arm.published
+        half = intervals.binomial(error, n)
+        verdict = "inside" if abs(test - error) <= half else "outside"
+        row += [f"{_percent(error)} ±{_percent(half)}", f"{_points(test - error)} {verdict}"]
+    elif published:
+        row += ["-", "-"]
+    return row
+
+
+def _runs(table: Table) -> Iterator[Block]:
+    seeds = sorted({run.seed for arm in table.arms for run in arm.runs})
+    marked = any(run.ended_early for arm in table.arms for run in arm.runs)
+    cells = {arm.label: {run.seed: _error(run, marked) for run in arm.runs} for arm in table.arms}
+    notes = ["the test error of each run with its 95 % interval over test rows"]
+    if any("[" in cell for row in cells.values() for cell in row.values()):
+        notes.append("[low, high]: Wilson's interval, where fewer than 5 rows are wrong")
+    if marked:
+        notes.append("*: its best epoch was its last, more epochs may help")
+    yield from _by_seed("each run's test %", cells, seeds, notes)
+
+
+def _error(run: Trained, marked: bool) -> str:
+    """Error and interval; a column with marks keeps a place for them."""
+    low, high, method = intervals.of_error(run.test_error, run.n_test)
+    mark = "*" if run.ended_early else " " * marked
+    if method == "wilson":
+        return f"{_percent(run.test_error)} [{_percent(low)}, {_percent(high)}]{mark}"
+    return f"{_percent(run.test_error)} ±{_percent((high - low) / 2)}{mark}"
+
+
+def _differences(table: Table, most: int) -> Block:
+    heads = ["a - b, positive = b better", "pairs", "points ± 95 %", "interval"]
+    named = all(len(arm.label) <= SHORT for arm in table.arms)
+    rows = [_pair_row(pair, named) for pair in table.pairs[:most]]
+    notes = [
+        "points: percentage points of test error, mean over the seeds that both arms have,",
+        "with its paired t interval over these seeds",
     ]
+    if len(table.pairs) > most:
+        notes.append(f"{len(table.pairs) - most} more pairs in comparison.md")
+    if len(table.pairs) > 5:
+        notes.append("of many 95 % intervals, 1 in 20 excludes 0 by chance alone")
+    return Block(heads, rows, "lrrl", notes)
 
 
-def _published(arm: Arm, table: Table, test: float) -> str:
-    """The paper's figure, and how far ours lies from it; ``in`` if its interval holds ours."""
-    error = (table.published or {}).get("test_error", {}).get(arm.runs[0].result["init"])
-    if error is None:
-        return "-"
-    width = intervals.binomial(error, int(table.published["n_test"]))
-    inside = ", inside" if abs(test - error) <= width else ""
-    return f"{100 * error:.2f} ±{100 * width:.2f} ({100 * (test - error):+.2f}{inside})"
-
-
-def _pair_row(pair: Pair) -> list[str]:
+def _pair_row(pair: Pair, named: bool) -> list[str]:
+    """The verdict names the better arm, or says a or b where names are long."""
     mean, half, n = pair.difference
-    width = "no interval from one pair" if math.isinf(half) else f"±{100 * half:.2f}"
-    decided = "-" if math.isinf(half) else ("yes" if pair.difference.excludes_zero else "no")
-    p = " ".join(f"{value:.1g}" for value in pair.mcnemar.values())
-    name = f"{pair.first.label} - {pair.second.label}"
-    return [name, str(n), f"{100 * mean:+.2f} {width}", decided, p]
+    a, b = (pair.first.label, pair.second.label) if named else ("a", "b")
+    better = b if mean > 0 else a
+    if math.isinf(half):
+        return [_name(pair), str(n), _points(mean), "one pair has no interval"]
+    verdict = f"excludes 0: {better} better" if pair.difference.excludes_zero else "includes 0"
+    return [_name(pair), str(n), f"{_points(mean)} ±{_percent(half)}", verdict]
 
 
-def _notes(table: Table) -> list[str]:
-    notes = []
-    late = [run.path for arm in table.arms for run in arm.runs if run.result.get("best_is_last")]
-    if late:
-        folders = ", ".join(path.name for path in late)
-        notes.append(f"Best at the last epoch, so more epochs may help: {folders}")
-    if table.published:
-        notes.append(f"published: {table.published.get('paper')}")
-    return notes
+def _mcnemar(table: Table, most: int) -> Iterator[Block]:
+    pairs = table.pairs[:most]
+    seeds = sorted({seed for pair in pairs for seed in pair.mcnemar})
+    cells = {_name(pair): {s: _p(p) for s, p in pair.mcnemar.items()} for pair in pairs}
+    notes = ["exact two-sided p that the two networks of a seed err equally often on these rows"]
+    if any(p is None for pair in pairs for p in pair.mcnemar.values()):
+        notes.append("?: the test predictions of a run are missing or damaged")
+    yield from _by_seed("McNemar's test, p", cells, seeds, notes)
 
 
-def _arm_json(arm: Arm) -> dict[str, Any]:
-    valid, valid_sd = intervals.spread(arm.column("valid_error"))
-    test, sd = intervals.spread(arm.column("test_error"))
-    return {
-        "arm": arm.label,
-        "valid_error_mean": valid,
-        "valid_error_sd": None if math.isnan(valid_sd) else valid_sd,
-        "test_error_mean": test,
-        "test_error_sd": None if math.isnan(sd) else sd,
-        "runs": [
-            {
-                "folder": str(run.path),
-                "seed": run.seed,
-                "valid_error": run.result["valid_error"],
-                "test_error": run.test_error,
-                "ci95": intervals.binomial(run.test_error, int(run.result["n_test"])),
-            }
-            for run in arm.runs
-        ],
-    }
+def _by_seed(
+    head: str, cells: dict[str, dict[int, str]], seeds: Sequence[int], notes: list[str]
+) -> Iterator[Block]:
+    """A row for each name, a column for each seed, so many seeds side by side as fit."""
+    widest = max(len(cell) for row in cells.values() for cell in row.values())
+    label = min(LABEL, max(map(len, (head, *cells))))
+    columns = max(1, (WIDTH - label) // (max(widest, len("seed 00")) + alignment.GAP))
+    for start in range(0, len(seeds), columns):
+        part = seeds[start : start + columns]
+        rows = [[name, *(row.get(s, "-") for s in part)] for name, row in cells.items()]
+        last = start + columns >= len(seeds)
+        heads = [head, *(f"seed {s}" for s in part)]
+        yield Block(heads, rows, "l" + "r" * len(part), notes if last else [])
 
 
-def _pair_json(pair: Pair) -> dict[str, Any]:
-    half = pair.difference.half_width
-    return {
-        "first": pair.first.label,
-        "second": pair.second.label,
-        "seeds": pair.difference.n,
-        "mean": pair.difference.mean,
-        "ci95": None if math.isinf(half) else half,
-        "excludes_zero": pair.difference.excludes_zero,
-        "mcnemar_p": {str(seed): p for seed, p in pair.mcnemar.items()},
-    }
+def _lists(comparison: Comparison) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """What is not in the tables: title, heads, rows."""
+    if comparison.unfinished:
+        rows = [[run.status, run.message or "-", str(run.path)] for run in comparison.unfinished]
+        title = "Not in the tables (go on with one that was stopped: resume FOLDER)"
+        yield title, ["status", "message", "folder"], rows
+    if comparison.repeated:
+        rows = [
+            [f"{same.data}: {same.label}, seed {same.seed}", _used(same.agree), str(path)]
+            for same in comparison.repeated
+            for path in same.paths
+        ]
+        yield "Run more than once", ["run", "use", "folder"], rows
 
 
-def _aligned(heads: tuple[str, ...], rows: list[list[str]]) -> str:
-    widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if k in (0, len(widths) - 1) else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (heads, *rows)
-    ]
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+def _used(agree: bool) -> str:
+    return "equal, counted once" if agree else "not equal, none used"
 
 
-def _piped(heads: tuple[str, ...], rows: list[list[str]]) -> str:
-    lines = [heads, tuple("---" for _ in heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def _name(pair: Pair) -> str:
+    return f"{pair.first.label} - {pair.second.label}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f}" if math.isfinite(fraction) else "-"
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:+.2f}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "?"
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}" if value > 0 else "<1e-300"
+
+
+def _time(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "-"
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"

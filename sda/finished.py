@@ -1,0 +1,172 @@
+"""Runs as they lie in their folders: finished ones with their figures, others with the reason."""
+
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError)  # what a damaged archive raises
+
+# What a finished result must say to be compared.
+NEEDED: dict[str, tuple[type, ...]] = {
+    "data": (str,),
+    "source": (str,),
+    "data_hash": (str,),
+    "init": (str,),
+    "seed": (int,),
+    "settings": (dict,),
+    "n_test": (int,),
+    "valid_error": (float, int),
+    "test_error": (float, int),
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run; ``result`` is its checked result.json."""
+
+    path: Path
+    result: dict[str, Any]
+
+    @property
+    def init(self) -> str:
+        """The arm's first word: random, saa, sda, ..."""
+        return str(self.result["init"])
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.result["seed"])
+
+    @property
+    def valid_error(self) -> float:
+        """Fraction of the validation rows, at the best epoch."""
+        return float(self.result["valid_error"])
+
+    @property
+    def test_error(self) -> float:
+        """Fraction of the test rows."""
+        return float(self.result["test_error"])
+
+    @property
+    def n_test(self) -> int:
+        """Test rows."""
+        return int(self.result["n_test"])
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether its best epoch was its last, so that more epochs may have helped."""
+        return bool(self.result.get("best_is_last"))
+
+    @property
+    def seconds(self) -> float:
+        """Training time, NaN if it is not known."""
+        times = self.result.get("seconds") or {}
+        return float(sum(times.values())) if times else math.nan
+
+    def predictions(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Test labels and predicted classes, (n,) each; None if the file is missing or damaged."""
+        try:
+            # Opened here: NumPy leaves a file that is no archive open.
+            with (
+                open(self.path / "test_predictions.npz", "rb") as file,
+                np.load(file, allow_pickle=False) as arrays,
+            ):
+                y, predicted = arrays["y"], arrays["predicted"]
+        except (OSError, ValueError, KeyError, TypeError, EOFError, *DAMAGE):
+            return None
+        return (y, predicted) if y.shape == predicted.shape == (self.n_test,) else None
+
+    def metrics(self) -> Iterator[dict[str, Any]]:
+        """Rows of the record; a torn line is passed over, a missing file is empty."""
+        try:
+            text = (self.path / "metrics.jsonl").read_text("utf-8", errors="replace")
+        except OSError:
+            return
+        for line in text.splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                yield row
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A run without figures: its status (``unreadable`` if even that is unknown) and why."""
+
+    path: Path
+    status: str
+    message: str
+
+
+def read(folders: Sequence[Path]) -> tuple[list[Trained], list[Unfinished]]:
+    """Read every run in and below the folders, each once, by path.
+
+    Raises:
+        ValueError: a folder is missing, or there is no run in any of them.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f"there is no folder {folder}")
+    # Keyed by what the paths lead to: folders given twice, or one in the other, count once.
+    paths = {path.resolve(): path for folder in folders for path in _runs(folder)}
+    if not paths:
+        raise ValueError(
+            f"no run in {', '.join(map(str, folders))}: no result.json, no config.yaml"
+        )
+    runs = [_read(path) for path in sorted(paths.values())]
+    finished = [run for run in runs if isinstance(run, Trained)]
+    return finished, [run for run in runs if isinstance(run, Unfinished)]
+
+
+def _runs(folder: Path) -> Iterator[Path]:
+    for name in ("config.yaml", "result.json"):
+        for file in folder.rglob(name):
+            parts = file.relative_to(folder).parts
+            if not any(part.startswith(".") for part in parts):
+                yield file.parent
+
+
+def _read(path: Path) -> Trained | Unfinished:
+    try:
+        result = json.loads((path / "result.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return Unfinished(path, "unreadable", "there is no result.json")
+    except (OSError, ValueError):
+        return Unfinished(path, "unreadable", "result.json is damaged")
+    if not isinstance(result, dict) or not isinstance(result.get("status"), str):
+        return Unfinished(path, "unreadable", "result.json is not that of a run")
+    if result["status"] != "finished":
+        status = "running, or killed" if result["status"] == "running" else result["status"]
+        return Unfinished(path, status, " ".join(str(result.get("message") or "").split()))
+    fault = _fault(result)
+    if fault:
+        return Unfinished(path, "unreadable", f"result.json {fault}")
+    run = Trained(path, result)
+    predictions = run.predictions()
+    if predictions is not None:
+        wrong = float(np.mean(predictions[0] != predictions[1]))
+        if not math.isclose(wrong, run.test_error, abs_tol=0.5 / run.n_test):
+            message = f"its predictions err on {wrong:.2%}, result.json says {run.test_error:.2%}"
+            return Unfinished(path, "contradictory", message)
+    return run
+
+
+def _fault(result: dict[str, Any]) -> str | None:
+    """What keeps a finished result from being compared."""
+    for key, kinds in NEEDED.items():
+        value = result.get(key)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            return f"has no usable {key} (got {value!r})"
+        if key.endswith("_error") and not 0 <= float(result[key]) <= 1:
+            return f"has a {key} outside [0, 1] (got {value!r})"
+    return None if result["n_test"] > 0 else "counts no test rows"
