@@ -1,0 +1,65 @@
+"""Which runs train together: alike but for numbers, and as many at once as pays where they train."""
+
+import json
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from sda.arms import Run
+
+# Measured on a CPU, one thread, minibatches of 20 (experiments/benchmark_step.py, "runs at once"):
+# thirty runs of 64-100-100 train 2 to 3 times faster together than one after the other, thirty of
+# 784-500 at half the speed. A step of many runs pays while all their weights stay in the cache.
+LARGEST_LAYER = 128 * 128  # weights of a layer that is worth batching on a CPU
+CACHE = 2 * 2**20  # bytes of weights that train together on a CPU
+SHARE_OF_MEMORY = 0.3  # of a GPU's memory for weights, velocities and best weights
+
+
+def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
+    """Equal for runs that can train as one program: same data, shapes, batch sizes and device."""
+    layers = [
+        (layer.n_hidden, str(layer.activation), repr(layer.reconstruction), layer.tied)
+        for layer in plan.layers
+    ]
+    batches = [settings.batch_size for settings in plan.pretraining]
+    network = (plan.finetuning.batch_size, plan.finetuning.encoders, str(plan.initialisation))
+    where = (str(plan.device), plan.tensorboard, config["threads"])
+    return json.dumps([config["data"], layers, batches, network, where], default=str)
+
+
+def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:
+    """How many runs like this one pay together; 1: none.
+
+    Args:
+        plan: one of them.
+        n_visible: components of an input.
+        memory: bytes of the GPU that they train on; None: a CPU.
+    """
+    sizes = [n_visible, *(layer.n_hidden for layer in plan.layers)]
+    weights = [a * b for a, b in zip(sizes, sizes[1:], strict=False)]
+    if memory is not None:
+        return max(1, int(SHARE_OF_MEMORY * memory / (3 * 4 * sum(weights))))
+    if max(weights) > LARGEST_LAYER:
+        return 1
+    return max(1, CACHE // (4 * sum(weights)))
+
+
+def cut(runs: Sequence[int], most: int) -> list[list[int]]:
+    """Cut runs into as few groups of at most ``most`` as possible, of about equal size."""
+    count = -(-len(runs) // most)
+    return [list(runs[k::count]) for k in range(count)]
+
+
+def alike(plans: Sequence[Run], configs: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """Positions of runs that can train together, group by group, in order of appearance."""
+    groups: dict[Hashable, list[int]] = {}
+    for k, (plan, config) in enumerate(zip(plans, configs, strict=True)):
+        groups.setdefault(likeness(plan, config), []).append(k)
+    return list(groups.values())
+
+
+def twins(plans: Sequence[Run], runs: Sequence[int]) -> list[list[int]]:
+    """Put runs that compute the same numbers together: they are computed once."""
+    groups: dict[Hashable, list[int]] = {}
+    for k in runs:
+        groups.setdefault(plans[k].computation_key(), []).append(k)
+    return list(groups.values())
