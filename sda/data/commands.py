@@ -68,8 +68,9 @@ def _list(names: list[str], options: argparse.Namespace) -> int:
     print(f"{'name':<11} {'train valid test':<18} {'classes':>7}  {'here':<20} cached")
     for name in names:
         rows, classes = SETS[name]
-        cached = ", ".join(sorted(kept.get(name, ()))) or "-"
-        print(f"{name:<11} {rows:<18} {classes or '-':>7}  {_here(name, options):<20} {cached}")
+        cached = sorted(kept.get(name, ()))
+        here = next((k for k in cached if k.startswith("original")), _here(name, options))
+        print(f"{name:<11} {rows:<18} {classes or '-':>7}  {here:<20} {', '.join(cached) or '-'}")
     print(f"data=arrays takes your own .npz or .csv file. Cache: {cache_folder()}")
     return 0
 
