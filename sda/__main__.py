@@ -21,7 +21,7 @@ from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
 from sda.runfolder import HARMLESS, RunFolder
-from sda.sweeping import Job, train_job
+from sda.sweeping import Job, place, train_jobs
 
 LONGEST_MESSAGE = 6  # lines
 DEMONSTRATION = ["--multirun", "experiment=demo"]
@@ -109,7 +109,8 @@ def _single(words: list[str], search_path: list[str]) -> int:
     overwrite = job.config["overwrite"]
     command.refuse_occupied(path, overwrite)
     splits = config.load_data(job.config)
-    result = command.train(plan, splits, job.config, path, overwrite=overwrite, resume=False)
+    asked = command.Asked(plan, job.config, path)
+    result = command.train(asked, splits, overwrite=overwrite, resume=False)
     _print_result(path, result)
     return 0
 
@@ -142,7 +143,8 @@ def _jobs(overrides: list[str], search_path: list[str]) -> list[list[str]]:
 def _task(cfg: DictConfig) -> float:
     """Train one run of a sweep for whatever launcher asks; return its validation error."""
     job = Job(config.resolved(cfg), list(HydraConfig.get().overrides.task))
-    return float(train_job(job)["valid_error"])
+    train_jobs([job])
+    return float(command.outcome(place(job))["valid_error"])
 
 
 def _resume(path: Path, changes: list[str]) -> int:
@@ -159,8 +161,10 @@ def _resume(path: Path, changes: list[str]) -> int:
     assert isinstance(merged, DictConfig)
     settings = config.resolved(merged)
     command.quiet_threads(config.threads(settings["threads"]))
-    plan, splits = config.build_run(settings), config.load_data(settings)
-    _print_result(path, command.train(plan, splits, settings, path, overwrite=False, resume=True))
+    asked = command.Asked(config.build_run(settings), settings, path)
+    batch = command.recorded_batch(asked, config.build_run)
+    command.train_together(batch, config.load_data(settings), overwrite=False)
+    _print_result(path, command.outcome(path))
     return 0
 
 

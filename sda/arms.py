@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from sda import closed_form
 from sda.autoencoder import Emphasis
 from sda.corruption import Masking
 from sda.finetuning import Finetuning
@@ -49,6 +50,11 @@ class Run:
     def is_pretrained(self) -> bool:
         """Whether the scheduler may touch this run at all. ``init`` decides, nothing else does."""
         return self.init is not Init.random
+
+    @property
+    def trains_in_closed_form(self) -> bool:
+        """Whether the fast step is for these layers; the numbers are those of autograd."""
+        return closed_form.applies_to_all(self.stack(1))
 
     def stack(self, n_visible: int) -> StackedDenoisingAutoencoder:
         """Build the initial stack of this run's arm."""

@@ -3,9 +3,10 @@
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -25,43 +26,92 @@ def place(plan: Run, runs_folder: str, overrides: list[str]) -> Path:
     return Path(runs_folder) / runfolder.folder_name([plan.name]) / runfolder.folder_name(words)
 
 
-def train(
-    plan: Run,
-    splits: Splits,
-    config: Mapping[str, Any],
-    path: Path,
-    *,
-    overwrite: bool,
-    resume: bool,
-) -> dict[str, Any]:
+class Asked(NamedTuple):
+    """One run that was asked for, and the folder that it belongs in."""
+
+    plan: Run
+    config: Mapping[str, Any]  # resolved
+    path: Path
+
+
+def train(asked: Asked, splits: Splits, *, overwrite: bool, resume: bool) -> dict[str, Any]:
     """Train a run in its folder, or go on with it; return its result.
 
     A finished run is returned as it stands if ``resume``; nothing finished is trained over unless
-    ``overwrite``.
+    ``overwrite``. A run that was training together with others takes them along.
 
     Raises:
         RunFolderError: the folder holds a run that this command may not touch.
         DivergenceError, Interrupted, CheckpointError: as ``experiment.run``.
     """
     if not resume:
-        refuse_occupied(path, overwrite)
-    experiment.check(plan, splits)
+        refuse_occupied(asked.path, overwrite)
+    train_together([[asked]], splits, overwrite=overwrite)
+    return outcome(asked.path)
+
+
+def train_together(batch: Sequence[Sequence[Asked]], splits: Splits, *, overwrite: bool) -> None:
+    """Train runs of one shape as one program, or go on with them; each has a folder of its own.
+
+    ``batch[r]`` are runs that compute the same numbers: they are computed once and say in
+    ``shared_with`` whose folder has the same. The batch is written into every folder, so that it
+    is the same one that goes on after a kill. Finished batches are left as they are.
+
+    Raises:
+        RunFolderError, Interrupted, CheckpointError: as ``train``.
+    """
+    for asked in (asked for twins in batch for asked in twins):
+        experiment.check(asked.plan, splits)
+    with ExitStack() as closing:
+        folders = [[_opened(asked.path, closing) for asked in twins] for twins in batch]
+        pairs = [
+            pair
+            for twins, own in zip(batch, folders, strict=True)
+            for pair in zip(twins, own, strict=True)
+        ]
+        for asked, folder in pairs:
+            if overwrite:
+                folder.clear()
+            elif folder.config:
+                _check_same(folder, asked.plan, splits)
+        if all(folder.result.get("status") == "finished" for _, folder in pairs):
+            return
+        members = [[str(asked.path) for asked in twins] for twins in batch]
+        for asked, folder in pairs:
+            _describe(folder, asked, splits, members)
+        experiment.run([twins[0].plan for twins in batch], splits, folders)
+
+
+def _opened(path: Path, closing: ExitStack) -> RunFolder:
     folder = RunFolder(path)
     folder.open()
-    try:
-        if overwrite:
-            folder.clear()
-        if resume and folder.config:
-            _check_same(folder, plan, splits)
-        if folder.result.get("status") == "finished":
-            return folder.result
-        _describe(folder, plan, splits, config)
-        experiment.run([plan], splits, [[folder]])
-        if folder.result["status"] == "diverged":
-            raise DivergenceError(folder.result["message"])
-        return folder.result
-    finally:
-        folder.close()
+    closing.callback(folder.close)
+    return folder
+
+
+def outcome(path: Path) -> dict[str, Any]:
+    """The result of a run that has ended. Raises DivergenceError if it diverged."""
+    result = RunFolder(path).result
+    if result["status"] == "diverged":
+        raise DivergenceError(result["message"])
+    return result
+
+
+def recorded_batch(asked: Asked, build: Callable[[dict[str, Any]], Run]) -> list[list[Asked]]:
+    """The batch that an unfinished run was training in, the run itself if it was alone.
+
+    Args:
+        asked: the run.
+        build: turns the configuration in a member's folder into its run.
+    """
+    members = RunFolder(asked.path).result.get("batch")
+    if not members:
+        return [[asked]]
+    folders = [[RunFolder(Path(path)) for path in twins] for twins in members]
+    return [
+        [Asked(build(folder.config), folder.config, folder.path) for folder in twins]
+        for twins in folders
+    ]
 
 
 def refuse_occupied(path: Path, overwrite: bool) -> None:
@@ -100,19 +150,25 @@ def _check_same(folder: RunFolder, plan: Run, splits: Splits) -> None:
         print(f"warning: resumed elsewhere ({', '.join(moved)}): bits may differ", file=sys.stderr)
 
 
-def _describe(folder: RunFolder, plan: Run, splits: Splits, config: Mapping[str, Any]) -> None:
+def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[list[str]]) -> None:
     """Write down what is about to be computed, before it is."""
-    folder.write_config(config)
+    plan, own = asked.plan, str(asked.path)
+    twins = next(paths for paths in members if own in paths)
+    folder.write_config(asked.config)
     folder.write_json("environment.json", environment(plan))
     folder.update_result(
         name=plan.name,
         data=splits.name,
         source=splits.source,
+        drawn_from=splits.drawn_from,
         data_hash=splits.digest(),
         init=str(plan.init),
         seed=plan.seed,
+        step="closed form" if plan.trains_in_closed_form else "autograd",
         published=plan.published,
         settings=plan.settings,
+        batch=members if len(members) > 1 or len(twins) > 1 else None,
+        shared_with=[path for path in twins if path != own],
     )
 
 

@@ -1,7 +1,8 @@
-"""Which runs train together: alike but for numbers, and as many at once as pays where they train."""
+"""Which runs train together: alike but for numbers, and as many at once as pays."""
 
 import json
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from sda.arms import Run
@@ -35,7 +36,7 @@ def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:
         memory: bytes of the GPU that they train on; None: a CPU.
     """
     sizes = [n_visible, *(layer.n_hidden for layer in plan.layers)]
-    weights = [a * b for a, b in zip(sizes, sizes[1:], strict=False)]
+    weights = [a * b for a, b in pairwise(sizes)]
     if memory is not None:
         return max(1, int(SHARE_OF_MEMORY * memory / (3 * 4 * sum(weights))))
     if max(weights) > LARGEST_LAYER:

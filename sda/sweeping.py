@@ -10,10 +10,12 @@ import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from sda import command, config
+from sda import command, config, grouping
 from sda.interruption import Interrupted, Interruption
+from sda.runfolder import RunFolder
 from sda.terminal import clock
 
 
@@ -37,36 +39,41 @@ class Outcome(NamedTuple):
         return math.inf if self.fault else float(self.result["valid_error"])
 
 
-def run_all(jobs: Sequence[Job]) -> list[Outcome]:
+def run_all(jobs: Sequence[Job], together: bool = False) -> list[Outcome]:
     """Train the runs of a sweep; finished ones are skipped, partial ones gone on with.
 
     A run that fails leaves the others alone. A signal is passed on to the runs in progress, which
     save and stop; no further one starts.
 
+    Args:
+        jobs: the runs.
+        together: train runs that are alike as one program where that pays; else each alone.
+
     Raises:
         Interrupted: after a signal, when all runs have stopped.
     """
     slots = _slots(jobs[0].config)
-    outcomes: dict[int, Outcome] = {}
-    running: dict[int, _Child] = {}
-    waiting = list(range(len(jobs)))
+    tasks = _grouped(jobs) if together else [[job] for job in jobs]
+    outcomes: dict[str, Outcome] = {}
+    running: list[_Child] = []
     start, passed_on = time.monotonic(), False
     with Interruption() as signals:
-        while running or (waiting and not signals.requested):
-            while waiting and len(running) < slots and not signals.requested:
-                job = waiting.pop(0)
-                running[job] = _Child(jobs[job])
+        while running or (tasks and not signals.requested):
+            while tasks and len(running) < slots and not signals.requested:
+                running.append(_Child(tasks.pop(0)))
             if signals.requested and not passed_on:
                 passed_on = True
-                for child in running.values():
+                for child in running:
                     child.ask_to_stop()
-            wait([child.process.sentinel for child in running.values()], timeout=0.2)
-            for job in [job for job, child in running.items() if not child.process.is_alive()]:
-                outcomes[job] = running.pop(job).outcome()
-                _report(outcomes[job], len(outcomes), len(jobs), time.monotonic() - start)
+            wait([child.process.sentinel for child in running], timeout=0.2)
+            for child in [child for child in running if not child.process.is_alive()]:
+                running.remove(child)
+                for outcome in child.outcomes():
+                    outcomes[outcome.folder] = outcome
+                    _report(outcome, len(outcomes), len(jobs), time.monotonic() - start)
     if signals.requested:
         raise Interrupted(signals.requested, "sweep interrupted; the same command goes on with it")
-    return [outcomes[job] for job in range(len(jobs))]
+    return [outcomes[str(place(job))] for job in jobs]
 
 
 def faults(outcomes: Sequence[Outcome]) -> list[str]:
@@ -74,15 +81,37 @@ def faults(outcomes: Sequence[Outcome]) -> list[str]:
     return [f"failed: {o.folder}: {o.fault}" for o in outcomes if o.fault]
 
 
-class _Child:
-    """A process that trains one run and sends back how it ended."""
+def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Put runs together that train as one program; what was begun together stays together."""
+    plans = [config.build_run(job.config) for job in jobs]
+    paths = [str(place(job)) for job in jobs]
+    groups: dict[str, list[Job]] = {}
+    fresh = []
+    for k, path in enumerate(paths):
+        before = RunFolder(Path(path)).result
+        if before.get("batch") and not jobs[k].config["overwrite"]:
+            groups.setdefault(str(before["batch"]), []).append(jobs[k])
+        else:
+            fresh.append(k)
+    tasks = list(groups.values())
+    for alike in grouping.alike([plans[k] for k in fresh], [jobs[k].config for k in fresh]):
+        runs = [fresh[k] for k in alike]
+        most = grouping.most_together(plans[runs[0]], *config.room(jobs[runs[0]].config))
+        computed = grouping.twins(plans, runs)
+        for part in grouping.cut(range(len(computed)), most):
+            tasks.append([jobs[k] for twins in part for k in computed[twins]])
+    return tasks
 
-    def __init__(self, job: Job) -> None:
+
+class _Child:
+    """A process that trains the runs of a task and sends back how each ended."""
+
+    def __init__(self, jobs: list[Job]) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["sda.command", "sda.config", "sda.sweeping"])
         self._receiver, sender = context.Pipe(duplex=False)
-        self._folder = str(_place(job))
-        self.process: BaseProcess = context.Process(target=_work, args=(job, sender))
+        self._folders = [str(place(job)) for job in jobs]
+        self.process: BaseProcess = context.Process(target=_work, args=(jobs, sender))
         self.process.start()
         sender.close()
 
@@ -90,44 +119,49 @@ class _Child:
         if self.process.pid is not None:
             os.kill(self.process.pid, signal.SIGINT)
 
-    def outcome(self) -> Outcome:
+    def outcomes(self) -> list[Outcome]:
         try:
-            return Outcome(self._folder, *self._receiver.recv())
+            fault = self._receiver.recv()
         except EOFError:
-            code = self.process.exitcode
-            return Outcome(self._folder, {}, f"its process died (exit status {code})")
+            fault = f"its process died (exit status {self.process.exitcode})"
+        ended = []
+        for folder in self._folders:
+            result = RunFolder(Path(folder)).result
+            done = result.get("status") == "finished" and not fault
+            own = result.get("message") if result.get("status") == "diverged" else fault
+            ended.append(Outcome(folder, result, None if done else own or "did not finish"))
+        return ended
 
 
-def _work(job: Job, sender: Connection) -> None:
-    """Train one run in this process; send (result, fault)."""
+def _work(jobs: list[Job], sender: Connection) -> None:
+    """Train the runs of a task in this process; send what went wrong with all of them, or None."""
     os.setpgrp()  # Ctrl-C reaches the sweep alone, which passes it on once
     threading.Thread(target=_stop_when_orphaned, daemon=True).start()
     try:
-        sender.send((train_job(job), None))
+        train_jobs(jobs)
+        sender.send(None)
     except Interrupted as error:
-        sender.send(({}, str(error)))
-    except (ValueError, ArithmeticError, OSError, RuntimeError, MemoryError) as error:
-        sender.send(({}, " ".join(str(error).split()) or type(error).__name__))
+        sender.send(str(error))
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        sender.send(" ".join(str(error).split()) or type(error).__name__)
 
 
-def train_job(job: Job) -> dict[str, Any]:
-    """Train the run of a job, or go on with it; return its result."""
-    command.quiet_threads(config.threads(job.config["threads"]))
-    plan = config.build_run(job.config)
-    splits = config.load_data(job.config)
-    return command.train(
-        plan,
-        splits,
-        job.config,
-        _place(job),
-        overwrite=job.config["overwrite"],
-        resume=not job.config["overwrite"],
-    )
+def train_jobs(jobs: Sequence[Job]) -> None:
+    """Train runs of one shape together, or go on with them, in their folders."""
+    first = jobs[0].config
+    command.quiet_threads(config.threads(first["threads"]))
+    asked = [command.Asked(config.build_run(j.config), j.config, place(j)) for j in jobs]
+    overwrite = first["overwrite"]
+    computed = grouping.twins([one.plan for one in asked], range(len(asked)))
+    batch = [[asked[k] for k in twins] for twins in computed]
+    if not overwrite and RunFolder(asked[0].path).result.get("batch"):
+        batch = command.recorded_batch(asked[0], config.build_run)
+    command.train_together(batch, config.load_data(first), overwrite=overwrite)
 
 
-def _place(job: Job) -> Any:
-    plan = config.build_run(job.config)
-    return command.place(plan, job.config["runs_folder"], job.overrides)
+def place(job: Job) -> Path:
+    """The folder of a job's run."""
+    return command.place(config.build_run(job.config), job.config["runs_folder"], job.overrides)
 
 
 def _stop_when_orphaned() -> None:

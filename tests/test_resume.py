@@ -38,7 +38,8 @@ def plan(*words, **changes):
 
 def train(path, *words, resume=False, overwrite=False):
     asked, plain = plan(*words)
-    return command.train(asked, splits(), plain, Path(path), overwrite=overwrite, resume=resume)
+    run = command.Asked(asked, plain, Path(path))
+    return command.train(run, splits(), overwrite=overwrite, resume=resume)
 
 
 def in_a_child(action):

@@ -1,4 +1,4 @@
-"""The launcher of sweeps: runs as one-thread processes side by side, each in its own folder."""
+"""The launchers of sweeps: runs in processes side by side, each in its own folder."""
 
 import sys
 from collections.abc import Sequence
@@ -17,14 +17,24 @@ from sda import config, sweeping
 class SideBySideConf:
     """No choices of its own: `jobs` and `threads` stand at the root."""
 
-    _target_: str = "hydra_plugins.sda_launchers.side_by_side.SideBySide"
+    _target_: str = "hydra_plugins.sda_launchers.launchers.SideBySide"
+
+
+@dataclass
+class BatchedConf:
+    """No choices of its own either: what trains together is what pays on the device."""
+
+    _target_: str = "hydra_plugins.sda_launchers.launchers.Batched"
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="side_by_side", node=SideBySideConf)
+ConfigStore.instance().store(group="hydra/launcher", name="batched", node=BatchedConf)
 
 
 class SideBySide(Launcher):
-    """Composes every job of a sweep and hands all of them to ``sda.sweeping``."""
+    """Trains every run of a sweep in a process of its own."""
+
+    together = False
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -42,12 +52,18 @@ class SideBySide(Launcher):
         for words in job_overrides:
             composed = loader.load_sweep_config(self._config, list(words))
             jobs.append(sweeping.Job(config.resolved(composed), list(words)))
-        outcomes = sweeping.run_all(jobs)
+        outcomes = sweeping.run_all(jobs, self.together)
         for fault in sweeping.faults(outcomes):
             print(fault, file=sys.stderr)
         if any(outcome.fault for outcome in outcomes):
             raise SystemExit(1)
         return [_returned(outcome.objective) for outcome in outcomes]
+
+
+class Batched(SideBySide):
+    """Trains runs that are alike but for numbers as one program, where that pays."""
+
+    together = True
 
 
 def _returned(objective: float) -> JobReturn:

@@ -1,0 +1,148 @@
+"""Runs that train as one program are the runs that each would be alone."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from sda import config, grouping, records, sweeping
+from sda.sweeping import Job
+
+QUICK = [
+    "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=4", "tensorboard=false",
+    "finetune.learning_rate=1.0", "finetune.patience=2", "data.seed=1",
+]  # fmt: skip
+SWEEP = [
+    [f"init={init}", f"seed={seed}", f"corruption.fraction={fraction}"]
+    for init in ("random", "saa", "sda")
+    for seed in (0, 1)
+    for fraction in (0.1, 0.5)
+]
+
+
+def jobs(folder, *more, sweep=SWEEP):
+    asked = []
+    for words in sweep:
+        every = [*QUICK, *words, *more]
+        plain = config.resolved(config.compose([*every, f"runs_folder={folder}"]))
+        asked.append(Job(plain, every))
+    return asked
+
+
+def record(job):
+    """Everything that must be the same bits."""
+    path = sweeping.place(job)
+    result = json.loads((path / "result.json").read_text())
+    kept = {key: result[key] for key in ("status", "valid_error", "test_error", "best_epoch")}
+    return kept, (path / "metrics.jsonl").read_bytes(), (path / "model.pt").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    asked = jobs(folder)
+    for job in asked:
+        sweeping.train_jobs([job])
+    return [record(job) for job in asked]
+
+
+def test_every_run_of_a_batch_ends_in_the_bits_that_it_ends_in_alone(tmp_path, alone):
+    asked = jobs(tmp_path)
+    sweeping.train_jobs(asked)
+    assert [record(job) for job in asked] == alone
+
+
+@pytest.mark.parametrize("number", [1, 3, 5, 7, 8, 9])
+def test_a_killed_batch_goes_on_as_the_same_batch(tmp_path, alone, number):
+    asked = jobs(tmp_path)
+    pid = os.fork()
+    if pid == 0:
+        count = iter(range(1, 100))
+        original = records.Records.after_epoch
+
+        def counted(self, standing, due):
+            original(self, standing, True)
+            if next(count) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        records.Records.after_epoch = counted
+        sweeping.train_jobs(asked)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    sweeping.train_jobs(asked[3:4])  # one of them is enough to name the batch
+    assert [record(job) for job in asked] == alone
+
+
+def test_what_runs_share_is_computed_once_and_said(tmp_path, monkeypatch):
+    widths = []
+    original = sweeping.command.experiment.pretraining.pretrain_layer
+
+    def watched(layer, *rest):
+        widths.append(layer.runs)
+        return original(layer, *rest)
+
+    monkeypatch.setattr(sweeping.command.experiment.pretraining, "pretrain_layer", watched)
+    asked = jobs(tmp_path, sweep=[
+        ["init=random", "seed=0", "corruption.fraction=0.1"],
+        ["init=random", "seed=0", "corruption.fraction=0.5"],
+        ["init=sda", "seed=0", "finetune.learning_rate=0.5"],
+        ["init=sda", "seed=0", "finetune.learning_rate=1.0"],
+    ])  # fmt: skip
+    sweeping.train_jobs(asked)
+    assert widths == [(1,), (1,)]  # one pretraining of two layers, for two fine-tunings
+    folders = [sweeping.place(job) for job in asked]
+    shared = [json.loads((f / "result.json").read_text())["shared_with"] for f in folders]
+    assert shared == [[str(folders[1])], [str(folders[0])], [], []]
+    assert record(asked[0])[1:] == record(asked[1])[1:]
+    assert record(asked[2])[1:] != record(asked[3])[1:]
+
+
+def test_a_diverged_run_leaves_the_batch_undisturbed(tmp_path):
+    sweep = [
+        ["init=sda", f"seed={k}", f"finetune.learning_rate={r}"] for k, r in ((0, 1), (1, 1e9))
+    ]
+    asked = jobs(tmp_path / "together", sweep=sweep)
+    sweeping.train_jobs(asked)
+    by_itself = jobs(tmp_path / "alone", sweep=sweep[:1])
+    sweeping.train_jobs(by_itself)
+    assert record(asked[0]) == record(by_itself[0])
+    result = json.loads((sweeping.place(asked[1]) / "result.json").read_text())
+    assert result["status"] == "diverged"
+
+
+def test_only_runs_that_are_alike_but_for_numbers_train_together():
+    base = jobs("runs", sweep=[["seed=0"], ["seed=1", "corruption=gaussian"]])
+    other = [
+        jobs("runs", sweep=[words])[0]
+        for words in (
+            ["stack.hidden=[9,7]"], ["pretrain.batch_size=10"], ["data.seed=2"],
+            ["stack.tied=false"], ["stack.activation=tanh", "reconstruction=squared_error"],
+        )
+    ]  # fmt: skip
+    everything = [*base, *other]
+    plans = [config.build_run(job.config) for job in everything]
+    groups = grouping.alike(plans, [job.config for job in everything])
+    assert groups == [[0, 1], *[[k] for k in range(2, len(everything))]]
+
+
+def test_groups_are_cut_to_what_pays():
+    small, large = (
+        config.build_run(jobs("runs", f"stack.hidden={hidden}", sweep=[["seed=0"]])[0].config)
+        for hidden in ("[100,100]", "[1000,1000,1000]")
+    )
+    assert grouping.most_together(large, 784) == 1
+    assert 10 < grouping.most_together(small, 64) < 100
+    assert grouping.most_together(large, 784, memory=140 * 2**30) > 500
+    assert grouping.cut(range(7), 3) == [[0, 3, 6], [1, 4], [2, 5]]
+
+
+def test_a_sweep_in_batches_is_the_sweep_run_by_run(tmp_path, alone):
+    asked = jobs(tmp_path)
+    outcomes = sweeping.run_all(asked, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None] * len(asked)
+    assert [record(job) for job in asked] == alone
+    before = [(Path(o.folder) / "metrics.jsonl").stat().st_mtime_ns for o in outcomes]
+    again = sweeping.run_all(asked, together=True)
+    assert [(Path(o.folder) / "metrics.jsonl").stat().st_mtime_ns for o in again] == before
