@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,8 @@ class Logbook:
     def close(self) -> None:
         """Close every file."""
         for writer in self._writers.values():
-            writer.close()
+            with suppress(Exception):  # a view: it has said so if it cannot be written
+                writer.close()
         self._metrics.close()
         self._times.close()
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -193,3 +195,29 @@ def test_folder_names_are_safe_short_and_distinct():
     assert long != folder_name(["init=sda", "data.path=" + "x" * 501])
     assert folder_name(["a=é/ü"]) != folder_name(["a=ö/ü"])
     assert folder_name(["init=sda", "seed=3"]) == "init-sda_seed-3"
+
+
+@pytest.mark.slow
+def test_an_interrupted_sweep_saves_stops_and_the_same_command_goes_on_with_it(tmp_path):
+    words = ["-m", "seed=0,1,2", "stack.hidden=[300,300]", "pretrain.epochs=40", "jobs=2"]
+    words += ["finetune.epochs=3", "tensorboard=false"]
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "sda", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    folders = tmp_path / "runs" / "digits"
+    for _ in range(600):
+        time.sleep(0.1)
+        if len(list(folders.glob("*/metrics.jsonl"))) == 2:
+            break
+    sweep.send_signal(signal.SIGINT)
+    _, said = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130
+    assert "sweep interrupted; the same command goes on with it" in said
+    assert "Traceback" not in said
+    status = [json.loads(p.read_text())["status"] for p in folders.glob("*/result.json")]
+    assert status == ["interrupted"] * 2
+    assert shell(*words).returncode == 0
+    status = [json.loads(p.read_text())["status"] for p in folders.glob("*/result.json")]
+    assert status == ["finished"] * 3

@@ -11,6 +11,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from sda import config, sweeping
+from sda.interruption import Interrupted
 
 
 @dataclass
@@ -52,7 +53,11 @@ class SideBySide(Launcher):
         for words in job_overrides:
             composed = loader.load_sweep_config(self._config, list(words))
             jobs.append(sweeping.Job(config.resolved(composed), list(words)))
-        outcomes = sweeping.run_all(jobs, self.together)
+        try:
+            outcomes = sweeping.run_all(jobs, self.together)
+        except Interrupted as error:
+            print(f"\n{error}", file=sys.stderr)
+            raise SystemExit(error.code) from None
         for fault in sweeping.faults(outcomes):
             print(fault, file=sys.stderr)
         if any(outcome.fault for outcome in outcomes):
