@@ -14,6 +14,7 @@ from sda.arms import Run
 from sda.checkpoint import latest
 from sda.classifier import Classifier
 from sda.data.splits import Rows, Splits
+from sda.epochs import LayerEpoch
 from sda.interruption import Interrupted
 from sda.records import Records
 from sda.runfolder import RunFolder
@@ -111,7 +112,7 @@ def _pretrain(
 
 def _note_pretraining(
     plans: Sequence[Run],
-    epoch: pretraining.Epoch,
+    epoch: LayerEpoch,
     standing: Standing,
     records: Records,
     show: Show,
@@ -230,7 +231,7 @@ def _test(
         "n_test": len(splits.test.y),
     }
     names = splits.classes or tuple(map(str, range(splits.n_classes)))
-    show.codes(run, classifier.stack, test_x, [names[k] for k in splits.test.y[:1000]])
+    show.codes(run, classifier.stack, test_x, [names[k] for k in splits.test.y])
     classifier = classifier.cpu()
     for folder in records.folders[run]:
         np.savez(folder.path / "test_predictions.npz", y=splits.test.y, predicted=predicted)

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from sda import closed_form, ranges
 from sda.classifier import Classifier
 from sda.descent import Descent, DivergenceError
+from sda.epochs import HOPELESS, NetworkEpoch
 from sda.presentation import BLOCK, gather, shuffled
 from sda.seeding import stream
 from sda.stopping import EarlyStopping
-
-HOPELESS = 1e4  # nats; guessing costs log(classes), a network that has blown up costs millions
 
 
 @dataclass(frozen=True)
@@ -40,45 +39,6 @@ class Finetuning:
             ranges.whole("finetune.patience", self.patience, 1)
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch of fine-tuning, a value for each run."""
-
-    epoch: int
-    loss: Tensor  # mean cross-entropy in nats over the epoch's minibatches, each before its step
-    valid_error: Tensor  # fraction of the validation rows
-    valid_loss: Tensor  # mean cross-entropy in nats
-    best_epoch: Tensor  # so far; 0: none was better than chance
-    active: Tensor  # whether the run was trained in this epoch
-
-    def row(self, run: int) -> dict[str, Any]:
-        """The figures of one run, in plain types."""
-        values = {
-            "loss": self.loss,
-            "valid_error": self.valid_error,
-            "valid_loss": self.valid_loss,
-        }
-        place: dict[str, Any] = {"phase": "finetune", "epoch": self.epoch}
-        return place | {name: float(value.reshape(-1)[run]) for name, value in values.items()}
-
-    def readable(self) -> str:
-        """The figures of the run, or their means over runs, for a line of progress."""
-        error = 100 * float(self.valid_error.mean())
-        best = f"best at epoch {int(self.best_epoch)}" if not self.loss.shape else "mean of runs"
-        return f"loss {float(self.loss.mean()):.4f}  validation error {error:.2f} % ({best})"
-
-    def diverged(self, run: int) -> bool:
-        """Whether the cost of a run left all bounds in this epoch."""
-        return not self.loss.reshape(-1)[run] < HOPELESS
-
-    def fault(self, learning_rate: float) -> str:
-        """Say in one line what diverged where."""
-        return (
-            f"fine-tuning diverged: epoch {self.epoch}, learning rate {learning_rate:g}; "
-            "try a smaller rate"
-        )
-
-
 @dataclass
 class Progress:
     """Where fine-tuning stands; with the classifier's weights, all that is needed to go on."""
@@ -94,7 +54,7 @@ def finetune(
     valid: tuple[Tensor, Tensor],
     settings: Finetuning,
     seed: int,
-) -> list[Epoch]:
+) -> list[NetworkEpoch]:
     """Train a classifier in place, end at its best validation error, and return its epochs.
 
     Args:
@@ -124,7 +84,7 @@ def finetuning_epochs(
     seeds: Sequence[int],
     progress: Progress | None = None,
     at_least: int = 1,
-) -> Iterator[Epoch]:
+) -> Iterator[NetworkEpoch]:
     """Train a classifier in place and yield every epoch; at the end, best weights are back.
 
     The best epoch has the lowest validation error, ties broken by the lower validation
@@ -156,7 +116,9 @@ def finetuning_epochs(
         stopping.finite &= (loss < HOPELESS) | ~active
         stopping.observe(epoch, valid_error, valid_loss, active & (valid_error < chance))
         progress.epoch, progress.stopping = epoch, stopping.state()
-        yield Epoch(epoch, loss, valid_error, valid_loss, stopping.best_epoch.clone(), active)
+        yield NetworkEpoch(
+            epoch, loss, valid_error, valid_loss, stopping.best_epoch.clone(), active
+        )
     stopping.restore(~active)
 
 

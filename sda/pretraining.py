@@ -11,6 +11,7 @@ from sda import closed_form, ranges
 from sda.autoencoder import Activation, DenoisingAutoencoder
 from sda.corruption import Corrupted, Corruption
 from sda.descent import Descent, DivergenceError
+from sda.epochs import LayerEpoch
 from sda.judging import Judge
 from sda.presentation import presentations, shuffled
 from sda.seeding import stream
@@ -41,60 +42,6 @@ class Pretraining:
             ranges.whole("pretrain.patience", self.patience, 1)
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch of one layer, a value for each run; epoch 0 is the layer before its first step.
-
-    Costs are sums over components, means over rows. ``valid`` is measured on validation rows that
-    were corrupted by one draw, the same in every epoch; ``valid_clean`` on the same rows as they
-    are. ``baselines`` are what a cost can be read against, on epoch 0: the mean of the training
-    codes as the answer to everything, and for squared error the corrupted input passed through.
-    """
-
-    depth: int
-    epoch: int
-    loss: Tensor | None  # over the epoch's minibatches, each before its step
-    valid: Tensor | None
-    valid_clean: Tensor | None
-    active: Tensor  # whether the run was trained in this epoch
-    baselines: dict[str, Tensor] = field(default_factory=dict)
-
-    def row(self, run: int) -> dict[str, Any]:
-        """The figures of one run, in plain types."""
-        values = {"loss": self.loss, "valid": self.valid, "valid_clean": self.valid_clean}
-        values |= {f"baseline_{name}": value for name, value in self.baselines.items()}
-        place = {"phase": "pretrain", "layer": self.depth, "epoch": self.epoch}
-        return place | {
-            name: None if value is None else float(value.reshape(-1)[run])
-            for name, value in values.items()
-        }
-
-    def readable(self) -> str:
-        """The figures of the run, or their means over runs, for a line of progress."""
-        parts = [] if self.loss is None else [f"loss {float(self.loss.mean()):.2f}"]
-        if self.valid is not None and self.valid_clean is not None:
-            clean = float(self.valid_clean.mean())
-            parts.append(f"validation {float(self.valid.mean()):.2f} (clean {clean:.2f})")
-        return "  ".join(parts)
-
-    def beside(self) -> str:
-        """What the figures can be read against, where known: answers that need no training."""
-        means = {name: float(value.mean()) for name, value in self.baselines.items()}
-        names = {"mean": "the mean as answer", "input": "the corrupted input as answer"}
-        return ", ".join(f"{names[name]}: {value:.2f}" for name, value in means.items())
-
-    def diverged(self, run: int) -> bool:
-        """Whether the cost of a run left the finite numbers in this epoch."""
-        return self.loss is not None and not torch.isfinite(self.loss.reshape(-1)[run])
-
-    def fault(self, learning_rate: float) -> str:
-        """Say in one line what diverged where."""
-        return (
-            f"pretraining diverged: layer {self.depth}, epoch {self.epoch}, "
-            f"learning rate {learning_rate:g}; try a smaller rate"
-        )
-
-
 @dataclass
 class Progress:
     """Where pretraining stands; with the stack's weights, all that is needed to go on from there.
@@ -114,7 +61,7 @@ def pretrain(
     settings: Pretraining | Sequence[Pretraining],
     seed: int,
     valid: Tensor | None = None,
-) -> list[Epoch]:
+) -> list[LayerEpoch]:
     """Pretrain a stack in place on the rows of x (n, d), without labels, and return its epochs.
 
     Args:
@@ -145,7 +92,7 @@ def pretraining_epochs(
     valid: Tensor | None = None,
     trials: Sequence[Sequence[Corruption]] | None = None,
     progress: Progress | None = None,
-) -> Iterator[Epoch]:
+) -> Iterator[LayerEpoch]:
     """Train the layers of a stack in place, bottom to top, and yield every epoch.
 
     Args:
@@ -185,7 +132,7 @@ def pretrain_layer(
     depth: int,
     judge: Judge | None,
     progress: Progress,
-) -> Iterator[Epoch]:
+) -> Iterator[LayerEpoch]:
     """Train one layer in place to undo the corruption of its input ``codes`` (n, d) or (R, n, d).
 
     Yields epoch 0, then every epoch; at the end, runs with a patience get their best weights back.
@@ -208,7 +155,7 @@ def pretrain_layer(
             stopping.observe(epoch, score, score, active)
         progress.epoch, progress.stopping = epoch, stopping.state()
         valid, valid_clean = errors or (None, None)
-        yield Epoch(depth, epoch, loss, valid, valid_clean, active)
+        yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active)
     stopping.restore(~active)
     progress.velocities, progress.stopping = {}, {}
 
@@ -314,7 +261,7 @@ def _stopping(
 
 def _first_look(
     layer: DenoisingAutoencoder, codes: Tensor, depth: int, judge: Judge | None, active: Tensor
-) -> Epoch:
+) -> LayerEpoch:
     if judge is None:
-        return Epoch(depth, 0, None, None, None, active)
-    return Epoch(depth, 0, None, *judge.errors(), active, judge.baselines(codes))
+        return LayerEpoch(depth, 0, None, None, None, active)
+    return LayerEpoch(depth, 0, None, *judge.errors(), active, judge.baselines(codes))

@@ -98,19 +98,22 @@ class Show:
     def codes(
         self, run: int, stack: StackedDenoisingAutoencoder, x: Tensor, labels: list[str]
     ) -> None:
-        """Show top codes of the first rows x in the projector: as many as time allows, at least 50.
+        """Show top codes of evenly spaced rows x in the projector: as many as time allows.
 
-        Writing a thousand codes of a thousand units as text takes about a second.
+        At least 50: writing a thousand codes of a thousand units as text takes about a second.
+        Evenly spaced, because some test sets are sorted by class.
         """
         width = stack[len(stack) - 1].weight.shape[-1]
         seconds = SHARE / 2 * (time.monotonic() - self._start) / len(self._books)
         n = max(50, min(PROJECTED, int(seconds * 1e6 / width)))
-        rows = x[:n]
+        chosen = torch.linspace(0, len(x) - 1, min(n, len(x))).long()
+        rows = x[chosen.to(x.device)]
         images = None
         if self._image_shape is not None:
             images = rows.reshape(-1, 1, *self._image_shape).cpu().clamp(0, 1)
         for book in self._books[run]:
-            book.codes("codes", stack.encode(rows).cpu(), labels[:n], images)
+            shown = [labels[k] for k in chosen.tolist()]
+            book.codes("codes", stack.encode(rows).cpu(), shown, images)
 
     def _filters(self, stack: StackedDenoisingAutoencoder, depth: int) -> Picture:
         """Weights of the first units of a layer, seen through the layers below.
