@@ -110,17 +110,13 @@ def pretraining_epochs(
     codes, valid_codes = x, valid
     for depth, layer in enumerate(stack):
         if depth >= progress.depth:
-            judge = None
-            if valid_codes is not None:
-                trial = layer.corruptions if trials is None else trials[depth]
-                judge = Judge(layer, valid_codes, depth, seeds, trial)
             plans = [run[depth] for run in settings]
+            judge = _judge(layer, valid_codes, depth, seeds, trials)
             yield from pretrain_layer(layer, codes, plans, seeds, depth, judge, progress)
             progress.depth, progress.epoch = depth + 1, -1
         if depth + 1 < len(stack):
-            codes = encode(
-                layer, codes
-            )  # clean: corruption trains a layer, it never feeds the next
+            # Clean codes: corruption trains a layer, it never feeds the next one.
+            codes = encode(layer, codes)
             valid_codes = None if valid_codes is None else encode(layer, valid_codes)
 
 
@@ -232,6 +228,19 @@ def check(
 def _check_extent(layer: DenoisingAutoencoder, codes: Tensor, depth: int) -> None:
     low, high = codes.aminmax()
     layer.reconstruction.check(float(low), float(high), f"the inputs of layer {depth}")
+
+
+def _judge(
+    layer: DenoisingAutoencoder,
+    valid_codes: Tensor | None,
+    depth: int,
+    seeds: Sequence[int],
+    trials: Sequence[Sequence[Corruption]] | None,
+) -> Judge | None:
+    if valid_codes is None:
+        return None
+    trial = layer.corruptions if trials is None else trials[depth]
+    return Judge(layer, valid_codes, depth, seeds, trial)
 
 
 def _descent(
