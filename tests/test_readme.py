@@ -23,7 +23,7 @@ SINGLE = [
     for words in COMMANDS
     if len(words) > 1
     and words[-1] != "test"
-    and not {"-m", "compare", "resume", "--help", "--cfg"} & set(words)
+    and not {"-m", "compare", "resume", "data", "--help", "--cfg"} & set(words)
 ]
 
 
@@ -61,6 +61,13 @@ def test_the_readmes_compare_and_resume_work_on_a_finished_run(tmp_path):
     run("resume", str(folder))
     run("compare", "runs/digits")
     assert (tmp_path / "runs" / "digits" / "comparison.png").stat().st_size > 10_000
+
+
+def test_the_readmes_data_list_names_every_set(capsys):
+    run("data", "list")
+    said = capsys.readouterr().out
+    for path in (Path(__file__).parents[1] / "conf" / "data").glob("*.yaml"):
+        assert path.stem in said
 
 
 def test_the_readmes_python_runs(capsys):
