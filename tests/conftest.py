@@ -1,5 +1,14 @@
-"""One thread for every test: bits depend on the number of threads."""
+"""One thread for every test, since bits depend on it, and no cache but the tests' own."""
 
+import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setenv("SDA_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
