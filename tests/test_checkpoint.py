@@ -113,6 +113,24 @@ def test_a_full_disk_keeps_the_old_checkpoint_and_leaves_nothing_else(tmp_path):
     assert checkpoint.latest(tmp_path)[0]["epoch"] == 1
 
 
+def test_a_model_that_cannot_be_saved_leaves_the_one_that_was_there(tmp_path):
+    path = tmp_path / "model.pt"
+    models.save(network(), path)
+    before = path.read_bytes()
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        try:
+            models.save(network(), path)
+        except OSError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]
+
+
 def test_a_pickle_in_a_checkpoint_is_refused_and_not_run(tmp_path):
     marker, path = tmp_path / "marker", tmp_path / "model.pt"
     checkpoint.write(path, {"weights": torch.zeros(2), "bomb": Bomb(marker)})
