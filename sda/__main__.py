@@ -103,7 +103,7 @@ def _search_path(config_dir: str | None) -> list[str]:
 def _single(words: list[str], search_path: list[str]) -> int:
     """Train one run here, without Hydra's job machinery: nothing is written before the checks."""
     job = Job(config.resolved(config.compose(words + search_path)), words)
-    command.quiet_threads(config.threads(job.config["threads"]))
+    command.settle(config.threads(job.config["threads"]))
     plan = config.build_run(job.config)
     path = command.place(plan, job.config["runs_folder"], words)
     overwrite = job.config["overwrite"]
@@ -160,7 +160,7 @@ def _resume(path: Path, changes: list[str]) -> int:
     merged = OmegaConf.merge(saved, OmegaConf.from_dotlist(changes))
     assert isinstance(merged, DictConfig)
     settings = config.resolved(merged)
-    command.quiet_threads(config.threads(settings["threads"]))
+    command.settle(config.threads(settings["threads"]))
     asked = command.Asked(config.build_run(settings), settings, path)
     batch = command.recorded_batch(asked, config.build_run)
     command.train_together(batch, config.load_data(settings), overwrite=False)

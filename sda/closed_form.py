@@ -6,13 +6,16 @@ an example's loss by the logits a is z − x. One minibatch of B rows, corrupted
     y = s(x̃ W + b)                 codes
     δ = (z − x) · η/B               a = y Wᵀ + c,  z = s'(a)
     ε = (δ W) ∘ s′(y)               the sigmoid's s′ is y (1 − y)
-    W ← W − x̃ᵀ ε − δᵀ y            both halves of tied weights, without a gradient in memory
+    W ← W − [x̃; δ]ᵀ [ε; y]          both halves of tied weights at once, no gradient in memory
     b ← b − Σ ε,   c ← c − Σ δ
 
-Vincent et al. (2008), §2; emphasis weighs δ by component. Untied, V takes the place of Wᵀ and the
-last product. The softmax classifier has δ = (p − 1_y) · η/B, passed down the same way.
+Vincent et al. (2008), §2; emphasis weighs δ by component. Untied, V takes the place of Wᵀ and each
+matrix has one half. The softmax classifier has δ = (p − 1_y) · η/B, passed down the same way.
+
+Everything here has a leading axis of runs, of length 1 for an ordinary module.
 """
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,6 +31,8 @@ from sda.stack import StackedDenoisingAutoencoder
 
 if TYPE_CHECKING:  # pretraining stands on this module, and must not be able to see a label
     from sda.classifier import Classifier
+
+CACHED = 128  # rows whose costs are summed at once, while they are in the cache
 
 
 def applies(layer: nn.Module) -> bool:
@@ -45,57 +50,145 @@ def applies_to_all(stack: StackedDenoisingAutoencoder) -> bool:
 
 @torch.no_grad()
 def descend_layer(
-    layer: DenoisingAutoencoder, descent: Descent, clean: Tensor, corrupted: Corrupted
+    layer: DenoisingAutoencoder,
+    descent: Descent,
+    clean: Tensor,
+    corrupted: Corrupted,
+    batch_size: int | None = None,
 ) -> Tensor:
-    """Take one step with a minibatch (*runs, B, d); return its cost before the step, (runs)."""
-    x = corrupted.x
-    b, c, w = layer.hidden_bias, layer.visible_bias, layer.weight
-    v = w.mT if layer.decoder_weight is None else layer.decoder_weight
-    y = _activate(layer.activation, exact.affine(x, w, b))
-    logits = exact.affine(y, v, c)
-    loss = layer.reconstruction.loss(logits, clean)
-    delta = torch.sub(layer.reconstruction.activate(logits), clean)
+    """Go through rows (*runs, n, d) by minibatches; return their cost, each before its step.
+
+    Args:
+        layer: trained in place.
+        descent: of all its parameters.
+        clean: the targets.
+        corrupted: the inputs.
+        batch_size: rows of a minibatch, the last may be shorter; None: all rows are one.
+
+    Returns:
+        The cost summed over components and rows, (runs).
+    """
+    size = batch_size or clean.shape[-2]
+    targets, inputs = _with_runs(clean), _with_runs(corrupted.x).to(descent.operand("weight").dtype)
+    weights = targets[:, :0]  # none: an emphasis of nothing
     if corrupted.hit is not None and not all(e.is_plain for e in layer.emphases):
-        weights = layer.emphasis_weights(corrupted.hit)
-        loss, delta = loss.mul_(weights), delta.mul_(weights)
-    delta.mul_(descent.scale(x.shape[-2]))
-    epsilon = _through(layer.activation, exact.product(delta, v.mT), y)
-    if layer.decoder_weight is None:
-        descent.move("weight", (x.mT, epsilon), (delta.mT, y))
+        weights = _with_runs(layer.emphasis_weights(corrupted.hit))
+    total = clean.new_zeros(targets.shape[0])
+    chunk = size * max(1, CACHED // size)
+    for first in range(0, targets.shape[1], chunk):
+        x, target, emphasis = (t[:, first : first + chunk] for t in (inputs, targets, weights))
+        batches = zip_longest(x.split(size, 1), target.split(size, 1), emphasis.split(size, 1))
+        logits = torch.cat([_step_layer(layer, descent, *batch) for batch in batches], 1)
+        loss = layer.reconstruction.loss(logits, target)
+        if emphasis.shape[1]:
+            loss.mul_(emphasis)
+        total += loss.sum(-1).sum(-1)
+    return total.reshape(layer.runs)
+
+
+def _step_layer(
+    layer: DenoisingAutoencoder,
+    descent: Descent,
+    x: Tensor,
+    target: Tensor,
+    weights: Tensor | None,
+) -> Tensor:
+    """Take one step with a minibatch (R, B, d), x in the precision of the products.
+
+    Returns the logits (R, B, d) of its reconstruction before the step.
+    """
+    activation, product = layer.activation, x.dtype
+    w, b, c = (
+        descent.operand("weight"),
+        descent.lifted["hidden_bias"],
+        descent.lifted["visible_bias"],
+    )
+    tied = layer.decoder_weight is None
+    v = w.mT if tied else descent.operand("decoder_weight")
+    y = _activate(activation, _affine(x, w, b))
+    y_rounded = y.to(product)
+    logits = _affine(y_rounded, v, c)
+    delta = layer.reconstruction.activate(logits)
+    delta = torch.sub(delta, target) if delta is logits else delta.sub_(target)
+    if weights is not None and weights.shape[1]:
+        delta.mul_(weights)
+    delta.mul_(descent.scale(x.shape[1]))
+    delta_rounded = delta.to(product)
+    epsilon = _through(activation, torch.bmm(delta_rounded, v.mT).to(y.dtype), y)
+    if tied:
+        left = torch.cat((x, delta_rounded), 1)
+        descent.move("weight", left, torch.cat((epsilon.to(product), y_rounded), 1))
     else:
-        descent.move("weight", (x.mT, epsilon))
-        descent.move("decoder_weight", (y.mT, delta))
+        descent.move("weight", x, epsilon.to(product))
+        descent.move("decoder_weight", y_rounded, delta_rounded)
     descent.move_bias("hidden_bias", epsilon)
     descent.move_bias("visible_bias", delta)
-    return loss.sum((-2, -1)) / x.shape[-2]
+    return logits
 
 
 @torch.no_grad()
-def descend_classifier(classifier: "Classifier", descent: Descent, x: Tensor, y: Tensor) -> Tensor:
-    """Take one step with rows (*runs, B, d) and classes (*runs, B); return the cost, (runs)."""
-    layers = list(classifier.stack)
-    codes = [x]
-    for layer in layers:
-        given = exact.affine(codes[-1], layer.weight, layer.hidden_bias)
-        codes.append(_activate(layer.activation, given))
-    logits = exact.affine(codes[-1], classifier.weight, classifier.bias)
-    classes = y.unsqueeze(-1)
-    cost = -F.log_softmax(logits, -1).gather(-1, classes).sum((-2, -1)) / x.shape[-2]
-    ones = torch.ones_like(classes, dtype=logits.dtype)
-    delta = F.softmax(logits, -1).scatter_add_(-1, classes, ones.neg_())
-    delta.mul_(descent.scale(x.shape[-2]))
-    below = exact.product(delta, classifier.weight.mT)  # before the weight moves
-    descent.move("weight", (codes[-1].mT, delta))
+def descend_classifier(
+    classifier: "Classifier", descent: Descent, x: Tensor, y: Tensor, batch_size: int | None = None
+) -> Tensor:
+    """Go through rows (*runs, n, d) of classes (*runs, n) by minibatches.
+
+    Returns the cost summed over rows, (runs), that of each minibatch before its step. Encoders that
+    ``descent`` does not move are a fixed map: then the softmax layer learns on codes.
+    """
+    size = batch_size or y.shape[-1]
+    frozen = "layers.0.weight" not in descent.parameters
+    inputs = _with_runs(classifier.stack.encode(x) if frozen else x)
+    inputs = inputs.to(descent.operand("weight").dtype)
+    classes = y.reshape(-1, y.shape[-1], 1)
+    weight = classifier.weight
+    wanted = weight.new_zeros(*classes.shape[:-1], weight.shape[-1]).scatter_(-1, classes, 1.0)
+    activations = [] if frozen else [layer.activation for layer in classifier.stack]
+    logits = [
+        _step_classifier(activations, descent, *batch)
+        for batch in zip(inputs.split(size, 1), wanted.split(size, 1), strict=True)
+    ]
+    cost = -F.log_softmax(torch.cat(logits, 1), -1).gather(-1, classes)
+    return cost.sum((-2, -1)).reshape(classifier.runs)
+
+
+def _step_classifier(
+    activations: list[Activation], descent: Descent, x: Tensor, wanted: Tensor
+) -> Tensor:
+    """Take one step with a minibatch (R, B, d) and its classes, one of k, (R, B, k).
+
+    Returns the logits (R, B, k) before the step.
+    """
+    product = x.dtype
+    codes, rounded = [x], [x]
+    for depth, activation in enumerate(activations):
+        w = descent.operand(f"layers.{depth}.weight")
+        given = _affine(rounded[-1], w, descent.lifted[f"layers.{depth}.hidden_bias"])
+        codes.append(_activate(activation, given))
+        rounded.append(codes[-1].to(product))
+    v = descent.operand("weight")
+    logits = _affine(rounded[-1], v, descent.lifted["bias"])
+    delta = F.softmax(logits, -1).sub_(wanted).mul_(descent.scale(x.shape[1]))
+    delta_rounded = delta.to(product)
+    below = torch.bmm(delta_rounded, v.mT)  # before the weight moves
+    descent.move("weight", rounded[-1], delta_rounded)
     descent.move_bias("bias", delta)
-    if "layers.0.weight" not in descent.parameters:
-        return cost
-    for depth, layer in reversed(list(enumerate(layers))):
-        epsilon = _through(layer.activation, below, codes[depth + 1])
+    for depth, activation in reversed(list(enumerate(activations))):
+        epsilon = _through(activation, below.to(logits.dtype), codes[depth + 1])
+        epsilon_rounded = epsilon.to(product)
         if depth > 0:
-            below = exact.product(epsilon, layer.weight.mT)
-        descent.move(f"layers.{depth}.weight", (codes[depth].mT, epsilon))
+            below = torch.bmm(epsilon_rounded, descent.operand(f"layers.{depth}.weight").mT)
+        descent.move(f"layers.{depth}.weight", rounded[depth], epsilon_rounded)
         descent.move_bias(f"layers.{depth}.hidden_bias", epsilon)
-    return cost
+    return logits
+
+
+def _with_runs(x: Tensor) -> Tensor:
+    return x.unsqueeze(0) if x.dim() == 2 else x
+
+
+def _affine(x: Tensor, w: Tensor, c: Tensor) -> Tensor:
+    """Compute x W + c, float32 (or as precise as c) whatever the product is rounded to."""
+    return torch.baddbmm(c.to(x.dtype), x, w).to(c.dtype)
 
 
 def _activate(activation: Activation, logits: Tensor) -> Tensor:

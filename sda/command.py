@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -186,7 +187,8 @@ def environment(plan: Run) -> dict[str, Any]:
     }
 
 
-def quiet_threads(count: int) -> None:
-    """Use ``count`` threads for every product of this process."""
+def settle(count: int) -> None:
+    """Use ``count`` threads for every product of this process, and a line for every warning."""
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     torch.set_num_threads(count)
     os.environ["OMP_NUM_THREADS"] = str(count)

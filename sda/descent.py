@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sda import exact
+from sda.precision import Precision
 
 
 class DivergenceError(ArithmeticError):
@@ -23,6 +23,7 @@ class Descent:
         momenta: μ of each run, in [0, 1).
         decays: λ of each run, at least 0.
         velocities: v by name, from an earlier ``state``; None starts at rest.
+        precision: of the products of closed-form steps.
     """
 
     def __init__(
@@ -32,22 +33,36 @@ class Descent:
         momenta: Sequence[float],
         decays: Sequence[float],
         velocities: dict[str, Tensor] | None = None,
+        precision: Precision = Precision.fp32,
     ) -> None:
         self.parameters = parameters
+        self.precision = precision
         one = next(iter(parameters.values()))
         self._shape = (*one.shape[:-2], 1, 1)
         self._full_rates = one.new_tensor(rates).reshape(self._shape)
         self.rates = self._full_rates.clone()
-        self._ones = torch.ones_like(self.rates)
         self.momenta = one.new_tensor(momenta).reshape(self._shape) if any(momenta) else None
         self.decays = one.new_tensor(decays).reshape(self._shape) if any(decays) else None
         self.velocities: dict[str, Tensor] = {}
         if self.momenta is not None:
             self.velocities = velocities or {n: torch.zeros_like(p) for n, p in parameters.items()}
+        # The same memory with an axis of runs in any case.
+        self.lifted = {name: _lifted(p.detach()) for name, p in parameters.items()}
+        self._lifted_velocities = {name: _lifted(v) for name, v in self.velocities.items()}
+        self._rounded: dict[str, Tensor] = {}
+        if precision is Precision.bf16:
+            weights = {n: p for n, p in self.lifted.items() if not n.endswith("bias")}
+            self._rounded = {name: weight.bfloat16() for name, weight in weights.items()}
+        self._scales: dict[int, Tensor] = {}
 
     def only(self, active: Tensor) -> None:
         """Let the runs that are True in ``active`` (runs) move, and hold the others."""
         self.rates.copy_(self._full_rates * active.reshape(self._shape))
+        self._scales.clear()
+
+    def operand(self, name: str) -> Tensor:
+        """A weight (R, a, b) as products take it: itself, or rounded."""
+        return self._rounded.get(name, self.lifted[name])
 
     def step(self, cost: Tensor) -> None:
         """Take one step down the gradient of each run's own cost (runs)."""
@@ -57,35 +72,44 @@ class Descent:
                 self._move(name, parameter, gradient)
 
     def scale(self, rows: int) -> Tensor:
-        """What the error of each of so many rows is multiplied by in closed form: (*runs, 1, 1).
+        """What the error of each of so many rows is multiplied by in closed form: (R, 1, 1).
 
         Without momentum η / rows, so that a product is the step itself; with it 1 / rows.
         """
-        return self.rates / rows if self.momenta is None else self._ones / rows
+        if rows not in self._scales:
+            each = self.rates if self.momenta is None else torch.ones_like(self.rates)
+            self._scales[rows] = _lifted(each / rows)
+        return self._scales[rows]
 
-    def move(self, name: str, *products: tuple[Tensor, Tensor]) -> None:
-        """Take a step whose gradient is a sum of products, scaled; it is never in memory."""
-        parameter = self.parameters[name]
-        target = parameter if self.momenta is None else self.velocities[name]
+    def move(self, name: str, left: Tensor, right: Tensor) -> None:
+        """Take a step of gradient leftᵀ right, scaled already: (R, n, a) and (R, n, b).
+
+        In full precision it is never in memory.
+        """
+        parameter = self.lifted[name]
+        target, sign = parameter, -1
         if self.momenta is not None:
-            target.mul_(self.momenta)
+            target, sign = self._lifted_velocities[name].mul_(self.momenta), 1
             if self.decays is not None:
                 target.add_(self.decays * parameter)
         elif self.decays is not None:
             target.mul_(1 - self.rates * self.decays)
-        for left, right in products:
-            exact.add_product(target, left, right, -1 if self.momenta is None else 1)
+        if left.dtype == target.dtype:
+            target.baddbmm_(left.mT, right, alpha=sign)
+        else:
+            target.add_(torch.bmm(left.mT, right), alpha=sign)
         if self.momenta is not None:
             parameter.sub_(self.rates * target)
+        if name in self._rounded:
+            self._rounded[name].copy_(parameter)
 
     def move_bias(self, name: str, errors: Tensor) -> None:
-        """Take a step whose gradient is the sum of scaled errors over rows (*runs, B, n)."""
-        parameter = self.parameters[name]
-        if self.momenta is None:
-            parameter.sub_(errors.sum(-2, keepdim=True))
-            return
-        velocity = self.velocities[name].mul_(self.momenta).add_(errors.sum(-2, keepdim=True))
-        parameter.sub_(self.rates * velocity)
+        """Take a step whose gradient is the sum of scaled errors over rows (R, n, b)."""
+        gradient = errors.sum(1, keepdim=True)
+        if self.momenta is not None:
+            gradient = self._lifted_velocities[name].mul_(self.momenta).add_(gradient)
+            gradient = self.rates * gradient
+        self.lifted[name].sub_(gradient)
 
     def _move(self, name: str, parameter: nn.Parameter, gradient: Tensor) -> None:
         if self.decays is not None and not name.endswith("bias"):
@@ -94,3 +118,7 @@ class Descent:
             parameter.sub_(gradient.mul_(self.rates))
         else:
             parameter.sub_(self.rates * self.velocities[name].mul_(self.momenta).add_(gradient))
+
+
+def _lifted(x: Tensor) -> Tensor:
+    return x.unsqueeze(0) if x.dim() == 2 else x

@@ -22,35 +22,22 @@ def affine(x: Tensor, w: Tensor, c: Tensor) -> Tensor:
     return torch.baddbmm(c, x.expand(w.shape[0], *x.shape[-2:]), w)
 
 
-def product(a: Tensor, b: Tensor) -> Tensor:
-    """Compute a B, both (n, m) and (m, k), or both with a leading axis of runs."""
-    if b.dim() == 2:
-        return torch.bmm(a.unsqueeze(0), b.unsqueeze(0)).squeeze(0)
-    return torch.bmm(a, b)
-
-
-def add_product(target: Tensor, a: Tensor, b: Tensor, sign: int) -> None:
-    """Add ± a B to ``target`` in place, run by run where there are runs."""
-    if target.dim() == 2:
-        target.unsqueeze(0).baddbmm_(a.unsqueeze(0), b.unsqueeze(0), alpha=sign)
-    else:
-        target.baddbmm_(a, b, alpha=sign)
-
-
 def apply(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply an elementwise function to x (..., n, d).
 
     On a CPU the last few elements of a tensor go through another implementation of exp or log than
-    the rest, with other last bits, so that a run would end in other bits alone than in company.
-    Each matrix is padded to a whole number of vectors; the usual sizes are whole already.
+    the rest, with other last bits. So that a run ends in the same bits alone and in company, the
+    matrices of several runs are kept apart, if each is not a whole number of vectors: a gap between
+    them in memory makes a loop, and a remainder, of each.
     """
-    if x.device.type != "cpu" or is_whole(x):
+    if is_whole(x):
         return function(x)
     flat = x.flatten(-2)
-    padded = F.pad(flat, (0, -flat.shape[-1] % LANES))
-    return function(padded)[..., : flat.shape[-1]].reshape(x.shape)
+    apart = F.pad(flat, (0, LANES))[..., : flat.shape[-1]]
+    return function(apart).reshape(x.shape)
 
 
 def is_whole(x: Tensor) -> bool:
-    """Whether every matrix of x (..., n, d) is a whole number of vectors long."""
-    return x.shape[-1] * x.shape[-2] % LANES == 0
+    """Whether a function of x (..., n, d) has the same bits as one of each of its matrices."""
+    alone = x.dim() < 3 or x.shape[0] == 1
+    return alone or x.device.type != "cpu" or x.shape[-1] * x.shape[-2] % LANES == 0

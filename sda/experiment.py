@@ -30,8 +30,9 @@ def check(plan: Run, splits: Splits) -> None:
     train, valid = (_on_device(rows, torch.device("cpu")) for rows in (splits.train, splits.valid))
     stack = plan.stack(splits.train.x.shape[1])
     if plan.is_pretrained:
-        pretraining.check(stack, train[0], [plan.pretraining], valid[0])
-    finetuning.check(Classifier(stack, splits.n_classes, seed=plan.seed), train, valid)
+        pretraining.check(stack, train[0], [plan.pretraining], valid[0], plan.device)
+    network = Classifier(stack, splits.n_classes, seed=plan.seed)
+    finetuning.check(network, train, valid, [plan.finetuning], plan.device)
 
 
 def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFolder]]) -> None:

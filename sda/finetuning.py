@@ -11,6 +11,7 @@ from sda import closed_form, ranges
 from sda.classifier import Classifier
 from sda.descent import Descent, DivergenceError
 from sda.epochs import HOPELESS, NetworkEpoch
+from sda.precision import Precision, precision
 from sda.presentation import BLOCK, gather, shuffled
 from sda.seeding import stream
 from sda.stopping import EarlyStopping
@@ -27,8 +28,10 @@ class Finetuning:
     momentum: float = 0.0
     weight_decay: float = 0.0  # of the weights, not of the biases
     encoders: bool = True  # false: the stack is frozen, only the softmax layer learns
+    precision: Precision | str = Precision.fp32  # of the products of a step
 
     def __post_init__(self) -> None:
+        precision("finetune.precision", self.precision)
         ranges.whole("finetune.epochs", self.epochs, 1)
         ranges.positive("finetune.learning_rate", self.learning_rate)
         ranges.whole("finetune.batch_size", self.batch_size, 1)
@@ -95,14 +98,14 @@ def finetuning_epochs(
         classifier: with runs (R,), or ordinary: then R is 1.
         train: rows (n, d) and classes (n,), the same for all runs.
         valid: rows (m, d) and classes (m,).
-        settings: for each run. Batch size and ``encoders`` are the same for all runs.
+        settings: for each run. Batch size, precision and ``encoders`` are the same for all.
         seeds: of the runs.
         progress: where to go on from.
         at_least: runs that make an epoch worth while; with fewer still training, return, so that
             the caller can go on with these alone (``take``). Only runs that are done are restored.
     """
     progress = progress if progress is not None else Progress()
-    check(classifier, train, valid)
+    check(classifier, train, valid, settings)
     parameters = trained_parameters(classifier, settings[0].encoders)
     descent = _descent(parameters, settings, progress.velocities)
     stopping = _stopping(parameters, classifier, settings, progress.stopping)
@@ -111,7 +114,10 @@ def finetuning_epochs(
     while (active := stopping.active(progress.epoch)).sum() >= at_least:
         epoch = progress.epoch + 1
         descent.only(active)
-        loss = _train_one_epoch(classifier, train, descent, settings[0].batch_size, seeds, epoch)
+        with descent.precision.products():
+            loss = _train_one_epoch(
+                classifier, train, descent, settings[0].batch_size, seeds, epoch
+            )
         valid_error, valid_loss = classifier.evaluate(*valid)
         stopping.finite &= (loss < HOPELESS) | ~active
         stopping.observe(epoch, valid_error, valid_loss, active & (valid_error < chance))
@@ -163,18 +169,24 @@ def _train_one_epoch(
     for start in range(0, n, block):
         rows = [order[start : start + block] for order in orders]
         inputs, classes = gather(x, rows, runs), gather(y.unsqueeze(-1), rows, runs).squeeze(-1)
-        for first in range(0, classes.shape[-1], batch_size):
-            batch = slice(first, first + batch_size)
-            given, wanted = inputs[..., batch, :], classes[..., batch]
-            total += descend(classifier, descent, given, wanted) * wanted.shape[-1]
+        total += descend(classifier, descent, inputs, classes, batch_size)
     return total / n
 
 
-def descend_by_autograd(classifier: Classifier, descent: Descent, x: Tensor, y: Tensor) -> Tensor:
-    """Take one step down the gradient of the cost as the classifier defines it; return the cost."""
-    cost = classifier.cost(x, y)
-    descent.step(cost)
-    return cost.detach()
+def descend_by_autograd(
+    classifier: Classifier, descent: Descent, x: Tensor, y: Tensor, batch_size: int | None = None
+) -> Tensor:
+    """Go through rows by minibatches, down the gradient of the cost as the classifier defines it.
+
+    Arguments and result: as ``closed_form.descend_classifier``.
+    """
+    total = torch.zeros(classifier.runs, dtype=x.dtype, device=x.device)
+    size = batch_size or y.shape[-1]
+    for inputs, classes in zip(x.split(size, -2), y.split(size, -1), strict=True):
+        cost = classifier.cost(inputs, classes)
+        descent.step(cost)
+        total += cost.detach() * classes.shape[-1]
+    return total
 
 
 def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.Parameter]:
@@ -193,9 +205,19 @@ def chance_error(y: Tensor, valid_y: Tensor) -> float:
 
 
 def check(
-    classifier: Classifier, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]
+    classifier: Classifier,
+    train: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    settings: Sequence[Finetuning],
+    device: torch.device | None = None,
 ) -> None:
-    """Raise ValueError, before any work, for data that cannot be trained on."""
+    """Raise ValueError, before any work, for data or settings that cannot be trained on.
+
+    ``device`` is where they will be; None: where the rows are.
+    """
+    for plan in settings:
+        fast = closed_form.applies_to_all(classifier.stack)
+        Precision(plan.precision).check(device or train[0].device, plan.batch_size, fast)
     d, k = classifier.stack[0].weight.shape[-2], classifier.n_classes
     for what, (x, y) in (("training", train), ("validation", valid)):
         if x.dim() != 2 or x.shape[1] != d or not len(x):
@@ -224,6 +246,7 @@ def _descent(
         [s.momentum for s in settings],
         [s.weight_decay for s in settings],
         velocities,
+        Precision(settings[0].precision),
     )
 
 

@@ -21,8 +21,9 @@ def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
         (layer.n_hidden, str(layer.activation), repr(layer.reconstruction), layer.tied)
         for layer in plan.layers
     ]
-    batches = [settings.batch_size for settings in plan.pretraining]
-    network = (plan.finetuning.batch_size, plan.finetuning.encoders, str(plan.initialisation))
+    batches = [(settings.batch_size, str(settings.precision)) for settings in plan.pretraining]
+    tuning = plan.finetuning
+    network = (tuning.batch_size, str(tuning.precision), tuning.encoders, str(plan.initialisation))
     where = (str(plan.device), plan.tensorboard, config["threads"])
     return json.dumps([config["data"], layers, batches, network, where], default=str)
 

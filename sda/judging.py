@@ -66,7 +66,7 @@ class Judge:
         mean = codes.mean(-2, keepdim=True)
         if not isinstance(self._layer.reconstruction, SquaredError):
             mean = torch.logit(mean, eps=1e-6)
-        answers = {"mean": loss(mean.expand_as(self._clean), self._clean)}
+        answers = {"mean": loss(mean.expand_as(self._clean).contiguous(), self._clean)}
         if isinstance(self._layer.reconstruction, SquaredError):
             answers["input"] = loss(self._corrupted, self._clean)
         return {

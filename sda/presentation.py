@@ -18,10 +18,10 @@ def presentations(
     noise: Sequence[torch.Generator],
     runs: tuple[int, ...],
 ) -> Iterator[tuple[Tensor, Corrupted]]:
-    """Yield minibatches (clean, corrupted) of one epoch, every row once, the last batch shorter.
+    """Yield blocks of minibatches (clean, corrupted) of one epoch, every row once.
 
-    Rows are gathered and corrupted by the block and sliced by the minibatch, so that a step holds
-    neither indexing nor random numbers.
+    Rows are gathered and corrupted by the block, so that a step holds neither indexing nor random
+    numbers. All blocks but the last are a whole number of minibatches.
 
     Args:
         x: rows (n, d) for all runs, or (R, n, d).
@@ -29,18 +29,14 @@ def presentations(
         batch_size: rows of a minibatch.
         orders: of each run, a permutation of the rows (n,).
         noise: of each run.
-        runs: () or (R,); minibatches are (*runs, b, d).
+        runs: () or (R,); blocks are (*runs, b, d).
     """
     n = x.shape[-2]
     block = batch_size * max(1, BLOCK // batch_size)
     for start in range(0, n, block):
         rows = [order[start : start + block] for order in orders]
         clean = gather(x, rows, runs)
-        corrupted = corrupt(clean, corruptions, noise, runs)
-        for first in range(0, clean.shape[-2], batch_size):
-            batch = slice(first, first + batch_size)
-            hit = None if corrupted.hit is None else corrupted.hit[..., batch, :]
-            yield clean[..., batch, :], Corrupted(corrupted.x[..., batch, :], hit)
+        yield clean, corrupt(clean, corruptions, noise, runs)
 
 
 def gather(x: Tensor, rows: Sequence[Tensor], runs: tuple[int, ...]) -> Tensor:

@@ -13,6 +13,7 @@ from sda.corruption import Corrupted, Corruption
 from sda.descent import Descent, DivergenceError
 from sda.epochs import LayerEpoch
 from sda.judging import Judge
+from sda.precision import Precision, precision
 from sda.presentation import presentations, shuffled
 from sda.seeding import stream
 from sda.stack import StackedDenoisingAutoencoder
@@ -31,8 +32,10 @@ class Pretraining:
     momentum: float = 0.0
     weight_decay: float = 0.0  # of the weights, not of the biases
     patience: int | None = None  # epochs without a better validation error; None: no early stopping
+    precision: Precision | str = Precision.fp32  # of the products of a step
 
     def __post_init__(self) -> None:
+        precision("pretrain.precision", self.precision)
         ranges.whole("pretrain.epochs", self.epochs)
         ranges.positive("pretrain.learning_rate", self.learning_rate)
         ranges.whole("pretrain.batch_size", self.batch_size, 1)
@@ -98,7 +101,7 @@ def pretraining_epochs(
     Args:
         stack: with runs (R,), or ordinary: then R is 1.
         x: training rows (n, d), the same for all runs.
-        settings: for each run, one for each layer. Batch sizes are the same for all runs.
+        settings: for each run, one for each layer. Batch sizes and precisions are the same for all.
         seeds: of the runs.
         valid: validation rows (m, d).
         trials: for each layer, the corruption of the validation rows for each run, so that arms
@@ -143,7 +146,8 @@ def pretrain_layer(
     while (active := stopping.active(progress.epoch)).any():
         epoch = progress.epoch + 1
         descent.only(active)
-        loss = _train_one_epoch(layer, codes, descent, plans[0].batch_size, seeds, depth, epoch)
+        with descent.precision.products():
+            loss = _train_one_epoch(layer, codes, descent, plans[0].batch_size, seeds, depth, epoch)
         stopping.finite &= torch.isfinite(loss) | ~active
         errors = judge.errors() if judge else None
         if judge and errors:
@@ -174,17 +178,30 @@ def _train_one_epoch(
     for clean, corrupted in presentations(
         codes, layer.corruptions, batch_size, orders, noise, layer.runs
     ):
-        total += descend(layer, descent, clean, corrupted) * clean.shape[-2]
+        total += descend(layer, descent, clean, corrupted, batch_size)
     return total / n
 
 
 def descend_by_autograd(
-    layer: DenoisingAutoencoder, descent: Descent, clean: Tensor, corrupted: Corrupted
+    layer: DenoisingAutoencoder,
+    descent: Descent,
+    clean: Tensor,
+    corrupted: Corrupted,
+    batch_size: int | None = None,
 ) -> Tensor:
-    """Take one step down the gradient of the cost as the layer defines it; return the cost."""
-    cost = layer.cost(clean, corrupted)
-    descent.step(cost)
-    return cost.detach()
+    """Go through rows by minibatches, down the gradient of the cost as the layer defines it.
+
+    Arguments and result: as ``closed_form.descend_layer``.
+    """
+    total = torch.zeros(layer.runs, dtype=clean.dtype, device=clean.device)
+    size = batch_size or clean.shape[-2]
+    for first in range(0, clean.shape[-2], size):
+        batch = (..., slice(first, first + size), slice(None))
+        hit = None if corrupted.hit is None else corrupted.hit[batch]
+        cost = layer.cost(clean[batch], Corrupted(corrupted.x[batch], hit))
+        descent.step(cost)
+        total += cost.detach() * clean[batch].shape[-2]
+    return total
 
 
 @torch.no_grad()
@@ -198,8 +215,12 @@ def check(
     x: Tensor,
     settings: Sequence[Sequence[Pretraining]],
     valid: Tensor | None,
+    device: torch.device | None = None,
 ) -> None:
-    """Raise ValueError, before any work, for data or settings that cannot be trained on."""
+    """Raise ValueError, before any work, for data or settings that cannot be trained on.
+
+    ``device`` is where they will be; None: where x is.
+    """
     d = stack[0].weight.shape[-2]
     for what, rows in (("training", x), ("validation", valid)):
         if rows is None:
@@ -215,6 +236,9 @@ def check(
             raise ValueError(
                 f"pretraining needs settings for each of {len(stack)} layers, got {len(plans)}"
             )
+        for plan, layer in zip(plans, stack, strict=True):
+            fast = closed_form.applies(layer)
+            Precision(plan.precision).check(device or x.device, plan.batch_size, fast)
         if valid is None and any(plan.patience is not None for plan in plans):
             raise ValueError("early stopping (patience) needs validation rows, got none")
     _check_extent(stack[0], x, 0)
@@ -252,6 +276,7 @@ def _descent(
         [plan.momentum for plan in plans],
         [plan.weight_decay for plan in plans],
         velocities,
+        Precision(plans[0].precision),
     )
 
 

@@ -40,7 +40,7 @@ class CrossEntropy:
 
     def loss(self, logits: Tensor, x: Tensor) -> Tensor:
         """Cross-entropy of every component, in nats."""
-        return exact.apply(F.softplus, logits) - logits * x
+        return exact.apply(F.softplus, logits).sub_(logits * x)
 
     def check(self, low: float, high: float, what: str) -> None:
         """Raise ValueError unless 0 <= low and high <= 1: outside, the loss has no lower bound."""

@@ -149,7 +149,7 @@ def _work(jobs: list[Job], sender: Connection) -> None:
 def train_jobs(jobs: Sequence[Job]) -> None:
     """Train runs of one shape together, or go on with them, in their folders."""
     first = jobs[0].config
-    command.quiet_threads(config.threads(first["threads"]))
+    command.settle(config.threads(first["threads"]))
     asked = [command.Asked(config.build_run(j.config), j.config, place(j)) for j in jobs]
     overwrite = first["overwrite"]
     computed = grouping.twins([one.plan for one in asked], range(len(asked)))

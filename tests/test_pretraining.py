@@ -52,10 +52,10 @@ def spy(monkeypatch):
     seen = {}
     descend = pretraining.closed_form.descend_layer
 
-    def record(layer, descent, clean, corrupted):
-        rows = (clean.clone(), corrupted.x.clone(), corrupted.hit.clone())
-        seen.setdefault(id(layer), []).append(rows)
-        return descend(layer, descent, clean, corrupted)
+    def record(layer, descent, clean, corrupted, batch_size):
+        batches = [rows.clone().split(batch_size) for rows in (clean, *corrupted)]
+        seen.setdefault(id(layer), []).extend(zip(*batches, strict=True))
+        return descend(layer, descent, clean, corrupted, batch_size)
 
     monkeypatch.setattr(pretraining.closed_form, "descend_layer", record)
     return seen
@@ -115,7 +115,7 @@ def test_without_corruption_it_is_the_plain_autoencoder_bit_for_bit():
             y = torch.sigmoid(torch.addmm(b, clean, w))
             delta = (torch.sigmoid(torch.addmm(c, y, w.T)) - clean) * (torch.tensor(0.1) / 8)
             epsilon = torch.ops.aten.sigmoid_backward(delta @ w, y)
-            w = w.addmm(clean.T, epsilon, alpha=-1).addmm(delta.T, y, alpha=-1)
+            w = w.addmm(torch.cat([clean, delta]).T, torch.cat([epsilon, y]), alpha=-1)
             b, c = b - epsilon.sum(0, keepdim=True), c - delta.sum(0, keepdim=True)
     assert equal(weights(stack), [w, b, c])
 

@@ -1,0 +1,55 @@
+"""What the five products of a step are computed in; weights and updates are always float32."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+import torch
+
+from sda import ranges
+
+WORTH_IT = 64  # rows of a minibatch; below, casting the weights costs more than bfloat16 saves
+
+
+class Precision(StrEnum):
+    """``fp32``: true float32. ``tf32``: 10 bits of mantissa on a GPU. ``bf16``: 7 bits anywhere."""
+
+    fp32 = "fp32"
+    tf32 = "tf32"
+    bf16 = "bf16"
+
+    def check(self, device: torch.device, batch_size: int, closed_form: bool) -> None:
+        """Raise ValueError where it cannot be had; warn where it does not pay.
+
+        Args:
+            device: where the products are computed.
+            batch_size: rows of a minibatch.
+            closed_form: whether the step is; only then can the precision of its products be chosen.
+        """
+        if self is Precision.tf32 and device.type != "cuda":
+            raise ValueError(f"precision=tf32 needs a GPU (device=cuda), got device={device}")
+        if self is not Precision.bf16:
+            return
+        if not closed_form:
+            raise ValueError("precision=bf16 needs layers whose step is in closed form")
+        if device.type == "cpu" and not torch.cpu._is_amx_tile_supported():
+            warnings.warn("precision=bf16 is slower than fp32 here: no AMX units", stacklevel=2)
+        elif batch_size < WORTH_IT:
+            message = f"precision=bf16 does not pay below minibatches of {WORTH_IT}"
+            warnings.warn(f"{message}, got {batch_size}", stacklevel=2)
+
+    @contextmanager
+    def products(self) -> Iterator[None]:
+        """Let a GPU round the products of float32 matrices, if this is tf32."""
+        before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = self is Precision.tf32
+        try:
+            yield
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def precision(name: str, value: object) -> Precision:
+    """Return ``value`` as a precision; raise ValueError if it is none."""
+    return Precision(ranges.one_of(name, value, (*Precision,)))
