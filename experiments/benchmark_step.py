@@ -177,7 +177,7 @@ def main() -> None:
         timings = whole_pretraining(batch_size, rows, 3, 2 if args.quick else 5)
         results[f"pretraining 784-500-500-500 B={batch_size}"] = timings
         show(f"pretraining 784-500^3, B={batch_size}", timings, "ours")
-    for sizes in [] if 1 else ([64, 100], [100, 100], [256, 256], [784, 500]):
+    for sizes in ([64, 100], [100, 100], [256, 256], [784, 500]):
         for runs in (4, 16, 30):
             timings = at_once(sizes, runs, 3 if args.quick else 9)
             results[f"{runs} runs {sizes[0]}-{sizes[1]}"] = timings

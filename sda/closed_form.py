@@ -69,16 +69,20 @@ def descend_layer(
         The cost summed over components and rows, (runs).
     """
     size = batch_size or clean.shape[-2]
-    targets, inputs = _with_runs(clean), _with_runs(corrupted.x).to(descent.operand("weight").dtype)
-    weights = targets[:, :0]  # none: an emphasis of nothing
+    targets, inputs = _with_runs(clean), _with_runs(corrupted.x)
+    emphases = targets[:, :0]  # nothing is emphasised
     if corrupted.hit is not None and not all(e.is_plain for e in layer.emphases):
-        weights = _with_runs(layer.emphasis_weights(corrupted.hit))
+        emphases = _with_runs(layer.emphasis_weights(corrupted.hit))
     total = clean.new_zeros(targets.shape[0])
     chunk = size * max(1, CACHED // size)
     for first in range(0, targets.shape[1], chunk):
-        x, target, emphasis = (t[:, first : first + chunk] for t in (inputs, targets, weights))
-        batches = zip_longest(x.split(size, 1), target.split(size, 1), emphasis.split(size, 1))
-        logits = torch.cat([_step_layer(layer, descent, *batch) for batch in batches], 1)
+        x, target, emphasis = (t[:, first : first + chunk] for t in (inputs, targets, emphases))
+        logits = torch.empty_like(target, memory_format=torch.contiguous_format)
+        for batch in zip_longest(*(t.split(size, 1) for t in (x, target, logits, emphasis))):
+            step = descent.steps.get(batch[0].shape[1])
+            if step is None:
+                step = descent.steps[batch[0].shape[1]] = _LayerStep(layer, descent, batch[0])
+            step(*batch)
         loss = layer.reconstruction.loss(logits, target)
         if emphasis.shape[1]:
             loss.mul_(emphasis)
@@ -86,44 +90,57 @@ def descend_layer(
     return total.reshape(layer.runs)
 
 
-def _step_layer(
-    layer: DenoisingAutoencoder,
-    descent: Descent,
-    x: Tensor,
-    target: Tensor,
-    weights: Tensor | None,
-) -> Tensor:
-    """Take one step with a minibatch (R, B, d), x in the precision of the products.
+class _LayerStep:
+    """One step of a layer with minibatches (R, B, d), and the memory that it needs.
 
-    Returns the logits (R, B, d) of its reconstruction before the step.
+    The operands of the two halves of the weights' step lie one below the other, [x̃; δ] and [ε; y],
+    each computed where it has to be; rounded, if products are.
     """
-    activation, product = layer.activation, x.dtype
-    w, b, c = (
-        descent.operand("weight"),
-        descent.lifted["hidden_bias"],
-        descent.lifted["visible_bias"],
-    )
-    tied = layer.decoder_weight is None
-    v = w.mT if tied else descent.operand("decoder_weight")
-    y = _activate(activation, _affine(x, w, b))
-    y_rounded = y.to(product)
-    logits = _affine(y_rounded, v, c)
-    delta = layer.reconstruction.activate(logits)
-    delta = torch.sub(delta, target) if delta is logits else delta.sub_(target)
-    if weights is not None and weights.shape[1]:
-        delta.mul_(weights)
-    delta.mul_(descent.scale(x.shape[1]))
-    delta_rounded = delta.to(product)
-    epsilon = _through(activation, torch.bmm(delta_rounded, v.mT).to(y.dtype), y)
-    if tied:
-        left = torch.cat((x, delta_rounded), 1)
-        descent.move("weight", left, torch.cat((epsilon.to(product), y_rounded), 1))
-    else:
-        descent.move("weight", x, epsilon.to(product))
-        descent.move("decoder_weight", y_rounded, delta_rounded)
-    descent.move_bias("hidden_bias", epsilon)
-    descent.move_bias("visible_bias", delta)
-    return logits
+
+    def __init__(self, layer: DenoisingAutoencoder, descent: Descent, like: Tensor) -> None:
+        self._activation, self._descent = layer.activation, descent
+        self._logistic = type(layer.reconstruction) is CrossEntropy
+        self._tied = layer.decoder_weight is None
+        runs, rows, _ = like.shape
+        w = descent.operand("weight")
+        self._left, self._right = (w.new_empty(runs, 2 * rows, n) for n in w.shape[1:])
+        self._x, delta = self._left.split(rows, 1)
+        epsilon, y = self._right.split(rows, 1)
+        self._rounded = (delta, epsilon, y)
+        if w.dtype != like.dtype:  # rounded operands beside the exact values
+            delta, epsilon, y = (like.new_empty(t.shape) for t in self._rounded)
+        self._exact = (delta, epsilon, y)
+
+    def __call__(self, x: Tensor, target: Tensor, logits: Tensor, weights: Tensor | None) -> None:
+        """Take the step; leave the logits (R, B, d) from before it in ``logits``."""
+        descent, x16 = self._descent, self._x
+        (delta, epsilon, y), (delta16, epsilon16, y16) = self._exact, self._rounded
+        w, b = descent.operand("weight"), descent.lifted["hidden_bias"]
+        v = w.mT if self._tied else descent.operand("decoder_weight")
+        x16.copy_(x)
+        _affine(x16, w, b, out=y)
+        _activate(self._activation, y)
+        _round(y, y16)
+        _affine(y16, v, descent.lifted["visible_bias"], out=logits)
+        if self._logistic:
+            torch.sigmoid(logits, out=delta)
+            delta.sub_(target)
+        else:
+            torch.sub(logits, target, out=delta)
+        if weights is not None and weights.shape[1]:
+            delta.mul_(weights)
+        delta.mul_(descent.scale(x.shape[1]))
+        _round(delta, delta16)
+        _product(delta16, v.mT, out=epsilon)
+        _through(self._activation, epsilon, y)
+        _round(epsilon, epsilon16)
+        if self._tied:
+            descent.move("weight", self._left, self._right)
+        else:
+            descent.move("weight", x16, epsilon16)
+            descent.move("decoder_weight", y16, delta16)
+        descent.move_bias("hidden_bias", epsilon)
+        descent.move_bias("visible_bias", delta)
 
 
 @torch.no_grad()
@@ -163,7 +180,7 @@ def _step_classifier(
     for depth, activation in enumerate(activations):
         w = descent.operand(f"layers.{depth}.weight")
         given = _affine(rounded[-1], w, descent.lifted[f"layers.{depth}.hidden_bias"])
-        codes.append(_activate(activation, given))
+        codes.append(_activate(activation, given) if exact.is_whole(given) else activation(given))
         rounded.append(codes[-1].to(product))
     v = descent.operand("weight")
     logits = _affine(rounded[-1], v, descent.lifted["bias"])
@@ -186,15 +203,27 @@ def _with_runs(x: Tensor) -> Tensor:
     return x.unsqueeze(0) if x.dim() == 2 else x
 
 
-def _affine(x: Tensor, w: Tensor, c: Tensor) -> Tensor:
+def _affine(x: Tensor, w: Tensor, c: Tensor, out: Tensor | None = None) -> Tensor:
     """Compute x W + c, float32 (or as precise as c) whatever the product is rounded to."""
-    return torch.baddbmm(c.to(x.dtype), x, w).to(c.dtype)
+    if x.dtype == c.dtype:
+        return torch.baddbmm(c, x, w, out=out)
+    rounded = torch.baddbmm(c.to(x.dtype), x, w)
+    return rounded.to(c.dtype) if out is None else out.copy_(rounded)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    if a.dtype == out.dtype:
+        return torch.bmm(a, b, out=out)
+    return out.copy_(torch.bmm(a, b))
+
+
+def _round(x: Tensor, rounded: Tensor) -> None:
+    if x is not rounded:
+        rounded.copy_(x)
 
 
 def _activate(activation: Activation, logits: Tensor) -> Tensor:
-    """Apply the nonlinearity, in place where that leaves the same bits."""
-    if not exact.is_whole(logits):
-        return activation(logits)
+    """Apply the nonlinearity in place."""
     if activation is Activation.sigmoid:
         return logits.sigmoid_()
     return logits.tanh_() if activation is Activation.tanh else logits.relu_()

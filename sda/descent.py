@@ -1,11 +1,13 @@
 """Stochastic gradient descent with a rate, a momentum and a decay for each run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from sda.precision import Precision
+
+ROWS = 100  # of a weight matrix that are updated at once while products are rounded
 
 
 class DivergenceError(ArithmeticError):
@@ -53,7 +55,9 @@ class Descent:
         if precision is Precision.bf16:
             weights = {n: p for n, p in self.lifted.items() if not n.endswith("bias")}
             self._rounded = {name: weight.bfloat16() for name, weight in weights.items()}
+        self._gradients = {name: torch.empty_like(weight) for name, weight in self._rounded.items()}
         self._scales: dict[int, Tensor] = {}
+        self.steps: dict[int, Callable[..., None]] = {}  # by rows of a minibatch, with their memory
 
     def only(self, active: Tensor) -> None:
         """Let the runs that are True in ``active`` (runs) move, and hold the others."""
@@ -86,22 +90,39 @@ class Descent:
 
         In full precision it is never in memory.
         """
-        parameter = self.lifted[name]
-        target, sign = parameter, -1
-        if self.momenta is not None:
-            target, sign = self._lifted_velocities[name].mul_(self.momenta), 1
-            if self.decays is not None:
-                target.add_(self.decays * parameter)
-        elif self.decays is not None:
-            target.mul_(1 - self.rates * self.decays)
-        if left.dtype == target.dtype:
-            target.baddbmm_(left.mT, right, alpha=sign)
-        else:
-            target.add_(torch.bmm(left.mT, right), alpha=sign)
-        if self.momenta is not None:
-            parameter.sub_(self.rates * target)
         if name in self._rounded:
-            self._rounded[name].copy_(parameter)
+            self._move_rounded(name, torch.bmm(left.mT, right, out=self._gradients[name]))
+            return
+        parameter = self.lifted[name]
+        if self.momenta is None:
+            if self.decays is not None:
+                parameter.mul_(1 - self.rates * self.decays)
+            parameter.baddbmm_(left.mT, right, alpha=-1)
+            return
+        velocity = self._lifted_velocities[name].mul_(self.momenta)
+        if self.decays is not None:
+            velocity.add_(self.decays * parameter)
+        velocity.baddbmm_(left.mT, right)
+        parameter.sub_(self.rates * velocity)
+
+    def _move_rounded(self, name: str, gradient: Tensor) -> None:
+        """Take a step of a gradient (R, a, b) in bfloat16 and round the weights anew.
+
+        Some rows of the weights at a time, so that they are read from memory once.
+        """
+        whole = (self.lifted[name], self._rounded[name], gradient)
+        velocities = self._lifted_velocities.get(name, gradient).split(ROWS, 1)
+        pieces = zip(*(t.split(ROWS, 1) for t in whole), velocities, strict=True)
+        for parameter, rounded, step, velocity in pieces:
+            change = step.to(parameter.dtype)
+            if self.momenta is None and self.decays is not None:
+                parameter.mul_(1 - self.rates * self.decays)
+            elif self.momenta is not None:
+                velocity.mul_(self.momenta).add_(change)
+                if self.decays is not None:
+                    velocity.add_(self.decays * parameter)
+                change = self.rates * velocity
+            rounded.copy_(parameter.sub_(change))
 
     def move_bias(self, name: str, errors: Tensor) -> None:
         """Take a step whose gradient is the sum of scaled errors over rows (R, n, b)."""
