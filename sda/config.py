@@ -103,12 +103,9 @@ def device(name: object) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def room(plain: Plain) -> tuple[int, int | None]:
-    """How wide the inputs are, and the bytes of the GPU that a run trains on; None for a CPU."""
-    width = load_data(plain).train.x.shape[1]
-    if device(plain["device"]).type == "cpu":
-        return width, None
-    return width, torch.cuda.get_device_properties(0).total_memory
+def width(plain: Plain) -> int:
+    """How many components an input has. Reads the data."""
+    return int(load_data(plain).train.x.shape[1])
 
 
 def flat(plain: Mapping[str, Any], above: str = "") -> Plain:

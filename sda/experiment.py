@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sda import classifier as classifiers
-from sda import finetuning, models, pretraining
+from sda import finetuning, grouping, models, pretraining
 from sda import stack as stacks
 from sda.arms import Run
 from sda.checkpoint import latest
@@ -49,7 +49,9 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
         Interrupted: everything is saved, the results say so.
         CheckpointError: there are checkpoints and none can be read.
     """
-    standing = Standing(plans, splits.train.x.shape[1], splits.n_classes)
+    n_visible = splits.train.x.shape[1]
+    at_once = grouping.most_together(plans[0], n_visible)
+    standing = Standing(plans, n_visible, splits.n_classes, at_once)
     saved, warning = latest(folders[0][0].path / "checkpoint")
     if saved:
         standing.restore(saved)
@@ -59,17 +61,20 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
     with Records(folders, plans[0].tensorboard, saved) as records:
         show = Show(records.books, valid[0], splits.image_shape)
         for run, plan in enumerate(plans):
-            if run in standing.going:
+            if run in standing.unfinished:
                 records.open(run, plan.settings)
         try:
             if standing.classifier is None:
                 _pretrain(plans, train[0], valid[0], standing, records, show)
-                standing.stack_up()
-            while standing.going:
+            while standing.unfinished:
+                if not standing.going:
+                    another = standing.classifier is not None
+                    standing.stack_up()
+                    records.after_epoch(standing, due=another)
                 _finetune(plans, train, valid, standing, records, show)
                 _part_with_finished(plans, splits, valid, standing, records, show)
         except Interrupted as error:
-            for run in set(standing.going) - standing.failed.keys():
+            for run in standing.unfinished:
                 records.result(run, status="interrupted", message=str(error))
             raise
 

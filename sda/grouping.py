@@ -5,6 +5,8 @@ from collections.abc import Hashable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import torch
+
 from sda.arms import Run
 
 # Measured on a CPU, one thread, minibatches of 20 (experiments/benchmark_step.py, "runs at once"):
@@ -34,10 +36,12 @@ def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:
     Args:
         plan: one of them.
         n_visible: components of an input.
-        memory: bytes of the GPU that they train on; None: a CPU.
+        memory: bytes of the GPU that they train on; None: as many as it has, if it is one.
     """
     sizes = [n_visible, *(layer.n_hidden for layer in plan.layers)]
     weights = [a * b for a, b in pairwise(sizes)]
+    if plan.device.type == "cuda":
+        memory = memory or torch.cuda.get_device_properties(plan.device).total_memory
     if memory is not None:
         return max(1, int(SHARE_OF_MEMORY * memory / (3 * 4 * sum(weights))))
     if max(weights) > LARGEST_LAYER:
@@ -57,6 +61,18 @@ def alike(plans: Sequence[Run], configs: Sequence[dict[str, Any]]) -> list[list[
     for k, (plan, config) in enumerate(zip(plans, configs, strict=True)):
         groups.setdefault(likeness(plan, config), []).append(k)
     return list(groups.values())
+
+
+def sharing(plans: Sequence[Run], runs: Sequence[int], groups: int) -> list[list[int]]:
+    """Put runs that start from the same weights together, in at least so many groups if it can be.
+
+    Where it does not pay to train runs at once, they still share their pretraining, in turn.
+    """
+    shared: dict[Hashable, list[int]] = {}
+    for k in runs:
+        shared.setdefault(plans[k].pretraining_key() if plans[k].is_pretrained else k, []).append(k)
+    parts = -(-groups // len(shared))
+    return [part for alike in shared.values() for part in cut(alike, -(-len(alike) // parts))]
 
 
 def twins(plans: Sequence[Run], runs: Sequence[int]) -> list[list[int]]:

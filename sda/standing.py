@@ -1,5 +1,6 @@
 """Where runs that train together stand: what one checkpoint holds."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,16 +17,19 @@ class Standing:
     """The networks of a batch of runs and how far their training is.
 
     First ``stack``, with a run for every distinct pretraining, moves; then ``classifier``, with a
-    run for every one in ``going``. A batch of one run has ordinary modules.
+    run for every one in ``going``: all runs, or ``at_once`` of them while the others wait. What is
+    only one has ordinary modules.
     """
 
     plans: Sequence[Run]
     n_visible: int
     n_classes: int
+    at_once: int  # most runs that are fine-tuned together
     leaders: list[int] = field(init=False)  # plans whose pretraining is computed, for all alike
     stack: StackedDenoisingAutoencoder | None = field(init=False)
     classifier: Classifier | None = None
-    going: list[int] = field(init=False)
+    waiting: list[int] = field(init=False)  # to be fine-tuned
+    going: list[int] = field(default_factory=list)  # being fine-tuned
     failed: dict[int, str] = field(default_factory=dict)  # diverged runs, and how
     layers: pretraining.Progress = field(default_factory=pretraining.Progress)
     network: finetuning.Progress = field(default_factory=finetuning.Progress)
@@ -37,10 +41,18 @@ class Standing:
             if plan.is_pretrained:
                 first.setdefault(plan.pretraining_key(), run)
         self.leaders = list(first.values())
-        initial = [self.plans[run].stack(self.n_visible) for run in self.leaders]
-        self.stack = self._joined(initial) if initial else None
-        self.going = list(range(len(self.plans)))
+        self.stack = None
+        if self.leaders:
+            initial = [self.plans[run].stack(self.n_visible) for run in self.leaders]
+            joined = initial[0] if len(initial) == 1 else join(initial)
+            self.stack = joined.to(self.plans[0].device)
+        self.waiting = list(range(len(self.plans)))
         self.seconds = [{"pretrain": 0.0, "finetune": 0.0} for _ in self.plans]
+
+    @property
+    def unfinished(self) -> list[int]:
+        """Runs that have neither ended nor failed."""
+        return [run for run in (*self.going, *self.waiting) if run not in self.failed]
 
     def followers(self, leader: int) -> list[int]:
         """All plans that start from the pretraining of the plan ``leader``, itself among them."""
@@ -48,19 +60,23 @@ class Standing:
         return [run for run, plan in enumerate(self.plans) if plan.pretraining_key() == key]
 
     def stack_up(self) -> None:
-        """Put classifiers on the stacks: pretrained where the arm says so, initial elsewhere."""
-        self.going = [run for run in self.going if run not in self.failed]
+        """Put classifiers on the stacks of the next runs: pretrained ones where the arm says so."""
+        waiting = [run for run in self.waiting if run not in self.failed]
+        self.going, self.waiting = waiting[: self.at_once], waiting[self.at_once :]
+        self.network = finetuning.Progress()
         if not self.going:
             return
         stacks: dict[int, StackedDenoisingAutoencoder] = {}
         for k, leader in enumerate(self.leaders):
             assert self.stack is not None
-            pretrained = single(self.stack, k)
+            # Copied: fine-tuning moves the stack that a run waiting its turn will start from.
+            pretrained = copy.deepcopy(single(self.stack, k))
             stacks |= dict.fromkeys(self.followers(leader), pretrained)
         for run, plan in enumerate(self.plans):
             stacks.setdefault(run, plan.stack(self.n_visible).to(plan.device))
         self.classifier = self._classifier([stacks[run] for run in self.going])
-        self.stack = None
+        if not self.waiting:
+            self.stack = None
 
     def keep(self, going: list[int]) -> None:
         """Drop the runs that are done, so that no work is spent on them."""
@@ -73,6 +89,7 @@ class Standing:
     def payload(self) -> dict[str, Any]:
         """Everything as tensors and plain types."""
         return {
+            "waiting": self.waiting,
             "going": self.going,
             "failed": self.failed,
             "stack": None if self.stack is None else self.stack.state_dict(),
@@ -84,29 +101,26 @@ class Standing:
 
     def restore(self, payload: dict[str, Any]) -> None:
         """Go back to where a checkpoint was taken."""
-        self.going = list(payload["going"])
+        self.waiting, self.going = list(payload["waiting"]), list(payload["going"])
         self.failed = dict(payload["failed"])
         self.seconds = [dict(seconds) for seconds in payload["seconds"]]
         self.layers = pretraining.Progress(**payload["layers"])
         self.network = finetuning.Progress(**payload["network"])
-        if payload["classifier"] is None:
-            if self.stack is not None:
-                self.stack.load_state_dict(payload["stack"])
-            return
-        self.stack = None
-        self.classifier = self._classifier(
-            [self.plans[run].stack(self.n_visible) for run in self.going]
-        )
-        self.classifier.load_state_dict(payload["classifier"])
+        if payload["stack"] is None:
+            self.stack = None
+        elif self.stack is not None:
+            self.stack.load_state_dict(payload["stack"])
+        if payload["classifier"] is not None:
+            self.classifier = self._classifier(
+                [self.plans[run].stack(self.n_visible) for run in self.going]
+            )
+            self.classifier.load_state_dict(payload["classifier"])
 
     def _classifier(self, stacks: list[StackedDenoisingAutoencoder]) -> Classifier:
+        ordinary = min(self.at_once, len(self.plans)) == 1
         return Classifier(
-            self._joined(stacks),
+            (stacks[0] if ordinary else join(stacks)).to(self.plans[0].device),
             self.n_classes,
             seed=[self.plans[run].seed for run in self.going],
             initialisation=self.plans[0].initialisation,
         )
-
-    def _joined(self, stacks: list[StackedDenoisingAutoencoder]) -> StackedDenoisingAutoencoder:
-        joined = stacks[0] if len(self.plans) == 1 else join(stacks)
-        return joined.to(self.plans[0].device)

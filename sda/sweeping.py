@@ -96,10 +96,13 @@ def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
     tasks = list(groups.values())
     for alike in grouping.alike([plans[k] for k in fresh], [jobs[k].config for k in fresh]):
         runs = [fresh[k] for k in alike]
-        most = grouping.most_together(plans[runs[0]], *config.room(jobs[runs[0]].config))
-        computed = grouping.twins(plans, runs)
-        for part in grouping.cut(range(len(computed)), most):
-            tasks.append([jobs[k] for twins in part for k in computed[twins]])
+        most = grouping.most_together(plans[runs[0]], config.width(jobs[runs[0]].config))
+        computed = {twins[0]: twins for twins in grouping.twins(plans, runs)}
+        firsts = list(computed)
+        slots = _slots(jobs[runs[0]].config)
+        parts = grouping.cut(firsts, most) if most > 1 else grouping.sharing(plans, firsts, slots)
+        for part in parts:
+            tasks.append([jobs[k] for first in part for k in computed[first]])
     return tasks
 
 

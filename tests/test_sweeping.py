@@ -54,9 +54,8 @@ def test_every_run_of_a_batch_ends_in_the_bits_that_it_ends_in_alone(tmp_path, a
     assert [record(job) for job in asked] == alone
 
 
-@pytest.mark.parametrize("number", [1, 3, 5, 7, 8, 9])
-def test_a_killed_batch_goes_on_as_the_same_batch(tmp_path, alone, number):
-    asked = jobs(tmp_path)
+def die_after_saving(asked, number):
+    """Train in a process of its own, that saves whenever it can and dies when it has ``number``."""
     pid = os.fork()
     if pid == 0:
         count = iter(range(1, 100))
@@ -71,6 +70,12 @@ def test_a_killed_batch_goes_on_as_the_same_batch(tmp_path, alone, number):
         sweeping.train_jobs(asked)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", [1, 3, 5, 7, 8, 9])
+def test_a_killed_batch_goes_on_as_the_same_batch(tmp_path, alone, number):
+    asked = jobs(tmp_path)
+    die_after_saving(asked, number)
     sweeping.train_jobs(asked[3:4])  # one of them is enough to name the batch
     assert [record(job) for job in asked] == alone
 
@@ -91,12 +96,59 @@ def test_what_runs_share_is_computed_once_and_said(tmp_path, monkeypatch):
         ["init=sda", "seed=0", "finetune.learning_rate=1.0"],
     ])  # fmt: skip
     sweeping.train_jobs(asked)
-    assert widths == [(1,), (1,)]  # one pretraining of two layers, for two fine-tunings
+    assert widths == [(), ()]  # one pretraining of two layers, for two fine-tunings
     folders = [sweeping.place(job) for job in asked]
     shared = [json.loads((f / "result.json").read_text())["shared_with"] for f in folders]
     assert shared == [[str(folders[1])], [str(folders[0])], [], []]
     assert record(asked[0])[1:] == record(asked[1])[1:]
     assert record(asked[2])[1:] != record(asked[3])[1:]
+
+
+# Too wide to train at once on a CPU: the three share their pretraining and are fine-tuned in turn.
+WIDE = [
+    ["init=sda", "stack.hidden=[300]", f"finetune.learning_rate={rate}"] for rate in (0.5, 1.0, 2.0)
+]
+
+
+@pytest.fixture(scope="module")
+def wide_alone(tmp_path_factory):
+    asked = jobs(tmp_path_factory.mktemp("wide"), sweep=WIDE)
+    for job in asked:
+        sweeping.train_jobs([job])
+    return [record(job) for job in asked]
+
+
+def test_runs_that_do_not_pay_at_once_still_share_their_pretraining(
+    tmp_path, monkeypatch, wide_alone
+):
+    trained = []
+    original = sweeping.command.experiment.pretraining.pretrain_layer
+
+    def watched(*args):
+        trained.append(args)
+        return original(*args)
+
+    monkeypatch.setattr(sweeping.command.experiment.pretraining, "pretrain_layer", watched)
+    asked = jobs(tmp_path, sweep=WIDE)
+    sweeping.train_jobs(asked)
+    assert len(trained) == 1
+    assert [record(job) for job in asked] == wide_alone
+
+
+@pytest.mark.parametrize("number", [2, 5, 8, 9, 13, 17])
+def test_a_batch_killed_while_runs_wait_their_turn_goes_on(tmp_path, wide_alone, number):
+    asked = jobs(tmp_path, sweep=WIDE)
+    die_after_saving(asked, number)
+    sweeping.train_jobs(asked[2:])
+    assert [record(job) for job in asked] == wide_alone
+
+
+def test_runs_in_turn_are_spread_over_the_processes():
+    plans = [config.build_run(job.config) for job in jobs("runs", sweep=WIDE)]
+    other = [config.build_run(j.config) for j in jobs("runs", sweep=[[*WIDE[0], "seed=1"]])]
+    assert grouping.sharing(plans + other, range(4), groups=2) == [[0, 1, 2], [3]]
+    assert grouping.sharing(plans, range(3), groups=2) == [[0, 2], [1]]
+    assert grouping.sharing(plans, range(3), groups=1) == [[0, 1, 2]]
 
 
 def test_a_diverged_run_leaves_the_batch_undisturbed(tmp_path):
