@@ -11,7 +11,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -24,6 +24,7 @@ from sda.runfolder import HARMLESS, RunFolder
 from sda.sweeping import Job, place, train_jobs
 
 LONGEST_MESSAGE = 6  # lines
+COMMANDS = ("resume", "compare", "campaign", "data")
 DEMONSTRATION = ["--multirun", "experiment=demo"]
 HELP = """\
 Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compare.
@@ -78,10 +79,24 @@ def _dispatch(words: list[str]) -> int:
         case ["-h" | "--help", *_]:
             print(HELP + _choices())
             return 0
+    _refuse_stray(words[0])
     args = get_args_parser().parse_args(words)
     if any((args.multirun, args.hydra_help, args.cfg, args.info, args.shell_completion)):
         return _sweep(words)
     return _single(args.overrides, _search_path(args.config_dir))
+
+
+def _refuse_stray(word: str) -> None:
+    """Raise ValueError if the first word is neither a setting, an option nor a command."""
+    if "=" in word or word.startswith(("-", "~")):
+        return
+    if word == "resume":
+        raise ValueError("resume needs the folder of a run: resume runs/digits/init-sda_seed-0")
+    close = get_close_matches(word, COMMANDS, n=1)
+    raise ValueError(
+        f"there is no command {word!r}; commands are {', '.join(COMMANDS)}, settings key=value"
+        + (f"; did you mean {close[0]}?" if close else "")
+    )
 
 
 def _demonstrate() -> int:
@@ -189,8 +204,11 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
 def _choices() -> str:
     """The options of every config group: the files that are there."""
     lines = ["\nChoices:"]
-    for group in sorted(path for path in config.folder().iterdir() if path.is_dir()):
+    groups = (path for path in config.folder().iterdir() if path.is_dir())
+    for group in sorted(path for path in groups if path.name != "campaign"):
         options = sorted(path.stem for path in group.glob("*.yaml"))
+        # A folder of many is named, not listed.
+        options += sorted(f"{path.name}/..." for path in group.iterdir() if path.is_dir())
         if options:
             lines.append(f"  {group.name + '=':17}{' '.join(options)}")
     return "\n".join(lines)
@@ -198,8 +216,12 @@ def _choices() -> str:
 
 def _short(error: Exception) -> str:
     """Say what is wrong with a configuration in a few lines, with a near miss if there is one."""
-    lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
-    lines = lines[: LONGEST_MESSAGE - 1]
+    if isinstance(error, MissingConfigException) and error.options:
+        choice = str(error.missing_cfg_file).replace("/", "=", 1)
+        lines = [f"there is no {choice}; allowed: {', '.join(error.options)}"]
+    else:
+        lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
+        lines = lines[: LONGEST_MESSAGE - 1]
     guess = _near_miss(str(error))
     return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))
 
