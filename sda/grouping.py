@@ -13,7 +13,7 @@ from sda.arms import Run
 # thirty runs of 64-100-100 train 2 to 3 times faster together than one after the other, thirty of
 # 784-500 at half the speed. A step of many runs pays while all their weights stay in the cache.
 LARGEST_LAYER = 128 * 128  # weights of a layer that is worth batching on a CPU
-CACHE = 2 * 2**20  # bytes of weights that train together on a CPU
+CACHE = 2**20  # bytes of weights that train together on a CPU
 SHARE_OF_MEMORY = 0.3  # of a GPU's memory for weights, velocities and best weights
 
 

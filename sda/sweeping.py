@@ -107,7 +107,10 @@ def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
         computed = {twins[0]: twins for twins in grouping.twins(plans, runs)}
         firsts = list(computed)
         slots = _slots(jobs[runs[0]].config)
-        parts = grouping.cut(firsts, most) if most > 1 else grouping.sharing(plans, firsts, slots)
+        if most > 1:
+            parts = grouping.cut(firsts, min(most, -(-len(firsts) // slots)))
+        else:
+            parts = grouping.sharing(plans, firsts, slots)
         for part in parts:
             tasks.append([jobs[k] for first in part for k in computed[first]])
     place_in_line = {id(job): k for k, job in enumerate(jobs)}
@@ -185,6 +188,8 @@ def _stop_when_orphaned() -> None:
 def _slots(settings: dict[str, Any]) -> int:
     if settings["jobs"] != "auto":
         return int(settings["jobs"])
+    if config.device(settings["device"]).type != "cpu":
+        return 1
     return max(1, config.cores() // config.threads(settings["threads"]))
 
 
