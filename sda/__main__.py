@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sda import command, comparison, config
+from sda import campaign, command, comparison, config
 from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
@@ -35,6 +35,7 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
   sda resume FOLDER                    go on with an interrupted run
   sda compare FOLDER [FOLDER ...]      table, intervals and curves of finished runs
   sda data list|fetch|make|show        the data sets
+  sda campaign table1 campaign.hours=8 the papers' table, cell by cell; go on with the same words
   sda --cfg job [key=value ...]        print the configuration, train nothing
 """
 
@@ -72,6 +73,8 @@ def _dispatch(words: list[str]) -> int:
             return _resume(Path(folder), rest)
         case ["data", *rest]:
             return data_commands.main(rest)
+        case ["campaign", *rest]:
+            return campaign.main(rest)
         case ["-h" | "--help", *_]:
             print(HELP + _choices())
             return 0

@@ -24,6 +24,8 @@ from sda.stack import Layer
 
 Plain = dict[str, Any]
 
+PLANNING = ("search", "minutes")  # for campaigns; no setting of a run
+
 
 def folder() -> Path:
     """Where the configuration files are: in the installed package, or beside it in a checkout."""
@@ -70,7 +72,7 @@ def build_run(plain: Plain) -> Run:
         initialisation=Initialisation(plain["stack"]["initialisation"]),
         device=device(plain["device"]),
         tensorboard=plain["tensorboard"],
-        settings=flat(plain),
+        settings=flat({key: value for key, value in plain.items() if key not in PLANNING}),
         published=plain["published"],
     )
     for layer in (

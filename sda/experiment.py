@@ -229,9 +229,10 @@ def _test(
     """Read the test set, for the first and only time, and write the result."""
     test_x = torch.from_numpy(splits.test.x).to(valid[0].device)
     predicted = classifier.predict(test_x).cpu().numpy()
-    valid_error, _ = classifier.evaluate(*valid)
+    valid_error, valid_loss = classifier.evaluate(*valid)
     result |= {
         "valid_error": float(valid_error),
+        "valid_loss": float(valid_loss),
         "test_error": float(np.mean(predicted != splits.test.y)),
         "n_valid": len(splits.valid.y),
         "n_test": len(splits.test.y),
