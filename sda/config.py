@@ -75,10 +75,8 @@ def build_run(plain: Plain) -> Run:
         settings=flat({key: value for key, value in plain.items() if key not in PLANNING}),
         published=plain["published"],
     )
-    for layer in (
-        *run.layers,
-        *run.trained_layers(),
-    ):  # refuses: emphasis with Gaussian, dbn with tanh
+    # Building refuses what does not go together: emphasis with Gaussian noise, dbn with tanh.
+    for layer in (*run.layers, *run.trained_layers()):
         dataclasses.replace(layer, n_hidden=1).build(1, torch.Generator())
     return run
 
