@@ -5,14 +5,14 @@ p(h = 1 | x) = s(x W + b) and p(x = 1 | h) = s(h Wᵀ + c): a dA's encoder and d
 weights. The gradient of log p(x) would need samples of the model. CD-1 takes the first step of a
 Gibbs chain that starts at the data instead. One minibatch of B rows x in [0, 1], rate η:
 
-    h₀ = s(x W + b),  h ~ Bernoulli(h₀)
-    z  = s(h Wᵀ + c),  h₁ = s(z W + b)
+    h₀ = s(x W + b),     h ~ Bernoulli(h₀)
+    z ~ Bernoulli(s(h Wᵀ + c)),  h₁ = s(z W + b)
     W ← W + η/B (xᵀ h₀ − zᵀ h₁)
     b ← b + η/B Σ (h₀ − h₁),   c ← c + η/B Σ (x − z)
 
-Hinton (2002); stacked: Hinton, Osindero & Teh (2006), Bengio et al. (2007). Probabilities take the
-place of samples wherever they carry no information back: z, h₁ and the statistics (Hinton, A
-practical guide to training restricted Boltzmann machines, 2010, §3).
+Hinton (2002); stacked: Hinton, Osindero & Teh (2006), Bengio et al. (2007). What is drawn and what
+stays a probability is as in the authors' library (PLearn, DeepBeliefNet): h and z are drawn, the
+hidden units' statistics are not.
 """
 
 from collections.abc import Sequence
@@ -79,34 +79,38 @@ def descend(
         layer: a restricted Boltzmann machine.
         descent: of all its parameters.
         clean: the rows.
-        coins: what the hidden units of each run are drawn from.
+        coins: what the units of each run are drawn from.
         batch_size: rows of a minibatch, the last may be shorter; None: all rows are one.
 
     Returns:
-        The cross-entropy of z against x, in nats, each before its step, summed over components and
-        rows, (runs). It is no cost that CD-1 descends, but falls while a machine learns.
+        The cross-entropy of x under s(h Wᵀ + c), in nats, before each step, summed over components
+        and rows, (runs). It is no cost that CD-1 descends, but falls while a machine learns.
     """
     x = clean.unsqueeze(0) if clean.dim() == 2 else clean
     rows, size = x.shape[1], batch_size or x.shape[1]
-    shape = (rows, layer.weight.shape[-1])
-    chance = torch.stack([torch.rand(shape, generator=g, device=g.device) for g in coins])
+    d, h = layer.weight.shape[-2:]
+    hidden, visible = (
+        torch.stack([torch.rand(rows, n, generator=g, device=g.device) for g in coins])
+        for n in (h, d)
+    )
     total = x.new_zeros(x.shape[0])
-    for batch, drawn in zip(x.split(size, 1), chance.split(size, 1), strict=True):
-        logits = _step(descent, batch, drawn)
+    minibatches = (t.split(size, 1) for t in (x, hidden, visible))
+    for batch, *chances in zip(*minibatches, strict=True):
+        logits = _step(descent, batch, *chances)
         total += layer.reconstruction.loss(logits, batch).sum(-1).sum(-1)
     return total.reshape(layer.runs)
 
 
-def _step(descent: Descent, x: Tensor, chance: Tensor) -> Tensor:
-    """Take one step with a minibatch (R, B, d) and uniform numbers (R, B, h).
+def _step(descent: Descent, x: Tensor, hidden: Tensor, visible: Tensor) -> Tensor:
+    """Take one step with a minibatch (R, B, d); draw h and z by uniform numbers, theirs in shape.
 
-    Returns the logits of z (R, B, d) before the step.
+    Returns h Wᵀ + c (R, B, d) before the step.
     """
     w = descent.operand("weight")
     b, c = descent.lifted["hidden_bias"], descent.lifted["visible_bias"]
     h0 = exact.apply(torch.sigmoid, _affine(x, w, b))
-    logits = _affine(chance < h0, w.mT, c)
-    z = exact.apply(torch.sigmoid, logits)
+    logits = _affine(hidden < h0, w.mT, c)
+    z = (visible < exact.apply(torch.sigmoid, logits)).to(x.dtype)
     h1 = exact.apply(torch.sigmoid, _affine(z, w, b))
     scale = descent.scale(x.shape[1])
     # Downhill, as descents go: both halves with the opposite sign.

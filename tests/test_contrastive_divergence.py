@@ -128,20 +128,20 @@ def test_the_positive_phase_is_that_of_the_exact_log_likelihood():
 
 @torch.no_grad()
 def enumerated_updates(layer, row):
-    """The CD-1 update of one row for every h (each a flat vector), and the probabilities of h."""
+    """The CD-1 update of one row for every z (each a flat vector), and the probabilities of z."""
     positive = moments(layer, row)
     updates = []
-    for h in states(H):
-        z = torch.sigmoid(h[None] @ layer.weight.T + layer.visible_bias)
-        negative = moments(layer, z)
-        parts = [p - n for p, n in zip(positive, negative, strict=True)]
+    for z in states(D):
+        parts = [p - n for p, n in zip(positive, moments(layer, z[None]), strict=True)]
         updates.append(torch.cat([part.flatten() for part in parts]))
     p = layer.encode(row)[0]
-    chances = torch.stack([torch.where(h > 0, p, 1 - p).prod() for h in states(H)])
-    return torch.stack(updates), chances
+    chances_h = torch.where(states(H) > 0, p, 1 - p).prod(1)
+    given_h = torch.sigmoid(states(H) @ layer.weight.T + layer.visible_bias)[:, None, :]
+    chances_z = torch.where(states(D) > 0, given_h, 1 - given_h).prod(2)  # rows: h
+    return torch.stack(updates), chances_h @ chances_z
 
 
-def test_the_expected_update_is_the_one_with_every_hidden_state_enumerated():
+def test_the_expected_update_is_the_one_with_every_state_enumerated():
     layer, row, n = machine(scale=1.5), states(D)[[37]], 200_000
     updates, chances = enumerated_updates(layer, row)
     expected = chances @ updates
@@ -149,7 +149,7 @@ def test_the_expected_update_is_the_one_with_every_hidden_state_enumerated():
     before = torch.cat([p.flatten() for p in weights(layer)])
     contrastive_divergence.descend(
         layer, descent(layer, rate=1.0), row.expand(n, D), [stream(5)]
-    )  # one minibatch of the same row: its mean over n independent h
+    )  # one minibatch of the same row: its mean over n independent chains
     moved = torch.cat([p.flatten() for p in weights(layer)]) - before
     assert ((moved - expected).abs() <= 5 * spread / math.sqrt(n) + 1e-12).all()
     assert (expected.abs() > 20 * spread / math.sqrt(n)).any()  # a test that could fail
@@ -165,14 +165,15 @@ def test_steps_are_the_equations_with_momentum_and_decay(momentum, decay, dtype)
     total = contrastive_divergence.descend(
         layer, descent(layer, rate, momentum, decay), x, [stream(7)], 8
     )
-    chance, expected_total = torch.rand(20, H, generator=stream(7)).double(), 0.0
+    coins, expected_total = stream(7), 0.0
+    hidden, visible = (torch.rand(20, n, generator=coins).double() for n in (H, D))
     for start in (0, 8, 16):  # the last minibatch has four rows
-        x0, u = (t[start : start + 8].double() for t in (x, chance))
+        x0, u, v = (t[start : start + 8].double() for t in (x, hidden, visible))
         h0 = torch.sigmoid(x0 @ w + b)
-        logits = (u < h0).double() @ w.T + c
-        z = torch.sigmoid(logits)
+        p = torch.sigmoid((u < h0).double() @ w.T + c)
+        z = (v < p).double()
         h1 = torch.sigmoid(z @ w + b)
-        expected_total += float(F.binary_cross_entropy(z, x0, reduction="sum"))
+        expected_total += float(F.binary_cross_entropy(p, x0, reduction="sum"))
         ascent = [
             (x0.T @ h0 - z.T @ h1) / len(x0) - decay * w, (h0 - h1).mean(0), (x0 - z).mean(0),
         ]  # fmt: skip
@@ -246,11 +247,11 @@ def test_digits_are_learned_as_well_as_scikit_learn_learns_them():
     start = pseudo_likelihood(stack(d=64, hidden=(64,))[0], valid, 1).mean()
     ours = pseudo_likelihood(net[0], valid, 1).mean()
     theirs.random_state = 1
-    assert ours > theirs.score_samples(valid.numpy()).mean() - 1.0
+    assert ours > theirs.score_samples(valid.numpy()).mean() - 0.5
     assert ours > 0.6 * start  # log-likelihoods are negative
 
 
-def test_hidden_units_are_drawn_from_the_runs_own_stream_afresh_in_every_epoch(monkeypatch):
+def test_units_are_drawn_from_the_runs_own_stream_afresh_in_every_epoch(monkeypatch):
     drawn = []
     original = torch.rand
 
@@ -265,8 +266,9 @@ def test_hidden_units_are_drawn_from_the_runs_own_stream_afresh_in_every_epoch(m
     names = [(depth, epoch) for depth in (0, 1) for epoch in (1, 2)]
     for depth, epoch in names:
         coins = stream(3, "contrastive divergence", depth, epoch)
-        expected = original(len(x), (5, 4)[depth], generator=coins)
-        assert sum(u.shape == expected.shape and torch.equal(u, expected) for u in drawn) == 1
+        for units in ((5, 4)[depth], (9, 5)[depth]):
+            expected = original(len(x), units, generator=coins)
+            assert sum(torch.equal(u, expected) for u in drawn) == 1
 
 
 @pytest.mark.parametrize("hidden", [(7, 5), (64, 32), (33, 50)])
