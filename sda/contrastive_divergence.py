@@ -5,8 +5,8 @@ p(h = 1 | x) = s(x W + b) and p(x = 1 | h) = s(h Wᵀ + c): a dA's encoder and d
 weights. The gradient of log p(x) would need samples of the model. CD-1 takes the first step of a
 Gibbs chain that starts at the data instead. One minibatch of B rows x in [0, 1], rate η:
 
-    h₀ = s(x W + b),     h ~ Bernoulli(h₀)
-    z ~ Bernoulli(s(h Wᵀ + c)),  h₁ = s(z W + b)
+    h₀ = s(x W + b),   h ~ Bernoulli(h₀)
+    h₁ = s(z W + b),   z ~ Bernoulli(s(h Wᵀ + c))
     W ← W + η/B (xᵀ h₀ − zᵀ h₁)
     b ← b + η/B Σ (h₀ − h₁),   c ← c + η/B Σ (x − z)
 
