@@ -29,6 +29,7 @@ from sda import (
     closed_form,
     join,
     pretraining,
+    steps,
 )
 from sda.corruption import Corrupted
 from sda.data.embedded import digits
@@ -113,15 +114,19 @@ def one_step(batch_size: int, precision: str, repeats: int) -> Timings:
     corrupted = Masking(0.25)(x, torch.Generator(DEVICE).manual_seed(0))
     products = bare_products(batch_size, precision)
     fast, slow, whole = (plan([1000])[0] for _ in range(3))
-    steps = [descent(layer, precision=precision) for layer in (fast, slow, whole)]
+    ways_down = [descent(layer, precision=precision) for layer in (fast, slow, whole)]
     ways: Ways = {
         "products": lambda: [products() for _ in range(count)],
-        "closed form": lambda: closed_form.descend_layer(fast, steps[0], x, corrupted, batch_size),
-        "epoch": lambda: pretraining._train_one_epoch(whole, x, steps[2], batch_size, [0], 0, 1),
+        "closed form": lambda: closed_form.descend_layer(
+            fast, ways_down[0], x, corrupted, batch_size
+        ),
+        "epoch": lambda: pretraining._train_one_epoch(
+            whole, x, ways_down[2], batch_size, [0], 0, 1
+        ),
     }
     if precision == "fp32":
-        ways["autograd"] = lambda: pretraining.descend_by_autograd(
-            slow, steps[1], x, corrupted, batch_size
+        ways["autograd"] = lambda: steps.descend_by_autograd(
+            slow, ways_down[1], x, corrupted, batch_size
         )
     return interleaved(ways, repeats, count)
 
@@ -190,7 +195,7 @@ def at_once(d: int, h: int, batch_size: int, runs: int, repeats: int) -> Timings
             joined, together, many, Corrupted(many, None), batch_size
         ),
         "in turn": lambda: one_after_the_other(closed_form.descend_layer),
-        "in turn, autograd": lambda: one_after_the_other(pretraining.descend_by_autograd),
+        "in turn, autograd": lambda: one_after_the_other(steps.descend_by_autograd),
     }
     return interleaved(ways, repeats, 4 * runs)
 

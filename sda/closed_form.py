@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from sda import exact
 from sda.autoencoder import Activation, DenoisingAutoencoder
+from sda.contrastive_divergence import RestrictedBoltzmannMachine
 from sda.corruption import Corrupted
 from sda.descent import Descent
 from sda.reconstruction import CrossEntropy, SquaredError
@@ -45,8 +46,8 @@ def applies(layer: nn.Module) -> bool:
 
 
 def applies_to_all(stack: StackedDenoisingAutoencoder) -> bool:
-    """Whether every layer of the stack is one that the equations are for."""
-    return all(applies(layer) for layer in stack)
+    """Whether the equations are for a classifier on this stack: they take its encoders alone."""
+    return all(applies(layer) or type(layer) is RestrictedBoltzmannMachine for layer in stack)
 
 
 @torch.no_grad()

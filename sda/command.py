@@ -166,7 +166,7 @@ def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[lis
         data_hash=splits.digest(),
         init=str(plan.init),
         seed=plan.seed,
-        step="closed form" if plan.trains_in_closed_form else "autograd",
+        step=plan.step,
         published=plan.published,
         settings=plan.settings,
         batch=members if len(members) > 1 or len(twins) > 1 else None,

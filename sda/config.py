@@ -60,7 +60,7 @@ def build_run(plain: Plain) -> Run:
     threads(plain["threads"])
     if plain["jobs"] != "auto":
         ranges.whole("jobs", plain["jobs"], 1)
-    return Run(
+    run = Run(
         name=str(plain["name"]),
         init=Init(ranges.one_of("init", plain["init"], tuple(map(str, Init)))),
         seed=ranges.whole("seed", plain["seed"]),
@@ -75,6 +75,10 @@ def build_run(plain: Plain) -> Run:
         settings=flat({key: value for key, value in plain.items() if key not in PLANNING}),
         published=plain["published"],
     )
+    # Building refuses what does not go together: emphasis with Gaussian noise, dbn with tanh.
+    for layer in (*run.layers, *run.trained_layers()):
+        dataclasses.replace(layer, n_hidden=1).build(1, torch.Generator())
+    return run
 
 
 def load_data(plain: Plain) -> Splits:
@@ -133,7 +137,7 @@ def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:
     corruptions = _parts("corruption", plain["corruption"], depth)
     reconstructions = _parts("reconstruction", plain["reconstruction"], depth)
     emphases = [Emphasis(**v) for v in _per_layer("stack.emphasis", stack["emphasis"], depth)]
-    layers = [
+    return [
         Layer(
             n_hidden=ranges.whole("stack.hidden", n, 1),
             corruption=corruption,
@@ -149,9 +153,6 @@ def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:
             hidden, corruptions, reconstructions, emphases, strict=True
         )
     ]
-    for layer in layers:  # refuses what does not go together: emphasis with Gaussian noise
-        dataclasses.replace(layer, n_hidden=1).build(1, torch.Generator())
-    return layers
 
 
 def _parts(where: str, node: Plain, depth: int) -> list[Any]:

@@ -27,7 +27,8 @@ def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
     tuning = plan.finetuning
     network = (tuning.batch_size, str(tuning.precision), tuning.encoders, str(plan.initialisation))
     where = (str(plan.device), plan.tensorboard, config["threads"])
-    return json.dumps([config["data"], layers, batches, network, where], default=str)
+    kind = [layer.boltzmann for layer in plan.trained_layers()]
+    return json.dumps([config["data"], layers, kind, batches, network, where], default=str)
 
 
 def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:

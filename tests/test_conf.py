@@ -54,11 +54,14 @@ def test_a_random_arm_is_never_pretrained_whatever_the_configuration_says():
 def test_the_arms_differ_in_nothing_but_what_pretraining_does():
     arms = {init: build(f"init={init}", "stack.emphasis.intact=0.5") for init in Init}
     assert arms["sda"].trained_layers() == arms["sda"].layers
-    for init in ("random", "saa"):
+    for init in ("random", "saa", "dbn"):
         for trained, planned in zip(arms[init].trained_layers(), arms["sda"].layers, strict=True):
             assert trained.corruption == Masking(0.0)
             assert trained.emphasis.is_plain
-            same = {"corruption": planned.corruption, "emphasis": planned.emphasis}
+            assert trained.boltzmann is (init == "dbn")
+            same = {
+                name: getattr(planned, name) for name in ("corruption", "emphasis", "boltzmann")
+            }
             assert dataclasses.replace(trained, **same) == planned
     weights = [list(run.stack(6).parameters()) for run in arms.values()]
     for first, second in itertools.combinations(weights, 2):

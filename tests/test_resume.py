@@ -93,7 +93,7 @@ def outcome(path):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folders = {}
-    for init in ("sda", "random"):
+    for init in ("sda", "random", "dbn"):
         path = tmp_path_factory.mktemp("straight") / init
         train(path, f"init={init}")
         folders[init] = outcome(path)
@@ -166,6 +166,18 @@ def test_the_random_arm_resumes_too_and_is_never_pretrained(tmp_path, uninterrup
     train(tmp_path / "run", "init=random", resume=True)
     assert outcome(tmp_path / "run") == uninterrupted["random"]
     assert b'"pretrain"' not in outcome(tmp_path / "run")[1]
+
+
+@pytest.mark.parametrize("number", [2, 5, 8])
+def test_restricted_boltzmann_machines_resume_too(tmp_path, uninterrupted, number):
+    def killed():
+        at_event("after the save", number, kill)
+        train(tmp_path / "run", "init=dbn")
+
+    assert in_a_child(killed) == -signal.SIGKILL
+    train(tmp_path / "run", "init=dbn", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["dbn"]
+    assert outcome(tmp_path / "run")[0]["step"] == "contrastive divergence"
 
 
 @pytest.mark.parametrize(
