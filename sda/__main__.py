@@ -1,6 +1,7 @@
 """Hydra in, runs out: compose, check, train, compare."""
 
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sda import campaign, command, comparison, config
+from sda import campaign, command, comparison, config, svm_command
 from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
@@ -34,6 +35,7 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
   sda experiment=vincent2008_basic init=sda        a paper's experiment
   sda resume FOLDER                    go on with an interrupted run
   sda compare FOLDER [FOLDER ...]      table, intervals and curves of finished runs
+  sda svm data=rect kernel=rbf         a support vector machine, C and γ chosen on validation rows
   sda data list|fetch|make|show        the data sets
   sda campaign table1 campaign.hours=8 the papers' table, cell by cell; go on with the same words
   sda --cfg job [key=value ...]        print the configuration, train nothing
@@ -71,6 +73,8 @@ def _dispatch(words: list[str]) -> int:
             return comparison.main(rest)
         case ["resume", folder, *rest]:
             return _resume(Path(folder), rest)
+        case ["svm", *rest]:
+            return _svm(rest)
         case ["data", *rest]:
             return data_commands.main(rest)
         case ["campaign", *rest]:
@@ -79,9 +83,23 @@ def _dispatch(words: list[str]) -> int:
             print(HELP + _choices())
             return 0
     args = get_args_parser().parse_args(words)
-    if any((args.multirun, args.hydra_help, args.cfg, args.info, args.shell_completion)):
+    if args.multirun or _asks_hydra(args):
         return _sweep(words)
     return _single(args.overrides, _search_path(args.config_dir))
+
+
+def _asks_hydra(args: Namespace) -> bool:
+    return any((args.hydra_help, args.cfg, args.info, args.shell_completion))
+
+
+def _svm(words: list[str]) -> int:
+    """Choose and test one support vector machine."""
+    args = get_args_parser().parse_args(words)
+    if args.multirun:
+        raise ValueError("svm does one machine at a time, got -m")
+    if _asks_hydra(args):
+        return _hand_over(words, "svm")
+    return svm_command.main(args.overrides, _search_path(args.config_dir))
 
 
 def _demonstrate() -> int:
@@ -125,8 +143,13 @@ def _sweep(words: list[str]) -> int:
         search_path = _search_path(args.config_dir)
         for overrides in _jobs(args.overrides, search_path):
             config.build_run(config.resolved(config.compose(overrides + search_path)))
+    return _hand_over(words, "config")
+
+
+def _hand_over(words: list[str], primary: str) -> int:
+    """Let Hydra do what the words ask for, starting from a configuration file."""
     sys.argv = ["sda", *words]
-    hydra.main(config_path=str(config.folder()), config_name="config", version_base="1.3")(_task)()
+    hydra.main(config_path=str(config.folder()), config_name=primary, version_base="1.3")(_task)()
     return 0
 
 
@@ -163,6 +186,8 @@ def _resume(path: Path, changes: list[str]) -> int:
     merged = OmegaConf.merge(saved, OmegaConf.from_dotlist(changes))
     assert isinstance(merged, DictConfig)
     settings = config.resolved(merged)
+    if "kernel" in settings:
+        return svm_command.run(settings, path)
     command.settle(config.threads(settings["threads"]))
     asked = command.Asked(config.build_run(settings), settings, path)
     batch = command.recorded_batch(asked, config.build_run)
@@ -206,7 +231,7 @@ def _short(error: Exception) -> str:
 
 def _near_miss(message: str) -> str | None:
     quoted = message.split("'")[1::2]
-    known = list(config.flat(config.resolved(config.compose([]))))
+    known = [key for name in ("config", "svm") for key in _keys(name)]
     known += [part for key in known for part in key.split(".")]
     known += [path.stem for path in config.folder().rglob("*.yaml")]
     for word in quoted:
@@ -214,6 +239,10 @@ def _near_miss(message: str) -> str | None:
         if close:
             return close[0]
     return None
+
+
+def _keys(primary: str) -> list[str]:
+    return list(config.flat(config.resolved(config.compose([], primary))))
 
 
 if __name__ == "__main__":
