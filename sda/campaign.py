@@ -54,6 +54,22 @@ class Cell:
     config: dict[str, Any]  # resolved, of its first run
     words: tuple[str, ...]
 
+    @property
+    def data_set(self) -> str:
+        """Its row of the table."""
+        return str(self.config["name"]).rpartition("/")[2]
+
+    @property
+    def arm(self) -> str:
+        """Its column of the table."""
+        return self.name.removeprefix(self.data_set.replace("-", "_") + "_")
+
+    @property
+    def published(self) -> float | None:
+        """The paper's test error, a fraction; None if it has none."""
+        errors = (self.config["published"] or {}).get("test_error", {})
+        return errors.get(self.config["init"])
+
     def settings(self) -> list[list[str]]:
         """What is tried, as overrides: every pretraining, each with every supervised rate."""
         search = self.config["search"]
@@ -76,17 +92,19 @@ class Cell:
             for setting in self.settings()[:most]
         ]
 
+    def finished(self) -> list[tuple[Job, dict[str, Any]]]:
+        """The finished runs of the search with their results."""
+        tried = [job for jobs in self.tried(len(self.settings())) for job in jobs]
+        ended = [(job, RunFolder(sweeping.place(job)).result) for job in tried]
+        return [(job, result) for job, result in ended if result.get("status") == "finished"]
+
     def chosen(self) -> Job | None:
         """The finished run of the search with the best validation error; None: there is none.
 
         Ties are broken by validation cross-entropy. No test error takes part.
         """
-        tried = [job for jobs in self.tried(len(self.settings())) for job in jobs]
-        ended = [(job, RunFolder(sweeping.place(job)).result) for job in tried]
-        finished = [(job, result) for job, result in ended if result.get("status") == "finished"]
-        if not finished:
-            return None
-        return min(finished, key=lambda pair: _score(pair[1]))[0]
+        finished = self.finished()
+        return min(finished, key=lambda pair: _score(pair[1]))[0] if finished else None
 
     def repeated(self, seeds: int) -> list[Job]:
         """The chosen run with so many seeds, its own among them; [] before anything is chosen."""
