@@ -79,19 +79,20 @@ class Training:
     Args:
         x: (n, d) float32.
         y: (n,), of at least two classes.
+        unit: of gamma; None: 1 / (components · variance of x), what scikit-learn calls "scale".
 
     Raises:
         ValueError: there is only one class, or all components of all rows are equal.
     """
 
-    def __init__(self, x: Tensor, y: Labels) -> None:
+    def __init__(self, x: Tensor, y: Labels, unit: float | None = None) -> None:
         self.classes, counts = np.unique(y, return_counts=True)
         if len(self.classes) < 2:
             raise ValueError("a support vector machine needs training rows of two classes, got one")
         variance = float(x.var(correction=0))
         if variance == 0:
             raise ValueError("the components of the training rows must not all be equal")
-        self.unit = 1 / (x.shape[1] * variance)  # of gamma; scikit-learn calls it "scale"
+        self.unit = 1 / (x.shape[1] * variance) if unit is None else unit
         self.x = x[torch.from_numpy(np.argsort(y, kind="stable"))]
         self.norms = self.x.square().sum(1)
         ends = np.cumsum(counts)

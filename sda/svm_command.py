@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from sda import checkpoint, command, config, svm, svm_plan
 from sda.data.splits import Splits
@@ -72,6 +73,8 @@ def train(plan: SvmPlan, settings: dict[str, Any], path: Path, splits: Splits) -
         try:
             training = Training(plan.features(splits.train.x), splits.train.y)
             trials = _search(plan, training, splits, folder)
+            if plan.refit:
+                training = _with_validation_rows(plan, training.unit, splits)
             _test(plan, training, trials, splits, folder)
         except Interrupted as error:
             folder.update_result(status="interrupted", message=str(error))
@@ -97,6 +100,12 @@ def _search(plan: SvmPlan, training: Training, splits: Splits, folder: RunFolder
                 raise Interrupted(signals.requested, message)
     line.end()
     return trials
+
+
+def _with_validation_rows(plan: SvmPlan, unit: float, splits: Splits) -> Training:
+    """All rows that may be learned from; gamma means what it meant when it was chosen."""
+    x = torch.cat([plan.features(splits.train.x), plan.features(splits.valid.x)])
+    return Training(x, np.concatenate([splits.train.y, splits.valid.y]), unit)
 
 
 def _row(trial: Trial) -> dict[str, Any]:

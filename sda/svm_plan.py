@@ -47,6 +47,7 @@ class SvmPlan:
     seed: int
     tried: tuple[Setting, ...]
     encoder: Encoder | None  # None: it sees the input
+    refit: bool  # whether the machine that is tested learns from the validation rows too
     settings: dict[str, Any]  # flat; parameters under the arm's name
     published: dict[str, Any] | None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -102,6 +103,7 @@ def build(plain: Mapping[str, Any]) -> SvmPlan:
         seed=ranges.whole("seed", seed),
         tried=tuple(_settings(kernel, grid)),
         encoder=encoder,
+        refit=ranges.flag("refit", plain["refit"]),
         settings=settings,
         published=plain["published"],
     )

@@ -177,6 +177,23 @@ def test_a_finished_folder_is_one_that_compare_reads(tmp_path, splits):
     assert chosen["gamma_absolute"] == pytest.approx(chosen["gamma"] * unit)
 
 
+def test_a_refit_learns_from_the_validation_rows_and_chooses_without_them(tmp_path, splits):
+    settle(tmp_path / "a", splits)
+    settle(tmp_path / "b", splits, "refit=true")
+    a, b = result(tmp_path / "a"), result(tmp_path / "b")
+    for key in ("chosen", "valid_error"):
+        assert a[key] == b[key]
+    gamma = b["chosen"]["gamma_absolute"]
+    own = SVC(C=b["chosen"]["C"], gamma=gamma).fit(
+        np.concatenate([splits.train.x, splits.valid.x]).astype(float),
+        np.concatenate([splits.train.y, splits.valid.y]),
+    )
+    with np.load(tmp_path / "b" / "test_predictions.npz") as arrays:
+        np.testing.assert_array_equal(arrays["predicted"], own.predict(splits.test.x.astype(float)))
+    with np.load(tmp_path / "a" / "test_predictions.npz") as arrays:
+        assert not np.array_equal(arrays["predicted"], own.predict(splits.test.x.astype(float)))
+
+
 def interrupted_after(tmp_path, splits, monkeypatch, tried):
     """Stop a search by a signal during its setting number ``tried``."""
     original, count = Training.fit, iter(range(1, 100))
