@@ -3,7 +3,6 @@
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sda import campaign, command, comparison, config, svm_command
+from sda import campaign, command, comparison, config, mistakes, svm_command
 from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
 from sda.runfolder import HARMLESS, RunFolder
 from sda.sweeping import Job, place, train_jobs
 
-LONGEST_MESSAGE = 6  # lines
 DEMONSTRATION = ["--multirun", "experiment=demo"]
 HELP = """\
 Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compare.
@@ -49,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         status = _dispatch(words)
         sys.stdout.flush()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        sys.exit(_short(error))
+        sys.exit(mistakes.explained(error))
     except (ValueError, DivergenceError) as error:
         sys.exit(f"error: {error}")
     except Interrupted as error:
@@ -82,6 +80,7 @@ def _dispatch(words: list[str]) -> int:
         case ["-h" | "--help", *_]:
             print(HELP + _choices())
             return 0
+    mistakes.refuse_stray(words[0])
     args = get_args_parser().parse_args(words)
     if args.multirun or _asks_hydra(args):
         return _sweep(words)
@@ -214,35 +213,14 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
 def _choices() -> str:
     """The options of every config group: the files that are there."""
     lines = ["\nChoices:"]
-    for group in sorted(path for path in config.folder().iterdir() if path.is_dir()):
+    groups = (path for path in config.folder().iterdir() if path.is_dir())
+    for group in sorted(path for path in groups if path.name != "campaign"):
         options = sorted(path.stem for path in group.glob("*.yaml"))
+        # A folder of many is named, not listed.
+        options += sorted(f"{path.name}/..." for path in group.iterdir() if path.is_dir())
         if options:
             lines.append(f"  {group.name + '=':17}{' '.join(options)}")
     return "\n".join(lines)
-
-
-def _short(error: Exception) -> str:
-    """Say what is wrong with a configuration in a few lines, with a near miss if there is one."""
-    lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
-    lines = lines[: LONGEST_MESSAGE - 1]
-    guess = _near_miss(str(error))
-    return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))
-
-
-def _near_miss(message: str) -> str | None:
-    quoted = message.split("'")[1::2]
-    known = [key for name in ("config", "svm") for key in _keys(name)]
-    known += [part for key in known for part in key.split(".")]
-    known += [path.stem for path in config.folder().rglob("*.yaml")]
-    for word in quoted:
-        close = get_close_matches(word.split("/")[-1], set(known) - {word}, n=1, cutoff=0.75)
-        if close:
-            return close[0]
-    return None
-
-
-def _keys(primary: str) -> list[str]:
-    return list(config.flat(config.resolved(config.compose([], primary))))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ class Cell:
     def published(self) -> float | None:
         """The paper's test error, a fraction; None if it has none."""
         errors = (self.config["published"] or {}).get("test_error", {})
-        return errors.get(self.config["init"])
+        error = errors.get(self.config["init"])
+        return None if error is None else float(error)
 
     def settings(self) -> list[list[str]]:
         """What is tried, as overrides: every pretraining, each with every supervised rate."""

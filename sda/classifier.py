@@ -73,12 +73,12 @@ class Classifier(nn.Module):
 
     def error_rate(self, x: Tensor, y: Tensor) -> Tensor:
         """Fraction of the rows of x (n, d) whose predicted class differs from y (n,): runs."""
-        return (self.predict(x) != y).double().mean(-1)
+        return (self.predict(x) != y).to(exact.wide(x.device)).mean(-1)
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Error rate and mean cross-entropy on the rows of x (n, d), each of shape ``runs``."""
-        wrong = torch.zeros(self.runs, dtype=torch.float64, device=x.device)
+        wrong = torch.zeros(self.runs, dtype=exact.wide(x.device), device=x.device)
         loss = torch.zeros_like(wrong)
         for rows, classes in zip(x.split(BLOCK), y.split(BLOCK), strict=True):
             logits = self(rows)

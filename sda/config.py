@@ -104,10 +104,16 @@ def cores() -> int:
 
 def device(name: object) -> torch.device:
     """The device to train on. Raises ValueError if it is unknown or absent."""
-    ranges.one_of("device", name, ("cpu", "cuda", "auto"))
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device=cuda needs a CUDA device and a CUDA build of torch; here: cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    ranges.one_of("device", name, ("cpu", *here, "auto"))
+    found = [kind for kind, there in here.items() if there] + ["cpu"]
+    if name == "auto":
+        return torch.device(found[0])
+    if name not in found:
+        raise ValueError(
+            f"device={name} is not here, or torch was built without it; here: {', '.join(found)}"
+        )
+    return torch.device(str(name))
 
 
 def width(plain: Plain) -> int:
@@ -190,5 +196,6 @@ def _build(where: str, node: Mapping[str, Any]) -> Any:
     try:
         inspect.signature(made).bind(**values)
     except TypeError as error:
-        raise ValueError(f"{where}: {error}") from None
+        allowed = ", ".join(inspect.signature(made).parameters) or "none"
+        raise ValueError(f"{where}: {error}; {target} takes {allowed}") from None
     return made(**values)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sda import exact
 from sda.autoencoder import DenoisingAutoencoder
 from sda.corruption import Corruption
 from sda.presentation import corrupt
@@ -70,14 +71,14 @@ class Judge:
         if isinstance(self._layer.reconstruction, SquaredError):
             answers["input"] = loss(self._corrupted, self._clean)
         return {
-            name: losses.double().sum(-1).mean(-1).expand(self._layer.runs)
+            name: losses.to(exact.wide(losses.device)).sum(-1).mean(-1).expand(self._layer.runs)
             for name, losses in answers.items()
         }
 
     @torch.no_grad()
     def _error(self, inputs: Tensor) -> Tensor:
         layer = self._layer
-        total = torch.zeros(layer.runs, dtype=torch.float64, device=inputs.device)
+        total = torch.zeros(layer.runs, dtype=exact.wide(inputs.device), device=inputs.device)
         blocks = zip(inputs.split(BLOCK, -2), self._clean.split(BLOCK, -2), strict=True)
         for given, clean in blocks:
             logits = layer.decode(layer.encode(given))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sda import closed_form, ranges
+from sda import closed_form, exact, ranges
 from sda.autoencoder import Activation, DenoisingAutoencoder
 from sda.corruption import Corrupted, Corruption
 from sda.descent import Descent, DivergenceError
@@ -173,7 +173,7 @@ def _train_one_epoch(
     n = codes.shape[-2]
     orders = [shuffled(n, stream(seed, "order", depth, epoch), codes.device) for seed in seeds]
     noise = [stream(seed, "corruption", depth, epoch, device=codes.device) for seed in seeds]
-    total = torch.zeros(layer.runs, dtype=torch.float64, device=codes.device)
+    total = torch.zeros(layer.runs, dtype=exact.wide(codes.device), device=codes.device)
     descend = closed_form.descend_layer if closed_form.applies(layer) else descend_by_autograd
     for clean, corrupted in presentations(
         codes, layer.corruptions, batch_size, orders, noise, layer.runs
