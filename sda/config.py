@@ -33,10 +33,15 @@ def folder() -> Path:
     return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
 
 
-def compose(overrides: Sequence[str]) -> DictConfig:
-    """Compose one run's configuration, Hydra's own part included. Raises HydraException."""
+def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
+    """Compose one run's configuration, Hydra's own part included. Raises HydraException.
+
+    Args:
+        overrides: words of the command line.
+        primary: the file to start from, ``svm`` for a support vector machine.
+    """
     with hydra.initialize_config_dir(str(folder()), job_name="sda", version_base="1.3"):
-        return hydra.compose("config", list(overrides), return_hydra_config=True)
+        return hydra.compose(primary, list(overrides), return_hydra_config=True)
 
 
 def resolved(cfg: DictConfig) -> Plain:

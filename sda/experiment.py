@@ -66,6 +66,7 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
         try:
             if standing.classifier is None:
                 _pretrain(plans, train[0], valid[0], standing, records, show)
+                records.pretrained(standing)
             while standing.unfinished:
                 if not standing.going:
                     another = standing.classifier is not None

@@ -9,7 +9,12 @@ from sda import Masking, config
 from sda.arms import Init
 
 FILES = sorted(config.folder().rglob("*.yaml"))
-CHOICES = [(path.parent.name, path.stem) for path in FILES if path.parent != config.folder()]
+APART = ("kernel",)  # groups of other commands: test_svm.py
+CHOICES = [
+    (path.parent.name, path.stem)
+    for path in FILES
+    if path.parent != config.folder() and path.parent.name not in APART
+]
 
 
 def build(*words):

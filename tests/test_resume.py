@@ -81,7 +81,12 @@ def outcome(path):
     """Everything that must be equal, bit for bit."""
     result = json.loads((path / "result.json").read_text())
     result.pop("seconds")
-    weights = models.load(path / "model.pt").state_dict()
+    networks = [path / name for name in ("model.pt", "pretrained.pt") if (path / name).exists()]
+    weights = {
+        f"{file.name} {name}": weight
+        for file in networks
+        for name, weight in models.load(file).state_dict().items()
+    }
     return (
         result,
         (path / "metrics.jsonl").read_bytes(),
@@ -116,13 +121,14 @@ def test_killed_between_any_two_epochs(tmp_path, uninterrupted, number, event, e
     assert outcome(tmp_path / "run") == uninterrupted["sda"]
 
 
-@pytest.mark.parametrize("step", ["savez", "save", "update_result"])
+@pytest.mark.parametrize("step", ["pretrained.pt", "savez", "model.pt", "update_result"])
 def test_killed_while_writing_the_report(tmp_path, uninterrupted, step, monkeypatch):
     def killed():
         if step == "savez":
             experiment.np.savez = lambda *_, **__: kill()
-        elif step == "save":
-            experiment.models.save = lambda *_: kill()
+        elif step.endswith(".pt"):
+            save = models.save
+            models.save = lambda network, path: kill() if path.name == step else save(network, path)
         else:
             original = RunFolder.update_result
 
