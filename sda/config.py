@@ -70,6 +70,7 @@ def build_run(plain: Plain) -> Run:
         initialisation=Initialisation(plain["stack"]["initialisation"]),
         device=device(plain["device"]),
         tensorboard=plain["tensorboard"],
+        codes_memory=codes_memory(plain["codes_memory"], device(plain["device"])),
         settings=flat(plain),
         published=plain["published"],
     )
@@ -101,6 +102,15 @@ def device(name: object) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device=cuda needs a CUDA device and a CUDA build of torch; here: cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def codes_memory(asked: object, where: torch.device) -> int:
+    """Bytes that one array of codes may take; ``asked`` for in GB, ``auto``: by the device."""
+    if asked != "auto":
+        return int(1e9 * ranges.number("codes_memory", asked, 0))
+    if where.type == "cuda":
+        return int(torch.cuda.get_device_properties(where).total_memory) // 4
+    return 10**9
 
 
 def width(plain: Plain) -> int:

@@ -16,7 +16,10 @@ from sda import checkpoint
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
 
 # Keys that may change between a run and its resumption: they do not say what is computed.
-HARMLESS = ("threads", "device", "tensorboard", "overwrite", "runs_folder", "jobs", "data_folder")
+HARMLESS = (
+    "threads", "device", "tensorboard", "overwrite", "runs_folder", "jobs", "data_folder",
+    "codes_memory",
+)  # fmt: skip
 
 
 class RunFolderError(ValueError):
