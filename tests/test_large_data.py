@@ -491,7 +491,7 @@ PROGRAM = """
     data = arrays(sys.argv[1], "last", 0.2, 0.2, "none", None, None, 0)
     data.digest()
     train, valid = (tuple(map(blocks.shared, rows)) for rows in (data.train, data.valid))
-    stack = StackedDenoisingAutoencoder.plan(784, [Layer(64, Masking(0.25))] * 3, 0)
+    stack = StackedDenoisingAutoencoder.plan(784, [Layer(h, Masking(0.25)) for h in (300, 9)], 0)
     pretrain(stack, train[0], Pretraining(1, 0.1, 500), 0, valid[0], Storage(Path(sys.argv[2]), 0))
     network = Classifier(stack, 3, seed=0)
     finetune(network, train, valid, Finetuning(1, 0.1, 500), 0)
@@ -504,14 +504,12 @@ PROGRAM = """
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
 def test_training_on_mapped_rows_takes_little_memory_of_its_own(tmp_path, kind):
-    share = 1 if kind == np.uint8 else 4
-    sizes = {
-        part: n // share for part, n in (("train", 200_000), ("valid", 40_000), ("test", 40_000))
-    }
-    there = folder(tmp_path / "data", kind, sizes, d=784)  # 220 MB; codes of a layer are 61 MB
+    n = 160_000 if kind == np.uint8 else 80_000
+    sizes = {"train": n, "valid": 20_000, "test": 20_000}
+    there = folder(tmp_path / "data", kind, sizes, d=784)  # 157 or 376 MB; codes are 192 or 96 MB
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), there, tmp_path],
-        capture_output=True, text=True,
+        cwd=Path(__file__).parents[1], capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 200  # MB: some blocks of 13 to 26 MB
+    assert float(done.stdout) < 250  # MB: some blocks of 13 to 26 MB
