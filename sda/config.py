@@ -105,11 +105,14 @@ def device(name: object) -> torch.device:
 
 
 def codes_memory(asked: object, where: torch.device) -> int:
-    """Bytes that one array of codes may take; ``asked`` for in GB, ``auto``: by the device."""
+    """Bytes that one array of rows or codes may take; ``asked`` for in GB, ``auto``: by device.
+
+    At most six such arrays exist at once: rows and validation rows, codes of two layers, and so on.
+    """
     if asked != "auto":
         return int(1e9 * ranges.number("codes_memory", asked, 0))
     if where.type == "cuda":
-        return int(torch.cuda.get_device_properties(where).total_memory) // 4
+        return int(torch.cuda.get_device_properties(where).total_memory) // 8
     return 10**9
 
 

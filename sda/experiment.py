@@ -97,7 +97,7 @@ def _pretrain(
     show: Show,
 ) -> None:
     """Pretrain the stacks of all runs whose arm says so."""
-    if standing.stack is None:
+    if standing.stack is None or standing.layers.depth == len(standing.stack):
         return
     leaders = [plans[run] for run in standing.leaders]
     depths = range(len(standing.stack))

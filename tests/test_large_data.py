@@ -34,6 +34,7 @@ from sda.data.tables import arrays
 from sda.judging import Judge
 from sda.pretraining import encode, pretraining_epochs
 from sda.runfolder import RunFolder
+from sda.standing import Standing
 from sda.storage import IN_MEMORY, Storage, StorageError
 
 SIZES = {"train": 5000, "valid": 4200, "test": 300}  # more than one block
@@ -456,6 +457,20 @@ def test_a_run_killed_with_codes_on_disk_leaves_none_and_resumes_in_the_same_bit
     assert ended.value.code == 0
     assert outcome(path) == outcome(whole)
     assert {file.name for file in path.iterdir()} <= known | {"model.pt", "test_predictions.npz"}
+
+
+def test_a_run_killed_after_its_last_layer_computes_no_codes_again(tmp_path, monkeypatch):
+    folder(tmp_path / "data")
+
+    def killed():
+        Standing.stack_up = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+        command(tmp_path)
+
+    assert in_a_child(killed) == -signal.SIGKILL
+    monkeypatch.setattr(Storage, "keep", lambda *_: pytest.fail("codes were computed"))
+    with pytest.raises(SystemExit) as ended:
+        main(["resume", str(run_folder(tmp_path))])
+    assert ended.value.code == 0
 
 
 @pytest.mark.parametrize("words", ["codes_memory=-1", "codes_memory=much", "codes_memory=true"])
