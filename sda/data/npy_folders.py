@@ -37,7 +37,7 @@ def read_folder(folder: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
 
 def _features(file: Path) -> NDArray[Any]:
     x = _mapped(file)
-    if x.dtype not in (np.float32, np.uint8) or not x.dtype.isnative:
+    if x.dtype not in (np.float32, np.uint8):
         raise DataFormatError(f"{file}: must be float32 or uint8, got {x.dtype}")
     if not x.flags.c_contiguous:
         raise DataFormatError(
