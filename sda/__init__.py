@@ -11,6 +11,7 @@ from sda.pretraining import Pretraining, pretrain
 from sda.reconstruction import CrossEntropy, Reconstruction, SquaredError
 from sda.seeding import stream
 from sda.stack import Layer, StackedDenoisingAutoencoder, join, select
+from sda.storage import Storage
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "SaltAndPepper",
     "SquaredError",
     "StackedDenoisingAutoencoder",
+    "Storage",
     "finetune",
     "join",
     "pretrain",

@@ -45,6 +45,7 @@ class Run:
     initialisation: Initialisation  # of the softmax layer
     device: torch.device
     tensorboard: bool
+    codes_memory: int = 10**9  # bytes that the codes of a layer may take; larger ones lie in a file
     settings: dict[str, Any] = field(default_factory=dict)  # flat, as configured
     published: dict[str, Any] | None = None
 

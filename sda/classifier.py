@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from sda import exact, ranges
 from sda import stack as stacks
+from sda.blocks import ROWS, in_blocks
 from sda.initialisation import Initialisation
 from sda.seeding import stream
 from sda.stack import StackedDenoisingAutoencoder
-
-BLOCK = 4096  # rows that go through the network at once when nothing is trained
 
 
 class Classifier(nn.Module):
@@ -69,18 +68,24 @@ class Classifier(nn.Module):
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
         """The most probable class of each row of x (n, d): (*runs, n), int64."""
-        return torch.cat([self(rows).argmax(-1) for rows in x.split(BLOCK, -2)], -1)
+        return torch.cat([self(rows).argmax(-1) for rows in in_blocks(x, self.weight.device)], -1)
 
     def error_rate(self, x: Tensor, y: Tensor) -> Tensor:
         """Fraction of the rows of x (n, d) whose predicted class differs from y (n,): runs."""
-        return (self.predict(x) != y).to(exact.wide(x.device)).mean(-1)
+        return (
+            (self.predict(x) != y.to(self.weight.device))
+            .to(exact.wide(self.weight.device))
+            .mean(-1)
+        )
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Error rate and mean cross-entropy on the rows of x (n, d), each of shape ``runs``."""
-        wrong = torch.zeros(self.runs, dtype=exact.wide(x.device), device=x.device)
+        device = self.weight.device
+        wrong = torch.zeros(self.runs, dtype=exact.wide(device), device=device)
         loss = torch.zeros_like(wrong)
-        for rows, classes in zip(x.split(BLOCK), y.split(BLOCK), strict=True):
+        batches = zip(in_blocks(x, wrong.device), y.split(ROWS), strict=True)
+        for rows, classes in ((rows, classes.to(wrong.device)) for rows, classes in batches):
             logits = self(rows)
             wrong += (logits.argmax(-1) != classes).sum(-1)
             loss += cross_entropy(logits, classes).sum(-1)

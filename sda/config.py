@@ -77,6 +77,7 @@ def build_run(plain: Plain) -> Run:
         initialisation=Initialisation(plain["stack"]["initialisation"]),
         device=device(plain["device"]),
         tensorboard=plain["tensorboard"],
+        codes_memory=codes_memory(plain["codes_memory"], device(plain["device"])),
         settings=flat({key: value for key, value in plain.items() if key not in PLANNING}),
         published=plain["published"],
     )
@@ -118,6 +119,18 @@ def device(name: object) -> torch.device:
             f"device={name} is not here, or torch was built without it; here: {', '.join(found)}"
         )
     return torch.device(str(name))
+
+
+def codes_memory(asked: object, where: torch.device) -> int:
+    """Bytes that one array of rows or codes may take; ``asked`` for in GB, ``auto``: by device.
+
+    At most six such arrays exist at once: rows and validation rows, codes of two layers, and so on.
+    """
+    if asked != "auto":
+        return int(1e9 * ranges.number("codes_memory", asked, 0))
+    if where.type == "cuda":
+        return int(torch.cuda.get_device_properties(where).total_memory) // 8
+    return 10**9
 
 
 def width(plain: Plain) -> int:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from sda import blocks, finetuning, grouping, models, pretraining
 from sda import classifier as classifiers
-from sda import finetuning, grouping, models, pretraining
 from sda import stack as stacks
 from sda.arms import Run
 from sda.checkpoint import latest
@@ -20,6 +19,7 @@ from sda.records import Records
 from sda.runfolder import RunFolder
 from sda.showing import Show
 from sda.standing import Standing
+from sda.storage import Storage, StorageError
 from sda.terminal import ProgressLine
 
 Labelled = tuple[Tensor, Tensor]
@@ -27,7 +27,7 @@ Labelled = tuple[Tensor, Tensor]
 
 def check(plan: Run, splits: Splits) -> None:
     """Raise ValueError, before anything is written, for what could not be trained."""
-    train, valid = (_on_device(rows, torch.device("cpu")) for rows in (splits.train, splits.valid))
+    train, valid = (_tensors(rows) for rows in (splits.train, splits.valid))
     stack = plan.stack(splits.train.x.shape[1])
     if plan.is_pretrained:
         pretraining.check(stack, train[0], [plan.pretraining], valid[0], plan.device)
@@ -46,7 +46,7 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
         folders: open ones, those of each run; the first of all holds the checkpoint.
 
     Raises:
-        Interrupted: everything is saved, the results say so.
+        Interrupted, StorageError: everything is saved, the results say so.
         CheckpointError: there are checkpoints and none can be read.
     """
     n_visible = splits.train.x.shape[1]
@@ -57,9 +57,9 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
         standing.restore(saved)
     if warning:
         print(f"warning: {warning}", flush=True)
-    train, valid = (_on_device(rows, plans[0].device) for rows in (splits.train, splits.valid))
+    train, valid = (_at_hand(rows, plans[0]) for rows in (splits.train, splits.valid))
     with Records(folders, plans[0].tensorboard, saved) as records:
-        show = Show(records.books, valid[0], splits.image_shape)
+        show = Show(records.books, valid[0], splits.image_shape, plans[0].device)
         for run, plan in enumerate(plans):
             if run in standing.unfinished:
                 records.open(run, plan.settings)
@@ -74,14 +74,19 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
                     records.after_epoch(standing, due=another)
                 _finetune(plans, train, valid, standing, records, show)
                 _part_with_finished(plans, splits, valid, standing, records, show)
-        except Interrupted as error:
-            for run in standing.unfinished:
-                records.result(run, status="interrupted", message=str(error))
+        except (Interrupted, StorageError) as error:
+            _note_stop(error, standing, records)
             raise
 
 
-def _on_device(rows: Rows, device: torch.device) -> Labelled:
-    return torch.from_numpy(rows.x).to(device), torch.from_numpy(rows.y).to(device)
+def _tensors(rows: Rows) -> Labelled:
+    return blocks.shared(rows.x), blocks.shared(rows.y)
+
+
+def _at_hand(rows: Rows, plan: Run) -> Labelled:
+    """Rows on the device of a run, or where they are if they would take too much of its memory."""
+    x, y = _tensors(rows)
+    return (x.to(plan.device), y.to(plan.device)) if x.nbytes <= plan.codes_memory else (x, y)
 
 
 def _pretrain(
@@ -93,16 +98,17 @@ def _pretrain(
     show: Show,
 ) -> None:
     """Pretrain the stacks of all runs whose arm says so."""
-    if standing.stack is None:
+    if standing.stack is None or standing.layers.depth == len(standing.stack):
         return
     leaders = [plans[run] for run in standing.leaders]
     depths = range(len(standing.stack))
     trials = [[plan.layers[depth].corruption for plan in leaders] for depth in depths]
     settings, seeds = [plan.pretraining for plan in leaders], [plan.seed for plan in leaders]
+    storage = Storage(records.folders[0][0].path, leaders[0].codes_memory)
     line = None
     records.tick()
     for epoch in pretraining.pretraining_epochs(
-        standing.stack, x, settings, seeds, valid, trials, standing.layers
+        standing.stack, x, settings, seeds, valid, trials, standing.layers, storage
     ):
         _note_pretraining(plans, epoch, standing, records, show)
         if len(standing.failed) == len(plans):
@@ -228,7 +234,7 @@ def _test(
     show: Show,
 ) -> None:
     """Read the test set, for the first and only time, and write the result."""
-    test_x = torch.from_numpy(splits.test.x).to(valid[0].device)
+    test_x, _ = _tensors(splits.test)
     predicted = classifier.predict(test_x).cpu().numpy()
     valid_error, valid_loss = classifier.evaluate(*valid)
     result |= {
@@ -247,6 +253,13 @@ def _test(
     for book in records.books[run]:
         book.outcome({key: result[key] for key in ("valid_error", "test_error")})
     records.result(run, status="finished", message=None, **result)
+
+
+def _note_stop(error: Exception, standing: Standing, records: Records) -> None:
+    if isinstance(error, StorageError):  # the codes are gone again: a checkpoint will fit
+        records.after_epoch(standing, due=True)
+    for run in standing.unfinished:
+        records.result(run, status="interrupted", message=str(error))
 
 
 def _give_up(run: int, fault: str, standing: Standing, records: Records) -> None:

@@ -1,5 +1,6 @@
 """Fine-tuning: all weights by the supervised cost, until validation error stops falling."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sda import closed_form, exact, ranges
+from sda.blocks import extent
 from sda.classifier import Classifier
 from sda.descent import Descent, DivergenceError
 from sda.epochs import HOPELESS, NetworkEpoch
@@ -62,7 +64,7 @@ def finetune(
 
     Args:
         classifier: an ordinary one, without runs.
-        train: rows x (n, d) and classes y (n,), int64.
+        train: rows x (n, d), floats or grey levels as in ``pretrain``, and classes y (n,), int64.
         valid: the same, to stop by. There is no test set here: it cannot be read by accident.
         settings: of the run.
         seed: names the stream of shuffling.
@@ -160,15 +162,16 @@ def _train_one_epoch(
 ) -> Tensor:
     """Present every row once, as it is, and descend; the mean cost, float64, (runs)."""
     x, y = train
-    n, runs = len(y), classifier.runs
+    n, runs, device = len(y), classifier.runs, classifier.weight.device
     orders = [shuffled(n, stream(seed, "order", "finetune", epoch), x.device) for seed in seeds]
-    total = torch.zeros(runs, dtype=exact.wide(x.device), device=x.device)
+    total = torch.zeros(runs, dtype=exact.wide(device), device=device)
     fast = closed_form.applies_to_all(classifier.stack)
     descend = closed_form.descend_classifier if fast else descend_by_autograd
     block = batch_size * max(1, BLOCK // batch_size)
     for start in range(0, n, block):
         rows = [order[start : start + block] for order in orders]
-        inputs, classes = gather(x, rows, runs), gather(y.unsqueeze(-1), rows, runs).squeeze(-1)
+        inputs = gather(x, rows, runs, device)
+        classes = gather(y.unsqueeze(-1), rows, runs, device).squeeze(-1)
         total += descend(classifier, descent, inputs, classes, batch_size)
     return total / n
 
@@ -226,7 +229,7 @@ def check(
             raise ValueError(
                 f"{what} classes must be int64 of shape ({len(x)},), got {y.dtype} {(*y.shape,)}"
             )
-        if not torch.isfinite(x).all():
+        if not math.isfinite(sum(extent(x))):
             raise ValueError(f"{what} rows must be finite, got NaN or infinity")
         if y.min() < 0 or y.max() >= k:
             wrong = int(((y < 0) | (y >= k)).nonzero()[0])

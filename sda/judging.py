@@ -1,18 +1,18 @@
 """How well a layer reconstructs validation rows, and what that can be read against."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from sda import exact
 from sda.autoencoder import DenoisingAutoencoder
+from sda.blocks import in_blocks
 from sda.corruption import Corruption
 from sda.presentation import corrupt
 from sda.reconstruction import SquaredError
 from sda.seeding import stream
-
-BLOCK = 4096  # rows that are reconstructed at once
+from sda.storage import IN_MEMORY, Storage
 
 
 class Judge:
@@ -24,6 +24,7 @@ class Judge:
         depth: of the layer; names the draw.
         seeds: of the runs.
         trial: what corrupts the rows, for each run; often what the layer trains with.
+        storage: where the corrupted rows are kept.
     """
 
     def __init__(
@@ -33,13 +34,16 @@ class Judge:
         depth: int,
         seeds: Sequence[int],
         trial: Sequence[Corruption],
+        storage: Storage = IN_MEMORY,
     ) -> None:
         self._layer = layer
         self._clean = clean
+        self._device = layer.weight.device
         noise = [stream(seed, "validation corruption", depth) for seed in seeds]
-        self._corrupted = corrupt(clean, trial, noise, layer.runs).x
+        drawn = (corrupt(rows, trial, noise, layer.runs).x for rows in self._blocks(clean))
+        self._corrupted = storage.keep(drawn, clean.shape[-2])
         own = [a == b for a, b in zip(trial, layer.corruptions, strict=True)]
-        self._own = torch.tensor(own, device=clean.device).reshape(layer.runs)
+        self._own = torch.tensor(own, device=self._device).reshape(layer.runs)
 
     def errors(self) -> tuple[Tensor, Tensor]:
         """Mean reconstruction error from the corrupted rows and from the clean ones, each (runs).
@@ -64,23 +68,38 @@ class Judge:
         corrupted input itself.
         """
         loss = self._layer.reconstruction.loss
-        mean = codes.mean(-2, keepdim=True)
-        if not isinstance(self._layer.reconstruction, SquaredError):
-            mean = torch.logit(mean, eps=1e-6)
-        answers = {"mean": loss(mean.expand_as(self._clean).contiguous(), self._clean)}
-        if isinstance(self._layer.reconstruction, SquaredError):
-            answers["input"] = loss(self._corrupted, self._clean)
-        return {
-            name: losses.to(exact.wide(losses.device)).sum(-1).mean(-1).expand(self._layer.runs)
-            for name, losses in answers.items()
-        }
+        squared = isinstance(self._layer.reconstruction, SquaredError)
+        mean = self._mean(codes).to(self._layer.weight.dtype)
+        answer = mean if squared else torch.logit(mean, eps=1e-6)
+        totals = {name: self._zeros() for name in ("mean", "input")[: 1 + squared]}
+        for corrupted, clean in self._pairs(self._corrupted):
+            given = {"mean": answer.expand_as(clean).contiguous(), "input": corrupted}
+            for name, total in totals.items():
+                total += loss(given[name], clean).to(total.dtype).sum((-2, -1))
+        return {name: total / self._clean.shape[-2] for name, total in totals.items()}
 
     @torch.no_grad()
     def _error(self, inputs: Tensor) -> Tensor:
         layer = self._layer
-        total = torch.zeros(layer.runs, dtype=exact.wide(inputs.device), device=inputs.device)
-        blocks = zip(inputs.split(BLOCK, -2), self._clean.split(BLOCK, -2), strict=True)
-        for given, clean in blocks:
+        total = self._zeros()
+        for given, clean in self._pairs(inputs):
             logits = layer.decode(layer.encode(given))
             total += layer.reconstruction.loss(logits, clean).sum((-2, -1))
         return total / inputs.shape[-2]
+
+    def _mean(self, codes: Tensor) -> Tensor:
+        shape = (*codes.shape[:-2], 1, codes.shape[-1])
+        total = torch.zeros(shape, dtype=exact.wide(self._device), device=self._device)
+        for rows in self._blocks(codes):
+            total += rows.sum(-2, keepdim=True, dtype=total.dtype)
+        return total / codes.shape[-2]
+
+    def _pairs(self, inputs: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(self._blocks(inputs), self._blocks(self._clean), strict=True)
+
+    def _blocks(self, x: Tensor) -> Iterator[Tensor]:
+        return in_blocks(x, self._device)
+
+    def _zeros(self) -> Tensor:
+        dtype = exact.wide(self._device)
+        return torch.zeros(self._layer.runs, dtype=dtype, device=self._device)

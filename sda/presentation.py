@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from sda.blocks import floats
 from sda.corruption import Corrupted, Corruption
 
 BLOCK = 2048  # rows that are drawn together: large enough to be fast, small enough to be cached
@@ -24,27 +25,30 @@ def presentations(
     numbers. All blocks but the last are a whole number of minibatches.
 
     Args:
-        x: rows (n, d) for all runs, or (R, n, d).
+        x: rows (n, d) for all runs, or (R, n, d); floats or grey levels, wherever they lie.
         corruptions: of each run.
         batch_size: rows of a minibatch.
         orders: of each run, a permutation of the rows (n,).
-        noise: of each run.
+        noise: of each run, on the device of the blocks.
         runs: () or (R,); blocks are (*runs, b, d).
     """
     n = x.shape[-2]
     block = batch_size * max(1, BLOCK // batch_size)
     for start in range(0, n, block):
         rows = [order[start : start + block] for order in orders]
-        clean = gather(x, rows, runs)
+        clean = gather(x, rows, runs, noise[0].device)
         yield clean, corrupt(clean, corruptions, noise, runs)
 
 
-def gather(x: Tensor, rows: Sequence[Tensor], runs: tuple[int, ...]) -> Tensor:
-    """Rows of x, ``rows[r]`` for run r: (*runs, b, ...)."""
+def gather(
+    x: Tensor, rows: Sequence[Tensor], runs: tuple[int, ...], device: torch.device
+) -> Tensor:
+    """Rows of x as floats on ``device``, ``rows[r]`` for run r: (*runs, b, ...)."""
     if not runs:
-        return x[rows[0]]
+        return floats(x[rows[0]].to(device))
     shared = x.dim() == 2
-    return torch.stack([(x if shared else x[r])[rows_r] for r, rows_r in enumerate(rows)])
+    drawn = [(x if shared else x[r])[rows_r] for r, rows_r in enumerate(rows)]
+    return floats(torch.stack(drawn).to(device))
 
 
 def corrupt(

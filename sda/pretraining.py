@@ -1,5 +1,6 @@
 """The scheduler: each layer is trained, bottom to top, on the clean codes of the layer below."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from sda import exact, ranges, steps
 from sda.autoencoder import Activation, DenoisingAutoencoder
+from sda.blocks import extent, in_blocks
 from sda.corruption import Corruption
 from sda.descent import Descent, DivergenceError
 from sda.epochs import LayerEpoch
@@ -19,8 +21,7 @@ from sda.seeding import stream
 from sda.stack import StackedDenoisingAutoencoder
 from sda.steps import Step
 from sda.stopping import EarlyStopping
-
-BLOCK = 4096  # rows that are encoded at once
+from sda.storage import IN_MEMORY, Storage
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,17 @@ def pretrain(
     settings: Pretraining | Sequence[Pretraining],
     seed: int,
     valid: Tensor | None = None,
+    storage: Storage = IN_MEMORY,
 ) -> list[LayerEpoch]:
     """Pretrain a stack in place on the rows of x (n, d), without labels, and return its epochs.
 
     Args:
         stack: an ordinary stack, without runs.
-        x: training rows (n, d).
+        x: training rows (n, d), floats, or uint8 for grey levels k / 255; a file may be mapped.
         settings: for every layer, or one for each.
         seed: names the streams of shuffling and corruption.
         valid: validation rows (m, d); needed for early stopping.
+        storage: where codes are kept.
 
     Raises:
         ValueError: data or settings that cannot be trained on, before any work starts.
@@ -81,7 +84,7 @@ def pretrain(
     """
     each = [settings] * len(stack) if isinstance(settings, Pretraining) else list(settings)
     history = []
-    for epoch in pretraining_epochs(stack, x, [each], [seed], valid):
+    for epoch in pretraining_epochs(stack, x, [each], [seed], valid, storage=storage):
         if epoch.diverged(0):
             raise DivergenceError(epoch.fault(each[epoch.depth].learning_rate))
         history.append(epoch)
@@ -96,6 +99,7 @@ def pretraining_epochs(
     valid: Tensor | None = None,
     trials: Sequence[Sequence[Corruption]] | None = None,
     progress: Progress | None = None,
+    storage: Storage = IN_MEMORY,
 ) -> Iterator[LayerEpoch]:
     """Train the layers of a stack in place, bottom to top, and yield every epoch.
 
@@ -108,6 +112,7 @@ def pretraining_epochs(
         trials: for each layer, the corruption of the validation rows for each run, so that arms
             that train with different corruptions share an axis; None: the layers' own.
         progress: where to go on from.
+        storage: where codes are kept: those that a layer trains on, while it trains.
     """
     progress = progress if progress is not None else Progress()
     check(stack, x, settings, valid)
@@ -115,13 +120,14 @@ def pretraining_epochs(
     for depth, layer in enumerate(stack):
         if depth >= progress.depth:
             plans = [run[depth] for run in settings]
-            judge = _judge(layer, valid_codes, depth, seeds, trials)
+            judge = _judge(layer, valid_codes, depth, seeds, trials, storage)
             yield from pretrain_layer(layer, codes, plans, seeds, depth, judge, progress)
+            del judge  # and the rows that it keeps
             progress.depth, progress.epoch = depth + 1, -1
         if depth + 1 < len(stack):
             # Clean codes: corruption trains a layer, it never feeds the next one.
-            codes = encode(layer, codes)
-            valid_codes = None if valid_codes is None else encode(layer, valid_codes)
+            codes = encode(layer, codes, storage)
+            valid_codes = None if valid_codes is None else encode(layer, valid_codes, storage)
 
 
 def pretrain_layer(
@@ -171,11 +177,11 @@ def _train_one_epoch(
     epoch: int,
 ) -> Tensor:
     """Present every row once, corrupted afresh, and descend; the mean cost, float64, (runs)."""
-    n = codes.shape[-2]
+    n, device = codes.shape[-2], layer.weight.device
     orders = [shuffled(n, stream(seed, "order", depth, epoch), codes.device) for seed in seeds]
-    noise = [stream(seed, "corruption", depth, epoch, device=codes.device) for seed in seeds]
-    total = torch.zeros(layer.runs, dtype=exact.wide(codes.device), device=codes.device)
-    descend = steps.descending(layer, seeds, depth, epoch, codes.device)
+    noise = [stream(seed, "corruption", depth, epoch, device=device) for seed in seeds]
+    total = torch.zeros(layer.runs, dtype=exact.wide(device), device=device)
+    descend = steps.descending(layer, seeds, depth, epoch, device)
     for clean, corrupted in presentations(
         codes, layer.corruptions, batch_size, orders, noise, layer.runs
     ):
@@ -184,9 +190,10 @@ def _train_one_epoch(
 
 
 @torch.no_grad()
-def encode(layer: DenoisingAutoencoder, x: Tensor) -> Tensor:
+def encode(layer: DenoisingAutoencoder, x: Tensor, storage: Storage = IN_MEMORY) -> Tensor:
     """Clean codes (*runs, n, h) of x (n, d) or (R, n, d), encoded once and kept."""
-    return torch.cat([layer.encode(rows) for rows in x.split(BLOCK, -2)], -2)
+    blocks = in_blocks(x, layer.weight.device)
+    return storage.keep((layer.encode(rows) for rows in blocks), x.shape[-2])
 
 
 def check(
@@ -208,7 +215,7 @@ def check(
             raise ValueError(
                 f"{what} rows must be (n, {d}) with n at least 1, got {tuple(rows.shape)}"
             )
-        if not torch.isfinite(rows).all():
+        if not math.isfinite(sum(extent(rows))):
             raise ValueError(f"{what} rows must be finite, got NaN or infinity")
     for plans in settings:
         if len(plans) != len(stack):
@@ -229,8 +236,7 @@ def check(
 
 
 def _check_extent(layer: DenoisingAutoencoder, codes: Tensor, depth: int) -> None:
-    low, high = codes.aminmax()
-    layer.reconstruction.check(float(low), float(high), f"the inputs of layer {depth}")
+    layer.reconstruction.check(*extent(codes), f"the inputs of layer {depth}")
 
 
 def _judge(
@@ -239,11 +245,12 @@ def _judge(
     depth: int,
     seeds: Sequence[int],
     trials: Sequence[Sequence[Corruption]] | None,
+    storage: Storage,
 ) -> Judge | None:
     if valid_codes is None:
         return None
     trial = layer.corruptions if trials is None else trials[depth]
-    return Judge(layer, valid_codes, depth, seeds, trial)
+    return Judge(layer, valid_codes, depth, seeds, trial, storage)
 
 
 def _descent(

@@ -17,7 +17,10 @@ LONGEST_NAME = 120  # characters; file systems allow 255 bytes
 PRETRAINED = "pretrained.pt"  # the stack as it was before fine-tuning
 
 # Keys that may change between a run and its resumption: they do not say what is computed.
-HARMLESS = ("threads", "device", "tensorboard", "overwrite", "runs_folder", "jobs", "data_folder")
+HARMLESS = (
+    "threads", "device", "tensorboard", "overwrite", "runs_folder", "jobs", "data_folder",
+    "codes_memory",
+)  # fmt: skip
 
 
 class RunFolderError(ValueError):

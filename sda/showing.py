@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sda import pictures
+from sda.blocks import floats
 from sda.corruption import Corruption
 from sda.logbook import Logbook
 from sda.presentation import corrupt
@@ -37,6 +38,7 @@ class Show:
         books: of each run.
         valid: validation rows (m, d), of which a few are shown.
         image_shape: of a row, or None.
+        device: of the networks.
     """
 
     def __init__(
@@ -44,9 +46,10 @@ class Show:
         books: Sequence[Sequence[Logbook]],
         valid: Tensor,
         image_shape: tuple[int, int] | None,
+        device: torch.device,
     ) -> None:
         self._books = books
-        self._valid = valid[:256]
+        self._valid = floats(valid[:256].to(device))
         self._image_shape = image_shape
         self._start = time.monotonic()
         self._spent = 0.0
@@ -107,7 +110,7 @@ class Show:
         seconds = SHARE / 2 * (time.monotonic() - self._start) / len(self._books)
         n = max(50, min(PROJECTED, int(seconds * 1e6 / width)))
         chosen = torch.linspace(0, len(x) - 1, min(n, len(x))).long()
-        rows = x[chosen.to(x.device)]
+        rows = floats(x[chosen.to(x.device)].to(stack[0].weight.device))
         images = None
         if self._image_shape is not None:
             images = rows.reshape(-1, 1, *self._image_shape).cpu().clamp(0, 1)

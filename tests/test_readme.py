@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sda.__main__ import main
@@ -39,6 +40,12 @@ def somewhere(tmp_path, monkeypatch):
     (tmp_path / "mine.csv").write_text(
         "height,width,species\n" + "".join(f"{k % 7},{k % 3},{'ab'[k % 2]}\n" for k in range(60))
     )
+    (tmp_path / "pixels").mkdir()
+    for part in ("train", "valid", "test"):
+        np.save(
+            tmp_path / "pixels" / f"x_{part}.npy", np.arange(240, dtype=np.uint8).reshape(60, 4)
+        )
+        np.save(tmp_path / "pixels" / f"y_{part}.npy", np.arange(60) % 2)
 
 
 def test_there_are_commands():

@@ -25,7 +25,7 @@ def checked(splits: Splits) -> Splits:
     if splits.n_classes < 2:
         raise DataFormatError(f"{splits.name}: at least 2 classes needed, got {splits.n_classes}")
     parts = {
-        part: rows(splits.name, part, x, y, splits.n_classes)
+        part: rows(splits.name, part, x, y, splits.n_classes, levels=True)
         for part, (x, y) in splits.parts().items()
     }
     _check_widths(splits, parts)
@@ -35,15 +35,20 @@ def checked(splits: Splits) -> Splits:
     return replace(splits, train=parts["train"], valid=parts["valid"], test=parts["test"])
 
 
-def rows(name: str, part: str, x: NDArray[Any], y: NDArray[Any], n_classes: int) -> Rows:
+def rows(
+    name: str, part: str, x: NDArray[Any], y: NDArray[Any], n_classes: int, levels: bool = False
+) -> Rows:
     """Features (n, d) and labels (n,) of one split as `Rows`, or a DataFormatError."""
     where = f"{name}, {part}"
-    features = as_features(where, x)
+    features = as_features(where, x, levels)
     return Rows(features, as_labels(where, y, len(features), n_classes))
 
 
-def as_features(where: str, x: NDArray[Any]) -> NDArray[np.float32]:
-    """Numbers (n, d), n and d at least 1, as float32; refuses NaN, infinite and too large ones."""
+def as_features(where: str, x: NDArray[Any], levels: bool = False) -> NDArray[Any]:
+    """Numbers (n, d), n and d at least 1, as float32; refuses NaN, infinite and too large ones.
+
+    With ``levels``, uint8 stays what it is: grey levels that stand for k / 255.
+    """
     if x.dtype.kind not in "fiub":
         raise DataFormatError(f"{where}: features must be numbers, got dtype {x.dtype}")
     if x.ndim != 2:
@@ -56,6 +61,8 @@ def as_features(where: str, x: NDArray[Any]) -> NDArray[np.float32]:
         )
     _refuse(where, "not a number or infinite", x, lambda block: ~np.isfinite(block))
     _refuse(where, "too large for float32", x, lambda block: np.abs(block) > _LARGEST)
+    if levels and x.dtype == np.uint8:
+        return x
     return x.astype(np.float32, copy=False)
 
 

@@ -71,7 +71,8 @@ def _list(names: list[str], options: argparse.Namespace) -> int:
         cached = sorted(kept.get(name, ()))
         here = next((k for k in cached if k.startswith("original")), _here(name, options))
         print(f"{name:<11} {rows:<18} {classes or '-':>7}  {here:<20} {', '.join(cached) or '-'}")
-    print(f"data=arrays takes your own .npz or .csv file. Cache: {cache_folder()}")
+    print("data=arrays takes your own .npz or .csv file, or a folder of .npy files.")
+    print(f"Cache: {cache_folder()}")
     return 0
 
 

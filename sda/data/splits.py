@@ -2,16 +2,20 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class Rows(NamedTuple):
-    """Examples and their classes: x (n, d) float32, y (n,) int64."""
+    """Examples and their classes: x (n, d) float32, y (n,) int64.
 
-    x: NDArray[np.float32]
+    x may be a memory-mapped file, and it may be uint8: grey levels that stand for k / 255.
+    """
+
+    x: NDArray[Any]
     y: NDArray[np.int64]
 
 
@@ -42,6 +46,10 @@ class Splits:
 
     def digest(self) -> str:
         """SHA-256 over shapes and bytes of all six arrays, as 64 hexadecimal digits."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         total = hashlib.sha256()
         for rows in self.parts().values():
             for array in rows:

@@ -1,4 +1,4 @@
-"""`arrays`: a person's own table, from a .npz or a .csv file, cut and scaled."""
+"""`arrays`: a person's own data: a .npz or .csv file, cut and scaled, or a folder, as it is."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from sda.data import checks
 from sda.data.csv_files import read_csv
 from sda.data.errors import DataError, DataFormatError, MissingDataError
+from sda.data.npy_folders import PARTS, read_folder
 from sda.data.npz_files import read_npz
 from sda.data.splits import Rows, Splits
 
 SCALINGS = ("unit", "standard", "none")
-_PARTS = ("train", "valid", "test")
 
 
 class _Table(NamedTuple):
@@ -38,15 +38,22 @@ def arrays(
     range to [0, 1] and clips the other rows to it; ``standard`` gives mean 0 and deviation 1;
     a constant column is shifted but not stretched. Labels are whole numbers from 0, in a .csv also
     strings, whose sorted values are the classes.
+
+    The .npy files of a folder are memory-mapped and neither cut nor scaled by column, so that they
+    may be larger than memory; uint8 there are grey levels that stand for k / 255.
     """
     _check_choices(valid_fraction, test_fraction, scaling, image_shape)
     file = _existing(path)
-    tables, classes = _read(file, label)
-    tables = _cut(tables, valid_fraction, test_fraction, np.random.default_rng(seed), file)
-    x = [checks.as_features(f"{file}, {part}", tables[part].x) for part in _PARTS]
+    mapped = file.is_dir()
+    if mapped:
+        tables, classes = _mapped(file, scaling), None
+    else:
+        tables, classes = _read(file, label)
+        tables = _cut(tables, valid_fraction, test_fraction, np.random.default_rng(seed), file)
+    x = [checks.as_features(f"{file}, {part}", tables[part].x, levels=mapped) for part in PARTS]
     if scaling != "none":
-        x = _scaled(scaling, [tables[part].x for part in _PARTS], str(file))
-    y = [checks.as_labels(f"{file}, {p}", tables[p].y, len(tables[p].x)) for p in _PARTS]
+        x = _scaled(scaling, [tables[part].x for part in PARTS], str(file))
+    y = [checks.as_labels(f"{file}, {p}", tables[p].y, len(tables[p].x)) for p in PARTS]
     train, valid, test = map(Rows, x, y)
     shape = None if image_shape is None else (int(image_shape[0]), int(image_shape[1]))
     count = n_classes or _count_classes(file, y)
@@ -69,13 +76,26 @@ def _check_choices(
 
 def _existing(path: str | None) -> Path:
     if not path:
-        raise MissingDataError("data=arrays needs data.path=FILE, a .npz or a .csv file")
+        raise MissingDataError(
+            "data=arrays needs data.path=FILE, a .npz or a .csv file, or a folder of .npy files"
+        )
     file = Path(path).expanduser()
+    if file.is_dir():
+        return file
     if not file.is_file():
         raise MissingDataError(f"no such file: {file} (data.path)")
     if file.suffix.lower() not in (".npz", ".csv"):
-        raise DataFormatError(f"{file}: data.path must end in .npz or .csv")
+        raise DataFormatError(f"{file}: data.path must end in .npz or .csv, or be a folder")
     return file
+
+
+def _mapped(folder: Path, scaling: str) -> dict[str, _Table]:
+    if scaling != "none":
+        raise DataError(
+            f"{folder}: a folder is memory-mapped and used as it is (uint8 as k / 255): it needs "
+            f"data.scaling=none, got {scaling}"
+        )
+    return {part: _Table(x, y) for part, (x, y) in read_folder(folder).items()}
 
 
 def _read(file: Path, label: str) -> tuple[dict[str, _Table], tuple[str, ...] | None]:
@@ -83,12 +103,12 @@ def _read(file: Path, label: str) -> tuple[dict[str, _Table], tuple[str, ...] | 
     if file.suffix.lower() == ".csv":
         x, y, classes = read_csv(file, label)
         return {"all": _Table(x, y)}, classes
-    keys = ("x", "y", *(f"{kind}_{part}" for part in _PARTS for kind in "xy"))
+    keys = ("x", "y", *(f"{kind}_{part}" for part in PARTS for kind in "xy"))
     found = read_npz(file, keys)
     if {"x", "y"} <= found.keys():
         return {"all": _Table(found["x"], found["y"])}, None
     if {"x_train", "y_train", "x_test", "y_test"} <= found.keys():
-        parts = [part for part in _PARTS if {f"x_{part}", f"y_{part}"} <= found.keys()]
+        parts = [part for part in PARTS if {f"x_{part}", f"y_{part}"} <= found.keys()]
         return {part: _Table(found[f"x_{part}"], found[f"y_{part}"]) for part in parts}, None
     raise DataFormatError(
         f"{file}: needs the arrays x and y, or x_train, y_train, x_test, y_test "
