@@ -60,7 +60,10 @@ ZIPPED = gzip.compress(GOOD, mtime=0)
         (b"\0\0\x08\2" + b"\xff" * 8, "more than the file can hold"),
         (ZIPPED[:-12], "damaged gzip file"),
         (ZIPPED[:-8] + b"\1\2\3\4" + ZIPPED[-4:], "damaged gzip file (CRC check failed"),
-        (gzip.compress(b"\0\0\x08\2" + struct.pack(">ii", -1, 5), mtime=0), "more than the file can hold"),
+        (
+            gzip.compress(b"\0\0\x08\2" + struct.pack(">ii", -1, 5), mtime=0),
+            "more than the file can hold",
+        ),
     ],
 )
 def test_a_damaged_file_is_told_with_its_name_and_place(tmp_path, data, told):
