@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from filters import FIGURES, first_layer, initial_layer, quartiles, runs_by, show, write_table
+from filters import FIGURES, first_layer, initial_layer, quartiles, runs_by, save, show, write_table
 from locality import effective_area, likeness, region
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 SIDE = 28
-SHOWN = 60  # of the units of each layer: the first ones, the same in each
-COLUMNS = 10
+SHOWN = 64  # of the units of each layer: the first ones, the same in each
+COLUMNS = 8
 FOLLOWED = 10
 LOCAL = 100  # pixels of 784: the effective area up to which a filter is called local
 COPY = 0.9  # the |cosine| to another filter from which a filter is called a copy
@@ -30,7 +30,7 @@ def main(folder: str, out: str = str(FIGURES / "figure3.png")) -> None:
     layers = {"initial": initial_layer(next(iter(runs.values()))).T}
     layers |= {f"{fraction:g}": first_layer(runs[fraction]).T for fraction in sorted(runs)}
     write_table(Path(out).with_suffix(".csv"), [measures(*layer) for layer in layers.items()])
-    draw(layers).savefig(out, dpi=110)
+    save(draw(layers), Path(out))
 
 
 def measures(name: str, filters: NDArray[np.float32]) -> dict[str, str]:
@@ -56,25 +56,29 @@ def are_strokes(filters: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def followed(layers: dict[str, NDArray[np.float32]]) -> NDArray[np.int64]:
-    """Units to follow: strokes at the highest fraction, those of the largest energy first."""
+    """Units to follow: the longest strokes of those at the highest fraction, longest first."""
     last = list(layers.values())[-1]
-    energies = [region(w, SIDE).energy for w in last] * are_strokes(last)
-    return np.argsort(-np.asarray(energies), kind="stable")[:FOLLOWED]
+    lengths = np.array([region(w, SIDE).length for w in last]) * are_strokes(last)
+    return np.argsort(-lengths, kind="stable")[:FOLLOWED]
 
 
 def draw(layers: dict[str, NDArray[np.float32]]) -> Figure:
     trained = {name: filters for name, filters in layers.items() if name != "initial"}
-    figure = Figure(figsize=(10, 6.9), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(2, 1.12))
+    figure = Figure(figsize=(10, 6.6), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(2, 1.03))
     left.suptitle(f"the first {SHOWN} units of each layer", fontsize=10)
     for axis, (name, filters) in zip(left.subplots(2, 2).ravel(), trained.items(), strict=True):
-        show(axis, filters[:SHOWN], SIDE, COLUMNS, f"{float(name):.0%} of the pixels masked")
-    right.suptitle("ten neurons, a row each, over the masked share", fontsize=10)
+        show(axis, filters[:SHOWN], SIDE, COLUMNS, f"{percent(name)} masked")
+    right.suptitle(f"{FOLLOWED} neurons, a row each", fontsize=10)
     units = followed(layers)
     for axis, (name, filters) in zip(right.subplots(1, len(layers)), layers.items(), strict=True):
-        title = name if name == "initial" else f"{float(name):.0%}"
+        title = name if name == "initial" else percent(name)
         show(axis, filters[units], SIDE, 1, title)
     return figure
+
+
+def percent(fraction: str) -> str:
+    return f"{100 * float(fraction):.0f} %"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from filters import FIGURES, first_layer, initial_layer, quartiles, runs_by, show, write_table
+from filters import FIGURES, first_layer, initial_layer, quartiles, runs_by, save, show, write_table
 from gabor import Fit, fit
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 SIDE = 12
 SHOWN = 50
 COLUMNS = 10
-LIKE = 0.5  # the share of a filter's energy from which a Gabor function is called like it
+LIKE = (
+    0.5  # the share of a filter's energy that a Gabor function explains at least if it is like it
+)
+ONE_SIGN = 0.9  # the net share of its values from which it is a blob or flat, and no edge or bar
 GRATING = (
     2.0  # cycles of the wave within two deviations of the envelope, from which it is a grating
 )
@@ -44,22 +47,26 @@ def main(folder: str, out: str = str(FIGURES / "figure5.png")) -> None:
     layers |= {name: first_layer(runs[name]).T for name in TITLES if name in runs}
     fits = {name: fit(filters, SIDE) for name, filters in layers.items()}
     write_table(Path(out).with_suffix(".csv"), [measures(*each) for each in fits.items()])
-    draw(layers, fits).savefig(out, dpi=110)
+    save(draw(layers, fits), Path(out))
 
 
 def measures(name: str, fits: list[Fit]) -> dict[str, str]:
     """A line of the table."""
-    like = [f for f in fits if f.r2 >= LIKE]
+    like = [f for f in fits if is_gabor(f)]
+    blobs = sum(f.r2 >= LIKE for f in fits) - len(like)
     return {
         "condition": name,
         "units": str(len(fits)),
         "R2 of a Gabor function": quartiles([f.r2 for f in fits], 2),
         "Gabor-like": f"{len(like) / len(fits):.1%}",
-        "gratings": f"{sum(map(is_grating, like)) / len(fits):.1%}",
-        "frequency, cycles per pixel": quartiles([f.frequency for f in like], 2)
-        if like
-        else "none",
+        "of them gratings": f"{sum(map(is_grating, like)) / len(like):.1%}" if like else "none",
+        "blobs": f"{blobs / len(fits):.1%}",
     }
+
+
+def is_gabor(found: Fit) -> bool:
+    """Whether a filter is an oriented edge, bar or grating."""
+    return found.r2 >= LIKE and found.net < ONE_SIGN
 
 
 def is_grating(found: Fit) -> bool:
@@ -69,14 +76,15 @@ def is_grating(found: Fit) -> bool:
 
 def draw(layers: Layers, fits: Fits) -> Figure:
     """A sample of the filters of each condition, best fit to worst."""
-    figure = Figure(figsize=(10, 5.2), layout="constrained")
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
     panels = [name for name in layers if name != "initial"]
     for axis, name in zip(figure.subplots(2, 3).ravel(), panels, strict=True):
         r2 = np.array([f.r2 for f in fits[name]])
         order = np.argsort(-r2, kind="stable")
         sample = order[np.linspace(0, len(order) - 1, SHOWN).round().astype(int)]
-        share = f"{np.mean(r2 >= LIKE):.0%} Gabor-like, median R² {np.median(r2):.2f}"
-        show(axis, layers[name][sample], SIDE, COLUMNS, f"{TITLES[name]}\n{share}")
+        share = 100 * np.mean([is_gabor(f) for f in fits[name]])
+        title = f"{TITLES[name]}\n{share:.0f} % Gabor-like, median R² {np.median(r2):.2f}"
+        show(axis, layers[name][sample], SIDE, COLUMNS, title)
     return figure
 
 

@@ -7,6 +7,7 @@ What the figures of the papers share stands here too.
 """
 
 import csv
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from sda import classifier, config, finished, models, pictures
 from sda.runfolder import RunFolder
@@ -72,6 +75,13 @@ def show(
     axis.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axis.set_title(title, fontsize=size)
     axis.set_axis_off()
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a grey figure as a small PNG."""
+    file = io.BytesIO()
+    figure.savefig(file, dpi=110)
+    Image.open(file).convert("L").quantize(32).save(path, optimize=True)
 
 
 def quartiles(values: Sequence[float] | NDArray[Any], digits: int) -> str:

@@ -23,6 +23,7 @@ class Fit:
     frequency: float  # cycles a pixel, at most 0.5
     along: float  # pixels, deviation of the envelope along the wave
     across: float  # pixels, along the bars
+    net: float  # |Σ g| / Σ |g| of its values g: 1 for a blob of one sign, 0 for an edge
 
 
 def fit(filters: Array, side: int) -> list[Fit]:
@@ -71,4 +72,6 @@ def _refine(w: Array, start: Array, rows: Array, columns: Array, side: int) -> F
     low = [-1, -1, -np.inf, 0.02, 0.5, 0.5]  # half a pixel: narrower envelopes fit single pixels
     high = [side, side, np.inf, 0.5, side, side]
     p = least_squares(residual, start, bounds=(low, high), max_nfev=60)
-    return Fit(float(1 - 2 * p.cost), float(p.x[2] % np.pi), *map(float, p.x[3:]))
+    values = w - p.fun
+    net = abs(values.sum()) / np.abs(values).sum()
+    return Fit(float(1 - 2 * p.cost), float(p.x[2] % np.pi), *map(float, p.x[3:]), float(net))
