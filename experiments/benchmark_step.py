@@ -1,9 +1,10 @@
-"""How fast a step is: against its bare products, against autograd, against the usual PyTorch way.
+"""How fast training is: beside its bare products, autograd, the usual PyTorch way, and in company.
 
-    python experiments/benchmark_step.py [--quick] [--json FILE]
+    python experiments/benchmark_step.py [--quick] [--device cuda] [--json FILE]
 
-One process, one thread, CPU time, repeats interleaved after a warm-up; min / median / max. Ratios
-are what to quote: absolute times drift with the machine. ``--quick`` ends within 50 s on one core.
+One process, one thread, repeats interleaved after a warm-up; min / median / max of CPU time and the
+median of wall time. Ratios of medians are what to quote: absolute times drift with the machine.
+``--quick`` ends within 50 s on one idle core.
 """
 
 import argparse
@@ -11,13 +12,16 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from sda import (
+    Classifier,
     Layer,
     Masking,
     Pretraining,
@@ -25,57 +29,110 @@ from sda import (
     closed_form,
     join,
     pretraining,
+    steps,
 )
 from sda.corruption import Corrupted
+from sda.data.embedded import digits
 from sda.descent import Descent
+from sda.finetuning import Finetuning, finetuning_epochs
+from sda.precision import Precision
 
-Timing = dict[str, float]
+Ways = dict[str, Callable[[], object]]
+Timings = dict[str, dict[str, float]]
+
+DEVICE = torch.device("cpu")
 
 
-def interleaved(
-    ways: dict[str, Callable[[], object]], repeats: int, calls: int
-) -> dict[str, Timing]:
-    """Time each way ``repeats`` times in turn; milliseconds of CPU time of one call."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for way in ways.values():
-        way()
-    for _ in range(repeats):
+def interleaved(ways: Ways, repeats: int, units: int = 1) -> Timings:
+    """Time each way ``repeats`` times in turn, after one untimed; milliseconds of a unit."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for turn in range(repeats + 1):
         for name, way in ways.items():
-            start = time.process_time()
-            for _ in range(calls):
-                way()
-            times[name].append((time.process_time() - start) / calls * 1e3)
+            synchronise()
+            cpu, wall = time.process_time(), time.perf_counter()
+            way()
+            synchronise()
+            times = (time.process_time() - cpu, time.perf_counter() - wall)
+            if turn:
+                taken[name].append((1e3 * times[0] / units, 1e3 * times[1] / units))
     return {
-        name: {"min": min(t), "median": statistics.median(t), "max": max(t)}
-        for name, t in times.items()
+        name: {
+            "min": min(cpu for cpu, _ in pairs),
+            "median": statistics.median(cpu for cpu, _ in pairs),
+            "max": max(cpu for cpu, _ in pairs),
+            "wall": statistics.median(wall for _, wall in pairs),
+        }
+        for name, pairs in taken.items()
     }
 
 
-def one_step(batch_size: int, repeats: int) -> dict[str, Timing]:
-    """One tied sigmoid dA 784-1000, cross-entropy: products alone, closed form, autograd."""
-    layer = StackedDenoisingAutoencoder.plan(784, [Layer(1000, Masking(0.25))], seed=0)[0]
-    descent = Descent(dict(layer.named_parameters()), [0.01], [0.0], [0.0])
-    x = torch.rand(batch_size, 784)
-    corrupted = Masking(0.25)(x, torch.Generator().manual_seed(0))
-    w, y, delta = torch.rand(784, 1000), torch.rand(batch_size, 1000), torch.rand(batch_size, 784)
+def synchronise() -> None:
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def descent(layer: nn.Module, runs: int = 1, precision: str = "fp32") -> Descent:
+    still = [0.0] * runs
+    parameters = dict(layer.named_parameters())
+    return Descent(parameters, [0.01] * runs, still, still, precision=Precision(precision))
+
+
+def plan(hidden: list[int], n_visible: int = 784, seed: int = 0) -> StackedDenoisingAutoencoder:
+    layers = [Layer(n, Masking(0.25)) for n in hidden]
+    return StackedDenoisingAutoencoder.plan(n_visible, layers, seed).to(DEVICE)
+
+
+def bare_products(batch_size: int, precision: str) -> Callable[[], None]:
+    """Time the five products of a step of a tied 784-1000 dA, with the same library."""
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    x, delta = (torch.rand(batch_size, 784, device=DEVICE).to(kind) for _ in range(2))
+    y = torch.rand(batch_size, 1000, device=DEVICE).to(kind)
+    w = torch.rand(784, 1000, device=DEVICE)
+    rounded = w.to(kind)
 
     def products() -> None:
-        codes = corrupted.x @ w
-        logits = codes @ w.T
-        _ = logits @ w
-        w.addmm_(corrupted.x.T, y, alpha=-1e-9)
-        w.addmm_(delta.T, y, alpha=-1e-9)
+        codes = x @ rounded
+        logits = codes @ rounded.T
+        _ = logits @ rounded
+        if kind is torch.float32:
+            w.addmm_(x.T, y, alpha=-1e-9)
+            w.addmm_(delta.T, y, alpha=-1e-9)
+        else:
+            w.sub_((x.T @ y).float()).sub_((delta.T @ y).float())
+            rounded.copy_(w)
 
-    ways = {
-        "products": products,
-        "closed form": lambda: closed_form.descend_layer(layer, descent, x, corrupted),
-        "autograd": lambda: pretraining.descend_by_autograd(layer, descent, x, corrupted),
+    return products
+
+
+def one_step(batch_size: int, precision: str, repeats: int) -> Timings:
+    """One minibatch of a tied sigmoid dA 784-1000, cross-entropy, in milliseconds.
+
+    ``epoch`` has everything in it: shuffling, gathering, masks, loss.
+    """
+    count = max(8, min(400, 2048 // batch_size))
+    x = torch.rand(batch_size * count, 784, device=DEVICE)
+    corrupted = Masking(0.25)(x, torch.Generator(DEVICE).manual_seed(0))
+    products = bare_products(batch_size, precision)
+    fast, slow, whole = (plan([1000])[0] for _ in range(3))
+    ways_down = [descent(layer, precision=precision) for layer in (fast, slow, whole)]
+    ways: Ways = {
+        "products": lambda: [products() for _ in range(count)],
+        "closed form": lambda: closed_form.descend_layer(
+            fast, ways_down[0], x, corrupted, batch_size
+        ),
+        "epoch": lambda: pretraining._train_one_epoch(
+            whole, x, ways_down[2], batch_size, [0], 0, 1
+        ),
     }
-    return interleaved(ways, repeats, max(2, 60 // batch_size))
+    if precision == "fp32":
+        ways["autograd"] = lambda: steps.descend_by_autograd(
+            slow, ways_down[1], x, corrupted, batch_size
+        )
+    return interleaved(ways, repeats, count)
 
 
 class UsualLayer(nn.Module):
-    """A dA as one usually writes it: nn.Linear, dropout for noise, tied by the functional call."""
+    """A dA as one usually writes it: nn.Linear, tied by the functional call."""
 
     def __init__(self, n_visible: int, n_hidden: int) -> None:
         super().__init__()
@@ -91,7 +148,7 @@ class UsualLayer(nn.Module):
 def the_usual_way(x: Tensor, hidden: list[int], epochs: int, batch_size: int) -> None:
     """Pretrain with DataLoader, nn.Linear, optim.SGD; Bernoulli masks, codes cached per layer."""
     for n_hidden in hidden:
-        layer = UsualLayer(x.shape[1], n_hidden)
+        layer = UsualLayer(x.shape[1], n_hidden).to(DEVICE)
         optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
         loader = DataLoader(TensorDataset(x), batch_size, shuffle=True)
         for _ in range(epochs):
@@ -107,81 +164,121 @@ def the_usual_way(x: Tensor, hidden: list[int], epochs: int, batch_size: int) ->
             x = torch.sigmoid(layer.encoder(x))
 
 
-def our_way(x: Tensor, hidden: list[int], epochs: int, batch_size: int) -> None:
-    """Pretrain with the package: exact masks, shuffling, loss and all."""
-    stack = StackedDenoisingAutoencoder.plan(
-        x.shape[1], [Layer(n, Masking(0.25)) for n in hidden], seed=0
-    )
-    pretraining.pretrain(stack, x, Pretraining(epochs, 0.1, batch_size), seed=0)
-
-
-def whole_pretraining(batch_size: int, rows: int, repeats: int, epochs: int) -> dict[str, Timing]:
-    """784-500-500-500 layer by layer, ours and the usual way."""
-    x = torch.rand(rows, 784, generator=torch.Generator().manual_seed(0))
+def whole_pretraining(batch_size: int, rows: int, repeats: int) -> Timings:
+    """784-500-500-500, five epochs a layer, ours (exact masks, all of it) and the usual way."""
+    x = torch.rand(rows, 784, generator=torch.Generator().manual_seed(0)).to(DEVICE)
     hidden = [500, 500, 500]
-    ways = {
-        "ours": lambda: our_way(x, hidden, epochs, batch_size),
-        "the usual way": lambda: the_usual_way(x, hidden, epochs, batch_size),
+    ways: Ways = {
+        "ours": lambda: pretraining.pretrain(plan(hidden), x, Pretraining(5, 0.1, batch_size), 0),
+        "the usual way": lambda: the_usual_way(x, hidden, 5, batch_size),
     }
-    return interleaved(ways, repeats, 1)
+    if batch_size >= 64:
+        settings = Pretraining(5, 0.1, batch_size, precision="bf16")
+        ways["ours, bf16"] = lambda: pretraining.pretrain(plan(hidden), x, settings, 0)
+    return interleaved(ways, repeats)
 
 
-def at_once(sizes: list[int], runs: int, repeats: int) -> dict[str, Timing]:
-    """A step of so many runs at once against as many single steps, minibatches of 20."""
-    d, h = sizes
-    stacks = [
-        StackedDenoisingAutoencoder.plan(d, [Layer(h, Masking(0.25))], seed) for seed in range(runs)
-    ]
-    single, joined = stacks[0][0], join(stacks)[0]
-    alone = Descent(dict(single.named_parameters()), [0.01], [0.0], [0.0])
-    together = Descent(dict(joined.named_parameters()), [0.01] * runs, [0.0] * runs, [0.0] * runs)
-    x, many = torch.rand(20, d), torch.rand(runs, 20, d)
+def at_once(d: int, h: int, batch_size: int, runs: int, repeats: int) -> Timings:
+    """One step of each of so many runs: together, and one after the other."""
+    stacks = [plan([h], d, seed) for seed in range(runs)]
+    joined = join(stacks)[0] if runs > 1 else stacks[0][0]
+    together, alone = descent(joined, runs), [descent(stack[0]) for stack in stacks]
+    x = torch.rand(batch_size * 4, d, device=DEVICE)
+    many = x.expand(*joined.runs, *x.shape)
 
     def one_after_the_other(step: Callable[..., Tensor]) -> None:
-        for _ in range(runs):
-            step(single, alone, x, Corrupted(x, None))
+        for stack, way in zip(stacks, alone, strict=True):
+            step(stack[0], way, x, Corrupted(x, None), batch_size)
 
-    ways = {
+    ways: Ways = {
         "together": lambda: closed_form.descend_layer(
-            joined, together, many, Corrupted(many, None)
+            joined, together, many, Corrupted(many, None), batch_size
         ),
         "in turn": lambda: one_after_the_other(closed_form.descend_layer),
-        "in turn, autograd": lambda: one_after_the_other(pretraining.descend_by_autograd),
+        "in turn, autograd": lambda: one_after_the_other(steps.descend_by_autograd),
     }
-    return interleaved(ways, repeats, 10 if d * h < 20_000 else 1)
+    return interleaved(ways, repeats, 4 * runs)
 
 
-def show(title: str, timings: dict[str, Timing], against: str) -> None:
+def thirty_runs_on_digits(repeats: int) -> Timings:
+    """Thirty runs of 64-100-100-10 on digits: two epochs a layer, two of fine-tuning, per run."""
+    parts = digits(seed=0)
+    x, y = (torch.from_numpy(a).to(DEVICE) for a in (parts.train.x, parts.train.y))
+    layer, network = Pretraining(2, 0.1, 20), Finetuning(2, 0.3, 20)
+
+    def train(seeds: list[int]) -> None:
+        stacks = [plan([100, 100], 64, seed) for seed in seeds]
+        stack = join(stacks) if len(seeds) > 1 else stacks[0]
+        settings = [[layer] * 2 for _ in seeds]
+        list(pretraining.pretraining_epochs(stack, x, settings, seeds))
+        classifier = Classifier(stack, 10, seed=seeds)
+        list(finetuning_epochs(classifier, (x, y), (x, y), [network] * len(seeds), seeds))
+
+    def in_turn() -> None:
+        for seed in range(30):
+            train([seed])
+
+    def by_autograd() -> None:
+        with reference_path():
+            in_turn()
+
+    ways: Ways = {
+        "together": lambda: train(list(range(30))),
+        "in turn": in_turn,
+        "in turn, autograd": by_autograd,
+    }
+    return interleaved(ways, repeats, 30)
+
+
+@contextmanager
+def reference_path() -> Any:
+    """Let autograd train layers that have a step in closed form."""
+    applies, closed_form.applies = closed_form.applies, lambda layer: False
+    try:
+        yield
+    finally:
+        closed_form.applies = applies
+
+
+def show(title: str, timings: Timings, against: str) -> None:
     base = timings[against]["median"]
     for name, t in timings.items():
-        figures = f"{t['min']:10.3f} {t['median']:10.3f} {t['max']:10.3f}"
-        print(f"{title:34} {name:18} {figures}   {t['median'] / base:6.2f}")
+        figures = " ".join(f"{t[key]:9.3f}" for key in ("min", "median", "max", "wall"))
+        print(f"{title:30} {name:18} {figures} {t['median'] / base:7.2f}", flush=True)
 
 
 def main() -> None:
+    global DEVICE
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--json", type=Path, help="also write the figures there")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    repeats = 5 if args.quick else 15
-    results = {}
-    heads = ("min ms", "median ms", "max ms", "ratio")
-    print(f"{'':53} {heads[0]:>10} {heads[1]:>10} {heads[2]:>10}   {heads[3]:>6}")
-    for batch_size in (1, 20, 100, 256):
-        timings = one_step(batch_size, repeats)
-        results[f"step 784-1000 B={batch_size}"] = timings
-        show(f"one step, 784-1000, B={batch_size}", timings, "products")
-    for batch_size, rows in ((1, 200), (20, 1000), (100, 2000)):
-        rows = rows if args.quick else 2 * rows
-        timings = whole_pretraining(batch_size, rows, 3, 2 if args.quick else 5)
-        results[f"pretraining 784-500-500-500 B={batch_size}"] = timings
-        show(f"pretraining 784-500^3, B={batch_size}", timings, "ours")
-    for sizes in ([64, 100], [100, 100], [256, 256], [784, 500]):
-        for runs in (4, 16, 30):
-            timings = at_once(sizes, runs, 3 if args.quick else 9)
-            results[f"{runs} runs {sizes[0]}-{sizes[1]}"] = timings
-            show(f"{runs} runs at once, {sizes[0]}-{sizes[1]}, B=20", timings, "together")
+    DEVICE = torch.device(args.device)
+    repeats = 3 if args.quick else 11
+    results: dict[str, Timings] = {}
+    heads = "".join(f"{head:>10}" for head in ("min ms", "median", "max", "wall"))
+    print(f"{'':49}{heads} {'ratio':>7}")
+
+    def note(title: str, timings: Timings, against: str) -> None:
+        results[title] = timings
+        show(title, timings, against)
+
+    for precision in ("fp32", "bf16"):
+        for batch_size in (1, 20, 100, 256):
+            title = f"784-1000, B={batch_size}, {precision}"
+            note(title, one_step(batch_size, precision, repeats), "products")
+    for batch_size, rows in ((1, 100), (20, 1000), (100, 2000)):
+        rows = rows if args.quick else 4 * rows
+        timings = whole_pretraining(batch_size, rows, 2 if args.quick else 5)
+        note(f"pretraining 784-500^3, B={batch_size}", timings, "ours")
+    note("30 runs of 64-100-100-10", thirty_runs_on_digits(1 if args.quick else 3), "together")
+    for runs in (1, 4, 16, 64):
+        note(f"64-100, B=20, {runs} runs", at_once(64, 100, 20, runs, repeats), "together")
+    for runs in (1, 4) if args.quick else (1, 4, 16, 64):
+        timings = at_once(784, 1000, 100, runs, 1 if args.quick else 5)
+        note(f"784-1000, B=100, {runs} runs", timings, "together")
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")
 

@@ -2,6 +2,7 @@
 
 from sda.autoencoder import Activation, DenoisingAutoencoder, Emphasis
 from sda.classifier import Classifier
+from sda.contrastive_divergence import RestrictedBoltzmannMachine
 from sda.corruption import Corrupted, Corruption, Gaussian, Masking, SaltAndPepper
 from sda.descent import DivergenceError
 from sda.finetuning import Finetuning, finetune
@@ -30,6 +31,7 @@ __all__ = [
     "Masking",
     "Pretraining",
     "Reconstruction",
+    "RestrictedBoltzmannMachine",
     "SaltAndPepper",
     "SquaredError",
     "StackedDenoisingAutoencoder",

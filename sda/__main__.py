@@ -1,8 +1,8 @@
 """Hydra in, runs out: compose, check, train, compare."""
 
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sda import command, comparison, config
+from sda import campaign, command, comparison, config, mistakes, svm_command
 from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
 from sda.runfolder import HARMLESS, RunFolder
 from sda.sweeping import Job, place, train_jobs
 
-LONGEST_MESSAGE = 6  # lines
 DEMONSTRATION = ["--multirun", "experiment=demo"]
 HELP = """\
 Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compare.
@@ -34,7 +33,9 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
   sda experiment=vincent2008_basic init=sda        a paper's experiment
   sda resume FOLDER                    go on with an interrupted run
   sda compare FOLDER [FOLDER ...]      table, intervals and curves of finished runs
+  sda svm data=rect kernel=rbf         a support vector machine, C and γ chosen on validation rows
   sda data list|fetch|make|show        the data sets
+  sda campaign table1 campaign.hours=8 the papers' table, cell by cell; go on with the same words
   sda --cfg job [key=value ...]        print the configuration, train nothing
 """
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         status = _dispatch(words)
         sys.stdout.flush()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        sys.exit(_short(error))
+        sys.exit(mistakes.explained(error))
     except (ValueError, DivergenceError) as error:
         sys.exit(f"error: {error}")
     except Interrupted as error:
@@ -70,15 +71,34 @@ def _dispatch(words: list[str]) -> int:
             return comparison.main(rest)
         case ["resume", folder, *rest]:
             return _resume(Path(folder), rest)
+        case ["svm", *rest]:
+            return _svm(rest)
         case ["data", *rest]:
             return data_commands.main(rest)
+        case ["campaign", *rest]:
+            return campaign.main(rest)
         case ["-h" | "--help", *_]:
             print(HELP + _choices())
             return 0
+    mistakes.refuse_stray(words[0])
     args = get_args_parser().parse_args(words)
-    if any((args.multirun, args.hydra_help, args.cfg, args.info, args.shell_completion)):
+    if args.multirun or _asks_hydra(args):
         return _sweep(words)
     return _single(args.overrides, _search_path(args.config_dir))
+
+
+def _asks_hydra(args: Namespace) -> bool:
+    return any((args.hydra_help, args.cfg, args.info, args.shell_completion))
+
+
+def _svm(words: list[str]) -> int:
+    """Choose and test one support vector machine."""
+    args = get_args_parser().parse_args(words)
+    if args.multirun:
+        raise ValueError("svm does one machine at a time, got -m")
+    if _asks_hydra(args):
+        return _hand_over(words, "svm")
+    return svm_command.main(args.overrides, _search_path(args.config_dir))
 
 
 def _demonstrate() -> int:
@@ -122,8 +142,13 @@ def _sweep(words: list[str]) -> int:
         search_path = _search_path(args.config_dir)
         for overrides in _jobs(args.overrides, search_path):
             config.build_run(config.resolved(config.compose(overrides + search_path)))
+    return _hand_over(words, "config")
+
+
+def _hand_over(words: list[str], primary: str) -> int:
+    """Let Hydra do what the words ask for, starting from a configuration file."""
     sys.argv = ["sda", *words]
-    hydra.main(config_path=str(config.folder()), config_name="config", version_base="1.3")(_task)()
+    hydra.main(config_path=str(config.folder()), config_name=primary, version_base="1.3")(_task)()
     return 0
 
 
@@ -160,6 +185,8 @@ def _resume(path: Path, changes: list[str]) -> int:
     merged = OmegaConf.merge(saved, OmegaConf.from_dotlist(changes))
     assert isinstance(merged, DictConfig)
     settings = config.resolved(merged)
+    if "kernel" in settings:
+        return svm_command.run(settings, path)
     command.settle(config.threads(settings["threads"]))
     asked = command.Asked(config.build_run(settings), settings, path)
     batch = command.recorded_batch(asked, config.build_run)
@@ -186,31 +213,14 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
 def _choices() -> str:
     """The options of every config group: the files that are there."""
     lines = ["\nChoices:"]
-    for group in sorted(path for path in config.folder().iterdir() if path.is_dir()):
+    groups = (path for path in config.folder().iterdir() if path.is_dir())
+    for group in sorted(path for path in groups if path.name != "campaign"):
         options = sorted(path.stem for path in group.glob("*.yaml"))
+        # A folder of many is named, not listed.
+        options += sorted(f"{path.name}/..." for path in group.iterdir() if path.is_dir())
         if options:
             lines.append(f"  {group.name + '=':17}{' '.join(options)}")
     return "\n".join(lines)
-
-
-def _short(error: Exception) -> str:
-    """Say what is wrong with a configuration in a few lines, with a near miss if there is one."""
-    lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
-    lines = lines[: LONGEST_MESSAGE - 1]
-    guess = _near_miss(str(error))
-    return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))
-
-
-def _near_miss(message: str) -> str | None:
-    quoted = message.split("'")[1::2]
-    known = list(config.flat(config.resolved(config.compose([]))))
-    known += [part for key in known for part in key.split(".")]
-    known += [path.stem for path in config.folder().rglob("*.yaml")]
-    for word in quoted:
-        close = get_close_matches(word.split("/")[-1], set(known) - {word}, n=1, cutoff=0.75)
-        if close:
-            return close[0]
-    return None
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from sda import closed_form
+from sda import steps
 from sda.autoencoder import Emphasis
 from sda.corruption import Masking
 from sda.finetuning import Finetuning
@@ -21,12 +21,14 @@ class Init(StrEnum):
     """The arm: where fine-tuning starts from.
 
     ``random``: the initial weights. ``saa``: weights pretrained without corruption (stacked
-    autoassociators). ``sda``: weights pretrained with it. All three have the same initial weights
-    and see the same minibatches.
+    autoassociators). ``dbn``: weights pretrained as restricted Boltzmann machines, by contrastive
+    divergence (a deep belief network). ``sda``: weights pretrained with corruption. All have the
+    same initial weights and see the same minibatches.
     """
 
     random = "random"
     saa = "saa"
+    dbn = "dbn"
     sda = "sda"
 
 
@@ -53,9 +55,9 @@ class Run:
         return self.init is not Init.random
 
     @property
-    def trains_in_closed_form(self) -> bool:
-        """Whether the fast step is for these layers; the numbers are those of autograd."""
-        return closed_form.applies_to_all(self.stack(1))
+    def step(self) -> str:
+        """How its layers are trained; in closed form, the numbers are those of autograd."""
+        return " and ".join(dict.fromkeys(steps.step(layer) for layer in self.stack(1)))
 
     def stack(self, n_visible: int) -> StackedDenoisingAutoencoder:
         """Build the initial stack of this run's arm."""
@@ -66,7 +68,12 @@ class Run:
         if self.init is Init.sda:
             return self.layers
         return tuple(
-            dataclasses.replace(layer, corruption=Masking(0.0), emphasis=Emphasis())
+            dataclasses.replace(
+                layer,
+                corruption=Masking(0.0),
+                emphasis=Emphasis(),
+                boltzmann=self.init is Init.dbn,
+            )
             for layer in self.layers
         )
 

@@ -88,11 +88,11 @@ class DenoisingAutoencoder(nn.Module):
         # One for each run; training, not the network, uses them.
         self.corruptions: tuple[Corruption, ...] = (corruption,)
         self.emphases: tuple[Emphasis, ...] = (emphasis or Emphasis(),)
-        self._check_emphasis()
         self.weight = nn.Parameter(scale.hidden(d, h, generator))
         self.hidden_bias = nn.Parameter(torch.zeros(1, h))
         self.visible_bias = nn.Parameter(torch.zeros(1, d))
         self.decoder_weight = None if tied else nn.Parameter(scale.hidden(h, d, generator))
+        self._check()
 
     @property
     def runs(self) -> tuple[int, ...]:
@@ -143,7 +143,8 @@ class DenoisingAutoencoder(nn.Module):
         tied = "tied" if self.tied else "untied"
         return f"{self.activation}, {tied}, {self.reconstruction}, {self.corruptions}"
 
-    def _check_emphasis(self) -> None:
+    def _check(self) -> None:
+        """Raise ValueError for what does not go together."""
         for corruption, emphasis in zip(self.corruptions, self.emphases, strict=True):
             if isinstance(corruption, Gaussian) and not emphasis.is_plain:
                 raise ValueError(

@@ -72,12 +72,14 @@ class Classifier(nn.Module):
 
     def error_rate(self, x: Tensor, y: Tensor) -> Tensor:
         """Fraction of the rows of x (n, d) whose predicted class differs from y (n,): runs."""
-        return (self.predict(x) != y.to(self.weight.device)).double().mean(-1)
+        wrong = self.predict(x) != y.to(self.weight.device)
+        return wrong.to(exact.wide(wrong.device)).mean(-1)
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Error rate and mean cross-entropy on the rows of x (n, d), each of shape ``runs``."""
-        wrong = torch.zeros(self.runs, dtype=torch.float64, device=self.weight.device)
+        device = self.weight.device
+        wrong = torch.zeros(self.runs, dtype=exact.wide(device), device=device)
         loss = torch.zeros_like(wrong)
         batches = zip(in_blocks(x, wrong.device), y.split(ROWS), strict=True)
         for rows, classes in ((rows, classes.to(wrong.device)) for rows, classes in batches):

@@ -15,7 +15,8 @@ matrix has one half. The softmax classifier has δ = (p − 1_y) · η/B, passed
 Everything here has a leading axis of runs, of length 1 for an ordinary module.
 """
 
-from itertools import zip_longest
+from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 
 from sda import exact
 from sda.autoencoder import Activation, DenoisingAutoencoder
+from sda.contrastive_divergence import RestrictedBoltzmannMachine
 from sda.corruption import Corrupted
 from sda.descent import Descent
 from sda.reconstruction import CrossEntropy, SquaredError
@@ -44,8 +46,8 @@ def applies(layer: nn.Module) -> bool:
 
 
 def applies_to_all(stack: StackedDenoisingAutoencoder) -> bool:
-    """Whether every layer of the stack is one that the equations are for."""
-    return all(applies(layer) for layer in stack)
+    """Whether the equations are for a classifier on this stack: they take its encoders alone."""
+    return all(applies(layer) or type(layer) is RestrictedBoltzmannMachine for layer in stack)
 
 
 @torch.no_grad()
@@ -78,11 +80,13 @@ def descend_layer(
     for first in range(0, targets.shape[1], chunk):
         x, target, emphasis = (t[:, first : first + chunk] for t in (inputs, targets, emphases))
         logits = torch.empty_like(target, memory_format=torch.contiguous_format)
-        for batch in zip_longest(*(t.split(size, 1) for t in (x, target, logits, emphasis))):
+        weights = emphasis.split(size, 1) if emphasis.shape[1] else repeat(emphasis)
+        splits = (t.split(size, 1) for t in (logits, x, target))
+        for own, *batch in zip(*splits, weights, strict=False):
             step = descent.steps.get(batch[0].shape[1])
             if step is None:
-                step = descent.steps[batch[0].shape[1]] = _LayerStep(layer, descent, batch[0])
-            step(*batch)
+                step = descent.remember(_LayerStep(layer, descent, batch[0]), *batch)
+            own.copy_(step(*batch))
         loss = layer.reconstruction.loss(logits, target)
         if emphasis.shape[1]:
             loss.mul_(emphasis)
@@ -110,10 +114,11 @@ class _LayerStep:
         if w.dtype != like.dtype:  # rounded operands beside the exact values
             delta, epsilon, y = (like.new_empty(t.shape) for t in self._rounded)
         self._exact = (delta, epsilon, y)
+        self._logits = like.new_empty(like.shape)
 
-    def __call__(self, x: Tensor, target: Tensor, logits: Tensor, weights: Tensor | None) -> None:
-        """Take the step; leave the logits (R, B, d) from before it in ``logits``."""
-        descent, x16 = self._descent, self._x
+    def __call__(self, x: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+        """Take the step; return the logits (R, B, d) from before it, in memory used again."""
+        descent, x16, logits = self._descent, self._x, self._logits
         (delta, epsilon, y), (delta16, epsilon16, y16) = self._exact, self._rounded
         w, b = descent.operand("weight"), descent.lifted["hidden_bias"]
         v = w.mT if self._tied else descent.operand("decoder_weight")
@@ -127,7 +132,7 @@ class _LayerStep:
             delta.sub_(target)
         else:
             torch.sub(logits, target, out=delta)
-        if weights is not None and weights.shape[1]:
+        if weights.shape[1]:
             delta.mul_(weights)
         delta.mul_(descent.scale(x.shape[1]))
         _round(delta, delta16)
@@ -141,6 +146,7 @@ class _LayerStep:
             descent.move("decoder_weight", y16, delta16)
         descent.move_bias("hidden_bias", epsilon)
         descent.move_bias("visible_bias", delta)
+        return logits
 
 
 @torch.no_grad()
@@ -160,10 +166,12 @@ def descend_classifier(
     weight = classifier.weight
     wanted = weight.new_zeros(*classes.shape[:-1], weight.shape[-1]).scatter_(-1, classes, 1.0)
     activations = [] if frozen else [layer.activation for layer in classifier.stack]
-    logits = [
-        _step_classifier(activations, descent, *batch)
-        for batch in zip(inputs.split(size, 1), wanted.split(size, 1), strict=True)
-    ]
+    logits = []
+    for batch in zip(inputs.split(size, 1), wanted.split(size, 1), strict=True):
+        step = descent.steps.get(batch[0].shape[1])
+        if step is None:
+            step = descent.remember(partial(_step_classifier, activations, descent), *batch)
+        logits.append(step(*batch).clone())
     cost = -F.log_softmax(torch.cat(logits, 1), -1).gather(-1, classes)
     return cost.sum((-2, -1)).reshape(classifier.runs)
 

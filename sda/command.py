@@ -6,8 +6,9 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -18,13 +19,42 @@ from sda.descent import DivergenceError
 from sda.runfolder import RunFolder, RunFolderError
 
 
-def place(plan: Run, runs_folder: str, overrides: list[str]) -> Path:
+class Plan(Protocol):
+    """What a folder records of anything that can be run: a network, a support vector machine."""
+
+    @property
+    def name(self) -> str:
+        """Of the folder that the run's folder is made in."""
+
+    @property
+    def init(self) -> str:
+        """The arm."""
+
+    @property
+    def seed(self) -> int:
+        """What distinguishes runs of one arm."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is computed."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Flat, as configured."""
+
+    @property
+    def published(self) -> dict[str, Any] | None:
+        """What the papers report."""
+
+
+def place(plan: Plan, runs_folder: str, overrides: list[str]) -> Path:
     """The folder of a run: ``<runs folder>/<name>/<arm, seed and what else was overridden>``."""
     said = [word.lstrip("+~") for word in overrides if "=" in word]
     unsaid = ("init", "seed", "experiment", "data", "name", "published", *runfolder.HARMLESS)
+    within = (runfolder.folder_name([part]) for part in plan.name.split("/"))
     words = [f"init={plan.init}", f"seed={plan.seed}"]
     words += sorted(word for word in said if word.partition("=")[0] not in unsaid)
-    return Path(runs_folder) / runfolder.folder_name([plan.name]) / runfolder.folder_name(words)
+    return Path(runs_folder, *within, runfolder.folder_name(words))
 
 
 class Asked(NamedTuple):
@@ -64,7 +94,7 @@ def train_together(batch: Sequence[Sequence[Asked]], splits: Splits, *, overwrit
     for asked in (asked for twins in batch for asked in twins):
         experiment.check(asked.plan, splits)
     with ExitStack() as closing:
-        folders = [[_opened(asked.path, closing) for asked in twins] for twins in batch]
+        folders = [[opened(asked.path, closing) for asked in twins] for twins in batch]
         pairs = [
             pair
             for twins, own in zip(batch, folders, strict=True)
@@ -74,7 +104,7 @@ def train_together(batch: Sequence[Sequence[Asked]], splits: Splits, *, overwrit
             if overwrite:
                 folder.clear()
             elif folder.config:
-                _check_same(folder, asked.plan, splits)
+                check_same(folder, asked.plan, splits)
         if all(folder.result.get("status") == "finished" for _, folder in pairs):
             return
         members = [[str(asked.path) for asked in twins] for twins in batch]
@@ -83,7 +113,8 @@ def train_together(batch: Sequence[Sequence[Asked]], splits: Splits, *, overwrit
         experiment.run([twins[0].plan for twins in batch], splits, folders)
 
 
-def _opened(path: Path, closing: ExitStack) -> RunFolder:
+def opened(path: Path, closing: ExitStack) -> RunFolder:
+    """Open a run's folder until ``closing`` closes. Raises RunFolderError."""
     folder = RunFolder(path)
     folder.open()
     closing.callback(folder.close)
@@ -132,8 +163,8 @@ def refuse_occupied(path: Path, overwrite: bool) -> None:
         )
 
 
-def _check_same(folder: RunFolder, plan: Run, splits: Splits) -> None:
-    """Refuse a folder whose run is not this one."""
+def check_same(folder: RunFolder, plan: Plan, splits: Splits) -> None:
+    """Raise RunFolderError for a folder whose run is not this one."""
     before = folder.result
     changed = runfolder.differences(before.get("settings", plan.settings), plan.settings)
     if before.get("data_hash", splits.digest()) != splits.digest():
@@ -155,7 +186,17 @@ def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[lis
     """Write down what is about to be computed, before it is."""
     plan, own = asked.plan, str(asked.path)
     twins = next(paths for paths in members if own in paths)
-    folder.write_config(asked.config)
+    describe(folder, plan, asked.config, splits)
+    folder.update_result(
+        step=plan.step,
+        batch=members if len(members) > 1 or len(twins) > 1 else None,
+        shared_with=[path for path in twins if path != own],
+    )
+
+
+def describe(folder: RunFolder, plan: Plan, settings: Mapping[str, Any], splits: Splits) -> None:
+    """Write down what is computed, on what and with what."""
+    folder.write_config(settings)
     folder.write_json("environment.json", environment(plan))
     folder.update_result(
         name=plan.name,
@@ -165,20 +206,18 @@ def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[lis
         data_hash=splits.digest(),
         init=str(plan.init),
         seed=plan.seed,
-        step="closed form" if plan.trains_in_closed_form else "autograd",
         published=plan.published,
         settings=plan.settings,
-        batch=members if len(members) > 1 or len(twins) > 1 else None,
-        shared_with=[path for path in twins if path != own],
     )
 
 
-def environment(plan: Run) -> dict[str, Any]:
+def environment(plan: Plan) -> dict[str, Any]:
     """What bits may depend on: versions, processor features, threads, device."""
     cuda = torch.cuda.get_device_name() if plan.device.type == "cuda" else None
     return {
         "sda": __version__,
         "torch": str(torch.__version__),
+        "scikit-learn": version("scikit-learn"),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),

@@ -24,6 +24,8 @@ from sda.stack import Layer
 
 Plain = dict[str, Any]
 
+PLANNING = ("search", "minutes")  # for campaigns; no setting of a run
+
 
 def folder() -> Path:
     """Where the configuration files are: in the installed package, or beside it in a checkout."""
@@ -31,10 +33,15 @@ def folder() -> Path:
     return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
 
 
-def compose(overrides: Sequence[str]) -> DictConfig:
-    """Compose one run's configuration, Hydra's own part included. Raises HydraException."""
+def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
+    """Compose one run's configuration, Hydra's own part included. Raises HydraException.
+
+    Args:
+        overrides: words of the command line.
+        primary: the file to start from, ``svm`` for a support vector machine.
+    """
     with hydra.initialize_config_dir(str(folder()), job_name="sda", version_base="1.3"):
-        return hydra.compose("config", list(overrides), return_hydra_config=True)
+        return hydra.compose(primary, list(overrides), return_hydra_config=True)
 
 
 def resolved(cfg: DictConfig) -> Plain:
@@ -58,7 +65,7 @@ def build_run(plain: Plain) -> Run:
     threads(plain["threads"])
     if plain["jobs"] != "auto":
         ranges.whole("jobs", plain["jobs"], 1)
-    return Run(
+    run = Run(
         name=str(plain["name"]),
         init=Init(ranges.one_of("init", plain["init"], tuple(map(str, Init)))),
         seed=ranges.whole("seed", plain["seed"]),
@@ -70,10 +77,14 @@ def build_run(plain: Plain) -> Run:
         initialisation=Initialisation(plain["stack"]["initialisation"]),
         device=device(plain["device"]),
         tensorboard=plain["tensorboard"],
-        codes_memory=codes_memory(plain["codes_memory"], device(plain["device"])),
-        settings=flat(plain),
+        codes_memory=codes_memory(plain.get("codes_memory", "auto"), device(plain["device"])),
+        settings=flat({key: value for key, value in plain.items() if key not in PLANNING}),
         published=plain["published"],
     )
+    # Building refuses what does not go together: emphasis with Gaussian noise, dbn with tanh.
+    for layer in (*run.layers, *run.trained_layers()):
+        dataclasses.replace(layer, n_hidden=1).build(1, torch.Generator())
+    return run
 
 
 def load_data(plain: Plain) -> Splits:
@@ -98,10 +109,16 @@ def cores() -> int:
 
 def device(name: object) -> torch.device:
     """The device to train on. Raises ValueError if it is unknown or absent."""
-    ranges.one_of("device", name, ("cpu", "cuda", "auto"))
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device=cuda needs a CUDA device and a CUDA build of torch; here: cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    ranges.one_of("device", name, ("cpu", *here, "auto"))
+    found = [kind for kind, there in here.items() if there] + ["cpu"]
+    if name == "auto":
+        return torch.device(found[0])
+    if name not in found:
+        raise ValueError(
+            f"device={name} is not here, or torch was built without it; here: {', '.join(found)}"
+        )
+    return torch.device(str(name))
 
 
 def codes_memory(asked: object, where: torch.device) -> int:
@@ -138,7 +155,7 @@ def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:
     corruptions = _parts("corruption", plain["corruption"], depth)
     reconstructions = _parts("reconstruction", plain["reconstruction"], depth)
     emphases = [Emphasis(**v) for v in _per_layer("stack.emphasis", stack["emphasis"], depth)]
-    layers = [
+    return [
         Layer(
             n_hidden=ranges.whole("stack.hidden", n, 1),
             corruption=corruption,
@@ -154,9 +171,6 @@ def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:
             hidden, corruptions, reconstructions, emphases, strict=True
         )
     ]
-    for layer in layers:  # refuses what does not go together: emphasis with Gaussian noise
-        dataclasses.replace(layer, n_hidden=1).build(1, torch.Generator())
-    return layers
 
 
 def _parts(where: str, node: Plain, depth: int) -> list[Any]:
@@ -196,5 +210,6 @@ def _build(where: str, node: Mapping[str, Any]) -> Any:
     try:
         inspect.signature(made).bind(**values)
     except TypeError as error:
-        raise ValueError(f"{where}: {error}") from None
+        allowed = ", ".join(inspect.signature(made).parameters) or "none"
+        raise ValueError(f"{where}: {error}; {target} takes {allowed}") from None
     return made(**values)

@@ -14,14 +14,16 @@ from sda.finished import Trained, Unfinished
 from sda.intervals import Difference
 from sda.runfolder import HARMLESS
 
-# Settings that do not say what an arm computes. The data is known by its hash.
-ASIDE = {*HARMLESS, "seed", "name", "published", "data"}
-ORDER = {"random": 0, "saa": 1, "sda": 2}
+# Settings that do not say what an arm computes. The data is known by its hash,
+# the stack that codes come from by the settings it was trained with (`codes.`).
+ASIDE = {*HARMLESS, "seed", "name", "published", "data", "codes_of"}
+ORDER = {"random": 0, "saa": 1, "dbn": 2, "sda": 3}
 
 # Settings that an arm does not read: there they are no difference between two runs.
 UNREAD = {
     "random": ("pretrain.", "corruption.", "reconstruction.", "stack.emphasis.", "stack.tied"),
     "saa": ("corruption.", "stack.emphasis."),
+    "dbn": ("corruption.", "stack.emphasis."),
 }
 
 

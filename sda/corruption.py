@@ -53,7 +53,7 @@ class Masking:
         """Corrupt the rows of x (n, d)."""
         hit = _choose(x, self.fraction, self.exact, generator)
         # Exact at weights 0 and 1, and six times faster than masked_fill or where on a CPU.
-        return Corrupted(torch.lerp(x, x.new_tensor(self.value), hit.to(x.dtype)), hit)
+        return Corrupted(torch.lerp(x, x.new_full((), self.value), hit.to(x.dtype)), hit)
 
 
 @dataclass(frozen=True)

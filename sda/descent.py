@@ -1,11 +1,12 @@
 """Stochastic gradient descent with a rate, a momentum and a decay for each run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from sda.precision import Precision
+from sda.replaying import Replayed, Step
 
 ROWS = 100  # of a weight matrix that are updated at once while products are rounded
 
@@ -57,12 +58,22 @@ class Descent:
             self._rounded = {name: weight.bfloat16() for name, weight in weights.items()}
         self._gradients = {name: torch.empty_like(weight) for name, weight in self._rounded.items()}
         self._scales: dict[int, Tensor] = {}
-        self.steps: dict[int, Callable[..., None]] = {}  # by rows of a minibatch, with their memory
+        self.steps: dict[int, Step] = {}  # in closed form, by rows of a minibatch
 
     def only(self, active: Tensor) -> None:
         """Let the runs that are True in ``active`` (runs) move, and hold the others."""
         self.rates.copy_(self._full_rates * active.reshape(self._shape))
-        self._scales.clear()
+        for rows, scale in self._scales.items():  # in place: a captured step reads them there
+            scale.copy_(self._scale(rows))
+
+    def remember(self, step: Step, *inputs: Tensor) -> Step:
+        """Keep how to take a step with minibatches like ``inputs``; on a GPU as a graph."""
+        rows = inputs[0].shape[1]
+        self.steps[rows] = step
+        if inputs[0].is_cuda:
+            moved = (*self.lifted.values(), *self.velocities.values(), *self._rounded.values())
+            self.steps[rows] = Replayed(step, moved, *inputs)
+        return self.steps[rows]
 
     def operand(self, name: str) -> Tensor:
         """A weight (R, a, b) as products take it: itself, or rounded."""
@@ -81,9 +92,12 @@ class Descent:
         Without momentum η / rows, so that a product is the step itself; with it 1 / rows.
         """
         if rows not in self._scales:
-            each = self.rates if self.momenta is None else torch.ones_like(self.rates)
-            self._scales[rows] = _lifted(each / rows)
+            self._scales[rows] = self._scale(rows)
         return self._scales[rows]
+
+    def _scale(self, rows: int) -> Tensor:
+        each = self.rates if self.momenta is None else torch.ones_like(self.rates)
+        return _lifted(each / rows)
 
     def move(self, name: str, left: Tensor, right: Tensor) -> None:
         """Take a step of gradient leftᵀ right, scaled already: (R, n, a) and (R, n, b).

@@ -41,3 +41,8 @@ def is_whole(x: Tensor) -> bool:
     """Whether a function of x (..., n, d) has the same bits as one of each of its matrices."""
     alone = x.dim() < 3 or x.shape[0] == 1
     return alone or x.device.type != "cpu" or x.shape[-1] * x.shape[-2] % LANES == 0
+
+
+def wide(device: torch.device) -> torch.dtype:
+    """What totals over many rows are kept in: float64, but on Apple's GPUs, which have none."""
+    return torch.float32 if device.type == "mps" else torch.float64

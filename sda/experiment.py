@@ -66,6 +66,7 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
         try:
             if standing.classifier is None:
                 _pretrain(plans, train[0], valid[0], standing, records, show)
+                records.pretrained(standing)
             while standing.unfinished:
                 if not standing.going:
                     another = standing.classifier is not None
@@ -235,9 +236,10 @@ def _test(
     """Read the test set, for the first and only time, and write the result."""
     test_x, _ = _tensors(splits.test)
     predicted = classifier.predict(test_x).cpu().numpy()
-    valid_error, _ = classifier.evaluate(*valid)
+    valid_error, valid_loss = classifier.evaluate(*valid)
     result |= {
         "valid_error": float(valid_error),
+        "valid_loss": float(valid_loss),
         "test_error": float(np.mean(predicted != splits.test.y)),
         "n_valid": len(splits.valid.y),
         "n_test": len(splits.test.y),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sda import closed_form, ranges
+from sda import closed_form, exact, ranges
 from sda.blocks import extent
 from sda.classifier import Classifier
 from sda.descent import Descent, DivergenceError
@@ -164,7 +164,7 @@ def _train_one_epoch(
     x, y = train
     n, runs, device = len(y), classifier.runs, classifier.weight.device
     orders = [shuffled(n, stream(seed, "order", "finetune", epoch), x.device) for seed in seeds]
-    total = torch.zeros(runs, dtype=torch.float64, device=device)
+    total = torch.zeros(runs, dtype=exact.wide(device), device=device)
     fast = closed_form.applies_to_all(classifier.stack)
     descend = closed_form.descend_classifier if fast else descend_by_autograd
     block = batch_size * max(1, BLOCK // batch_size)
@@ -204,7 +204,7 @@ def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.P
 
 def chance_error(y: Tensor, valid_y: Tensor) -> float:
     """Error on ``valid_y`` of always naming the commonest class of ``y``, in [0, 1]."""
-    return float((valid_y != torch.bincount(y).argmax()).double().mean())
+    return int((valid_y != torch.bincount(y).argmax()).sum()) / len(valid_y)
 
 
 def check(

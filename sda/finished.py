@@ -37,7 +37,7 @@ class Trained:
 
     @property
     def init(self) -> str:
-        """The arm's first word: random, saa, sda, ..."""
+        """The arm's first word: random, saa, dbn, sda, ..."""
         return str(self.result["init"])
 
     @property

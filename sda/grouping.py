@@ -13,7 +13,7 @@ from sda.arms import Run
 # thirty runs of 64-100-100 train 2 to 3 times faster together than one after the other, thirty of
 # 784-500 at half the speed. A step of many runs pays while all their weights stay in the cache.
 LARGEST_LAYER = 128 * 128  # weights of a layer that is worth batching on a CPU
-CACHE = 2 * 2**20  # bytes of weights that train together on a CPU
+CACHE = 2**20  # bytes of weights that train together on a CPU
 SHARE_OF_MEMORY = 0.3  # of a GPU's memory for weights, velocities and best weights
 
 
@@ -27,7 +27,8 @@ def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
     tuning = plan.finetuning
     network = (tuning.batch_size, str(tuning.precision), tuning.encoders, str(plan.initialisation))
     where = (str(plan.device), plan.tensorboard, config["threads"])
-    return json.dumps([config["data"], layers, batches, network, where], default=str)
+    kind = [layer.boltzmann for layer in plan.trained_layers()]
+    return json.dumps([config["data"], layers, kind, batches, network, where], default=str)
 
 
 def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from sda import exact
 from sda.autoencoder import DenoisingAutoencoder
 from sda.blocks import in_blocks
 from sda.corruption import Corruption
@@ -74,7 +75,7 @@ class Judge:
         for corrupted, clean in self._pairs(self._corrupted):
             given = {"mean": answer.expand_as(clean).contiguous(), "input": corrupted}
             for name, total in totals.items():
-                total += loss(given[name], clean).double().sum((-2, -1))
+                total += loss(given[name], clean).to(total.dtype).sum((-2, -1))
         return {name: total / self._clean.shape[-2] for name, total in totals.items()}
 
     @torch.no_grad()
@@ -88,9 +89,9 @@ class Judge:
 
     def _mean(self, codes: Tensor) -> Tensor:
         shape = (*codes.shape[:-2], 1, codes.shape[-1])
-        total = torch.zeros(shape, dtype=torch.float64, device=self._device)
+        total = torch.zeros(shape, dtype=exact.wide(self._device), device=self._device)
         for rows in self._blocks(codes):
-            total += rows.sum(-2, keepdim=True, dtype=torch.float64)
+            total += rows.sum(-2, keepdim=True, dtype=total.dtype)
         return total / codes.shape[-2]
 
     def _pairs(self, inputs: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -100,4 +101,4 @@ class Judge:
         return in_blocks(x, self._device)
 
     def _zeros(self) -> Tensor:
-        return torch.zeros(self._layer.runs, dtype=torch.float64, device=self._device)
+        return torch.zeros(self._layer.runs, dtype=exact.wide(self._device), device=self._device)

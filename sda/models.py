@@ -10,6 +10,7 @@ from sda import checkpoint, corruption, reconstruction
 from sda.autoencoder import DenoisingAutoencoder, Emphasis
 from sda.checkpoint import CheckpointError
 from sda.classifier import Classifier
+from sda.contrastive_divergence import RestrictedBoltzmannMachine
 from sda.stack import Layer, StackedDenoisingAutoencoder
 
 Network = StackedDenoisingAutoencoder | Classifier
@@ -74,6 +75,7 @@ def _describe(layer: DenoisingAutoencoder) -> dict[str, Any]:
         "corruption": _plain(layer.corruptions[0]),
         "reconstruction": _plain(layer.reconstruction),
         "emphasis": dataclasses.asdict(layer.emphases[0]),
+        "boltzmann": isinstance(layer, RestrictedBoltzmannMachine),
     }
 
 

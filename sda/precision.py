@@ -25,7 +25,7 @@ class Precision(StrEnum):
         Args:
             device: where the products are computed.
             batch_size: rows of a minibatch.
-            closed_form: whether the step is; only then can the precision of its products be chosen.
+            closed_form: whether the step is one of ours; only then can its products be rounded.
         """
         if self is Precision.tf32 and device.type != "cuda":
             raise ValueError(f"precision=tf32 needs a GPU (device=cuda), got device={device}")

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sda import closed_form, ranges
+from sda import exact, ranges, steps
 from sda.autoencoder import Activation, DenoisingAutoencoder
 from sda.blocks import extent, in_blocks
-from sda.corruption import Corrupted, Corruption
+from sda.corruption import Corruption
 from sda.descent import Descent, DivergenceError
 from sda.epochs import LayerEpoch
 from sda.judging import Judge
@@ -19,6 +19,7 @@ from sda.precision import Precision, precision
 from sda.presentation import presentations, shuffled
 from sda.seeding import stream
 from sda.stack import StackedDenoisingAutoencoder
+from sda.steps import Step
 from sda.stopping import EarlyStopping
 from sda.storage import IN_MEMORY, Storage
 
@@ -179,35 +180,13 @@ def _train_one_epoch(
     n, device = codes.shape[-2], layer.weight.device
     orders = [shuffled(n, stream(seed, "order", depth, epoch), codes.device) for seed in seeds]
     noise = [stream(seed, "corruption", depth, epoch, device=device) for seed in seeds]
-    total = torch.zeros(layer.runs, dtype=torch.float64, device=device)
-    descend = closed_form.descend_layer if closed_form.applies(layer) else descend_by_autograd
+    total = torch.zeros(layer.runs, dtype=exact.wide(device), device=device)
+    descend = steps.descending(layer, seeds, depth, epoch, device)
     for clean, corrupted in presentations(
         codes, layer.corruptions, batch_size, orders, noise, layer.runs
     ):
         total += descend(layer, descent, clean, corrupted, batch_size)
     return total / n
-
-
-def descend_by_autograd(
-    layer: DenoisingAutoencoder,
-    descent: Descent,
-    clean: Tensor,
-    corrupted: Corrupted,
-    batch_size: int | None = None,
-) -> Tensor:
-    """Go through rows by minibatches, down the gradient of the cost as the layer defines it.
-
-    Arguments and result: as ``closed_form.descend_layer``.
-    """
-    total = torch.zeros(layer.runs, dtype=clean.dtype, device=clean.device)
-    size = batch_size or clean.shape[-2]
-    for first in range(0, clean.shape[-2], size):
-        batch = (..., slice(first, first + size), slice(None))
-        hit = None if corrupted.hit is None else corrupted.hit[batch]
-        cost = layer.cost(clean[batch], Corrupted(corrupted.x[batch], hit))
-        descent.step(cost)
-        total += cost.detach() * clean[batch].shape[-2]
-    return total
 
 
 @torch.no_grad()
@@ -244,8 +223,8 @@ def check(
                 f"pretraining needs settings for each of {len(stack)} layers, got {len(plans)}"
             )
         for plan, layer in zip(plans, stack, strict=True):
-            fast = closed_form.applies(layer)
-            Precision(plan.precision).check(device or x.device, plan.batch_size, fast)
+            own = steps.step(layer) is not Step.autograd
+            Precision(plan.precision).check(device or x.device, plan.batch_size, own)
         if valid is None and any(plan.patience is not None for plan in plans):
             raise ValueError("early stopping (patience) needs validation rows, got none")
     _check_extent(stack[0], x, 0)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from sda import checkpoint
+from sda import checkpoint, models
 from sda.interruption import Interrupted, Interruption
 from sda.logbook import Logbook
-from sda.runfolder import HARMLESS, RunFolder
+from sda.runfolder import HARMLESS, PRETRAINED, RunFolder
+from sda.stack import single
 from sda.standing import Standing
 
 SAVE_EVERY = 20.0  # seconds between checkpoints within a layer, at least
@@ -92,6 +93,19 @@ class Records:
         """Change entries of a run's result, in all of its folders."""
         for folder in self.folders[run]:
             folder.update_result(**changes)
+
+    def pretrained(self, standing: Standing) -> None:
+        """Save the stacks as pretraining left them: fine-tuning changes their weights.
+
+        Between the last checkpoint of pretraining and the first one after it, so that a run that
+        has got further has the file, killed or not.
+        """
+        for k, leader in enumerate(standing.leaders):
+            assert standing.stack is not None
+            stack = single(standing.stack, k)
+            for run in set(standing.followers(leader)) - standing.failed.keys():
+                for folder in self.folders[run]:
+                    models.save(stack, folder.path / PRETRAINED)
 
     def after_epoch(self, standing: Standing, due: bool) -> None:
         """Save if it is due or long ago; leave if a signal asked for it.

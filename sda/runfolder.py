@@ -14,6 +14,7 @@ import yaml
 from sda import checkpoint
 
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
+PRETRAINED = "pretrained.pt"  # the stack as it was before fine-tuning
 
 # Keys that may change between a run and its resumption: they do not say what is computed.
 HARMLESS = (
@@ -30,9 +31,9 @@ class RunFolder:
     """The folder of one run, locked by this process from ``open`` to ``close``.
 
     Files: ``config.yaml`` (resolved), ``result.json`` (status from the start, errors at the
-    end), ``metrics.jsonl``, ``times.jsonl``, ``checkpoint/``, ``model.pt``,
-    ``test_predictions.npz``, ``environment.json``, TensorBoard events in ``layer<k>/`` and
-    ``finetune/``.
+    end), ``metrics.jsonl``, ``times.jsonl``, ``checkpoint/``, ``pretrained.pt`` (the stack before
+    fine-tuning), ``model.pt``, ``test_predictions.npz``, ``environment.json``, TensorBoard events
+    in ``layer<k>/`` and ``finetune/``; of a support vector machine, ``search.jsonl``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -110,8 +111,9 @@ class RunFolder:
 
 def _ours(path: Path) -> bool:
     names = (
-        r"config\.yaml|(result|environment)\.json|(metrics|times)\.jsonl|model\.pt|"
-        r"test_predictions\.npz|checkpoint/.*|(layer\d+|finetune|codes)/.*|events\.out\..*"
+        r"config\.yaml|(result|environment)\.json|(metrics|times|search)\.jsonl|"
+        r"(model|pretrained)\.pt|test_predictions\.npz|checkpoint/.*|"
+        r"(layer\d+|finetune|codes)/.*|events\.out\..*"
     )
     return re.fullmatch(names, path.as_posix()) is not None
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sda import ranges
 from sda.autoencoder import Activation, DenoisingAutoencoder, Emphasis
+from sda.contrastive_divergence import RestrictedBoltzmannMachine
 from sda.corruption import Corruption
 from sda.initialisation import Initialisation
 from sda.reconstruction import CrossEntropy, Reconstruction
@@ -27,10 +28,12 @@ class Layer:
     tied: bool = True
     emphasis: Emphasis = field(default_factory=Emphasis)
     initialisation: Initialisation | str = Initialisation.papers
+    boltzmann: bool = False  # a restricted Boltzmann machine, trained by contrastive divergence
 
     def build(self, n_visible: int, generator: torch.Generator) -> DenoisingAutoencoder:
         """Make the layer for inputs of n_visible components, with weights from ``generator``."""
-        return DenoisingAutoencoder(
+        kind = RestrictedBoltzmannMachine if self.boltzmann else DenoisingAutoencoder
+        return kind(
             n_visible,
             self.n_hidden,
             generator=generator,
@@ -126,7 +129,7 @@ def join(stacks: Sequence[StackedDenoisingAutoencoder]) -> StackedDenoisingAutoe
     """Copy R stacks of one shape into one stack with runs (R,), whose products serve all of them.
 
     Raises:
-        ValueError: there is none, or their shapes, activations, losses or tying differ.
+        ValueError: there is none, or their kinds, shapes, activations, losses or tying differ.
     """
     if not stacks:
         raise ValueError("join needs at least one stack, got none")
@@ -180,7 +183,7 @@ def names(layer: nn.Module) -> list[str]:
 
 def _kind(layer: DenoisingAutoencoder) -> str:
     shapes = {name: tuple(p.shape) for name, p in layer.named_parameters()}
-    return f"{layer.activation} {layer.reconstruction} {shapes}"
+    return f"{type(layer).__name__} {layer.activation} {layer.reconstruction} {shapes}"
 
 
 def _replace_parameters(layer: nn.Module, values: dict[str, list[nn.Parameter]]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sda import exact
+
 FOREVER = 2**62
 
 
@@ -40,7 +42,7 @@ class EarlyStopping:
         self._patience = torch.tensor(limits, device=device).reshape(runs)
         self._keep = torch.tensor(keep, device=device).reshape(runs)
         self.best_epoch = torch.zeros(runs, dtype=torch.int64, device=device)  # 0: none so far
-        self.score = torch.full(runs, torch.inf, dtype=torch.float64, device=device)
+        self.score = torch.full(runs, torch.inf, dtype=exact.wide(device), device=device)
         self.tie = self.score.clone()
         self.finite = torch.ones(runs, dtype=torch.bool, device=device)
         self._weights: dict[str, Tensor] = {}

@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
         return math.inf if self.fault else float(self.result["valid_error"])
 
 
-def run_all(jobs: Sequence[Job], together: bool = False) -> list[Outcome]:
+def run_all(jobs: Sequence[Job], together: bool = False, until: float = math.inf) -> list[Outcome]:
     """Train the runs of a sweep; finished ones are skipped, partial ones gone on with.
 
     A run that fails leaves the others alone. A signal is passed on to the runs in progress, which
@@ -48,6 +48,10 @@ def run_all(jobs: Sequence[Job], together: bool = False) -> list[Outcome]:
     Args:
         jobs: the runs.
         together: train runs that are alike as one program where that pays; else each alone.
+        until: when to stop as after a signal, on the clock of ``time.monotonic``.
+
+    Returns:
+        How the runs ended; without those that time ran out for.
 
     Raises:
         Interrupted: after a signal, when all runs have stopped.
@@ -58,10 +62,11 @@ def run_all(jobs: Sequence[Job], together: bool = False) -> list[Outcome]:
     running: list[_Child] = []
     start, passed_on = time.monotonic(), False
     with Interruption() as signals:
-        while running or (tasks and not signals.requested):
-            while tasks and len(running) < slots and not signals.requested:
+        while running or (tasks and not passed_on):
+            stopping = signals.requested or time.monotonic() > until
+            while tasks and len(running) < slots and not stopping:
                 running.append(_Child(tasks.pop(0)))
-            if signals.requested and not passed_on:
+            if stopping and not passed_on:
                 passed_on = True
                 for child in running:
                     child.ask_to_stop()
@@ -69,11 +74,13 @@ def run_all(jobs: Sequence[Job], together: bool = False) -> list[Outcome]:
             for child in [child for child in running if not child.process.is_alive()]:
                 running.remove(child)
                 for outcome in child.outcomes():
+                    if passed_on and outcome.result.get("status") == "interrupted":
+                        continue
                     outcomes[outcome.folder] = outcome
                     _report(outcome, len(outcomes), len(jobs), time.monotonic() - start)
     if signals.requested:
         raise Interrupted(signals.requested, "sweep interrupted; the same command goes on with it")
-    return [outcomes[str(place(job))] for job in jobs]
+    return [outcomes[path] for job in jobs if (path := str(place(job))) in outcomes]
 
 
 def faults(outcomes: Sequence[Outcome]) -> list[str]:
@@ -100,10 +107,14 @@ def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
         computed = {twins[0]: twins for twins in grouping.twins(plans, runs)}
         firsts = list(computed)
         slots = _slots(jobs[runs[0]].config)
-        parts = grouping.cut(firsts, most) if most > 1 else grouping.sharing(plans, firsts, slots)
+        if most > 1:
+            parts = grouping.cut(firsts, min(most, -(-len(firsts) // slots)))
+        else:
+            parts = grouping.sharing(plans, firsts, slots)
         for part in parts:
             tasks.append([jobs[k] for first in part for k in computed[first]])
-    return tasks
+    place_in_line = {id(job): k for k, job in enumerate(jobs)}
+    return sorted(tasks, key=lambda task: place_in_line[id(task[0])])
 
 
 class _Child:
@@ -177,6 +188,8 @@ def _stop_when_orphaned() -> None:
 def _slots(settings: dict[str, Any]) -> int:
     if settings["jobs"] != "auto":
         return int(settings["jobs"])
+    if config.device(settings["device"]).type != "cpu":
+        return 1
     return max(1, config.cores() // config.threads(settings["threads"]))
 
 

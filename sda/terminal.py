@@ -12,10 +12,14 @@ class ProgressLine:
         total: epochs at most.
         done: epochs done before the first that is shown.
         beside: what the values can be read against.
+        unit: what is counted.
     """
 
-    def __init__(self, what: str, total: int, done: int = 0, beside: str = "") -> None:
+    def __init__(
+        self, what: str, total: int, done: int = 0, beside: str = "", unit: str = "epoch"
+    ) -> None:
         self._what = what
+        self._unit = unit
         self._total = total
         self._first = done
         self._beside = f" ({beside})" if beside else ""
@@ -28,8 +32,8 @@ class ProgressLine:
             return
         each = (time.monotonic() - self._start) / max(1, epoch - self._first)
         left = clock(each * (self._total - epoch))
-        where = f"{self._what}  epoch {epoch}/{self._total}"
-        line = f"{where}  {values}{self._beside}  {each:.2f} s/epoch  {left} left"
+        where = f"{self._what}  {self._unit} {epoch}/{self._total}"
+        line = f"{where}  {values}{self._beside}  {each:.2f} s/{self._unit}  {left} left"
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:

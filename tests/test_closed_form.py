@@ -8,6 +8,7 @@ import torch
 
 from sda import (
     Classifier,
+    Corrupted,
     CrossEntropy,
     Emphasis,
     Layer,
@@ -17,10 +18,10 @@ from sda import (
     closed_form,
     finetuning,
     join,
-    pretraining,
     stream,
 )
 from sda.descent import Descent
+from sda.steps import descend_by_autograd as layer_by_autograd
 
 EVERY = list(
     itertools.product(
@@ -78,10 +79,10 @@ def test_a_layers_steps_equal_autograds(
     for rows in (6, 6, 2):
         x = torch.rand(*net.runs, rows, 12, generator=generator, dtype=dtype)
         hit = torch.rand(x.shape, generator=generator) < 0.3
-        steps.append((x, pretraining.Corrupted(x.masked_fill(hit, 0.0), hit)))
+        steps.append((x, Corrupted(x.masked_fill(hit, 0.0), hit)))
     ends = both(
         net[0], steps, *rule, runs, lambda layer: dict(layer.named_parameters()),
-        closed_form.descend_layer, pretraining.descend_by_autograd,
+        closed_form.descend_layer, layer_by_autograd,
     )  # fmt: skip
     assert_close(ends, atol, 1e-10 if dtype == torch.float64 else 1e-4)
 
@@ -117,7 +118,7 @@ def test_a_run_of_rate_zero_stands_still(rule):
     way = descent(dict(net[0].named_parameters()), 3, *rule)
     x = torch.rand(3, 6, 12, generator=stream(3))
     for _ in range(3):
-        closed_form.descend_layer(net[0], way, x, pretraining.Corrupted(x, None))
+        closed_form.descend_layer(net[0], way, x, Corrupted(x, None))
     assert torch.equal(net[0].weight[1], before)
     assert not torch.equal(net[0].weight[0], net[0].weight[1])
 

@@ -51,16 +51,29 @@ REFUSED = [
     (["corruption.fraction=[0.1,0.2]"], "one value or a list of 3, one for each layer, got 2"),
     (["finetune.learning_rate=-5"], "finetune.learning_rate must be a number above 0, got -5"),
     (["pretrain.epochs=many"], "pretrain.epochs must be a whole number"),
-    (["init=sdae"], "init must be one of random, saa, sda, got 'sdae'"),
+    (["init=sdae"], "init must be one of random, saa, dbn, sda, got 'sdae'"),
     (["seed=-1"], "seed must be a whole number of at least 0, got -1"),
     (["stack.hidden=[]"], "stack.hidden must list the units of each layer, got []"),
     (["stack.hidden=[0]"], "stack.hidden must be a whole number of at least 1, got 0"),
-    (["device=gpu0"], "device must be one of cpu, cuda, auto, got 'gpu0'"),
+    (["frobnicate"], "there is no command 'frobnicate'; commands are resume, compare"),
+    (["compar", "x"], "did you mean compare?"),
+    (["resume"], "resume needs the folder of a run"),
+    (["data=digit"], "there is no data=digit; allowed: arrays, basic, bg-img"),
+    (["data.n=3"], "Could not override 'data.n'"),
+    (
+        ["experiment=vincent2008_rect", "data=digits"],
+        "'source'; sda.data.embedded.digits takes seed",
+    ),
+    (["device=gpu0"], "device must be one of cpu, cuda, mps, auto, got 'gpu0'"),
     (["threads=0"], "threads must be a whole number of at least 1"),
     (["data=basic"], "files not found"),
     (["corruption._target_=os.system"], "must name something in sda, got 'os.system'"),
     (["corruption=gaussian", "stack.emphasis.intact=0.5"], "emphasis needs a corruption"),
     (["stack.activation=tanh"], "use reconstruction=squared_error"),
+    (["init=dbn", "stack.activation=tanh"], "(init=dbn) needs activation=sigmoid, got tanh"),
+    (["init=dbn", "reconstruction=squared_error"], "needs reconstruction=cross_entropy"),
+    (["init=dbn", "stack.tied=false"], "needs tied=true, got untied weights"),
+    (["-m", "init=saa,dbn", "stack.activation=relu"], "needs activation=sigmoid, got relu"),
     (["a=(b"], "error: "),
     (["-m", "init=random,sdae"], "init must be one of"),
     (["-m", "finetune.learning_rate=0.1,0"], "finetune.learning_rate must be a number above 0"),
@@ -87,7 +100,7 @@ def test_cuda_is_refused_where_there_is_none(monkeypatch):
     monkeypatch.setattr(config.torch.cuda, "is_available", lambda: False)
     code, said = run("device=cuda")
     assert code == 1
-    assert "device=cuda needs a CUDA device" in said
+    assert "device=cuda is not here, or torch was built without it; here: cpu" in said
 
 
 @pytest.mark.parametrize(
@@ -106,8 +119,9 @@ def test_a_broken_yaml_file_is_named_in_a_few_lines(tmp_path, text):
 def test_help_names_every_choice(capsys):
     assert run("--help") == (0, "")
     said = capsys.readouterr().out
-    for path in config.folder().rglob("*/*.yaml"):
+    for path in config.folder().glob("*/*.yaml"):
         assert path.stem in said
+    assert "table1/..." in said
 
 
 def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, capsys):

@@ -90,6 +90,16 @@ def test_arms_that_differ_in_init_alone_are_named_by_it(tmp_path):
     ]
 
 
+def test_machines_stand_between_the_autoencoders_and_do_not_read_the_corruption(tmp_path):
+    three_arms(tmp_path)
+    for seed in range(3):
+        changed = {"corruption.fraction": seed / 10}
+        run_folder(tmp_path / f"dbn-{seed}", "dbn", seed, settings=changed)
+    result = comparison.compare([tmp_path])
+    assert list(arms(result).items()) == [("random", 3), ("saa", 3), ("dbn", 3), ("sda", 3)]
+    assert ("dbn", "sda") in pairs(result)
+
+
 def test_an_arm_is_named_by_the_setting_that_differs(tmp_path):
     run_folder(tmp_path / "a")
     run_folder(tmp_path / "b", settings={"corruption.fraction": 0.4})

@@ -24,9 +24,11 @@ from sda import (
     SquaredError,
     StackedDenoisingAutoencoder,
     blocks,
+    config,
     finetune,
     join,
     pretrain,
+    svm_plan,
 )
 from sda.__main__ import main
 from sda.data.errors import DataError
@@ -283,6 +285,13 @@ def test_what_needs_no_training_is_measured_over_all_blocks():
     )
 
 
+def test_a_support_vector_machine_sees_grey_levels_as_networks_do(tmp_path):
+    data = table(folder(tmp_path / "a"))
+    words = ["data=arrays", f"data.path={tmp_path / 'a'}", "data.scaling=none"]
+    plan = svm_plan.build(config.resolved(config.compose(words, "svm")))
+    assert torch.equal(plan.features(data.valid.x), in_memory()[1][0])
+
+
 # On disk, but not for long
 
 
@@ -456,7 +465,8 @@ def test_a_run_killed_with_codes_on_disk_leaves_none_and_resumes_in_the_same_bit
         main(["resume", str(path), "codes_memory=0"])
     assert ended.value.code == 0
     assert outcome(path) == outcome(whole)
-    assert {file.name for file in path.iterdir()} <= known | {"model.pt", "test_predictions.npz"}
+    results = {"pretrained.pt", "model.pt", "test_predictions.npz"}
+    assert {file.name for file in path.iterdir()} <= known | results
 
 
 def test_a_run_killed_after_its_last_layer_computes_no_codes_again(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from sda import (
     Pretraining,
     SquaredError,
     StackedDenoisingAutoencoder,
+    closed_form,
     join,
     pretrain,
     pretraining,
@@ -50,14 +51,14 @@ def equal(first, second):
 def spy(monkeypatch):
     """Record (clean, corrupted, hit) of every minibatch, by layer."""
     seen = {}
-    descend = pretraining.closed_form.descend_layer
+    descend = closed_form.descend_layer
 
     def record(layer, descent, clean, corrupted, batch_size):
         batches = [rows.clone().split(batch_size) for rows in (clean, *corrupted)]
         seen.setdefault(id(layer), []).extend(zip(*batches, strict=True))
         return descend(layer, descent, clean, corrupted, batch_size)
 
-    monkeypatch.setattr(pretraining.closed_form, "descend_layer", record)
+    monkeypatch.setattr(closed_form, "descend_layer", record)
     return seen
 
 

@@ -24,7 +24,7 @@ SINGLE = [
     for words in COMMANDS
     if len(words) > 1
     and words[-1] != "test"
-    and not {"-m", "compare", "resume", "data", "--help", "--cfg"} & set(words)
+    and not {"-m", "compare", "resume", "data", "--help", "--cfg", "svm"} & set(words)
 ]
 
 
@@ -68,6 +68,16 @@ def test_the_readmes_compare_and_resume_work_on_a_finished_run(tmp_path):
     run("resume", str(folder))
     run("compare", "runs/digits")
     assert (tmp_path / "runs" / "digits" / "comparison.png").stat().st_size > 10_000
+
+
+def test_the_readmes_support_vector_machines_run(tmp_path):
+    run("init=sda", "seed=0", *SMALL)
+    (folder,) = (tmp_path / "runs" / "digits").iterdir()
+    folder.rename(folder.with_name("init-sda_seed-0"))
+    machines = [words[words.index("./run") + 1 :] for words in COMMANDS if "svm" in words]
+    assert len(machines) == 2
+    for words in machines:
+        run(*(word.replace("data=rect", "data=digits") for word in words), "kernel.C=1")
 
 
 def test_the_readmes_data_list_names_every_set(capsys):

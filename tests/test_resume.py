@@ -81,7 +81,12 @@ def outcome(path):
     """Everything that must be equal, bit for bit."""
     result = json.loads((path / "result.json").read_text())
     result.pop("seconds")
-    weights = models.load(path / "model.pt").state_dict()
+    networks = [path / name for name in ("model.pt", "pretrained.pt") if (path / name).exists()]
+    weights = {
+        f"{file.name} {name}": weight
+        for file in networks
+        for name, weight in models.load(file).state_dict().items()
+    }
     return (
         result,
         (path / "metrics.jsonl").read_bytes(),
@@ -93,7 +98,7 @@ def outcome(path):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folders = {}
-    for init in ("sda", "random"):
+    for init in ("sda", "random", "dbn"):
         path = tmp_path_factory.mktemp("straight") / init
         train(path, f"init={init}")
         folders[init] = outcome(path)
@@ -116,13 +121,14 @@ def test_killed_between_any_two_epochs(tmp_path, uninterrupted, number, event, e
     assert outcome(tmp_path / "run") == uninterrupted["sda"]
 
 
-@pytest.mark.parametrize("step", ["savez", "save", "update_result"])
+@pytest.mark.parametrize("step", ["pretrained.pt", "savez", "model.pt", "update_result"])
 def test_killed_while_writing_the_report(tmp_path, uninterrupted, step, monkeypatch):
     def killed():
         if step == "savez":
             experiment.np.savez = lambda *_, **__: kill()
-        elif step == "save":
-            experiment.models.save = lambda *_: kill()
+        elif step.endswith(".pt"):
+            save = models.save
+            models.save = lambda network, path: kill() if path.name == step else save(network, path)
         else:
             original = RunFolder.update_result
 
@@ -166,6 +172,18 @@ def test_the_random_arm_resumes_too_and_is_never_pretrained(tmp_path, uninterrup
     train(tmp_path / "run", "init=random", resume=True)
     assert outcome(tmp_path / "run") == uninterrupted["random"]
     assert b'"pretrain"' not in outcome(tmp_path / "run")[1]
+
+
+@pytest.mark.parametrize("number", [2, 5, 8])
+def test_restricted_boltzmann_machines_resume_too(tmp_path, uninterrupted, number):
+    def killed():
+        at_event("after the save", number, kill)
+        train(tmp_path / "run", "init=dbn")
+
+    assert in_a_child(killed) == -signal.SIGKILL
+    train(tmp_path / "run", "init=dbn", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["dbn"]
+    assert outcome(tmp_path / "run")[0]["step"] == "contrastive divergence"
 
 
 @pytest.mark.parametrize(

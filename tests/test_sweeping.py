@@ -164,6 +164,30 @@ def test_a_diverged_run_leaves_the_batch_undisturbed(tmp_path):
     assert result["status"] == "diverged"
 
 
+def test_machines_train_together_but_never_with_autoencoders(tmp_path):
+    sweep = [
+        [f"init={init}", f"seed={seed}", f"pretrain.learning_rate={rate}"]
+        for init, seed, rate in (
+            ("dbn", 0, 0.1),
+            ("saa", 0, 0.1),
+            ("dbn", 1, 0.3),
+            ("random", 0, 1),
+        )
+    ]
+    asked = jobs(tmp_path / "together", sweep=sweep)
+    plans = [config.build_run(job.config) for job in asked]
+    assert grouping.alike(plans, [job.config for job in asked]) == [[0, 2], [1, 3]]
+    assert plans[0].pretraining_key() != plans[1].pretraining_key()
+    outcomes = sweeping.run_all(asked, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None] * 4
+    batches = [json.loads((sweeping.place(j) / "result.json").read_text())["batch"] for j in asked]
+    assert batches[0] == batches[2] != batches[1]
+    by_itself = jobs(tmp_path / "alone", sweep=sweep[::2])
+    for together, alone in zip(asked[::2], by_itself, strict=True):
+        sweeping.train_jobs([alone])
+        assert record(together) == record(alone)
+
+
 def test_only_runs_that_are_alike_but_for_numbers_train_together():
     base = jobs("runs", sweep=[["seed=0"], ["seed=1", "corruption=gaussian"]])
     other = [

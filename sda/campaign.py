@@ -1,0 +1,217 @@
+"""A campaign: the cells of a table, searched on validation error and repeated over seeds.
+
+Tier by tier: of every cell each setting once, then the best one with more seeds, until the hours
+are over. The folders of the runs are the only memory, so that the same command goes on where it
+stopped.
+"""
+
+import functools
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sda import config, ranges, runfolder, sweeping
+from sda.finished import Trained
+from sda.runfolder import RunFolder
+from sda.sweeping import Job
+from sda.terminal import clock
+
+SEED = 0  # of the search
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Cells that get the same share of the hours."""
+
+    cells: tuple[str, ...]  # conf/experiment/<campaign>/<cell>.yaml
+    settings: int  # how many of a cell's settings are tried
+    seeds: int  # of the chosen setting
+
+    def __post_init__(self) -> None:
+        ranges.whole("settings of a tier", self.settings, 1)
+        ranges.whole("seeds of a tier", self.seeds, 1)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What ``conf/campaign/<name>.yaml`` says."""
+
+    name: str
+    hours: float  # of this call
+    tiers: tuple[Tier, ...]
+    words: tuple[str, ...]  # overrides of every run
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the table and its runs."""
+
+    campaign: str
+    name: str
+    config: dict[str, Any]  # resolved, of its first run
+    words: tuple[str, ...]
+
+    @property
+    def data_set(self) -> str:
+        """Its row of the table."""
+        return str(self.config["name"]).rpartition("/")[2]
+
+    @property
+    def arm(self) -> str:
+        """Its column of the table."""
+        return self.name.removeprefix(self.data_set.replace("-", "_") + "_")
+
+    @property
+    def published(self) -> float | None:
+        """The paper's test error, a fraction; None if it has none."""
+        errors = (self.config["published"] or {}).get("test_error", {})
+        error = errors.get(self.config["init"])
+        return None if error is None else float(error)
+
+    def settings(self) -> list[list[str]]:
+        """What is tried, as overrides: every pretraining, each with every supervised rate."""
+        search = self.config["search"]
+        return [str(words).split() for words in search["settings"]]
+
+    def rates(self) -> list[float]:
+        """Supervised rates that are tried with each setting."""
+        return [float(rate) for rate in self.config["search"]["rates"]]
+
+    def job(self, setting: Sequence[str], rate: float, seed: int) -> Job:
+        """One run of the cell."""
+        words = [f"experiment={self.campaign}/{self.name}", f"seed={seed}", *setting]
+        words += [f"finetune.learning_rate={rate:g}", *self.words]
+        return _job(tuple(words))
+
+    def tried(self, most: int) -> list[list[Job]]:
+        """The runs of the search, setting by setting, the first ``most``."""
+        return [
+            [self.job(setting, rate, SEED) for rate in self.rates()]
+            for setting in self.settings()[:most]
+        ]
+
+    def finished(self) -> list[tuple[Job, dict[str, Any]]]:
+        """The finished runs of the search with their results."""
+        tried = [job for jobs in self.tried(len(self.settings())) for job in jobs]
+        ended = [(job, RunFolder(sweeping.place(job)).result) for job in tried]
+        return [(job, result) for job, result in ended if result.get("status") == "finished"]
+
+    def chosen(self) -> Job | None:
+        """The finished run of the search with the best validation error; None: there is none.
+
+        Ties are broken by validation cross-entropy. No test error takes part.
+        """
+        finished = self.finished()
+        return min(finished, key=lambda pair: _score(pair[1]))[0] if finished else None
+
+    def repeated(self, seeds: int) -> list[Job]:
+        """The chosen run with so many seeds, its own among them; [] before anything is chosen."""
+        chosen = self.chosen()
+        if chosen is None:
+            return []
+        kept = [word for word in chosen.overrides if not word.startswith("seed=")]
+        jobs = [(*kept[:1], f"seed={seed}", *kept[1:]) for seed in range(SEED, SEED + seeds)]
+        return [_job(words) for words in jobs]
+
+    def runs(self, seeds: int) -> list[Trained]:
+        """The finished ones among ``repeated``."""
+        paths = [sweeping.place(job) for job in self.repeated(seeds)]
+        found = [Trained(path, RunFolder(path).result) for path in paths]
+        return [run for run in found if run.result.get("status") == "finished"]
+
+
+def read(name: str, overrides: Sequence[str]) -> Campaign:
+    """Read ``conf/campaign/<name>.yaml``. Raises ValueError, HydraException."""
+    own = [word for word in overrides if word.startswith("campaign.")]
+    cfg = config.compose([f"+campaign={name}", *own])
+    plain = config.resolved(cfg)["campaign"]
+    if plain["hours"] is None:
+        raise ValueError("a campaign needs its hours: campaign.hours=2")
+    return Campaign(
+        name,
+        ranges.number("campaign.hours", plain["hours"], 0),
+        tuple(Tier(tuple(t["cells"]), t["settings"], t["seeds"]) for t in plain["tiers"]),
+        (*plain["words"], *(word for word in overrides if word not in own)),
+    )
+
+
+def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
+    """Compose the cells of a tier. Raises HydraException for one that has no configuration."""
+    found = []
+    for name in tier.cells:
+        words = [f"experiment={campaign.name}/{name}", *campaign.words]
+        plain = config.resolved(config.compose(words))
+        found.append(Cell(campaign.name, name, plain, campaign.words))
+    return found
+
+
+def stages(campaign: Campaign) -> Iterator[tuple[str, list[Job]]]:
+    """What is to be run, in order; later stages depend on how the earlier ones ended."""
+    for number, tier in enumerate(campaign.tiers, 1):
+        those = cells(campaign, tier)
+        by_setting = [cell.tried(tier.settings) for cell in those]
+        search = [
+            job
+            for k in range(tier.settings)
+            for tried in by_setting
+            for job in (tried[k] if k < len(tried) else [])
+        ]
+        yield f"tier {number}, search", search
+        again = [cell.repeated(tier.seeds) for cell in those]
+        yield f"tier {number}, seeds", [job for jobs in again for job in jobs]
+
+
+def run(campaign: Campaign) -> bool:
+    """Run what is not done yet; return whether all of it is done within the hours.
+
+    Raises:
+        Interrupted: after a signal; the same command goes on.
+    """
+    until = time.monotonic() + 3600 * campaign.hours
+    for title, jobs in stages(campaign):
+        due = [job for job in jobs if not _done(job)]
+        left = clock(max(0.0, until - time.monotonic()))
+        print(f"{title}: {len(jobs) - len(due)} of {len(jobs)} runs done, {left} left", flush=True)
+        if not due:
+            continue
+        outcomes = sweeping.run_all(due, together=True, until=until)
+        if len(outcomes) < len(due):
+            print("the hours are over; the same command goes on", flush=True)
+            return False
+    return True
+
+
+@functools.cache
+def _job(words: tuple[str, ...]) -> Job:
+    return Job(config.resolved(config.compose(words)), list(words))
+
+
+def _done(job: Job) -> bool:
+    """Whether a run has ended as it was asked for."""
+    result = RunFolder(sweeping.place(job)).result
+    if result.get("status") not in ("finished", "diverged"):
+        return False
+    now = config.build_run(job.config).settings
+    return not runfolder.differences(result.get("settings", {}), now)
+
+
+def _score(result: dict[str, Any]) -> tuple[float, float]:
+    return float(result["valid_error"]), float(result.get("valid_loss", math.inf))
+
+
+def main(words: list[str]) -> int:
+    """``campaign NAME campaign.hours=H [key=value ...]``.
+
+    Returns 0 if all of it is done, 3 if the hours are over.
+    """
+    if not words or "=" in words[0]:
+        known = sorted(path.stem for path in (config.folder() / "campaign").glob("*.yaml"))
+        raise ValueError(f"campaign needs a name: {', '.join(known)}")
+    campaign = read(words[0], words[1:])
+    folder = Path(config.resolved(config.compose(list(campaign.words)))["runs_folder"])
+    done = run(campaign)
+    print(f"the runs are in {folder / campaign.name}")
+    return 0 if done else 3

@@ -1,0 +1,51 @@
+"""Mistakes on the command line: what is wrong in a few lines, and what may have been meant."""
+
+from difflib import get_close_matches
+
+from hydra.errors import MissingConfigException
+
+from sda import config
+
+LONGEST_MESSAGE = 6  # lines
+COMMANDS = ("resume", "compare", "svm", "campaign", "data")
+
+
+def refuse_stray(word: str) -> None:
+    """Raise ValueError if the first word is neither a setting, an option nor a command."""
+    if "=" in word or word.startswith(("-", "~")):
+        return
+    if word == "resume":
+        raise ValueError("resume needs the folder of a run: resume runs/digits/init-sda_seed-0")
+    close = get_close_matches(word, COMMANDS, n=1)
+    raise ValueError(
+        f"there is no command {word!r}; commands are {', '.join(COMMANDS)}, settings key=value"
+        + (f"; did you mean {close[0]}?" if close else "")
+    )
+
+
+def explained(error: Exception) -> str:
+    """Say what is wrong with a configuration in a few lines, with a near miss if there is one."""
+    if isinstance(error, MissingConfigException) and error.options:
+        choice = str(error.missing_cfg_file).replace("/", "=", 1)
+        lines = [f"there is no {choice}; allowed: {', '.join(error.options)}"]
+    else:
+        lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
+        lines = lines[: LONGEST_MESSAGE - 1]
+    guess = _near_miss(str(error))
+    return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))
+
+
+def _near_miss(message: str) -> str | None:
+    quoted = message.split("'")[1::2]
+    known = [key for name in ("config", "svm") for key in _keys(name)]
+    known += [part for key in known for part in key.split(".")]
+    known += [path.stem for path in config.folder().rglob("*.yaml")]
+    for word in quoted:
+        close = get_close_matches(word.split("/")[-1], set(known) - {word}, n=1, cutoff=0.75)
+        if close:
+            return close[0]
+    return None
+
+
+def _keys(primary: str) -> list[str]:
+    return list(config.flat(config.resolved(config.compose([], primary))))

@@ -1,0 +1,173 @@
+"""One support vector machine as it was asked for: its kernel, what is tried, what it sees."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sda import config, contrasts, models, ranges
+from sda.blocks import floats, shared
+from sda.checkpoint import CheckpointError
+from sda.data.splits import Splits
+from sda.finished import Trained
+from sda.runfolder import PRETRAINED, RunFolder, RunFolderError
+from sda.stack import StackedDenoisingAutoencoder
+from sda.svm import Kernel, Setting
+
+BLOCK = 1000  # rows that are encoded at once
+READ = {  # the parameters of each kernel
+    Kernel.linear: ("C",),
+    Kernel.rbf: ("C", "gamma"),
+    Kernel.poly: ("C", "gamma", "degree", "coef0"),
+}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The lowest ``layer`` layers of a run's stack as pretraining left it."""
+
+    folder: Path
+    layer: int
+    stack: StackedDenoisingAutoencoder
+    weights: str  # SHA-256 of their file
+
+
+@dataclass(frozen=True)
+class SvmPlan:
+    """A support vector machine, fully specified but for its data."""
+
+    name: str
+    kernel: Kernel
+    seed: int
+    tried: tuple[Setting, ...]
+    encoder: Encoder | None  # None: it sees the input
+    refit: bool  # whether the machine that is tested learns from the validation rows too
+    settings: dict[str, Any]  # flat; parameters under the arm's name
+    published: dict[str, Any] | None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def init(self) -> str:
+        """The arm: svm_linear, svm_rbf or svm_poly."""
+        return f"svm_{self.kernel}"
+
+    @torch.no_grad()
+    def features(self, x: NDArray[Any]) -> Tensor:
+        """What the machine sees of rows x (n, d): themselves or their codes, unscaled."""
+        rows = shared(x)
+        if self.encoder is None:
+            return floats(rows)
+        blocks = map(floats, rows.split(BLOCK))
+        return torch.cat([self.encoder.stack.encode(b, self.encoder.layer) for b in blocks])
+
+    def check(self, splits: Splits) -> None:
+        """Raise ValueError for rows of one class, or that the stack was not trained on."""
+        if len(np.unique(splits.train.y)) < 2:
+            raise ValueError("a support vector machine needs training rows of two classes, got one")
+        if self.encoder is None:
+            return
+        trained = RunFolder(self.encoder.folder).result
+        if trained.get("data_hash") != splits.digest():
+            known = str(trained.get("data_hash"))[:8]
+            raise RunFolderError(
+                f"codes_of={self.encoder.folder} was trained on other rows: "
+                f"{trained.get('data')} ({trained.get('source')}, {known}), "
+                f"got {splits.name} ({splits.source}, {splits.digest()[:8]})"
+            )
+
+
+def build(plain: Mapping[str, Any]) -> SvmPlan:
+    """Turn a resolved configuration into a plan. Raises ValueError in one line."""
+    ranges.flag("overwrite", plain["overwrite"])
+    config.threads(plain["threads"])
+    kernel = Kernel(ranges.one_of("kernel.name", plain["kernel"].get("name"), (*Kernel,)))
+    encoder = _encoder(plain["codes_of"], plain["layer"])
+    trained = RunFolder(encoder.folder).result if encoder else {}
+    seed = trained.get("seed", 0) if plain["seed"] is None else plain["seed"]
+    own = {key: value for key, value in plain.items() if key not in ("kernel", "codes_of", "layer")}
+    settings = config.flat(own) | {"seed": seed, "init": f"svm_{kernel}"}
+    grid = {key: value for key, value in plain["kernel"].items() if key != "name"}
+    settings |= {f"svm_{kernel}.{key}": value for key, value in grid.items()}
+    if encoder:
+        settings |= {"codes_of": str(encoder.folder), "codes_of.weights": encoder.weights}
+        settings |= {"layer": encoder.layer} | _pretraining(encoder.folder, trained)
+    return SvmPlan(
+        name=str(plain["name"]),
+        kernel=kernel,
+        seed=ranges.whole("seed", seed),
+        tried=tuple(_settings(kernel, grid)),
+        encoder=encoder,
+        refit=ranges.flag("refit", plain["refit"]),
+        settings=settings,
+        published=plain["published"],
+    )
+
+
+def _settings(kernel: Kernel, grid: Mapping[str, Any]) -> list[Setting]:
+    """All combinations of the values, checked."""
+    if set(grid) != set(READ[kernel]):
+        raise ValueError(
+            f"kernel={kernel} has the parameters {', '.join(READ[kernel])}, got {', '.join(grid)}"
+        )
+    values = {
+        key: [_checked(f"kernel.{key}", value) for value in _list(f"kernel.{key}", grid[key])]
+        for key in READ[kernel]
+    }
+    names = list(values)
+    found = [
+        Setting(kernel, **dict(zip(names, combination, strict=True)))
+        for combination in product(*values.values())
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise ValueError(f"{name} must list at least one value, got []")
+    return values
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name == "kernel.degree":
+        return ranges.whole(name, value, 1)
+    return ranges.number(name, value, 0) if name == "kernel.coef0" else ranges.positive(name, value)
+
+
+def _encoder(codes_of: Any, layer: Any) -> Encoder | None:
+    """Load the stack that codes are asked of. Raises ValueError in one line."""
+    if codes_of is None:
+        if layer is not None:
+            raise ValueError(f"layer needs codes_of=FOLDER, a run's folder; got layer={layer!r}")
+        return None
+    folder = Path(str(codes_of))
+    result = RunFolder(folder).result
+    if not result:
+        raise RunFolderError(f"codes_of={folder} holds no run: there is no readable result.json")
+    if result.get("init") == "random":
+        raise RunFolderError(f"codes_of={folder} has no pretrained stack: its arm is random")
+    try:
+        stack = models.load(folder / PRETRAINED)
+        weights = hashlib.sha256((folder / PRETRAINED).read_bytes()).hexdigest()
+    except (CheckpointError, OSError) as error:
+        raise RunFolderError(
+            f"codes_of needs the folder of a run that has been pretrained: {error}"
+        ) from None
+    if not isinstance(stack, StackedDenoisingAutoencoder):
+        raise RunFolderError(f"{folder / PRETRAINED} holds no stack")
+    if ranges.whole("layer", layer) > len(stack):
+        raise ValueError(f"layer must be at most {len(stack)}, the layers of {folder}, got {layer}")
+    return Encoder(folder, layer, stack, weights)
+
+
+def _pretraining(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Settings that a stack was pretrained with, so that compare tells the stacks apart."""
+    read = contrasts.computed([Trained(folder, result)])
+    return {f"codes.{key}": value for key, value in read.items() if not key.startswith("finetune.")}

@@ -1,0 +1,165 @@
+"""A campaign tries what its cells say, chooses on validation, repeats, and goes on where it was."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sda import campaign, config, sweeping
+from sda.runfolder import RunFolder
+
+TIER = "tiers: [{cells: [digits_sda3, digits_random3], settings: 2, seeds: 2}]"
+SET = """\
+# @package _global_
+defaults: [{override /stack: small}]
+name: tiny/digits
+stack: {hidden: [9]}
+pretrain: {epochs: 1}
+finetune: {epochs: 2}
+search: {settings: [corruption.fraction=0.1, corruption.fraction=0.4], rates: [0.5, 1.0]}
+"""
+CELL = """\
+# @package _global_
+defaults: [tiny/digits, _self_]
+init: INIT
+published: {paper: a test, n_test: 500, test_error: {INIT: 0.25}}
+"""
+
+
+@pytest.fixture(scope="module")
+def conf(tmp_path_factory):
+    """A configuration folder with a campaign of two cells."""
+    folder = tmp_path_factory.mktemp("campaign") / "conf"
+    shutil.copytree(config.folder(), folder)
+    (folder / "campaign" / "tiny.yaml").write_text(
+        f"# @package campaign\nhours: null\nwords: [tensorboard=false]\n{TIER}\n"
+    )
+    (folder / "experiment" / "tiny").mkdir()
+    (folder / "experiment" / "tiny" / "digits.yaml").write_text(SET)
+    for init in ("sda", "random"):
+        path = folder / "experiment" / "tiny" / f"digits_{init}3.yaml"
+        path.write_text(CELL.replace("INIT", init))
+    return folder
+
+
+@pytest.fixture
+def tiny(conf, tmp_path, monkeypatch):
+    """How to read it."""
+    monkeypatch.setattr(config, "folder", lambda: conf)
+    campaign._job.cache_clear()
+    yield lambda hours: campaign.read(
+        "tiny", [f"campaign.hours={hours}", f"runs_folder={tmp_path / 'runs'}"]
+    )
+    campaign._job.cache_clear()
+
+
+@pytest.fixture
+def done(tiny, conf, tmp_path):
+    """The campaign when it is over; computed once, copied for each test."""
+    plan, kept = tiny(1), conf.parent / "runs"
+    if not kept.exists():
+        assert campaign.run(plan)
+        shutil.copytree(tmp_path / "runs", kept)
+    shutil.copytree(kept, tmp_path / "runs", dirs_exist_ok=True)
+    return plan
+
+
+def written(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
+
+
+def change(job, **values):
+    path = sweeping.place(job) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_it_ends_with_every_setting_tried_and_the_chosen_one_repeated(done, tmp_path):
+    for cell in campaign.cells(done, done.tiers[0]):
+        assert len(cell.finished()) == 4
+        assert [run.seed for run in cell.runs(2)] == [0, 1]
+    before = written(tmp_path / "runs")
+    assert len(before) == 2 * 4 + 2
+    assert campaign.run(done)
+    assert written(tmp_path / "runs") == before
+
+
+def test_no_test_error_takes_part_in_the_choice(done):
+    cell = campaign.cells(done, done.tiers[0])[0]
+    chosen = cell.chosen()
+    for job, result in cell.finished():
+        change(job, test_error=0.0 if job != chosen else 1.0)
+        assert result["valid_error"] >= RunFolder(sweeping.place(chosen)).result["valid_error"]
+    assert cell.chosen() == chosen
+    other = next(job for job, _ in cell.finished() if job != chosen)
+    change(other, valid_error=0.0)
+    assert cell.chosen() == other
+
+
+def test_ties_go_to_the_lower_validation_cross_entropy(done):
+    cell = campaign.cells(done, done.tiers[0])[0]
+    tried = [job for job, _ in cell.finished()]
+    for k, job in enumerate(tried):
+        change(job, valid_error=0.1, valid_loss=[3, 1, 2, 4][k])
+    assert cell.chosen() == tried[1]
+
+
+def test_without_hours_nothing_is_begun(tiny, tmp_path):
+    assert not campaign.run(tiny(0))
+    assert not [path for path in written(tmp_path / "runs") if "finished" in path.read_text()]
+
+
+def test_diverged_runs_are_neither_chosen_nor_repeated(done):
+    cell = campaign.cells(done, done.tiers[0])[0]
+    chosen = cell.chosen()
+    change(chosen, status="diverged", valid_error=0.0)
+    assert cell.chosen() != chosen
+    assert campaign._done(chosen)
+
+
+def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
+    spec = importlib.util.spec_from_file_location(
+        "table1", Path(__file__).parent.parent / "experiments" / "table1.py"
+    )
+    table1 = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table1)
+    rows = table1.all_rows(done)
+    sda = next(row for row in rows if row["arm"] == "sda3")
+    assert sda["seeds"] == 2
+    assert sda["tried"] == 4
+    assert sda["published"] == "25.00"
+    chosen = campaign.cells(done, done.tiers[0])[0].chosen()
+    result = RunFolder(sweeping.place(chosen)).result
+    assert sda["test_error_chosen"] == f"{100 * result['test_error']:.2f}"
+    assert "not run" not in table1.markdown(rows)
+    shutil.rmtree(tmp_path / "runs")
+    assert table1.markdown(table1.all_rows(done)).count("not run; paper 25.00") == 2
+
+
+def test_the_arms_of_a_data_set_try_equally_many_runs_in_every_tier():
+    plan = campaign.read("table1", ["campaign.hours=1"])
+    for tier in plan.tiers:
+        budgets = {}
+        for cell in campaign.cells(plan, tier):
+            tried = min(tier.settings, len(cell.settings())) * len(cell.rates())
+            budgets.setdefault(cell.data_set, set()).add(tried)
+        assert all(len(budget) == 1 for budget in budgets.values()), budgets
+
+
+def test_every_setting_of_a_cell_computes_something_else():
+    plan = campaign.read("table1", ["campaign.hours=1"])
+    cells = {c.name: c for tier in plan.tiers for c in campaign.cells(plan, tier)}
+    for name in ("basic_saa3", "rect_random3", "mnist_sda3"):
+        jobs = [job for tried in cells[name].tried(99) for job in tried]
+        keys = {config.build_run(job.config).computation_key() for job in jobs}
+        assert len(keys) == len(jobs), name
+
+
+def test_a_campaign_without_hours_or_name_is_refused():
+    with pytest.raises(ValueError, match=r"needs its hours: campaign.hours=2"):
+        campaign.read("table1", [])
+    with pytest.raises(ValueError, match=r"needs a name: table1"):
+        campaign.main([])
+    with pytest.raises(ValueError, match="hours must be a number of at least 0, got -1"):
+        campaign.read("table1", ["campaign.hours=-1"])
