@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sda import campaign, command, comparison, config, mistakes, svm_command
+from sda import campaign, command, comparison, config, mistakes, report, svm_command
 from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
@@ -34,6 +34,7 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
   sda resume FOLDER                    go on with an interrupted run
   sda compare FOLDER [FOLDER ...]      table, intervals and curves of finished runs
   sda svm data=rect kernel=rbf         a support vector machine, C and γ chosen on validation rows
+  sda report FOLDER                    one HTML page of finished runs
   sda data list|fetch|make|show        the data sets
   sda campaign table1 campaign.hours=8 the papers' table, cell by cell; go on with the same words
   sda --cfg job [key=value ...]        print the configuration, train nothing
@@ -69,6 +70,8 @@ def _dispatch(words: list[str]) -> int:
             return _demonstrate()
         case ["compare", *rest]:
             return comparison.main(rest)
+        case ["report", *rest]:
+            return report.main(rest)
         case ["resume", folder, *rest]:
             return _resume(Path(folder), rest)
         case ["svm", *rest]:

@@ -72,8 +72,11 @@ class Classifier(nn.Module):
 
     def error_rate(self, x: Tensor, y: Tensor) -> Tensor:
         """Fraction of the rows of x (n, d) whose predicted class differs from y (n,): runs."""
-        wrong = self.predict(x) != y.to(self.weight.device)
-        return wrong.to(exact.wide(wrong.device)).mean(-1)
+        return (
+            (self.predict(x) != y.to(self.weight.device))
+            .to(exact.wide(self.weight.device))
+            .mean(-1)
+        )
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

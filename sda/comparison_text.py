@@ -28,12 +28,12 @@ def plain(comparison: Comparison) -> str:
     """For a terminal of 100 columns."""
     parts = []
     for table in comparison.tables:
-        parts.append(f"{_title(table)}\n{'=' * len(_title(table))}")
-        for block in _blocks(table, MOST_PAIRS):
+        parts.append(f"{title(table)}\n{'=' * len(title(table))}")
+        for block in blocks(table, MOST_PAIRS):
             text = alignment.aligned(block.heads, block.rows, block.sides, WIDTH)
             parts.append("\n".join([text, *("  " + note for note in block.notes)]))
-    for title, heads, rows in _lists(comparison):
-        parts.append(f"{title}\n{alignment.aligned(heads, rows, 'llw', WIDTH)}")
+    for what, heads, rows in lists(comparison):
+        parts.append(f"{what}\n{alignment.aligned(heads, rows, 'llw', WIDTH)}")
     return "\n\n".join(parts)
 
 
@@ -41,21 +41,23 @@ def markdown(comparison: Comparison) -> str:
     """The same as Markdown, with every pair."""
     parts = ["# Comparison"]
     for table in comparison.tables:
-        parts.append(f"## {_title(table)}")
-        for block in _blocks(table, len(table.pairs)):
+        parts.append(f"## {title(table)}")
+        for block in blocks(table, len(table.pairs)):
             parts.append(alignment.piped(block.heads, block.rows, block.sides))
             parts += [" ".join(block.notes)] if block.notes else []
-    for title, heads, rows in _lists(comparison):
-        parts += [title, alignment.piped(heads, rows, "llw")]
+    for what, heads, rows in lists(comparison):
+        parts += [what, alignment.piped(heads, rows, "llw")]
     return "\n\n".join(parts) + "\n"
 
 
-def _title(table: Table) -> str:
+def title(table: Table) -> str:
+    """The data of a table and how it was come by."""
     n = table.arms[0].runs[0].n_test
     return f"{table.data} ({table.source}, {table.data_hash[:8]}), {n} test rows"
 
 
-def _blocks(table: Table, most_pairs: int) -> Iterator[Block]:
+def blocks(table: Table, most_pairs: int) -> Iterator[Block]:
+    """What there is to say of a data set, table by table."""
     yield _arms(table)
     yield from _runs(table)
     if table.pairs:
@@ -164,12 +166,12 @@ def _by_seed(
         yield Block(heads, rows, "l" + "r" * len(part), notes if last else [])
 
 
-def _lists(comparison: Comparison) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+def lists(comparison: Comparison) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """What is not in the tables: title, heads, rows."""
     if comparison.unfinished:
         rows = [[run.status, run.message or "-", str(run.path)] for run in comparison.unfinished]
-        title = "Not in the tables (go on with one that was stopped: resume FOLDER)"
-        yield title, ["status", "message", "folder"], rows
+        what = "Not in the tables (go on with one that was stopped: resume FOLDER)"
+        yield what, ["status", "message", "folder"], rows
     if comparison.repeated:
         rows = [
             [f"{same.data}: {same.label}, seed {same.seed}", _used(same.agree), str(path)]

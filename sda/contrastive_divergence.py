@@ -16,6 +16,7 @@ hidden units' statistics are not.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -90,13 +91,16 @@ def descend(
     rows, size = x.shape[1], batch_size or x.shape[1]
     d, h = layer.weight.shape[-2:]
     hidden, visible = (
-        torch.stack([torch.rand(rows, n, generator=g, device=g.device) for g in coins])
+        torch.stack([torch.rand(rows, n, generator=g, device=g.device) for g in coins]).to(x.device)
         for n in (h, d)
     )
     total = x.new_zeros(x.shape[0])
     minibatches = (t.split(size, 1) for t in (x, hidden, visible))
     for batch, *chances in zip(*minibatches, strict=True):
-        logits = _step(descent, batch, *chances)
+        step = descent.steps.get(batch.shape[1])
+        if step is None:
+            step = descent.remember(partial(_step, descent), batch, *chances)
+        logits = step(batch, *chances)
         total += layer.reconstruction.loss(logits, batch).sum(-1).sum(-1)
     return total.reshape(layer.runs)
 

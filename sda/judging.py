@@ -101,4 +101,5 @@ class Judge:
         return in_blocks(x, self._device)
 
     def _zeros(self) -> Tensor:
-        return torch.zeros(self._layer.runs, dtype=exact.wide(self._device), device=self._device)
+        dtype = exact.wide(self._device)
+        return torch.zeros(self._layer.runs, dtype=dtype, device=self._device)

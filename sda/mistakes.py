@@ -7,7 +7,7 @@ from hydra.errors import MissingConfigException
 from sda import config
 
 LONGEST_MESSAGE = 6  # lines
-COMMANDS = ("resume", "compare", "svm", "campaign", "data")
+COMMANDS = ("resume", "compare", "report", "svm", "campaign", "data")
 
 
 def refuse_stray(word: str) -> None:

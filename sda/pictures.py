@@ -77,9 +77,16 @@ def reconstructions(
 
 def save_png(picture: Picture, path: Path) -> None:
     """Write a grey picture. Raises OSError."""
+    path.write_bytes(png(picture))
+
+
+def png(picture: Picture) -> bytes:
+    """A grey picture as a PNG file."""
     from PIL import Image
 
-    Image.fromarray(picture).save(path, format="PNG")
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="PNG")
+    return file.getvalue()
 
 
 def _tile(grey: NDArray[Any], shape: tuple[int, int] | None, columns: int) -> Picture:

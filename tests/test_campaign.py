@@ -1,13 +1,13 @@
 """A campaign tries what its cells say, chooses on validation, repeats, and goes on where it was."""
 
-import importlib.util
 import json
+import re
 import shutil
-from pathlib import Path
 
 import pytest
+import torch
 
-from sda import campaign, config, sweeping
+from sda import campaign, campaign_table, config, report, sweeping
 from sda.runfolder import RunFolder
 
 TIER = "tiers: [{cells: [digits_sda3, digits_random3], settings: 2, seeds: 2}]"
@@ -119,12 +119,7 @@ def test_diverged_runs_are_neither_chosen_nor_repeated(done):
 
 
 def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
-    spec = importlib.util.spec_from_file_location(
-        "table1", Path(__file__).parent.parent / "experiments" / "table1.py"
-    )
-    table1 = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(table1)
-    rows = table1.all_rows(done)
+    rows = campaign_table.rows(done)
     sda = next(row for row in rows if row["arm"] == "sda3")
     assert sda["seeds"] == 2
     assert sda["tried"] == 4
@@ -132,9 +127,9 @@ def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
     chosen = campaign.cells(done, done.tiers[0])[0].chosen()
     result = RunFolder(sweeping.place(chosen)).result
     assert sda["test_error_chosen"] == f"{100 * result['test_error']:.2f}"
-    assert "not run" not in table1.markdown(rows)
+    assert "not run" not in campaign_table.markdown(rows)
     shutil.rmtree(tmp_path / "runs")
-    assert table1.markdown(table1.all_rows(done)).count("not run; paper 25.00") == 2
+    assert campaign_table.markdown(campaign_table.rows(done)).count("not run; paper 25.00") == 2
 
 
 def test_the_arms_of_a_data_set_try_equally_many_runs_in_every_tier():
@@ -163,3 +158,31 @@ def test_a_campaign_without_hours_or_name_is_refused():
         campaign.main([])
     with pytest.raises(ValueError, match="hours must be a number of at least 0, got -1"):
         campaign.read("table1", ["campaign.hours=-1"])
+
+
+def test_the_report_of_a_campaign_is_one_page_with_everything_in_it(done, tmp_path, capsys):
+    folder = tmp_path / "runs" / "tiny"
+    assert report.main([str(folder)]) == 0
+    page = (folder / "report.html").read_text()
+    assert not re.search(r"(src|href)=.(?!data:)|@import|url\(", page)
+    (cell, *_) = campaign.cells(done, done.tiers[0])
+    result = RunFolder(sweeping.place(cell.chosen())).result
+    assert f"chosen {100 * result['test_error']:.2f}" in page
+    assert "paper 25.00" in page
+    assert page.count("data:image/png;base64,") == 3  # curves, and filters of two arms
+    assert f"torch {torch.__version__}" in page
+
+
+def test_a_report_says_what_is_not_in_its_tables_and_is_safe_to_open(done, tmp_path):
+    folder = tmp_path / "runs" / "tiny"
+    (cell, *_) = campaign.cells(done, done.tiers[0])
+    change(cell.chosen(), status="diverged", message="<script>alert(1)</script>")
+    page = report.page(folder)
+    assert "Not in the tables" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page
+
+
+def test_a_report_of_nothing_is_refused(tmp_path, capsys):
+    assert report.main([str(tmp_path)]) == 2
+    assert "no run in" in capsys.readouterr().err

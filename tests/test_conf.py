@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 
 import pytest
 
@@ -9,11 +10,12 @@ from sda import Masking, config
 from sda.arms import Init
 
 FILES = sorted(config.folder().rglob("*.yaml"))
-APART = ("kernel",)  # groups of other commands: test_svm.py
+APART = ("kernel", "campaign")  # groups of other commands: test_svm.py, test_campaign.py
+INSIDE = [path.relative_to(config.folder()).with_suffix("") for path in FILES]
 CHOICES = [
-    (path.parent.name, path.stem)
-    for path in FILES
-    if path.parent != config.folder() and path.parent.name not in APART
+    (path.parts[0], "/".join(path.parts[1:]))
+    for path in INSIDE
+    if len(path.parts) > 1 and path.parts[0] not in APART
 ]
 
 
@@ -31,7 +33,8 @@ def test_there_are_files():
 def test_every_choice_composes_and_builds(group, choice):
     run = build(f"{group}={choice}")
     assert run.layers
-    assert run.init is Init.sda
+    arms = {"random3": Init.random, "saa3": Init.saa, "dbn3": Init.dbn, "dbn1": Init.dbn}
+    assert run.init is arms.get(choice.rpartition("_")[2], Init.sda)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -45,7 +48,9 @@ def test_every_file_says_in_its_first_lines_what_it_is(path):
 @pytest.mark.parametrize("experiment", [c for group, c in CHOICES if group == "experiment"])
 def test_an_experiment_has_its_own_name_and_published_figures_in_range(experiment):
     run = build(f"experiment={experiment}")
-    assert run.name == experiment
+    inside, _, cell = experiment.rpartition("/")
+    row = re.sub(r"_(random|saa|sda|dbn)\d$", "", cell).replace("_", "-")
+    assert run.name == (f"{inside}/{row}" if inside else experiment)
     for error in (run.published or {}).get("test_error", {}).values():
         assert 0 < error < 1
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sda.data.errors import DataFormatError, MissingDataError
+from sda.data.errors import DataError, DataFormatError, MissingDataError
 from sda.data.natural_patches import _strip, patches, whitening
 from sda.data.photographs import draw_patches, load_photographs
 
@@ -45,18 +45,34 @@ def test_flat_photographs_end_in_an_error_instead_of_for_ever():
 
 
 def test_patches_are_whitened_by_the_training_patches():
-    data = patches(None, 12, 6000, 300, 300, 0)
+    data = patches(None, 12, 6000, 300, 300, 0.01, 1.0, 0)
     x = data.train.x.astype(float)
     np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-4)
     off = np.corrcoef(x.T) - np.eye(144)
     assert np.abs(off).mean() < 0.02  # raw patches of these photographs: above 0.5
     assert data.image_shape == (12, 12)
+    assert np.square(x).mean() == pytest.approx(1, rel=1e-4)
 
 
-def test_whitening_without_regularisation_would_give_the_identity(monkeypatch):
-    monkeypatch.setattr("sda.data.natural_patches.REGULARISATION", 0.0)
+def test_patches_have_the_deviation_asked_for_and_more_regularisation_leaves_them_smoother():
+    def neighbours(regularisation):
+        x = patches(None, 6, 2000, 20, 20, regularisation, 0.25, 0).train.x.astype(float)
+        assert np.square(x).mean() == pytest.approx(0.25**2, rel=1e-4)
+        images = x.reshape(-1, 6, 6)
+        return np.mean(images[:, :, 1:] * images[:, :, :-1]) / np.mean(images**2)
+
+    assert neighbours(1.0) > neighbours(0.1) > neighbours(0.01)
+
+
+def test_patches_refuse_a_deviation_of_nothing_and_a_negative_regularisation():
+    for regularisation, deviation in ((0.1, 0.0), (-0.1, 1.0), (float("nan"), 1.0)):
+        with pytest.raises(DataError, match="regularisation of 0 or more and a deviation above 0"):
+            patches(None, 6, 20, 20, 20, regularisation, deviation, 0)
+
+
+def test_whitening_without_regularisation_would_give_the_identity():
     x = np.random.default_rng(0).normal(size=(500, 5)) @ np.diag([1, 2, 3, 4, 5.0])
-    mean, whiten = whitening(x)
+    mean, whiten = whitening(x, 0.0)
     np.testing.assert_allclose(
         np.cov((x - mean) @ whiten, rowvar=False, bias=True), np.eye(5), atol=1e-9
     )

@@ -11,6 +11,7 @@ from sda import (
     Pretraining,
     StackedDenoisingAutoencoder,
     closed_form,
+    contrastive_divergence,
     join,
     pretrain,
     select,
@@ -47,6 +48,23 @@ def test_captured_steps_of_a_layer_are_the_steps_on_the_cpu(momentum, emphasis, 
         given = Corrupted(x.masked_fill(hit, 0.0).to(device), hit.to(device))
         costs = [
             closed_form.descend_layer(layer, descent, x.to(device), given, 16) for _ in range(3)
+        ]
+        ends.append([t.detach().cpu() for t in (*layer.parameters(), *costs)])
+    for a, b in zip(*ends, strict=True):
+        assert torch.allclose(a, b, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_captured_steps_of_contrastive_divergence_are_the_steps_on_the_cpu(momentum):
+    ends = []
+    for device in (torch.device("cpu"), GPU):
+        plan = [Layer(48, Masking(0.0), boltzmann=True)]
+        layer = StackedDenoisingAutoencoder.plan(40, plan, 0)[0].to(device)
+        descent = Descent(dict(layer.named_parameters()), [0.1], [momentum], [0.01])
+        coins = [stream(1)]
+        costs = [
+            contrastive_divergence.descend(layer, descent, rows(70).to(device), coins, 16)
+            for _ in range(3)
         ]
         ends.append([t.detach().cpu() for t in (*layer.parameters(), *costs)])
     for a, b in zip(*ends, strict=True):

@@ -465,8 +465,8 @@ def test_a_run_killed_with_codes_on_disk_leaves_none_and_resumes_in_the_same_bit
         main(["resume", str(path), "codes_memory=0"])
     assert ended.value.code == 0
     assert outcome(path) == outcome(whole)
-    results = {"pretrained.pt", "model.pt", "test_predictions.npz"}
-    assert {file.name for file in path.iterdir()} <= known | results
+    kept = {"model.pt", "pretrained.pt", "test_predictions.npz"}
+    assert {file.name for file in path.iterdir()} <= known | kept
 
 
 def test_a_run_killed_after_its_last_layer_computes_no_codes_again(tmp_path, monkeypatch):

@@ -51,7 +51,9 @@ _OPEN: dict[str, Callable[[argparse.Namespace], Splits]] = {
     "convex": lambda o: convexity.convex(o.folder, o.source, o.seed, 6000),
     "mnist": lambda o: handwritten.mnist(o.folder),
     "digits": lambda o: embedded.digits(o.seed),
-    "patches": lambda o: natural_patches.patches(o.photographs, 12, 20000, 5000, 5000, o.seed),
+    "patches": lambda o: natural_patches.patches(
+        o.photographs, 12, 20000, 5000, 5000, 0.01, 1.0, o.seed
+    ),
 }
 _FROM_MNIST = ("basic", "rot", "bg-rand", "bg-img", "rot-bg-img", "mnist")
 

@@ -1,0 +1,102 @@
+"""The table that a campaign has come to: cells chosen and repeated, beside what is published."""
+
+import math
+from typing import Any
+
+from sda import campaign, intervals
+from sda.campaign import Campaign, Cell
+from sda.finished import Trained
+
+COLUMNS = (
+    "data_set", "arm", "source", "seeds", "valid_error_mean", "test_error_mean", "test_error_sd",
+    "test_error_chosen", "ci95", "published", "minutes", "tried", "setting",
+)  # fmt: skip
+HEADINGS = {
+    "random3": "random, 3 layers", "saa3": "SAA-3", "sda3": "SdA-3", "dbn3": "DBN-3",
+    "dbn1": "DBN-1", "mlp1": "random, 1 layer", "svm_rbf": "SVM rbf", "svm_poly": "SVM poly",
+}  # fmt: skip
+
+
+def _row(cell: Cell, seeds: int) -> dict[str, Any]:
+    """One line of table1.csv."""
+    known = {"data_set": cell.data_set, "arm": cell.arm, "published": _percent(cell.published)}
+    runs = cell.runs(seeds)
+    if not runs:
+        return dict.fromkeys(COLUMNS, "not run") | known | {"seeds": 0}
+    tests = [run.test_error for run in runs]
+    mean, sd = intervals.spread(tests)
+    chosen = next((run for run in runs if run.seed == campaign.SEED), runs[0])
+    return known | {
+        "source": chosen.result["source"],
+        "seeds": len(runs),
+        "valid_error_mean": _percent(sum(run.valid_error for run in runs) / len(runs)),
+        "test_error_mean": _percent(mean),
+        "test_error_sd": _percent(sd) if len(runs) > 1 else "",
+        "test_error_chosen": _percent(chosen.test_error),
+        "ci95": _percent(intervals.binomial(chosen.test_error, chosen.n_test)),
+        "minutes": f"{sum(run.seconds for run in runs) / len(runs) / 60:.1f}",
+        "tried": len(cell.finished()),
+        "setting": _setting(cell, chosen),
+    }
+
+
+def _setting(cell: Cell, run: Trained) -> str:
+    """What was chosen, in the words of the search."""
+    chosen = cell.chosen()
+    assert chosen is not None
+    aside = ("experiment", "seed", *(word.partition("=")[0] for word in cell.words))
+    words = [word for word in chosen.overrides if word.partition("=")[0] not in aside]
+    return " ".join(words)
+
+
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None or math.isnan(fraction) else f"{100 * fraction:.2f}"
+
+
+def as_printed(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """The table as the paper prints it: a line for each data set, a column for each method."""
+    sets = list(dict.fromkeys(row["data_set"] for row in rows))
+    arms = [arm for arm in HEADINGS if any(row["arm"] == arm for row in rows)]
+    lines = [["data set", *(HEADINGS[arm] for arm in arms)]]
+    for data_set in sets:
+        own = {row["arm"]: row for row in rows if row["data_set"] == data_set}
+        lines.append([data_set, *(_shown(own.get(arm)) for arm in arms)])
+    return lines
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """``as_printed``, for Markdown."""
+    return _piped(as_printed(rows))
+
+
+def _shown(row: dict[str, Any] | None) -> str:
+    """One cell: mean and spread over seeds, the chosen run and its interval, the paper's figure."""
+    if row is None:
+        return ""
+    paper = f"; paper {row['published']}" if row["published"] else ""
+    if not row["seeds"]:
+        return f"not run{paper}"
+    spread = f" (sd {row['test_error_sd']}, {row['seeds']} seeds)" if row["seeds"] > 1 else ""
+    mean = f"**{row['test_error_mean']}**{spread}"
+    return f"{mean}; chosen {row['test_error_chosen']} ± {row['ci95']}{paper}"
+
+
+def details(rows: list[dict[str, Any]]) -> str:
+    """What was chosen for every cell that was run, for Markdown."""
+    parts = ("data_set", "arm", "source", "tried", "setting", "valid_error_mean", "minutes")
+    heads = ["data set", "arm", "data", "runs tried", "chosen", "validation", "minutes a run"]
+    return _piped([heads, *([str(row[part]) for part in parts] for row in rows if row["seeds"])])
+
+
+def _piped(lines: list[list[str]]) -> str:
+    ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in ruled)
+
+
+def rows(plan: Campaign) -> list[dict[str, Any]]:
+    """A row for every cell of every tier, with as many seeds as its last tier asks for."""
+    cells: dict[str, tuple[Cell, int]] = {}
+    for tier in plan.tiers:
+        for cell in campaign.cells(plan, tier):
+            cells[cell.name] = (cell, tier.seeds)
+    return [_row(cell, seeds) for cell, seeds in cells.values()]
