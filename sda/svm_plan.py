@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sda import config, contrasts, models, ranges
+from sda.blocks import floats, shared
 from sda.checkpoint import CheckpointError
 from sda.data.splits import Splits
 from sda.finished import Trained
@@ -58,12 +59,12 @@ class SvmPlan:
         return f"svm_{self.kernel}"
 
     @torch.no_grad()
-    def features(self, x: NDArray[np.float32]) -> Tensor:
+    def features(self, x: NDArray[Any]) -> Tensor:
         """What the machine sees of rows x (n, d): themselves or their codes, unscaled."""
-        rows = torch.from_numpy(x)
+        rows = shared(x)
         if self.encoder is None:
-            return rows
-        blocks = rows.split(BLOCK)
+            return floats(rows)
+        blocks = map(floats, rows.split(BLOCK))
         return torch.cat([self.encoder.stack.encode(b, self.encoder.layer) for b in blocks])
 
     def check(self, splits: Splits) -> None:

@@ -24,9 +24,11 @@ from sda import (
     SquaredError,
     StackedDenoisingAutoencoder,
     blocks,
+    config,
     finetune,
     join,
     pretrain,
+    svm_plan,
 )
 from sda.__main__ import main
 from sda.data.errors import DataError
@@ -281,6 +283,13 @@ def test_what_needs_no_training_is_measured_over_all_blocks():
     assert float(found["input"]) == pytest.approx(
         float(0.5 * 0.5 * valid.double().square().sum(1).mean()), rel=0.05
     )
+
+
+def test_a_support_vector_machine_sees_grey_levels_as_networks_do(tmp_path):
+    data = table(folder(tmp_path / "a"))
+    words = ["data=arrays", f"data.path={tmp_path / 'a'}", "data.scaling=none"]
+    plan = svm_plan.build(config.resolved(config.compose(words, "svm")))
+    assert torch.equal(plan.features(data.valid.x), in_memory()[1][0])
 
 
 # On disk, but not for long
