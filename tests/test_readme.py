@@ -24,7 +24,8 @@ SINGLE = [
     for words in COMMANDS
     if len(words) > 1
     and words[-1] != "test"
-    and not {"-m", "compare", "resume", "data", "--help", "--cfg", "svm"} & set(words)
+    and not {"-m", "compare", "resume", "data", "--help", "--cfg", "svm", "campaign", "report"}
+    & set(words)
 ]
 
 
