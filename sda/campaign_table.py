@@ -12,8 +12,8 @@ COLUMNS = (
     "test_error_chosen", "ci95", "published", "minutes", "tried", "setting",
 )  # fmt: skip
 HEADINGS = {
-    "random3": "random, 3 layers", "saa3": "SAA-3", "sda3": "SdA-3", "dbn3": "DBN-3",
-    "dbn1": "DBN-1", "mlp1": "random, 1 layer", "svm_rbf": "SVM rbf", "svm_poly": "SVM poly",
+    "svm_rbf": "SVM rbf", "svm_poly": "SVM poly", "random1": "random, 1 layer", "dbn1": "DBN-1",
+    "random3": "random, 3 layers", "saa3": "SAA-3", "dbn3": "DBN-3", "sda3": "SdA-3",
 }  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from sda.intervals import Difference
 from sda.runfolder import HARMLESS
 
 # Settings that do not say what an arm computes. The data is known by its hash,
-# the stack that codes come from by the settings it was trained with (`codes.`).
-ASIDE = {*HARMLESS, "seed", "name", "published", "data", "codes_of"}
+# the stack that codes come from by the settings it was trained with (`codes.`), the precision by
+# that of pretraining and of fine-tuning.
+ASIDE = {*HARMLESS, "seed", "name", "published", "data", "codes_of", "precision"}
 ORDER = {"random": 0, "saa": 1, "dbn": 2, "sda": 3}
 
 # Settings that an arm does not read: there they are no difference between two runs.

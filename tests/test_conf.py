@@ -33,7 +33,13 @@ def test_there_are_files():
 def test_every_choice_composes_and_builds(group, choice):
     run = build(f"{group}={choice}")
     assert run.layers
-    arms = {"random3": Init.random, "saa3": Init.saa, "dbn3": Init.dbn, "dbn1": Init.dbn}
+    arms = {
+        "random3": Init.random,
+        "random1": Init.random,
+        "saa3": Init.saa,
+        "dbn3": Init.dbn,
+        "dbn1": Init.dbn,
+    }
     assert run.init is arms.get(choice.rpartition("_")[2], Init.sda)
 
 
