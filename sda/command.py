@@ -227,7 +227,12 @@ def environment(plan: Plan) -> dict[str, Any]:
 
 
 def settle(count: int) -> None:
-    """Use ``count`` threads for every product of this process, and a line for every warning."""
+    """Use ``count`` threads for every product of this process, and a line for every warning.
+
+    Numbers below 1e-38 count as zero where the processor can: the gradients of saturated units are
+    such numbers, and they made an epoch four times as slow.
+    """
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    torch.set_flush_denormal(True)
     torch.set_num_threads(count)
     os.environ["OMP_NUM_THREADS"] = str(count)

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from sda import config, sweeping
+from sda import command, config, sweeping
 from sda.__main__ import main
 
 ROOT = Path(__file__).parents[1]
@@ -235,3 +236,11 @@ def test_an_interrupted_sweep_saves_stops_and_the_same_command_goes_on_with_it(t
     assert shell(*words).returncode == 0
     status = [json.loads(p.read_text())["status"] for p in folders.glob("*/result.json")]
     assert status == ["finished"] * 3
+
+
+def test_gradients_of_saturated_units_do_not_slow_a_run_down():
+    denormal = torch.full((4,), 1e-39)
+    torch.set_flush_denormal(False)
+    assert (denormal * 0.5).any()
+    command.settle(1)
+    assert not (denormal * 0.5).any()
