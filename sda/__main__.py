@@ -20,8 +20,8 @@ from sda import campaign, command, comparison, config, mistakes, report, svm_com
 from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
+from sda.jobs import Job, place, train_jobs
 from sda.runfolder import HARMLESS, RunFolder
-from sda.sweeping import Job, place, train_jobs
 
 DEMONSTRATION = ["--multirun", "experiment=demo"]
 HELP = """\

@@ -15,8 +15,8 @@ from typing import Any
 
 from sda import config, ranges, runfolder, sweeping
 from sda.finished import Trained
+from sda.jobs import Job, place
 from sda.runfolder import RunFolder
-from sda.sweeping import Job
 from sda.terminal import clock
 
 SEED = 0  # of the search
@@ -68,13 +68,19 @@ class Cell:
     def published(self) -> float | None:
         """The paper's test error, a fraction; None if it has none."""
         errors = (self.config["published"] or {}).get("test_error", {})
-        error = errors.get(self.config["init"])
+        error = errors.get(self.arm if self.is_machine else self.config["init"])
         return None if error is None else float(error)
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether it is a support vector machine: one run, whose kernel says what is searched."""
+        return "kernel" in self.config
 
     def settings(self) -> list[list[str]]:
         """What is tried, as overrides: every pretraining, each with every supervised rate."""
-        search = self.config["search"]
-        return [str(words).split() for words in search["settings"]]
+        if self.is_machine:
+            return [[]]
+        return [str(words).split() for words in self.config["search"]["settings"]]
 
     def rates(self) -> list[float]:
         """Supervised rates that are tried with each setting."""
@@ -86,8 +92,14 @@ class Cell:
         words += [f"finetune.learning_rate={rate:g}", *self.words]
         return _job(tuple(words))
 
+    def machine(self) -> Job:
+        """The only run of a support vector machine, which has nothing random."""
+        return _job((f"experiment={self.campaign}/{self.name}", *self.words), "svm")
+
     def tried(self, most: int) -> list[list[Job]]:
         """The runs of the search, setting by setting, the first ``most``."""
+        if self.is_machine:
+            return [[self.machine()]]
         return [
             [self.job(setting, rate, SEED) for rate in self.rates()]
             for setting in self.settings()[:most]
@@ -96,7 +108,7 @@ class Cell:
     def finished(self) -> list[tuple[Job, dict[str, Any]]]:
         """The finished runs of the search with their results."""
         tried = [job for jobs in self.tried(len(self.settings())) for job in jobs]
-        ended = [(job, RunFolder(sweeping.place(job)).result) for job in tried]
+        ended = [(job, RunFolder(place(job)).result) for job in tried]
         return [(job, result) for job, result in ended if result.get("status") == "finished"]
 
     def chosen(self) -> Job | None:
@@ -110,15 +122,15 @@ class Cell:
     def repeated(self, seeds: int) -> list[Job]:
         """The chosen run with so many seeds, its own among them; [] before anything is chosen."""
         chosen = self.chosen()
-        if chosen is None:
-            return []
+        if chosen is None or self.is_machine:
+            return [chosen] if chosen else []
         kept = [word for word in chosen.overrides if not word.startswith("seed=")]
         jobs = [(*kept[:1], f"seed={seed}", *kept[1:]) for seed in range(SEED, SEED + seeds)]
         return [_job(words) for words in jobs]
 
     def runs(self, seeds: int) -> list[Trained]:
         """The finished ones among ``repeated``."""
-        paths = [sweeping.place(job) for job in self.repeated(seeds)]
+        paths = [place(job) for job in self.repeated(seeds)]
         found = [Trained(path, RunFolder(path).result) for path in paths]
         return [run for run in found if run.result.get("status") == "finished"]
 
@@ -142,10 +154,17 @@ def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
     """Compose the cells of a tier. Raises HydraException for one that has no configuration."""
     found = []
     for name in tier.cells:
-        words = [f"experiment={campaign.name}/{name}", *campaign.words]
-        plain = config.resolved(config.compose(words))
-        found.append(Cell(campaign.name, name, plain, campaign.words))
+        primary = "svm" if "_svm_" in name else "config"
+        known = {"config": campaign.words, "svm": _of_machines(campaign.words)}[primary]
+        plain = _job((f"experiment={campaign.name}/{name}", *known), primary).config
+        found.append(Cell(campaign.name, name, plain, known))
     return found
+
+
+def _of_machines(words: Sequence[str]) -> tuple[str, ...]:
+    """The overrides that a support vector machine has a use for."""
+    known = config.resolved(config.compose([], "svm"))
+    return tuple(word for word in words if word.partition("=")[0].partition(".")[0] in known)
 
 
 def stages(campaign: Campaign) -> Iterator[tuple[str, list[Job]]]:
@@ -185,17 +204,16 @@ def run(campaign: Campaign) -> bool:
 
 
 @functools.cache
-def _job(words: tuple[str, ...]) -> Job:
-    return Job(config.resolved(config.compose(words)), list(words))
+def _job(words: tuple[str, ...], primary: str = "config") -> Job:
+    return Job(config.resolved(config.compose(words, primary)), list(words))
 
 
 def _done(job: Job) -> bool:
     """Whether a run has ended as it was asked for."""
-    result = RunFolder(sweeping.place(job)).result
+    result = RunFolder(place(job)).result
     if result.get("status") not in ("finished", "diverged"):
         return False
-    now = config.build_run(job.config).settings
-    return not runfolder.differences(result.get("settings", {}), now)
+    return not runfolder.differences(result.get("settings", {}), job.settings)
 
 
 def _score(result: dict[str, Any]) -> tuple[float, float]:

@@ -35,13 +35,15 @@ def _row(cell: Cell, seeds: int) -> dict[str, Any]:
         "test_error_chosen": _percent(chosen.test_error),
         "ci95": _percent(intervals.binomial(chosen.test_error, chosen.n_test)),
         "minutes": f"{sum(run.seconds for run in runs) / len(runs) / 60:.1f}",
-        "tried": len(cell.finished()),
+        "tried": chosen.result["tried"] if cell.is_machine else len(cell.finished()),
         "setting": _setting(cell, chosen),
     }
 
 
 def _setting(cell: Cell, run: Trained) -> str:
     """What was chosen, in the words of the search."""
+    if cell.is_machine:
+        return " ".join(f"{key}={value:g}" for key, value in run.result["chosen"].items())
     chosen = cell.chosen()
     assert chosen is not None
     aside = ("experiment", "seed", *(word.partition("=")[0] for word in cell.words))
@@ -76,8 +78,10 @@ def _shown(row: dict[str, Any] | None) -> str:
     paper = f"; paper {row['published']}" if row["published"] else ""
     if not row["seeds"]:
         return f"not run{paper}"
-    spread = f" (sd {row['test_error_sd']}, {row['seeds']} seeds)" if row["seeds"] > 1 else ""
-    mean = f"**{row['test_error_mean']}**{spread}"
+    if row["seeds"] == 1:
+        seeds = "" if row["arm"].startswith("svm") else " (1 seed)"
+        return f"**{row['test_error_chosen']}** ± {row['ci95']}{seeds}{paper}"
+    mean = f"**{row['test_error_mean']}** (sd {row['test_error_sd']}, {row['seeds']} seeds)"
     return f"{mean}; chosen {row['test_error_chosen']} ± {row['ci95']}{paper}"
 
 

@@ -1,5 +1,6 @@
 """Mistakes on the command line: what is wrong in a few lines, and what may have been meant."""
 
+import re
 from difflib import get_close_matches
 
 from hydra.errors import MissingConfigException
@@ -25,6 +26,10 @@ def refuse_stray(word: str) -> None:
 
 def explained(error: Exception) -> str:
     """Say what is wrong with a configuration in a few lines, with a near miss if there is one."""
+    other = re.match(r"In 'experiment/(.+?)': Could not override '(\w+)'", str(error))
+    if other:
+        means = f"; it is one of: svm experiment={other[1]}" if other[2] == "kernel" else ""
+        return f"error: experiment={other[1]} sets {other[2]}, unknown to this command{means}"
     if isinstance(error, MissingConfigException) and error.options:
         choice = str(error.missing_cfg_file).replace("/", "=", 1)
         lines = [f"there is no {choice}; allowed: {', '.join(error.options)}"]

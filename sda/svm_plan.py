@@ -91,7 +91,8 @@ def build(plain: Mapping[str, Any]) -> SvmPlan:
     encoder = _encoder(plain["codes_of"], plain["layer"])
     trained = RunFolder(encoder.folder).result if encoder else {}
     seed = trained.get("seed", 0) if plain["seed"] is None else plain["seed"]
-    own = {key: value for key, value in plain.items() if key not in ("kernel", "codes_of", "layer")}
+    aside = ("kernel", "codes_of", "layer", *config.PLANNING)
+    own = {key: value for key, value in plain.items() if key not in aside}
     settings = config.flat(own) | {"seed": seed, "init": f"svm_{kernel}"}
     grid = {key: value for key, value in plain["kernel"].items() if key != "name"}
     settings |= {f"svm_{kernel}.{key}": value for key, value in grid.items()}

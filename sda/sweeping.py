@@ -13,17 +13,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sda import command, config, grouping
+from sda import config, grouping
 from sda.interruption import Interrupted, Interruption
+from sda.jobs import Job, place, train_jobs
 from sda.runfolder import RunFolder
 from sda.terminal import clock
-
-
-class Job(NamedTuple):
-    """One run of a sweep: its resolved configuration and the words that set it apart."""
-
-    config: dict[str, Any]
-    overrides: list[str]
 
 
 class Outcome(NamedTuple):
@@ -90,6 +84,13 @@ def faults(outcomes: Sequence[Outcome]) -> list[str]:
 
 def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
     """Put runs together that train as one program; what was begun together stays together."""
+    place_in_line = {id(job): k for k, job in enumerate(jobs)}
+    machines = [[job] for job in jobs if job.is_machine]
+    tasks = machines + _networks([job for job in jobs if not job.is_machine])
+    return sorted(tasks, key=lambda task: place_in_line[id(task[0])])
+
+
+def _networks(jobs: Sequence[Job]) -> list[list[Job]]:
     plans = [config.build_run(job.config) for job in jobs]
     paths = [str(place(job)) for job in jobs]
     groups: dict[str, list[Job]] = {}
@@ -113,8 +114,7 @@ def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
             parts = grouping.sharing(plans, firsts, slots)
         for part in parts:
             tasks.append([jobs[k] for first in part for k in computed[first]])
-    place_in_line = {id(job): k for k, job in enumerate(jobs)}
-    return sorted(tasks, key=lambda task: place_in_line[id(task[0])])
+    return tasks
 
 
 class _Child:
@@ -122,7 +122,7 @@ class _Child:
 
     def __init__(self, jobs: list[Job]) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["sda.command", "sda.config", "sda.sweeping"])
+        context.set_forkserver_preload(["sda.jobs", "sda.sweeping"])
         self._receiver, sender = context.Pipe(duplex=False)
         self._folders = [str(place(job)) for job in jobs]
         self.process: BaseProcess = context.Process(target=_work, args=(jobs, sender))
@@ -160,24 +160,6 @@ def _work(jobs: list[Job], sender: Connection) -> None:
         sender.send(" ".join(str(error).split()) or type(error).__name__)
 
 
-def train_jobs(jobs: Sequence[Job]) -> None:
-    """Train runs of one shape together, or go on with them, in their folders."""
-    first = jobs[0].config
-    command.settle(config.threads(first["threads"]))
-    asked = [command.Asked(config.build_run(j.config), j.config, place(j)) for j in jobs]
-    overwrite = first["overwrite"]
-    computed = grouping.twins([one.plan for one in asked], range(len(asked)))
-    batch = [[asked[k] for k in twins] for twins in computed]
-    if not overwrite and RunFolder(asked[0].path).result.get("batch"):
-        batch = command.recorded_batch(asked[0], config.build_run)
-    command.train_together(batch, config.load_data(first), overwrite=overwrite)
-
-
-def place(job: Job) -> Path:
-    """The folder of a job's run."""
-    return command.place(config.build_run(job.config), job.config["runs_folder"], job.overrides)
-
-
 def _stop_when_orphaned() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -186,9 +168,9 @@ def _stop_when_orphaned() -> None:
 
 
 def _slots(settings: dict[str, Any]) -> int:
-    if settings["jobs"] != "auto":
+    if settings.get("jobs", "auto") != "auto":
         return int(settings["jobs"])
-    if config.device(settings["device"]).type != "cpu":
+    if config.device(settings.get("device", "cpu")).type != "cpu":
         return 1
     return max(1, config.cores() // config.threads(settings["threads"]))
 

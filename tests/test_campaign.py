@@ -7,10 +7,11 @@ import shutil
 import pytest
 import torch
 
-from sda import campaign, campaign_table, config, report, sweeping
+from sda import campaign, campaign_table, config, report
+from sda.jobs import place
 from sda.runfolder import RunFolder
 
-TIER = "tiers: [{cells: [digits_sda3, digits_random3], settings: 2, seeds: 2}]"
+TIER = "tiers: [{cells: [digits_sda3, digits_random3, digits_svm_rbf], settings: 2, seeds: 2}]"
 SET = """\
 # @package _global_
 defaults: [{override /stack: small}]
@@ -25,6 +26,13 @@ CELL = """\
 defaults: [tiny/digits, _self_]
 init: INIT
 published: {paper: a test, n_test: 500, test_error: {INIT: 0.25}}
+"""
+MACHINE = """\
+# @package _global_
+defaults: [{override /kernel: rbf}]
+name: tiny/digits
+kernel: {C: [1, 10], gamma: [1]}
+published: {paper: a test, n_test: 500, test_error: {svm_rbf: 0.25}}
 """
 
 
@@ -41,6 +49,7 @@ def conf(tmp_path_factory):
     for init in ("sda", "random"):
         path = folder / "experiment" / "tiny" / f"digits_{init}3.yaml"
         path.write_text(CELL.replace("INIT", init))
+    (folder / "experiment" / "tiny" / "digits_svm_rbf.yaml").write_text(MACHINE)
     return folder
 
 
@@ -71,16 +80,19 @@ def written(folder):
 
 
 def change(job, **values):
-    path = sweeping.place(job) / "result.json"
+    path = place(job) / "result.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 def test_it_ends_with_every_setting_tried_and_the_chosen_one_repeated(done, tmp_path):
-    for cell in campaign.cells(done, done.tiers[0]):
+    *networks, machine = campaign.cells(done, done.tiers[0])
+    for cell in networks:
         assert len(cell.finished()) == 4
         assert [run.seed for run in cell.runs(2)] == [0, 1]
+    (run,) = machine.runs(2)
+    assert run.result["tried"] == 2
     before = written(tmp_path / "runs")
-    assert len(before) == 2 * 4 + 2
+    assert len(before) == 2 * 4 + 2 + 1
     assert campaign.run(done)
     assert written(tmp_path / "runs") == before
 
@@ -90,7 +102,7 @@ def test_no_test_error_takes_part_in_the_choice(done):
     chosen = cell.chosen()
     for job, result in cell.finished():
         change(job, test_error=0.0 if job != chosen else 1.0)
-        assert result["valid_error"] >= RunFolder(sweeping.place(chosen)).result["valid_error"]
+        assert result["valid_error"] >= RunFolder(place(chosen)).result["valid_error"]
     assert cell.chosen() == chosen
     other = next(job for job, _ in cell.finished() if job != chosen)
     change(other, valid_error=0.0)
@@ -125,11 +137,13 @@ def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
     assert sda["tried"] == 4
     assert sda["published"] == "25.00"
     chosen = campaign.cells(done, done.tiers[0])[0].chosen()
-    result = RunFolder(sweeping.place(chosen)).result
+    result = RunFolder(place(chosen)).result
     assert sda["test_error_chosen"] == f"{100 * result['test_error']:.2f}"
+    machine = next(row for row in rows if row["arm"] == "svm_rbf")
+    assert (machine["tried"], machine["seeds"], machine["published"]) == (2, 1, "25.00")
     assert "not run" not in campaign_table.markdown(rows)
     shutil.rmtree(tmp_path / "runs")
-    assert campaign_table.markdown(campaign_table.rows(done)).count("not run; paper 25.00") == 2
+    assert campaign_table.markdown(campaign_table.rows(done)).count("not run; paper 25.00") == 3
 
 
 def test_the_arms_of_a_data_set_try_equally_many_runs_in_every_tier():
@@ -137,6 +151,8 @@ def test_the_arms_of_a_data_set_try_equally_many_runs_in_every_tier():
     for tier in plan.tiers:
         budgets = {}
         for cell in campaign.cells(plan, tier):
+            if cell.is_machine:
+                continue  # a machine's kernel says what is tried, in seconds each
             tried = min(tier.settings, len(cell.settings())) * len(cell.rates())
             budgets.setdefault(cell.data_set, set()).add(tried)
         assert all(len(budget) == 1 for budget in budgets.values()), budgets
@@ -166,7 +182,7 @@ def test_the_report_of_a_campaign_is_one_page_with_everything_in_it(done, tmp_pa
     page = (folder / "report.html").read_text()
     assert not re.search(r"(src|href)=.(?!data:)|@import|url\(", page)
     (cell, *_) = campaign.cells(done, done.tiers[0])
-    result = RunFolder(sweeping.place(cell.chosen())).result
+    result = RunFolder(place(cell.chosen())).result
     assert f"chosen {100 * result['test_error']:.2f}" in page
     assert "paper 25.00" in page
     assert page.count("data:image/png;base64,") == 3  # curves, and filters of two arms

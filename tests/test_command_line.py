@@ -13,6 +13,7 @@ import torch
 
 from sda import command, config, sweeping
 from sda.__main__ import main
+from sda.jobs import Job
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2"]
@@ -48,6 +49,8 @@ REFUSED = [
     (["pretrain.lr=1"], "Could not override 'pretrain.lr'"),
     (["data=digit"], "did you mean digits?"),
     (["experiment=demmo"], "did you mean demo?"),
+    (["experiment=table1/rect_svm_rbf"], "it is one of: svm experiment=table1/rect_svm_rbf"),
+    (["svm", "experiment=demo"], "experiment=demo sets stack, unknown to this command"),
     (["corruption.fraction=3"], r"fraction must be a number in [0, 1], got 3"),
     (["corruption.fraction=[0.1,0.2]"], "one value or a list of 3, one for each layer, got 2"),
     (["finetune.learning_rate=-5"], "finetune.learning_rate must be a number above 0, got -5"),
@@ -181,7 +184,7 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
     jobs = []
     for seed in (0, 1):
         words = [*QUICK, f"seed={seed}", "tensorboard=false", "init=random"]
-        jobs.append(sweeping.Job(config.resolved(config.compose(words)), words))
+        jobs.append(Job(config.resolved(config.compose(words)), words))
     jobs[0].config["data"] = {"_target_": "sda.data.embedded.digits", "seed": "a word"}
     outcomes = sweeping.run_all(jobs)
     assert outcomes[0].fault
@@ -239,8 +242,8 @@ def test_an_interrupted_sweep_saves_stops_and_the_same_command_goes_on_with_it(t
 
 
 def test_gradients_of_saturated_units_do_not_slow_a_run_down():
-    denormal = torch.full((4,), 1e-39)
     torch.set_flush_denormal(False)
+    denormal = torch.full((4,), 1e-39)
     assert (denormal * 0.5).any()
     command.settle(1)
     assert not (denormal * 0.5).any()

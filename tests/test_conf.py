@@ -6,17 +6,19 @@ import re
 
 import pytest
 
-from sda import Masking, config
+from sda import Masking, config, svm_plan
 from sda.arms import Init
 
 FILES = sorted(config.folder().rglob("*.yaml"))
 APART = ("kernel", "campaign")  # groups of other commands: test_svm.py, test_campaign.py
 INSIDE = [path.relative_to(config.folder()).with_suffix("") for path in FILES]
-CHOICES = [
+EVERY = [
     (path.parts[0], "/".join(path.parts[1:]))
     for path in INSIDE
     if len(path.parts) > 1 and path.parts[0] not in APART
 ]
+MACHINES = [choice for group, choice in EVERY if group == "experiment" and "_svm_" in choice]
+CHOICES = [(group, choice) for group, choice in EVERY if choice not in MACHINES]
 
 
 def build(*words):
@@ -59,6 +61,17 @@ def test_an_experiment_has_its_own_name_and_published_figures_in_range(experimen
     assert run.name == (f"{inside}/{row}" if inside else experiment)
     for error in (run.published or {}).get("test_error", {}).values():
         assert 0 < error < 1
+
+
+@pytest.mark.parametrize("choice", MACHINES)
+def test_a_cell_of_a_machine_says_its_kernel_its_data_and_what_is_published(choice):
+    plain = config.resolved(config.compose([f"experiment={choice}"], "svm"))
+    row, _, arm = choice.removeprefix("table1/").partition("_svm_")
+    assert svm_plan.build(plain).kernel == arm
+    assert plain["name"] == f"table1/{row.replace('_', '-')}"
+    assert plain["data"]["_target_"].endswith(row)
+    (error,) = plain["published"]["test_error"].values()
+    assert 0 < error < 1
 
 
 def test_a_random_arm_is_never_pretrained_whatever_the_configuration_says():

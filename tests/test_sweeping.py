@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sda import config, grouping, records, sweeping
-from sda.sweeping import Job
+from sda import command, config, grouping, records, sweeping
+from sda.jobs import Job, place, train_jobs
 
 QUICK = [
     "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=4", "tensorboard=false",
@@ -33,7 +33,7 @@ def jobs(folder, *more, sweep=SWEEP):
 
 def record(job):
     """Everything that must be the same bits."""
-    path = sweeping.place(job)
+    path = place(job)
     result = json.loads((path / "result.json").read_text())
     kept = {key: result[key] for key in ("status", "valid_error", "test_error", "best_epoch")}
     return kept, (path / "metrics.jsonl").read_bytes(), (path / "model.pt").read_bytes()
@@ -44,13 +44,13 @@ def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
     asked = jobs(folder)
     for job in asked:
-        sweeping.train_jobs([job])
+        train_jobs([job])
     return [record(job) for job in asked]
 
 
 def test_every_run_of_a_batch_ends_in_the_bits_that_it_ends_in_alone(tmp_path, alone):
     asked = jobs(tmp_path)
-    sweeping.train_jobs(asked)
+    train_jobs(asked)
     assert [record(job) for job in asked] == alone
 
 
@@ -67,7 +67,7 @@ def die_after_saving(asked, number):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         records.Records.after_epoch = counted
-        sweeping.train_jobs(asked)
+        train_jobs(asked)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
@@ -76,28 +76,28 @@ def die_after_saving(asked, number):
 def test_a_killed_batch_goes_on_as_the_same_batch(tmp_path, alone, number):
     asked = jobs(tmp_path)
     die_after_saving(asked, number)
-    sweeping.train_jobs(asked[3:4])  # one of them is enough to name the batch
+    train_jobs(asked[3:4])  # one of them is enough to name the batch
     assert [record(job) for job in asked] == alone
 
 
 def test_what_runs_share_is_computed_once_and_said(tmp_path, monkeypatch):
     widths = []
-    original = sweeping.command.experiment.pretraining.pretrain_layer
+    original = command.experiment.pretraining.pretrain_layer
 
     def watched(layer, *rest):
         widths.append(layer.runs)
         return original(layer, *rest)
 
-    monkeypatch.setattr(sweeping.command.experiment.pretraining, "pretrain_layer", watched)
+    monkeypatch.setattr(command.experiment.pretraining, "pretrain_layer", watched)
     asked = jobs(tmp_path, sweep=[
         ["init=random", "seed=0", "corruption.fraction=0.1"],
         ["init=random", "seed=0", "corruption.fraction=0.5"],
         ["init=sda", "seed=0", "finetune.learning_rate=0.5"],
         ["init=sda", "seed=0", "finetune.learning_rate=1.0"],
     ])  # fmt: skip
-    sweeping.train_jobs(asked)
+    train_jobs(asked)
     assert widths == [(), ()]  # one pretraining of two layers, for two fine-tunings
-    folders = [sweeping.place(job) for job in asked]
+    folders = [place(job) for job in asked]
     shared = [json.loads((f / "result.json").read_text())["shared_with"] for f in folders]
     assert shared == [[str(folders[1])], [str(folders[0])], [], []]
     assert record(asked[0])[1:] == record(asked[1])[1:]
@@ -114,7 +114,7 @@ WIDE = [
 def wide_alone(tmp_path_factory):
     asked = jobs(tmp_path_factory.mktemp("wide"), sweep=WIDE)
     for job in asked:
-        sweeping.train_jobs([job])
+        train_jobs([job])
     return [record(job) for job in asked]
 
 
@@ -122,15 +122,15 @@ def test_runs_that_do_not_pay_at_once_still_share_their_pretraining(
     tmp_path, monkeypatch, wide_alone
 ):
     trained = []
-    original = sweeping.command.experiment.pretraining.pretrain_layer
+    original = command.experiment.pretraining.pretrain_layer
 
     def watched(*args):
         trained.append(args)
         return original(*args)
 
-    monkeypatch.setattr(sweeping.command.experiment.pretraining, "pretrain_layer", watched)
+    monkeypatch.setattr(command.experiment.pretraining, "pretrain_layer", watched)
     asked = jobs(tmp_path, sweep=WIDE)
-    sweeping.train_jobs(asked)
+    train_jobs(asked)
     assert len(trained) == 1
     assert [record(job) for job in asked] == wide_alone
 
@@ -139,7 +139,7 @@ def test_runs_that_do_not_pay_at_once_still_share_their_pretraining(
 def test_a_batch_killed_while_runs_wait_their_turn_goes_on(tmp_path, wide_alone, number):
     asked = jobs(tmp_path, sweep=WIDE)
     die_after_saving(asked, number)
-    sweeping.train_jobs(asked[2:])
+    train_jobs(asked[2:])
     assert [record(job) for job in asked] == wide_alone
 
 
@@ -156,11 +156,11 @@ def test_a_diverged_run_leaves_the_batch_undisturbed(tmp_path):
         ["init=sda", f"seed={k}", f"finetune.learning_rate={r}"] for k, r in ((0, 1), (1, 1e9))
     ]
     asked = jobs(tmp_path / "together", sweep=sweep)
-    sweeping.train_jobs(asked)
+    train_jobs(asked)
     by_itself = jobs(tmp_path / "alone", sweep=sweep[:1])
-    sweeping.train_jobs(by_itself)
+    train_jobs(by_itself)
     assert record(asked[0]) == record(by_itself[0])
-    result = json.loads((sweeping.place(asked[1]) / "result.json").read_text())
+    result = json.loads((place(asked[1]) / "result.json").read_text())
     assert result["status"] == "diverged"
 
 
@@ -180,11 +180,11 @@ def test_machines_train_together_but_never_with_autoencoders(tmp_path):
     assert plans[0].pretraining_key() != plans[1].pretraining_key()
     outcomes = sweeping.run_all(asked, together=True)
     assert [outcome.fault for outcome in outcomes] == [None] * 4
-    batches = [json.loads((sweeping.place(j) / "result.json").read_text())["batch"] for j in asked]
+    batches = [json.loads((place(j) / "result.json").read_text())["batch"] for j in asked]
     assert batches[0] == batches[2] != batches[1]
     by_itself = jobs(tmp_path / "alone", sweep=sweep[::2])
     for together, alone in zip(asked[::2], by_itself, strict=True):
-        sweeping.train_jobs([alone])
+        train_jobs([alone])
         assert record(together) == record(alone)
 
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from sda import config, sweeping
 from sda.interruption import Interrupted
+from sda.jobs import Job
 
 
 @dataclass
@@ -52,7 +53,7 @@ class SideBySide(Launcher):
         jobs = []
         for words in job_overrides:
             composed = loader.load_sweep_config(self._config, list(words))
-            jobs.append(sweeping.Job(config.resolved(composed), list(words)))
+            jobs.append(Job(config.resolved(composed), list(words)))
         try:
             outcomes = sweeping.run_all(jobs, self.together)
         except Interrupted as error:

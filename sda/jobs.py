@@ -1,0 +1,49 @@
+"""One run of a sweep, a network or a support vector machine: its folder and how it is trained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sda import command, config, grouping, svm_command, svm_plan
+from sda.runfolder import RunFolder
+
+
+class Job(NamedTuple):
+    """A resolved configuration and the words that set it apart."""
+
+    config: dict[str, Any]
+    overrides: list[str]
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether it is a support vector machine."""
+        return "kernel" in self.config
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What its result will say it was trained with. Raises ValueError in one line."""
+        build = svm_plan.build if self.is_machine else config.build_run
+        return build(self.config).settings
+
+
+def place(job: Job) -> Path:
+    """The folder of a job's run."""
+    if job.is_machine:
+        return svm_command.place(job.config, job.overrides)
+    return command.place(config.build_run(job.config), job.config["runs_folder"], job.overrides)
+
+
+def train_jobs(jobs: Sequence[Job]) -> None:
+    """Train one machine or networks of one shape together, or go on with them, in their folders."""
+    first = jobs[0].config
+    command.settle(config.threads(first["threads"]))
+    if jobs[0].is_machine:
+        svm_command.train(svm_plan.build(first), first, place(jobs[0]), config.load_data(first))
+        return
+    asked = [command.Asked(config.build_run(j.config), j.config, place(j)) for j in jobs]
+    overwrite = first["overwrite"]
+    computed = grouping.twins([one.plan for one in asked], range(len(asked)))
+    batch = [[asked[k] for k in twins] for twins in computed]
+    if not overwrite and RunFolder(asked[0].path).result.get("batch"):
+        batch = command.recorded_batch(asked[0], config.build_run)
+    command.train_together(batch, config.load_data(first), overwrite=overwrite)
