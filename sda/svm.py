@@ -20,7 +20,7 @@ from sklearn.svm import SVC
 from torch import Tensor
 
 MOST_KEPT = 12_000  # training rows whose products are all kept; 0.6 GB
-MOST_STEPS = 10_000_000  # of the optimiser for one pair of classes, as in libsvm's own programs
+MOST_STEPS = 1_000_000  # of the optimiser for one pair of classes
 BLOCK = 1000  # rows that are judged at once
 
 Labels = NDArray[np.int64]
