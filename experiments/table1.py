@@ -2,8 +2,9 @@
 
     python experiments/table1.py [--runs runs] [--campaign table1]
 
-Writes ``table1.md`` and ``table1.csv`` beside this file. Errors in percent; the setting of each
-cell was chosen on validation error among those tried; a cell without a finished run says "not run".
+Writes ``table1.md`` and ``table1.csv`` beside this file and the means into the README. Errors in
+percent; the setting of each cell was chosen on validation error among those tried; a cell without a
+finished run says "not run".
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 from sda import campaign, campaign_table
 
 HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
 
 
 def main() -> None:
@@ -28,9 +30,13 @@ def main() -> None:
         writer.writeheader()
         writer.writerows(rows)
     text = (HERE / "table1_template.md").read_text()
-    text = text.replace("{table}", campaign_table.markdown(rows))
+    text = text.replace("{table}", campaign_table.markdown(rows, campaign_table.full))
     (args.out / "table1.md").write_text(text.replace("{details}", campaign_table.details(rows)))
-    print(campaign_table.markdown(rows))
+    brief = campaign_table.markdown(rows, campaign_table.brief)
+    if args.out == HERE:
+        before, begin, rest = README.read_text().partition("<!-- table1 -->\n")
+        README.write_text(f"{before}{begin}{brief}\n{rest[rest.index('<!-- /table1 -->') :]}")
+    print(brief)
 
 
 if __name__ == "__main__":

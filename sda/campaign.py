@@ -107,9 +107,9 @@ class Cell:
 
     def finished(self) -> list[tuple[Job, dict[str, Any]]]:
         """The finished runs of the search with their results."""
-        tried = [job for jobs in self.tried(len(self.settings())) for job in jobs]
+        tried = [job for jobs in self.tried(len(self.settings())) for job in jobs if _done(job)]
         ended = [(job, RunFolder(place(job)).result) for job in tried]
-        return [(job, result) for job, result in ended if result.get("status") == "finished"]
+        return [(job, result) for job, result in ended if result["status"] == "finished"]
 
     def chosen(self) -> Job | None:
         """The finished run of the search with the best validation error; None: there is none.
@@ -130,9 +130,9 @@ class Cell:
 
     def runs(self, seeds: int) -> list[Trained]:
         """The finished ones among ``repeated``."""
-        paths = [place(job) for job in self.repeated(seeds)]
+        paths = [place(job) for job in self.repeated(seeds) if _done(job)]
         found = [Trained(path, RunFolder(path).result) for path in paths]
-        return [run for run in found if run.result.get("status") == "finished"]
+        return [run for run in found if run.result["status"] == "finished"]
 
 
 def read(name: str, overrides: Sequence[str]) -> Campaign:

@@ -1,6 +1,7 @@
 """The table that a campaign has come to: cells chosen and repeated, beside what is published."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from sda import campaign, intervals
@@ -55,26 +56,37 @@ def _percent(fraction: float | None) -> str:
     return "" if fraction is None or math.isnan(fraction) else f"{100 * fraction:.2f}"
 
 
-def as_printed(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """The table as the paper prints it: a line for each data set, a column for each method."""
+def as_printed(
+    rows: list[dict[str, Any]], shown: Callable[[dict[str, Any]], str]
+) -> list[list[str]]:
+    """The table as the paper prints it: a line for each data set, a column for each method.
+
+    Args:
+        rows: of the cells.
+        shown: what a cell says, ``full`` or ``brief``.
+    """
     sets = list(dict.fromkeys(row["data_set"] for row in rows))
     arms = [arm for arm in HEADINGS if any(row["arm"] == arm for row in rows)]
     lines = [["data set", *(HEADINGS[arm] for arm in arms)]]
     for data_set in sets:
         own = {row["arm"]: row for row in rows if row["data_set"] == data_set}
-        lines.append([data_set, *(_shown(own.get(arm)) for arm in arms)])
+        lines.append([data_set, *(shown(own[arm]) if arm in own else "" for arm in arms)])
     return lines
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
+def markdown(rows: list[dict[str, Any]], shown: Callable[[dict[str, Any]], str]) -> str:
     """``as_printed``, for Markdown."""
-    return _piped(as_printed(rows))
+    return _piped(as_printed(rows, shown))
 
 
-def _shown(row: dict[str, Any] | None) -> str:
+def brief(row: dict[str, Any]) -> str:
+    """One cell: the mean over seeds and the paper's figure."""
+    ours = f"**{row['test_error_mean']}**" if row["seeds"] else "not run"
+    return f"{ours} ({row['published']})" if row["published"] else ours
+
+
+def full(row: dict[str, Any]) -> str:
     """One cell: mean and spread over seeds, the chosen run and its interval, the paper's figure."""
-    if row is None:
-        return ""
     paper = f"; paper {row['published']}" if row["published"] else ""
     if not row["seeds"]:
         return f"not run{paper}"

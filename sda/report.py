@@ -58,7 +58,8 @@ def _campaign(folder: Path) -> Iterator[str]:
     if not (config.folder() / "campaign" / f"{name}.yaml").exists():
         return
     words = ["campaign.hours=0", f"runs_folder={folder.resolve().parent}"]
-    heads, *rows = campaign_table.as_printed(campaign_table.rows(campaign.read(name, words)))
+    cells = campaign_table.rows(campaign.read(name, words))
+    heads, *rows = campaign_table.as_printed(cells, campaign_table.full)
     yield _tabled(heads, [[cell.replace("**", "") for cell in row] for row in rows], "l" * 99)
     yield _note(
         "Test error in percent: mean over seeds of the setting with the best validation error; "
