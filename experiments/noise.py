@@ -5,7 +5,7 @@
 
 Writes figures/noise.png and, beside it, noise.csv, which it prints: of the supervised rates that
 were tried at a fraction, the best on mean validation error. Then says of each fraction whether it
-is better than none, outside the interval.
+is better than the lowest, 0, outside the interval. Of `noisy_inputs` (figure 12) it draws all arms.
 """
 
 import sys
@@ -16,25 +16,23 @@ from filters import FIGURES, save, write_table
 
 
 def main(folder: str, out: str = str(FIGURES / "noise.png")) -> None:
-    found = [point for point in points(folder, "corruption.fraction") if point.arm == "sda"]
+    found = points(folder, "corruption.fraction")
     write_table(Path(out).with_suffix(".csv"), [point.row("fraction") for point in found])
     figure, panels = sheet(found)
     for data, (axis, own) in panels.items():
         axis.set_xlabel("fraction of the components masked, in all layers")
-        without = own[0]
-        if without.value == 0:
-            axis.axhline(100 * without.test_error.mean, color="0.5", linestyle="--", linewidth=0.8)
-        for line in verdicts(own):
-            print(f"{data}, {line}")
+        axis.axhline(100 * own[0].test_error.mean, color="0.5", linestyle="--", linewidth=0.8)
+        axis.legend(frameon=False)
+        for arm in dict.fromkeys(point.arm for point in own):
+            for line in verdicts([point for point in own if point.arm == arm]):
+                print(f"{data}, {arm}, {line}")
     save(figure, Path(out), "RGB")
 
 
 def verdicts(points: list[Point]) -> list[str]:
-    """Of one data set, by growing fraction: no noise against each."""
-    without, *noisy = points
-    if without.value != 0:
-        return ["no run with fraction 0"]
-    return [contrast(without, point, ("0", f"{point.value:g}")) for point in noisy]
+    """Of one arm on one data set: the lowest fraction against each of the others."""
+    lowest, *noisy = points
+    return [contrast(lowest, point, (f"{lowest.value:g}", f"{point.value:g}")) for point in noisy]
 
 
 if __name__ == "__main__":
