@@ -77,11 +77,11 @@ def show(
     axis.set_axis_off()
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a grey figure as a small PNG."""
+def save(figure: Figure, path: Path, mode: str = "L") -> None:
+    """Write a figure as a small PNG, in grey ("L") or in colour ("RGB")."""
     file = io.BytesIO()
     figure.savefig(file, dpi=110)
-    Image.open(file).convert("L").quantize(32).save(path, optimize=True)
+    Image.open(file).convert(mode).quantize(32 if mode == "L" else 64).save(path, optimize=True)
 
 
 def quartiles(values: Sequence[float] | NDArray[Any], digits: int) -> str:

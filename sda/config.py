@@ -73,7 +73,7 @@ def build_run(plain: Plain) -> Run:
         pretraining=tuple(
             Pretraining(**values) for values in _per_layer("pretrain", plain["pretrain"], depth)
         ),
-        finetuning=Finetuning(**plain["finetune"]),
+        finetuning=_finetuning(plain["finetune"]),
         initialisation=Initialisation(plain["stack"]["initialisation"]),
         device=device(plain["device"]),
         tensorboard=plain["tensorboard"],
@@ -171,6 +171,13 @@ def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:
             hidden, corruptions, reconstructions, emphases, strict=True
         )
     ]
+
+
+def _finetuning(node: Mapping[str, Any]) -> Finetuning:
+    noise = node.get("corruption")
+    if isinstance(noise, Mapping):
+        return Finetuning(**{**node, "corruption": _build("finetune.corruption", noise)})
+    return Finetuning(**node)
 
 
 def _parts(where: str, node: Plain, depth: int) -> list[Any]:

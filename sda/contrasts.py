@@ -12,7 +12,7 @@ import numpy as np
 from sda import intervals
 from sda.finished import Trained, Unfinished
 from sda.intervals import Difference
-from sda.runfolder import HARMLESS
+from sda.runfolder import HARMLESS, LATER
 
 # Settings that do not say what an arm computes. The data is known by its hash,
 # the stack that codes come from by the settings it was trained with (`codes.`), the precision by
@@ -120,9 +120,12 @@ def contrast(finished: Sequence[Trained], unfinished: Sequence[Unfinished]) -> C
 def computed(runs: Sequence[Trained]) -> dict[str, Any]:
     """Settings that say what a group of runs computed, without what their arm does not read."""
     run = runs[0]
+    every = run.result["settings"]
+    if any(key.startswith("finetune.") for key in every):
+        every = LATER | every
     settings = {
         key: value
-        for key, value in run.result["settings"].items()
+        for key, value in every.items()
         if key.split(".")[0] not in ASIDE and not key.startswith(UNREAD.get(run.init, ()))
     }
     return settings | {"init": run.init}

@@ -1,7 +1,7 @@
 """Fine-tuning: all weights by the supervised cost, until validation error stops falling."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from sda import closed_form, exact, ranges
 from sda.blocks import extent
 from sda.classifier import Classifier
+from sda.corruption import Corruption
 from sda.descent import Descent, DivergenceError
 from sda.epochs import HOPELESS, NetworkEpoch
 from sda.precision import Precision, precision
-from sda.presentation import BLOCK, gather, shuffled
-from sda.seeding import stream
 from sda.stopping import EarlyStopping
+from sda.supervision import chance_errors, labelled_blocks
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Finetuning:
     weight_decay: float = 0.0  # of the weights, not of the biases
     encoders: bool = True  # false: the stack is frozen, only the softmax layer learns
     precision: Precision | str = Precision.fp32  # of the products of a step
+    labelled: int | None = None  # training rows whose labels are used, drawn by seed; None: all
+    corruption: Corruption | None = None  # of the inputs while training; None: as they are
 
     def __post_init__(self) -> None:
         precision("finetune.precision", self.precision)
@@ -42,6 +44,16 @@ class Finetuning:
         ranges.flag("finetune.encoders", self.encoders)
         if self.patience is not None:
             ranges.whole("finetune.patience", self.patience, 1)
+        if self.labelled is not None:
+            ranges.whole("finetune.labelled", self.labelled, 1)
+        if not (self.corruption is None or callable(self.corruption)):
+            raise ValueError(f"finetune.corruption must be one or null, got {self.corruption!r}")
+
+    @property
+    def company(self) -> Hashable:
+        """Equal for settings whose runs can be fine-tuned together."""
+        kind = (self.labelled, self.corruption is None, self.encoders)
+        return (*kind, self.batch_size, str(self.precision))
 
 
 @dataclass
@@ -100,7 +112,7 @@ def finetuning_epochs(
         classifier: with runs (R,), or ordinary: then R is 1.
         train: rows (n, d) and classes (n,), the same for all runs.
         valid: rows (m, d) and classes (m,).
-        settings: for each run. Batch size, precision and ``encoders`` are the same for all.
+        settings: for each run, of one ``company``: those of one batch size, and so on.
         seeds: of the runs.
         progress: where to go on from.
         at_least: runs that make an epoch worth while; with fewer still training, return, so that
@@ -112,14 +124,13 @@ def finetuning_epochs(
     descent = _descent(parameters, settings, progress.velocities)
     stopping = _stopping(parameters, classifier, settings, progress.stopping)
     progress.velocities, progress.stopping = descent.velocities, stopping.state()
-    chance = chance_error(train[1], valid[1])
+    chances = chance_errors(train[1], valid[1], settings[0].labelled, seeds)
+    chance = stopping.score.new_tensor(chances).reshape(classifier.runs)
     while (active := stopping.active(progress.epoch)).sum() >= at_least:
         epoch = progress.epoch + 1
         descent.only(active)
         with descent.precision.products():
-            loss = _train_one_epoch(
-                classifier, train, descent, settings[0].batch_size, seeds, epoch
-            )
+            loss = _train_one_epoch(classifier, train, descent, settings, seeds, epoch)
         valid_error, valid_loss = classifier.evaluate(*valid)
         stopping.finite &= (loss < HOPELESS) | ~active
         stopping.observe(epoch, valid_error, valid_loss, active & (valid_error < chance))
@@ -156,24 +167,22 @@ def _train_one_epoch(
     classifier: Classifier,
     train: tuple[Tensor, Tensor],
     descent: Descent,
-    batch_size: int,
+    settings: Sequence[Finetuning],
     seeds: Sequence[int],
     epoch: int,
 ) -> Tensor:
-    """Present every row once, as it is, and descend; the mean cost, float64, (runs)."""
-    x, y = train
-    n, runs, device = len(y), classifier.runs, classifier.weight.device
-    orders = [shuffled(n, stream(seed, "order", "finetune", epoch), x.device) for seed in seeds]
+    """Present every labelled row once and descend; the mean cost, float64, (runs)."""
+    runs, device = classifier.runs, classifier.weight.device
+    batch_size, labelled = settings[0].batch_size, settings[0].labelled
+    noise = [plan.corruption for plan in settings if plan.corruption is not None]
     total = torch.zeros(runs, dtype=exact.wide(device), device=device)
     fast = closed_form.applies_to_all(classifier.stack)
     descend = closed_form.descend_classifier if fast else descend_by_autograd
-    block = batch_size * max(1, BLOCK // batch_size)
-    for start in range(0, n, block):
-        rows = [order[start : start + block] for order in orders]
-        inputs = gather(x, rows, runs, device)
-        classes = gather(y.unsqueeze(-1), rows, runs, device).squeeze(-1)
+    for inputs, classes in labelled_blocks(
+        train, labelled, noise or None, batch_size, seeds, epoch, runs, device
+    ):
         total += descend(classifier, descent, inputs, classes, batch_size)
-    return total / n
+    return total / (len(train[1]) if labelled is None else labelled)
 
 
 def descend_by_autograd(
@@ -202,11 +211,6 @@ def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.P
     return parameters
 
 
-def chance_error(y: Tensor, valid_y: Tensor) -> float:
-    """Error on ``valid_y`` of always naming the commonest class of ``y``, in [0, 1]."""
-    return int((valid_y != torch.bincount(y).argmax()).sum()) / len(valid_y)
-
-
 def check(
     classifier: Classifier,
     train: tuple[Tensor, Tensor],
@@ -221,6 +225,11 @@ def check(
     for plan in settings:
         fast = closed_form.applies_to_all(classifier.stack)
         Precision(plan.precision).check(device or train[0].device, plan.batch_size, fast)
+        if plan.labelled is not None and plan.labelled > len(train[1]):
+            raise ValueError(
+                f"finetune.labelled must be at most {len(train[1])}, the training rows, "
+                f"got {plan.labelled}"
+            )
     d, k = classifier.stack[0].weight.shape[-2], classifier.n_classes
     for what, (x, y) in (("training", train), ("validation", valid)):
         if x.dim() != 2 or x.shape[1] != d or not len(x):

@@ -15,9 +15,9 @@ FEW = 5  # errors or hits below which the normal interval is too narrow to be sh
 
 
 class Difference(NamedTuple):
-    """A mean paired difference with the half-width of its 95 % t interval, over n pairs.
+    """A mean, mostly of paired differences, with the half-width of its 95 % t interval over n.
 
-    ``half_width`` is infinite for a single pair: one pair says nothing of its spread.
+    ``half_width`` is infinite for a single value: one says nothing of its spread.
     """
 
     mean: float
@@ -84,14 +84,19 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     n = len(first)
     if n != len(second) or n < 1:
         raise ValueError(f"pairs need two sequences of one length >= 1, got {n} and {len(second)}")
-    differences = np.subtract(first, second)
+    return of_mean(np.subtract(first, second))
+
+
+def of_mean(values: Sequence[float] | NDArray[Any]) -> Difference:
+    """Mean of values, of one seed each, with its 95 % t interval."""
+    mean, deviation = spread(values)
+    n = len(values)
     if n == 1:
-        return Difference(float(differences[0]), math.inf, 1)
-    error = float(differences.std(ddof=1)) / math.sqrt(n)
-    return Difference(float(differences.mean()), float(special.stdtrit(n - 1, 0.975)) * error, n)
+        return Difference(mean, math.inf, 1)
+    return Difference(mean, float(special.stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n), n)
 
 
-def spread(values: Sequence[float]) -> tuple[float, float]:
+def spread(values: Sequence[float] | NDArray[Any]) -> tuple[float, float]:
     """Mean and sample standard deviation; the latter is NaN for a single value."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 

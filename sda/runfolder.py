@@ -22,6 +22,9 @@ HARMLESS = (
     "codes_memory",
 )  # fmt: skip
 
+# Settings that are younger than some runs, with what those runs did.
+LATER: dict[str, Any] = {"finetune.labelled": None, "finetune.corruption": None}
+
 
 class RunFolderError(ValueError):
     """A run folder that cannot be used as asked."""

@@ -17,8 +17,8 @@ class Standing:
     """The networks of a batch of runs and how far their training is.
 
     First ``stack``, with a run for every distinct pretraining, moves; then ``classifier``, with a
-    run for every one in ``going``: all runs, or ``at_once`` of them while the others wait. What is
-    only one has ordinary modules.
+    run for every one in ``going``: all runs, or ``at_once`` of them while the others wait, and
+    those that are not fine-tuned like them. What is only one has ordinary modules.
     """
 
     plans: Sequence[Run]
@@ -62,7 +62,10 @@ class Standing:
     def stack_up(self) -> None:
         """Put classifiers on the stacks of the next runs: pretrained ones where the arm says so."""
         waiting = [run for run in self.waiting if run not in self.failed]
-        self.going, self.waiting = waiting[: self.at_once], waiting[self.at_once :]
+        company = [plan.finetuning.company for plan in self.plans]
+        alike = [run for run in waiting if company[run] == company[waiting[0]]]
+        self.going = alike[: self.at_once]
+        self.waiting = [run for run in waiting if run not in self.going]
         self.network = finetuning.Progress()
         if not self.going:
             return

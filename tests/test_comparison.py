@@ -100,6 +100,14 @@ def test_machines_stand_between_the_autoencoders_and_do_not_read_the_corruption(
     assert ("dbn", "sda") in pairs(result)
 
 
+def test_a_run_of_before_there_were_fewer_labels_is_of_the_arm_that_uses_all(tmp_path):
+    run_folder(tmp_path / "before")
+    run_folder(tmp_path / "now", seed=1, settings={"finetune.labelled": None})
+    run_folder(tmp_path / "few", settings={"finetune.labelled": 100})
+    found = arms(comparison.compare([tmp_path]))
+    assert found == {"sda finetune.labelled=null": 2, "sda finetune.labelled=100": 1}
+
+
 def test_an_arm_is_named_by_the_setting_that_differs(tmp_path):
     run_folder(tmp_path / "a")
     run_folder(tmp_path / "b", settings={"corruption.fraction": 0.4})

@@ -5,6 +5,7 @@ import itertools
 import re
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sda import Masking, config, svm_plan
 from sda.arms import Init
@@ -72,6 +73,29 @@ def test_a_cell_of_a_machine_says_its_kernel_its_data_and_what_is_published(choi
     assert plain["data"]["_target_"].endswith(row)
     (error,) = plain["published"]["test_error"].values()
     assert 0 < error < 1
+
+
+SWEPT = [choice for group, choice in CHOICES if group == "experiment" and "/" not in choice]
+
+
+@pytest.mark.parametrize("experiment", SWEPT)
+def test_every_value_that_an_experiment_sweeps_over_builds(experiment):
+    params = config.compose([f"experiment={experiment}"]).hydra.sweeper.params or {}
+    for key, values in params.items():
+        (parsed,) = OverridesParser.create().parse_overrides([f"{key}={values}"])
+        for value in parsed.sweep_string_iterator() if parsed.is_sweep_override() else [values]:
+            run = build(f"experiment={experiment}", f"{key}={value}")
+            assert run.finetuning.learning_rate > 0
+
+
+def test_noisy_inputs_are_seen_in_fine_tuning_by_all_arms_but_the_denoising_one():
+    noise = {
+        init: build("experiment=noisy_inputs", f"init={init}", "corruption.fraction=0.4")
+        for init in ("random", "saa", "sda")
+    }
+    seen = {init: run.finetuning.corruption for init, run in noise.items()}
+    assert seen == {"random": Masking(0.4), "saa": Masking(0.4), "sda": None}
+    assert all(run.layers[0].corruption == Masking(0.4) for run in noise.values())
 
 
 def test_a_random_arm_is_never_pretrained_whatever_the_configuration_says():

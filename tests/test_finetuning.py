@@ -18,6 +18,7 @@ from sda import (
     finetuning,
     join,
     stream,
+    supervision,
 )
 from sda import classifier as classifiers
 from sda.finetuning import Progress, finetuning_epochs
@@ -112,7 +113,7 @@ def test_patience_does_not_count_until_validation_is_better_than_chance():
 
 def test_chance_is_the_commonest_training_class():
     y, valid = torch.tensor([0, 1, 1, 2]), torch.tensor([1, 1, 1, 0, 2])
-    assert finetuning.chance_error(y, valid) == pytest.approx(0.4)
+    assert supervision.chance_errors(y, valid, None, [0]) == [pytest.approx(0.4)]
 
 
 def test_a_run_whose_best_epoch_is_its_last_shows_it():

@@ -188,6 +188,33 @@ def test_machines_train_together_but_never_with_autoencoders(tmp_path):
         assert record(together) == record(alone)
 
 
+LABELS = [
+    [f"init={init}", f"finetune.labelled={n}", f"finetune.learning_rate={rate}"]
+    for init in ("random", "sda")
+    for n in (40, 15, "null")
+    for rate in (0.3, 1.0)
+] + [["init=sda", "finetune.labelled=15", "finetune.corruption=${corruption}"]]
+
+
+@pytest.fixture(scope="module")
+def labels_alone(tmp_path_factory):
+    asked = jobs(tmp_path_factory.mktemp("labels"), sweep=LABELS)
+    for job in asked:
+        sweeping.train_jobs([job])
+    return [record(job) for job in asked]
+
+
+@pytest.mark.parametrize("number", [None, 7, 13])
+def test_runs_with_other_labels_end_in_their_bits_in_a_batch_even_killed(
+    tmp_path, labels_alone, number
+):
+    asked = jobs(tmp_path, sweep=LABELS)
+    if number is not None:
+        die_after_saving(asked, number)
+    sweeping.train_jobs(asked)
+    assert [record(job) for job in asked] == labels_alone
+
+
 def test_only_runs_that_are_alike_but_for_numbers_train_together():
     base = jobs("runs", sweep=[["seed=0"], ["seed=1", "corruption=gaussian"]])
     other = [

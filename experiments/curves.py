@@ -1,0 +1,146 @@
+"""Test error against a setting: of what was tried, the best on validation error, over its seeds.
+
+What `labels.py` and `noise.py` share. No test error chooses anything.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sda import contrasts, finished, intervals
+from sda.finished import Trained
+from sda.intervals import Difference
+from sda.pictures import COLOURS
+
+LINES = ("-o", "-s", "-^", "-D")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One arm at one value of the setting; ``runs`` of the chosen candidate, by seed."""
+
+    data: str
+    arm: str
+    value: float
+    chosen: str  # what sets the candidate apart from the others that were tried
+    runs: dict[int, Trained]
+
+    @property
+    def test_error(self) -> Difference:
+        """Mean over the seeds with its 95 % t interval, fractions."""
+        return intervals.of_mean([run.test_error for run in self.runs.values()])
+
+    def row(self, heading: str) -> dict[str, str]:
+        """A line of the table; errors in percent."""
+        mean, half_width, seeds = self.test_error
+        return {
+            "data set": self.data,
+            "arm": self.arm,
+            heading: f"{self.value:g}",
+            "chosen": self.chosen,
+            "valid error": f"{100 * _score(self.runs)[0]:.2f}",
+            "test error": f"{100 * mean:.2f}",
+            "95 % interval, ±": percent(half_width),
+            "seeds": str(seeds),
+        }
+
+
+def points(folder: str, setting: str) -> list[Point]:
+    """Read the finished runs in a folder by data set, arm and value of a setting; name the others.
+
+    Raises:
+        ValueError: a finished run says nothing of the setting.
+    """
+    trained, unfinished = finished.read([Path(folder)])
+    for run in unfinished:
+        print(f"left out: {run.path} is {run.status}")
+    groups: dict[tuple[str, int, str, float], list[Trained]] = {}
+    for run in trained:
+        value = run.result["settings"].get(setting)
+        if not isinstance(value, int | float):
+            raise ValueError(f"{run.path} has {setting}={value!r}, which is no number")
+        data = "{data} ({source}, {data_hash:.8})".format(**run.result)
+        key = (data, contrasts.ORDER.get(run.init, len(contrasts.ORDER)), run.init, value)
+        groups.setdefault(key, []).append(run)
+    return [_chosen(*key, runs) for key, runs in sorted(groups.items(), key=lambda g: g[0])]
+
+
+def _chosen(data: str, _: int, arm: str, value: float, runs: Sequence[Trained]) -> Point:
+    """The candidate with the lowest mean validation error, of those with the most seeds."""
+    candidates: dict[str, dict[int, Trained]] = {}
+    for run in runs:
+        settings = json.dumps(contrasts.computed([run]), sort_keys=True)
+        candidates.setdefault(settings, {})[run.seed] = run
+    names = contrasts.labels([json.loads(settings) for settings in candidates])
+    most = max(map(len, candidates.values()))
+    complete = [
+        (*_score(own), name.removeprefix(arm).strip(), own)
+        for name, own in zip(names, candidates.values(), strict=True)
+        if len(own) == most
+    ]
+    *_, chosen, own = min(complete, key=lambda candidate: candidate[:3])
+    return Point(data, arm, value, chosen, dict(sorted(own.items())))
+
+
+def _score(runs: dict[int, Trained]) -> tuple[float, float]:
+    """Mean validation error and, to break ties, mean validation cross-entropy."""
+    losses = [float(run.result.get("valid_loss", math.inf)) for run in runs.values()]
+    return float(np.mean([run.valid_error for run in runs.values()])), float(np.mean(losses))
+
+
+def contrast(first: Point, second: Point, names: tuple[str, str]) -> str:
+    """Say how far two points are apart over the seeds of both, in percentage points."""
+    difference = " - ".join(names)
+    seeds = sorted(first.runs.keys() & second.runs.keys())
+    if not seeds:
+        return f"{difference}: no seed in common"
+    found = intervals.paired(
+        *([p.runs[seed].test_error for seed in seeds] for p in (first, second))
+    )
+    verdict = "includes 0"
+    if found.excludes_zero:
+        verdict = f"excludes 0: {names[found.mean > 0]} better"
+    size = f"{100 * found.mean:+.2f} ± {percent(found.half_width)} points over {found.n} seeds"
+    return f"{difference} {size}, {verdict}"
+
+
+def draw(axis: Axes, data: str, points: Sequence[Point]) -> None:
+    """Draw the arms of one data set, with their intervals."""
+    arms = dict.fromkeys(point.arm for point in points)
+    for arm, line, colour in zip(arms, LINES, COLOURS, strict=False):
+        own = [point for point in points if point.arm == arm]
+        errors = [point.test_error for point in own]
+        # A single seed has no interval: no bar.
+        bars = [100 * e.half_width if e.n > 1 else 0.0 for e in errors]
+        means = [100 * e.mean for e in errors]
+        values = [point.value for point in own]
+        axis.errorbar(
+            values, means, bars, fmt=line, color=colour, label=arm, capsize=3, ms=4, lw=1.2
+        )
+    axis.set_title(data, fontsize=9)
+    axis.set_ylabel("test error, %")
+    axis.grid(color="0.9", linewidth=0.6)
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)
+
+
+def sheet(points: Sequence[Point]) -> tuple[Figure, dict[str, tuple[Axes, list[Point]]]]:
+    """A figure with an axis for each data set, drawn, and its points."""
+    panels = dict.fromkeys(point.data for point in points)
+    figure = Figure(figsize=(5.2 * len(panels), 3.8), layout="constrained")
+    drawn = {}
+    for axis, data in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        own = [point for point in points if point.data == data]
+        draw(axis, data, own)
+        drawn[data] = (axis, own)
+    return figure, drawn
+
+
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f}" if math.isfinite(fraction) else "unknown"

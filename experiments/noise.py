@@ -1,0 +1,39 @@
+"""Test error against the noise that layers were pretrained with: JMLR 2010, figure 11.
+
+    SDA_DATA=<folder of the four MNIST files> ./run -m experiment=noise hydra/launcher=batched
+    python experiments/noise.py runs/noise [OUT.png]
+
+Writes figures/noise.png and, beside it, noise.csv, which it prints: of the supervised rates that
+were tried at a fraction, the best on mean validation error. Then says of each fraction whether it
+is better than the lowest, 0, outside the interval. Of `noisy_inputs` (figure 12) it draws all arms.
+"""
+
+import sys
+from pathlib import Path
+
+from curves import Point, contrast, points, sheet
+from filters import FIGURES, save, write_table
+
+
+def main(folder: str, out: str = str(FIGURES / "noise.png")) -> None:
+    found = points(folder, "corruption.fraction")
+    write_table(Path(out).with_suffix(".csv"), [point.row("fraction") for point in found])
+    figure, panels = sheet(found)
+    for data, (axis, own) in panels.items():
+        axis.set_xlabel("fraction of the components masked, in all layers")
+        axis.axhline(100 * own[0].test_error.mean, color="0.5", linestyle="--", linewidth=0.8)
+        axis.legend(frameon=False)
+        for arm in dict.fromkeys(point.arm for point in own):
+            for line in verdicts([point for point in own if point.arm == arm]):
+                print(f"{data}, {arm}, {line}")
+    save(figure, Path(out), "RGB")
+
+
+def verdicts(points: list[Point]) -> list[str]:
+    """Of one arm on one data set: the lowest fraction against each of the others."""
+    lowest, *noisy = points
+    return [contrast(lowest, point, (f"{lowest.value:g}", f"{point.value:g}")) for point in noisy]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,137 @@
+"""Figures over a setting: who chooses what is shown, and what is said of the differences."""
+
+import csv
+import json
+import re
+import sys
+
+import pytest
+
+from sda import config, sweeping
+from sda.sweeping import Job
+
+sys.path.insert(0, str(config.folder().parent / "experiments"))  # scripts import each other so
+
+import curves
+import labels
+import noise
+
+SETTINGS = {"pretrain.epochs": 3, "finetune.learning_rate": 0.3, "corruption.fraction": 0.25}
+
+
+def run_folder(folder, *, valid, test, seed=0, init="sda", data="basic", status="finished", **own):
+    """A run with these errors, of 1000 test rows; ``own`` settings have "__" for dots."""
+    settings = {key.replace("__", "."): value for key, value in own.items()}
+    path = folder / f"{len(list(folder.iterdir()))}"
+    path.mkdir()
+    content = {
+        "data": data, "source": "regenerated", "data_hash": "abcdef0123", "init": init,
+        "seed": seed, "status": status, "n_test": 1000, "valid_error": valid, "test_error": test,
+        "valid_loss": valid, "settings": SETTINGS | settings | {"seed": seed, "init": init},
+    }  # fmt: skip
+    path.joinpath("result.json").write_text(json.dumps(content))
+    path.joinpath("config.yaml").write_text("init: sda\n")
+
+
+def test_validation_error_chooses_among_what_was_tried_and_test_error_does_not(tmp_path):
+    for seed in (0, 1):
+        for rate, valid, test in ((0.1, 0.30, 0.01), (1.0, 0.20, 0.40)):
+            own = {"finetune__learning_rate": rate, "finetune__labelled": 100}
+            run_folder(tmp_path, valid=valid, test=test + seed / 100, seed=seed, **own)
+    (point,) = curves.points(str(tmp_path), "finetune.labelled")
+    assert point.chosen == "finetune.learning_rate=1.0"
+    assert point.row("labels") == {
+        "data set": "basic (regenerated, abcdef01)", "arm": "sda", "labels": "100",
+        "chosen": "finetune.learning_rate=1.0", "valid error": "20.00", "test error": "40.50",
+        "95 % interval, ±": "6.35", "seeds": "2",
+    }  # fmt: skip
+
+
+def test_a_candidate_that_lacks_a_seed_is_not_chosen_and_said_to_be_left_out(tmp_path, capsys):
+    for seed in (0, 1):
+        run_folder(tmp_path, valid=0.3, test=0.3, seed=seed, finetune__labelled=100)
+    high = {"finetune__learning_rate": 9.0, "finetune__labelled": 100}
+    run_folder(tmp_path, valid=0.1, test=0.1, **high)
+    run_folder(tmp_path, valid=0.1, test=0.1, seed=1, status="diverged", **high)
+    (point,) = curves.points(str(tmp_path), "finetune.labelled")
+    assert (point.chosen, list(point.runs)) == ("finetune.learning_rate=0.3", [0, 1])
+    assert "is diverged" in capsys.readouterr().out
+
+
+def test_a_run_that_uses_all_labels_has_no_place_on_the_axis(tmp_path):
+    run_folder(tmp_path, valid=0.1, test=0.1)
+    with pytest.raises(ValueError, match=r"finetune\.labelled=None, which is no number"):
+        curves.points(str(tmp_path), "finetune.labelled")
+
+
+def many_labels(folder):
+    """At 100 labels sda is better by 10 and 12 points, at 300 by 2 and 0."""
+    for data in ("basic", "rot"):
+        for seed in (0, 1):
+            for number, gap in ((100, 0.10 + seed / 50), (300, 0.02 - seed / 50)):
+                for init, error in (("random", 0.3 + gap), ("sda", 0.3)):
+                    own = {"init": init, "data": data, "finetune__labelled": number}
+                    run_folder(folder, valid=error, test=error, seed=seed, **own)
+
+
+def test_the_figure_of_labels_has_its_table_and_its_verdicts(tmp_path, capsys):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    many_labels(folder)
+    labels.main(str(folder), str(tmp_path / "labels.png"))
+    said = [line for line in capsys.readouterr().out.splitlines() if "random - sda" in line]
+    assert said[:2] == [
+        "basic (regenerated, abcdef01), 100 labels: random - sda "
+        "+11.00 ± 12.71 points over 2 seeds, includes 0",
+        "basic (regenerated, abcdef01), 300 labels: random - sda "
+        "+1.00 ± 12.71 points over 2 seeds, includes 0",
+    ]
+    assert len(said) == 4
+    assert (tmp_path / "labels.png").read_bytes()[:4] == b"\x89PNG"
+    rows = list(csv.DictReader((tmp_path / "labels.csv").read_text().splitlines()))
+    assert [(row["arm"], row["labels"]) for row in rows[:4]] == [
+        ("random", "100"), ("random", "300"), ("sda", "100"), ("sda", "300"),
+    ]  # fmt: skip
+
+
+def test_the_figure_of_noise_compares_every_fraction_with_none(tmp_path, capsys):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    for seed in range(3):
+        for fraction, error in ((0, 0.30), (0.25, 0.20), (0.7, 0.35)):
+            wrong = error + seed / 1000 * (1 + fraction)
+            run_folder(folder, valid=error, test=wrong, seed=seed, corruption__fraction=fraction)
+    noise.main(str(folder), str(tmp_path / "noise.png"))
+    said = capsys.readouterr().out
+    assert re.search(r"0 - 0.25 \+9.97 ± 0.06 points over 3 seeds, excludes 0: 0.25 better", said)
+    assert re.search(r"0 - 0.7 -5.07 ± 0.17 points over 3 seeds, excludes 0: 0 better", said)
+    assert (tmp_path / "noise.png").stat().st_size > 5000
+
+
+def test_the_runs_of_the_experiment_are_what_the_figure_of_labels_reads(tmp_path):
+    quick = [
+        "stack.hidden=[5]", "pretrain.epochs=1", "pretrain.precision=fp32", "data=digits",
+        "~data.source", f"runs_folder={tmp_path}", "budget.n100.epochs=2",
+        "budget.n300.epochs=1",
+    ]  # fmt: skip
+    for init in ("random", "sda"):
+        for number in (100, 300):
+            words = ["experiment=labels", f"init={init}", f"finetune.labelled={number}", *quick]
+            sweeping.train_jobs([Job(config.resolved(config.compose(words)), words)])
+    found = curves.points(str(tmp_path / "labels"), "finetune.labelled")
+    assert [(p.arm, p.value) for p in found] == [
+        ("random", 100), ("random", 300), ("sda", 100), ("sda", 300),
+    ]  # fmt: skip
+    epochs = [point.runs[0].result["epochs"] for point in found]
+    assert epochs == [2, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "setting"),
+    [("labels", "finetune.labelled"), ("noise", "corruption.fraction")],
+)
+def test_the_sweep_of_a_figure_goes_over_its_setting_rates_and_five_seeds(experiment, setting):
+    params = config.compose([f"experiment={experiment}"]).hydra.sweeper.params
+    assert len(params[setting].split(",")) >= 5
+    assert len(params["finetune.learning_rate"].split(",")) >= 2
+    assert params["seed"] == "range(5)"
