@@ -12,3 +12,9 @@ def own_cache(tmp_path_factory):
     patch.setenv("SDA_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def all_numbers():
+    """A command run in this process turned denormal numbers off; Hypothesis draws them."""
+    torch.set_flush_denormal(False)
