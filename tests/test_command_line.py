@@ -60,6 +60,13 @@ REFUSED = [
     (["compar", "x"], "did you mean compare?"),
     (["resume"], "resume needs the folder of a run"),
     (["data=digit"], "there is no data=digit; allowed: arrays, basic, bg-img"),
+    (["data.seed=x"], "data.seed must be a whole number of at least 0, got 'x'"),
+    (["data.seed=null"], "data.seed must be a whole number of at least 0, got None"),
+    (["-m", "data.seed=0,1.5"], "data.seed must be a whole number of at least 0, got 1.5"),
+    (["data=arrays", "data.path=5"], "data.path must be text, got 5"),
+    (["data=arrays", "data.valid_fraction=x"], "data.valid_fraction must be a number, got 'x'"),
+    (["data=arrays", "data.image_shape=5"], "data.image_shape must be a list of whole numbers"),
+    (["corruption.exact=3"], "corruption.exact must be true or false, got 3"),
     (["data.n=3"], "Could not override 'data.n'"),
     (
         ["experiment=vincent2008_rect", "data=digits"],
