@@ -1,6 +1,5 @@
 """Fine-tuning: all weights by the supervised cost, until validation error stops falling."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sda import closed_form, exact, ranges
-from sda.blocks import extent
+from sda.blocks import check_rows
 from sda.classifier import Classifier
 from sda.descent import Descent, DivergenceError
 from sda.epochs import HOPELESS, NetworkEpoch
@@ -218,24 +217,21 @@ def check(
 
     ``device`` is where they will be; None: where the rows are.
     """
-    for plan in settings:
-        fast = closed_form.applies_to_all(classifier.stack)
-        Precision(plan.precision).check(device or train[0].device, plan.batch_size, fast)
-    d, k = classifier.stack[0].weight.shape[-2], classifier.n_classes
+    k = classifier.n_classes
     for what, (x, y) in (("training", train), ("validation", valid)):
-        if x.dim() != 2 or x.shape[1] != d or not len(x):
-            raise ValueError(f"{what} rows must be (n, {d}) with n at least 1, got {(*x.shape,)}")
+        check_rows(what, x, classifier.stack[0].weight)
         if y.shape != x.shape[:1] or y.dtype != torch.int64:
             raise ValueError(
                 f"{what} classes must be int64 of shape ({len(x)},), got {y.dtype} {(*y.shape,)}"
             )
-        if not math.isfinite(sum(extent(x))):
-            raise ValueError(f"{what} rows must be finite, got NaN or infinity")
         if y.min() < 0 or y.max() >= k:
             wrong = int(((y < 0) | (y >= k)).nonzero()[0])
             raise ValueError(
                 f"{what} classes must be in 0..{k - 1}, got {int(y[wrong])} in row {wrong}"
             )
+    for plan in settings:
+        fast = closed_form.applies_to_all(classifier.stack)
+        Precision(plan.precision).check(device or train[0].device, plan.batch_size, fast)
 
 
 def _descent(

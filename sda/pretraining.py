@@ -1,6 +1,5 @@
 """The scheduler: each layer is trained, bottom to top, on the clean codes of the layer below."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from sda import exact, ranges, steps
 from sda.autoencoder import Activation, DenoisingAutoencoder
-from sda.blocks import extent, in_blocks
+from sda.blocks import check_rows, extent, in_blocks
 from sda.corruption import Corruption
 from sda.descent import Descent, DivergenceError
 from sda.epochs import LayerEpoch
@@ -207,16 +206,9 @@ def check(
 
     ``device`` is where they will be; None: where x is.
     """
-    d = stack[0].weight.shape[-2]
     for what, rows in (("training", x), ("validation", valid)):
-        if rows is None:
-            continue
-        if rows.dim() != 2 or rows.shape[1] != d or not len(rows):
-            raise ValueError(
-                f"{what} rows must be (n, {d}) with n at least 1, got {tuple(rows.shape)}"
-            )
-        if not math.isfinite(sum(extent(rows))):
-            raise ValueError(f"{what} rows must be finite, got NaN or infinity")
+        if rows is not None:
+            check_rows(what, rows, stack[0].weight)
     for plans in settings:
         if len(plans) != len(stack):
             raise ValueError(

@@ -308,6 +308,9 @@ REFUSED = [
     ({"x": data()[:0]}, "with n at least 1"),
     ({"x": data()[0]}, r"got \(9,\)"),
     ({"x": torch.full((3, 9), torch.nan)}, "must be finite"),
+    ({"x": data().double()}, r"must be torch.float32 .*, got torch.float64"),
+    ({"x": data().round().long()}, r"must be torch.float32 .*, got torch.int64"),
+    ({"x": data().numpy()}, r"must be a tensor \(n, 9\), got ndarray"),
     ({"settings": [SETTINGS]}, "settings for each of 3 layers, got 1"),
     ({"settings": dataclasses.replace(SETTINGS, patience=2)}, "needs validation rows"),
 ]
