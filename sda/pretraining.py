@@ -1,5 +1,6 @@
 """The scheduler: each layer is trained, bottom to top, on the clean codes of the layer below."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +13,11 @@ from sda.autoencoder import Activation, DenoisingAutoencoder
 from sda.blocks import check_rows, extent, in_blocks
 from sda.corruption import Corruption
 from sda.descent import Descent, DivergenceError
-from sda.epochs import LayerEpoch
+from sda.epochs import HOPELESS_COMPONENT, LayerEpoch
 from sda.judging import Judge
 from sda.precision import Precision, precision
 from sda.presentation import presentations, shuffled
+from sda.reconstruction import CrossEntropy
 from sda.seeding import stream
 from sda.stack import StackedDenoisingAutoencoder
 from sda.steps import Step
@@ -79,7 +81,7 @@ def pretrain(
 
     Raises:
         ValueError: data or settings that cannot be trained on, before any work starts.
-        DivergenceError: the cost left the finite numbers.
+        DivergenceError: the cost left all bounds.
     """
     each = [settings] * len(stack) if isinstance(settings, Pretraining) else list(settings)
     history = []
@@ -149,19 +151,20 @@ def pretrain_layer(
     if progress.epoch < 0:
         progress.epoch = 0
         yield _first_look(layer, codes, depth, judge, stopping.active(0))
+    bound = _bound(layer)
     while (active := stopping.active(progress.epoch)).any():
         epoch = progress.epoch + 1
         descent.only(active)
         with descent.precision.products():
             loss = _train_one_epoch(layer, codes, descent, plans[0].batch_size, seeds, depth, epoch)
-        stopping.finite &= torch.isfinite(loss) | ~active
+        stopping.finite &= (loss < bound) | ~active
         errors = judge.errors() if judge else None
         if judge and errors:
             score = judge.criterion(errors)
             stopping.observe(epoch, score, score, active)
         progress.epoch, progress.stopping = epoch, stopping.state()
         valid, valid_clean = errors or (None, None)
-        yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active)
+        yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active, bound=bound)
     stopping.restore(~active)
     progress.velocities, progress.stopping = {}, {}
 
@@ -229,6 +232,13 @@ def check(
 
 def _check_extent(layer: DenoisingAutoencoder, codes: Tensor, depth: int) -> None:
     layer.reconstruction.check(*extent(codes), f"the inputs of layer {depth}")
+
+
+def _bound(layer: DenoisingAutoencoder) -> float:
+    """A cost that no layer has that still learns. Cross-entropy never overflows by itself."""
+    if isinstance(layer.reconstruction, CrossEntropy):
+        return HOPELESS_COMPONENT * layer.weight.shape[-2]
+    return math.inf
 
 
 def _judge(

@@ -261,6 +261,12 @@ def test_divergence_names_layer_epoch_and_rate():
         pretrain(make(hidden=(7, 5), reconstruction=SquaredError()), data(), settings, 0)
 
 
+def test_a_cost_of_finite_millions_is_divergence_too():
+    settings = dataclasses.replace(SETTINGS, learning_rate=1e6)
+    with pytest.raises(DivergenceError, match=r"layer 0, epoch 1, learning rate 1e\+06"):
+        pretrain(make(), data(), settings, 0)
+
+
 def test_a_diverged_run_leaves_the_others_alone():
     settings = [[Pretraining(3, rate, 8)] for rate in (0.01, 1e38)]
     company = join([make(k, hidden=(5,), reconstruction=SquaredError()) for k in (0, 1)])
