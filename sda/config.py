@@ -66,6 +66,8 @@ def build_run(plain: Plain) -> Run:
     if plain["jobs"] != "auto":
         ranges.whole("jobs", plain["jobs"], 1)
     _named("data", plain["data"])  # refused here, nothing is read yet
+    if not isinstance(plain["published"], dict | None):
+        raise ValueError(f"published must be null or name figures, got {plain['published']!r}")
     run = Run(
         name=str(plain["name"]),
         init=Init(ranges.one_of("init", plain["init"], tuple(map(str, Init)))),

@@ -86,6 +86,7 @@ REFUSED = [
     (["-m", "init=random,sdae"], "init must be one of"),
     (["-m", "finetune.learning_rate=0.1,0"], "finetune.learning_rate must be a number above 0"),
     (["resume", "nowhere"], "nowhere holds no run"),
+    (["published=3"], "published must be null or name figures, got 3"),
 ]
 
 
@@ -96,6 +97,14 @@ def test_a_mistake_gets_a_short_message_and_leaves_no_folder(words, message, tmp
     assert message in said
     assert len(said.splitlines()) <= 6
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_the_settings_of_another_program_is_no_run(tmp_path):
+    (tmp_path / "config.yaml").write_text("init: sda\n")
+    code, said = run("resume", str(tmp_path))
+    assert code == 1
+    assert "holds no run" in said
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_comparing_nothing_is_refused(tmp_path, capsys):
