@@ -190,8 +190,11 @@ def _resume(path: Path, changes: list[str]) -> int:
     settings = config.resolved(merged)
     if "kernel" in settings:
         return svm_command.run(settings, path)
-    command.settle(config.threads(settings["threads"]))
-    asked = command.Asked(config.build_run(settings), settings, path)
+    try:
+        command.settle(config.threads(settings["threads"]))
+        asked = command.Asked(config.build_run(settings), settings, path)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} holds no run: its config.yaml is another's ({error})") from None
     batch = command.recorded_batch(asked, config.build_run)
     command.train_together(batch, config.load_data(settings), overwrite=False)
     _print_result(path, command.outcome(path))

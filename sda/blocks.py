@@ -4,6 +4,7 @@ Rows may lie in memory, on a GPU or in a memory-mapped file. Those of uint8 are 
 stand for k / 255, so that pictures take a quarter of the room.
 """
 
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -41,3 +42,22 @@ def extent(x: Tensor) -> tuple[float, float]:
     """Least and greatest value; both NaN if one is NaN. Reads x once and copies nothing."""
     low, high = (float(floats(value)) for value in x.aminmax())
     return low, high
+
+
+def check_rows(what: str, x: Tensor, weight: Tensor) -> None:
+    """Raise ValueError for rows x that a layer of ``weight`` (*runs, d, h) cannot be trained on.
+
+    They are finite numbers (n, d), as precise as the weights, or uint8.
+    """
+    d = weight.shape[-2]
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{what} rows must be a tensor (n, {d}), got {type(x).__name__}")
+    if x.dim() != 2 or x.shape[1] != d or not len(x):
+        raise ValueError(f"{what} rows must be (n, {d}) with n at least 1, got {(*x.shape,)}")
+    if x.dtype not in (weight.dtype, torch.uint8):
+        raise ValueError(
+            f"{what} rows must be {weight.dtype} as the weights are, or torch.uint8 for grey "
+            f"levels, got {x.dtype}"
+        )
+    if not math.isfinite(sum(extent(x))):
+        raise ValueError(f"{what} rows must be finite, got NaN or infinity")

@@ -65,6 +65,9 @@ def build_run(plain: Plain) -> Run:
     threads(plain["threads"])
     if plain["jobs"] != "auto":
         ranges.whole("jobs", plain["jobs"], 1)
+    _named("data", plain["data"])  # refused here, nothing is read yet
+    if not isinstance(plain["published"], dict | None):
+        raise ValueError(f"published must be null or name figures, got {plain['published']!r}")
     run = Run(
         name=str(plain["name"]),
         init=Init(ranges.one_of("init", plain["init"], tuple(map(str, Init)))),
@@ -89,7 +92,8 @@ def build_run(plain: Plain) -> Run:
 
 def load_data(plain: Plain) -> Splits:
     """Read or make the data set of a configuration. Raises ValueError in one line."""
-    splits = _build("data", plain["data"])
+    made, values = _named("data", plain["data"])
+    splits = made(**values)
     if not isinstance(splits, Splits):
         raise ValueError(
             f"data must be a function that returns Splits, got {type(splits).__name__}"
@@ -204,7 +208,12 @@ def _per_layer(where: str, node: Mapping[str, Any], depth: int) -> list[Plain]:
 
 
 def _build(where: str, node: Mapping[str, Any]) -> Any:
-    """Call what ``_target_`` names, which must live in this package, with the other values."""
+    made, values = _named(where, node)
+    return made(**values)
+
+
+def _named(where: str, node: Mapping[str, Any]) -> tuple[Callable[..., Any], Plain]:
+    """What ``_target_`` names, which must live in this package, and the other values, checked."""
     values = {str(key): value for key, value in node.items()}
     target = values.pop("_target_", None)
     module, _, name = str(target).rpartition(".")
@@ -219,4 +228,5 @@ def _build(where: str, node: Mapping[str, Any]) -> Any:
     except TypeError as error:
         allowed = ", ".join(inspect.signature(made).parameters) or "none"
         raise ValueError(f"{where}: {error}; {target} takes {allowed}") from None
-    return made(**values)
+    ranges.fits(where, made, values)
+    return made, values

@@ -1,12 +1,13 @@
 """What training yields: an epoch of a layer, an epoch of fine-tuning, a value for each run."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 HOPELESS = 1e4  # nats; guessing costs log(classes), a network that has blown up costs millions
+HOPELESS_COMPONENT = 1e3  # nats; of a reconstruction, guessing costs log(2)
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class LayerEpoch:
     valid_clean: Tensor | None
     active: Tensor  # whether the run was trained in this epoch
     baselines: dict[str, Tensor] = field(default_factory=dict)
+    bound: float = math.inf  # a cost not below it is that of a layer that has blown up
 
     def row(self, run: int) -> dict[str, Any]:
         """The figures of one run, in plain types."""
@@ -52,8 +54,8 @@ class LayerEpoch:
         return ", ".join(f"{names[name]}: {value:.2f}" for name, value in means.items())
 
     def diverged(self, run: int) -> bool:
-        """Whether the cost of a run left the finite numbers in this epoch."""
-        return self.loss is not None and not torch.isfinite(self.loss.reshape(-1)[run])
+        """Whether the cost of a run left all bounds in this epoch."""
+        return self.loss is not None and not self.loss.reshape(-1)[run] < self.bound
 
     def fault(self, learning_rate: float) -> str:
         """Say in one line what diverged where."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sda import blocks, finetuning, grouping, models, pretraining
+from sda import blocks, finetuning, grouping, models, pretraining, readiness, supervision
 from sda import classifier as classifiers
 from sda import stack as stacks
 from sda.arms import Run
@@ -30,9 +30,9 @@ def check(plan: Run, splits: Splits) -> None:
     train, valid = (_tensors(rows) for rows in (splits.train, splits.valid))
     stack = plan.stack(splits.train.x.shape[1])
     if plan.is_pretrained:
-        pretraining.check(stack, train[0], [plan.pretraining], valid[0], plan.device)
+        readiness.check_pretraining(stack, train[0], [plan.pretraining], valid[0], plan.device)
     network = Classifier(stack, splits.n_classes, seed=plan.seed)
-    finetuning.check(network, train, valid, [plan.finetuning], plan.device)
+    supervision.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
 
 
 def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFolder]]) -> None:

@@ -1,6 +1,5 @@
 """Fine-tuning: all weights by the supervised cost, until validation error stops falling."""
 
-import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,14 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from sda import closed_form, exact, ranges
-from sda.blocks import extent
 from sda.classifier import Classifier
 from sda.corruption import Corruption
 from sda.descent import Descent, DivergenceError
 from sda.epochs import HOPELESS, NetworkEpoch
 from sda.precision import Precision, precision
 from sda.stopping import EarlyStopping
-from sda.supervision import chance_errors, labelled_blocks
+from sda.supervision import chance_errors, check_finetuning, labelled_blocks
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def finetuning_epochs(
             the caller can go on with these alone (``take``). Only runs that are done are restored.
     """
     progress = progress if progress is not None else Progress()
-    check(classifier, train, valid, settings)
+    check_finetuning(classifier, train, valid, settings)
     parameters = trained_parameters(classifier, settings[0].encoders)
     descent = _descent(parameters, settings, progress.velocities)
     stopping = _stopping(parameters, classifier, settings, progress.stopping)
@@ -209,42 +207,6 @@ def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.P
             parameters[f"layers.{depth}.weight"] = layer.weight
             parameters[f"layers.{depth}.hidden_bias"] = layer.hidden_bias
     return parameters
-
-
-def check(
-    classifier: Classifier,
-    train: tuple[Tensor, Tensor],
-    valid: tuple[Tensor, Tensor],
-    settings: Sequence[Finetuning],
-    device: torch.device | None = None,
-) -> None:
-    """Raise ValueError, before any work, for data or settings that cannot be trained on.
-
-    ``device`` is where they will be; None: where the rows are.
-    """
-    for plan in settings:
-        fast = closed_form.applies_to_all(classifier.stack)
-        Precision(plan.precision).check(device or train[0].device, plan.batch_size, fast)
-        if plan.labelled is not None and plan.labelled > len(train[1]):
-            raise ValueError(
-                f"finetune.labelled must be at most {len(train[1])}, the training rows, "
-                f"got {plan.labelled}"
-            )
-    d, k = classifier.stack[0].weight.shape[-2], classifier.n_classes
-    for what, (x, y) in (("training", train), ("validation", valid)):
-        if x.dim() != 2 or x.shape[1] != d or not len(x):
-            raise ValueError(f"{what} rows must be (n, {d}) with n at least 1, got {(*x.shape,)}")
-        if y.shape != x.shape[:1] or y.dtype != torch.int64:
-            raise ValueError(
-                f"{what} classes must be int64 of shape ({len(x)},), got {y.dtype} {(*y.shape,)}"
-            )
-        if not math.isfinite(sum(extent(x))):
-            raise ValueError(f"{what} rows must be finite, got NaN or infinity")
-        if y.min() < 0 or y.max() >= k:
-            wrong = int(((y < 0) | (y >= k)).nonzero()[0])
-            raise ValueError(
-                f"{what} classes must be in 0..{k - 1}, got {int(y[wrong])} in row {wrong}"
-            )
 
 
 def _descent(

@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 
 from sda import exact, ranges, steps
-from sda.autoencoder import Activation, DenoisingAutoencoder
-from sda.blocks import extent, in_blocks
+from sda.autoencoder import DenoisingAutoencoder
+from sda.blocks import in_blocks
 from sda.corruption import Corruption
 from sda.descent import Descent, DivergenceError
-from sda.epochs import LayerEpoch
+from sda.epochs import HOPELESS_COMPONENT, LayerEpoch
 from sda.judging import Judge
 from sda.precision import Precision, precision
 from sda.presentation import presentations, shuffled
+from sda.readiness import check_extent, check_pretraining
+from sda.reconstruction import CrossEntropy
 from sda.seeding import stream
 from sda.stack import StackedDenoisingAutoencoder
-from sda.steps import Step
 from sda.stopping import EarlyStopping
 from sda.storage import IN_MEMORY, Storage
 
@@ -80,7 +81,7 @@ def pretrain(
 
     Raises:
         ValueError: data or settings that cannot be trained on, before any work starts.
-        DivergenceError: the cost left the finite numbers.
+        DivergenceError: the cost left all bounds.
     """
     each = [settings] * len(stack) if isinstance(settings, Pretraining) else list(settings)
     history = []
@@ -115,7 +116,7 @@ def pretraining_epochs(
         storage: where codes are kept: those that a layer trains on, while it trains.
     """
     progress = progress if progress is not None else Progress()
-    check(stack, x, settings, valid)
+    check_pretraining(stack, x, settings, valid)
     codes, valid_codes = x, valid
     for depth, layer in enumerate(stack):
         if depth >= progress.depth:
@@ -143,26 +144,27 @@ def pretrain_layer(
 
     Yields epoch 0, then every epoch; at the end, runs with a patience get their best weights back.
     """
-    _check_extent(layer, codes, depth)
+    check_extent(layer, codes, depth)
     descent = _descent(layer, plans, progress.velocities)
     stopping = _stopping(layer, plans, progress.stopping)
     progress.velocities, progress.stopping = descent.velocities, stopping.state()
     if progress.epoch < 0:
         progress.epoch = 0
         yield _first_look(layer, codes, depth, judge, stopping.active(0))
+    bound = _bound(layer)
     while (active := stopping.active(progress.epoch)).any():
         epoch = progress.epoch + 1
         descent.only(active)
         with descent.precision.products():
             loss = _train_one_epoch(layer, codes, descent, plans[0].batch_size, seeds, depth, epoch)
-        stopping.finite &= torch.isfinite(loss) | ~active
+        stopping.finite &= (loss < bound) | ~active
         errors = judge.errors() if judge else None
         if judge and errors:
             score = judge.criterion(errors)
             stopping.observe(epoch, score, score, active)
         progress.epoch, progress.stopping = epoch, stopping.state()
         valid, valid_clean = errors or (None, None)
-        yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active)
+        yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active, bound=bound)
     stopping.restore(~active)
     progress.velocities, progress.stopping = {}, {}
 
@@ -196,47 +198,11 @@ def encode(layer: DenoisingAutoencoder, x: Tensor, storage: Storage = IN_MEMORY)
     return storage.keep((layer.encode(rows) for rows in blocks), x.shape[-2])
 
 
-def check(
-    stack: StackedDenoisingAutoencoder,
-    x: Tensor,
-    settings: Sequence[Sequence[Pretraining]],
-    valid: Tensor | None,
-    device: torch.device | None = None,
-) -> None:
-    """Raise ValueError, before any work, for data or settings that cannot be trained on.
-
-    ``device`` is where they will be; None: where x is.
-    """
-    d = stack[0].weight.shape[-2]
-    for what, rows in (("training", x), ("validation", valid)):
-        if rows is None:
-            continue
-        if rows.dim() != 2 or rows.shape[1] != d or not len(rows):
-            raise ValueError(
-                f"{what} rows must be (n, {d}) with n at least 1, got {tuple(rows.shape)}"
-            )
-        if not math.isfinite(sum(extent(rows))):
-            raise ValueError(f"{what} rows must be finite, got NaN or infinity")
-    for plans in settings:
-        if len(plans) != len(stack):
-            raise ValueError(
-                f"pretraining needs settings for each of {len(stack)} layers, got {len(plans)}"
-            )
-        for plan, layer in zip(plans, stack, strict=True):
-            own = steps.step(layer) is not Step.autograd
-            Precision(plan.precision).check(device or x.device, plan.batch_size, own)
-        if valid is None and any(plan.patience is not None for plan in plans):
-            raise ValueError("early stopping (patience) needs validation rows, got none")
-    _check_extent(stack[0], x, 0)
-    for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
-        # Known before any training: tanh codes lie in [-1, 1], rectified ones in [0, ∞).
-        reach = {Activation.tanh: (-1.0, 1.0), Activation.relu: (0.0, torch.inf)}
-        low, high = reach.get(below.activation, (0.0, 1.0))
-        layer.reconstruction.check(low, high, f"the inputs of layer {depth}")
-
-
-def _check_extent(layer: DenoisingAutoencoder, codes: Tensor, depth: int) -> None:
-    layer.reconstruction.check(*extent(codes), f"the inputs of layer {depth}")
+def _bound(layer: DenoisingAutoencoder) -> float:
+    """A cost that no layer has that still learns. Cross-entropy never overflows by itself."""
+    if isinstance(layer.reconstruction, CrossEntropy):
+        return HOPELESS_COMPONENT * layer.weight.shape[-2]
+    return math.inf
 
 
 def _judge(

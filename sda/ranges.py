@@ -1,7 +1,10 @@
 """Checks of single values: what is allowed and what came, in one line."""
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, get_args, get_type_hints
 
 
 def number(name: str, value: object, low: float = -math.inf, high: float = math.inf) -> float:
@@ -41,6 +44,40 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
     if isinstance(value, str) and value in allowed:
         return value
     raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+
+
+def fits(name: str, made: Callable[..., Any], values: Mapping[str, object]) -> None:
+    """Raise ValueError if a value is not of the type that ``made`` declares for it.
+
+    Of the types, those that a configuration can write count: int (then at least 0), float, bool,
+    str, Sequence[int], each or None. Others are taken as they are.
+    """
+    for key, hint in get_type_hints(made).items():
+        kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        if key not in values or (values[key] is None and NoneType in kinds):
+            continue
+        for kind, check in _CHECKS.items():
+            if kind in kinds:
+                check(f"{name}.{key}", values[key])
+
+
+def text(name: str, value: object) -> str:
+    """Return ``value`` if it is a string; else raise ValueError."""
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"{name} must be text, got {value!r}")
+
+
+def wholes(name: str, value: object) -> list[int]:
+    """Return ``value`` if it is a list of whole numbers of at least 0; else raise ValueError."""
+    if not isinstance(value, list):
+        raise ValueError(f"{name} must be a list of whole numbers, got {value!r}")
+    return [whole(name, part) for part in value]
+
+
+_CHECKS: dict[Any, Callable[[str, object], object]] = {
+    int: whole, float: number, bool: flag, str: text, Sequence[int]: wholes,
+}  # fmt: skip
 
 
 def _is_finite(value: object) -> bool:

@@ -1,13 +1,21 @@
-"""What fine-tuning sees of the training rows: those with labels, corrupted if that is asked."""
+"""What fine-tuning sees: rows with labels, corrupted if that is asked; and what it refuses."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from sda import closed_form
+from sda.blocks import check_rows
+from sda.classifier import Classifier
 from sda.corruption import Corruption
+from sda.precision import Precision
 from sda.presentation import BLOCK, corrupt, gather, shuffled
 from sda.seeding import stream
+
+if TYPE_CHECKING:
+    from sda.finetuning import Finetuning
 
 
 def labelled_rows(n: int, count: int | None, seed: int) -> Tensor:
@@ -67,3 +75,36 @@ def chance_errors(
         commonest = y[labelled_rows(len(y), labelled, seed).to(y.device)].bincount().argmax()
         errors.append(int((valid_y != commonest).sum()) / len(valid_y))
     return errors
+
+
+def check_finetuning(
+    classifier: Classifier,
+    train: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    settings: "Sequence[Finetuning]",
+    device: torch.device | None = None,
+) -> None:
+    """Raise ValueError, before any work, for data or settings that cannot be trained on.
+
+    ``device`` is where they will be; None: where the rows are.
+    """
+    k = classifier.n_classes
+    for what, (x, y) in (("training", train), ("validation", valid)):
+        check_rows(what, x, classifier.stack[0].weight)
+        if y.shape != x.shape[:1] or y.dtype != torch.int64:
+            raise ValueError(
+                f"{what} classes must be int64 of shape ({len(x)},), got {y.dtype} {(*y.shape,)}"
+            )
+        if y.min() < 0 or y.max() >= k:
+            wrong = int(((y < 0) | (y >= k)).nonzero()[0])
+            raise ValueError(
+                f"{what} classes must be in 0..{k - 1}, got {int(y[wrong])} in row {wrong}"
+            )
+    for plan in settings:
+        fast = closed_form.applies_to_all(classifier.stack)
+        Precision(plan.precision).check(device or train[0].device, plan.batch_size, fast)
+        if plan.labelled is not None and plan.labelled > len(train[1]):
+            raise ValueError(
+                f"finetune.labelled must be at most {len(train[1])}, the training rows, "
+                f"got {plan.labelled}"
+            )

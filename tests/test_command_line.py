@@ -63,6 +63,13 @@ REFUSED = [
     (["compar", "x"], "did you mean compare?"),
     (["resume"], "resume needs the folder of a run"),
     (["data=digit"], "there is no data=digit; allowed: arrays, basic, bg-img"),
+    (["data.seed=x"], "data.seed must be a whole number of at least 0, got 'x'"),
+    (["data.seed=null"], "data.seed must be a whole number of at least 0, got None"),
+    (["-m", "data.seed=0,1.5"], "data.seed must be a whole number of at least 0, got 1.5"),
+    (["data=arrays", "data.path=5"], "data.path must be text, got 5"),
+    (["data=arrays", "data.valid_fraction=x"], "data.valid_fraction must be a number, got 'x'"),
+    (["data=arrays", "data.image_shape=5"], "data.image_shape must be a list of whole numbers"),
+    (["corruption.exact=3"], "corruption.exact must be true or false, got 3"),
     (["data.n=3"], "Could not override 'data.n'"),
     (
         ["experiment=vincent2008_rect", "data=digits"],
@@ -82,6 +89,7 @@ REFUSED = [
     (["-m", "init=random,sdae"], "init must be one of"),
     (["-m", "finetune.learning_rate=0.1,0"], "finetune.learning_rate must be a number above 0"),
     (["resume", "nowhere"], "nowhere holds no run"),
+    (["published=3"], "published must be null or name figures, got 3"),
 ]
 
 
@@ -92,6 +100,14 @@ def test_a_mistake_gets_a_short_message_and_leaves_no_folder(words, message, tmp
     assert message in said
     assert len(said.splitlines()) <= 6
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_the_settings_of_another_program_is_no_run(tmp_path):
+    (tmp_path / "config.yaml").write_text("init: sda\n")
+    code, said = run("resume", str(tmp_path))
+    assert code == 1
+    assert "holds no run" in said
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_comparing_nothing_is_refused(tmp_path, capsys):

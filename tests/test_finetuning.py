@@ -186,6 +186,7 @@ REFUSED = [
     ((TRAIN[0], TRAIN[1] - 1), "must be in 0..2, got -1 in row"),
     ((TRAIN[0], TRAIN[1] + 1), "must be in 0..2, got 3 in row"),
     ((TRAIN[0] / 0, TRAIN[1]), "training rows must be finite"),
+    ((TRAIN[0].double(), TRAIN[1]), "training rows must be torch.float32 .*, got torch.float64"),
 ]
 
 

@@ -261,6 +261,12 @@ def test_divergence_names_layer_epoch_and_rate():
         pretrain(make(hidden=(7, 5), reconstruction=SquaredError()), data(), settings, 0)
 
 
+def test_a_cost_of_finite_millions_is_divergence_too():
+    settings = dataclasses.replace(SETTINGS, learning_rate=1e6)
+    with pytest.raises(DivergenceError, match=r"layer 0, epoch 1, learning rate 1e\+06"):
+        pretrain(make(), data(), settings, 0)
+
+
 def test_a_diverged_run_leaves_the_others_alone():
     settings = [[Pretraining(3, rate, 8)] for rate in (0.01, 1e38)]
     company = join([make(k, hidden=(5,), reconstruction=SquaredError()) for k in (0, 1)])
@@ -308,6 +314,9 @@ REFUSED = [
     ({"x": data()[:0]}, "with n at least 1"),
     ({"x": data()[0]}, r"got \(9,\)"),
     ({"x": torch.full((3, 9), torch.nan)}, "must be finite"),
+    ({"x": data().double()}, r"must be torch.float32 .*, got torch.float64"),
+    ({"x": data().round().long()}, r"must be torch.float32 .*, got torch.int64"),
+    ({"x": data().numpy()}, r"must be a tensor \(n, 9\), got ndarray"),
     ({"settings": [SETTINGS]}, "settings for each of 3 layers, got 1"),
     ({"settings": dataclasses.replace(SETTINGS, patience=2)}, "needs validation rows"),
 ]

@@ -1,7 +1,7 @@
 """What every data set must satisfy before anything is trained on it, told in one line if not."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,7 @@ def checked(splits: Splits) -> Splits:
     _check_widths(splits, parts)
     _check_classes(splits, parts)
     if splits.image_shape is None:
-        warn_of_constants(splits.name, parts["train"].x)
+        _warn_of_constants(splits.name, parts["train"].x)
     return replace(splits, train=parts["train"], valid=parts["valid"], test=parts["test"])
 
 
@@ -88,19 +88,31 @@ def as_labels(
     return y.astype(np.int64, copy=False)
 
 
-def warn_of_constants(name: str, x: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which columns of x (n, d) never change, (d,); one warning line with their number, if any."""
-    constant = np.asarray(x.min(axis=0) == x.max(axis=0))
+def constants(x: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which columns of x (n, d) never change, (d,)."""
+    return np.asarray(x.min(axis=0) == x.max(axis=0))
+
+
+def same_columns(name: str, parts: Mapping[str, NDArray[Any]]) -> int:
+    """Return the number of columns of all parts (n, d); DataFormatError where they differ."""
+    widths = {part: x.shape[1] for part, x in parts.items()}
+    if len(set(widths.values())) > 1:
+        told = ", ".join(f"{part} {width}" for part, width in widths.items())
+        raise DataFormatError(f"{name}: all splits must have the same columns, got {told}")
+    return int(next(iter(widths.values())))
+
+
+def _warn_of_constants(name: str, x: NDArray[Any]) -> None:
+    """Log one warning with the number of columns that never change, if there are any."""
+    constant = constants(x)
     if constant.any():
-        first = int(np.argmax(constant))
         _log.warning(
             "%s: %d of %d features are constant over the training rows, first column %d",
             name,
             int(constant.sum()),
             constant.size,
-            first,
+            int(np.argmax(constant)),
         )
-    return constant
 
 
 def _refuse(where: str, fault: str, x: NDArray[Any], faulty: Any) -> None:
@@ -125,11 +137,8 @@ def _faults(x: NDArray[Any], faulty: Any) -> Iterator[tuple[int, int, int]]:
 
 
 def _check_widths(splits: Splits, parts: dict[str, Rows]) -> None:
-    widths = {part: found.x.shape[1] for part, found in parts.items()}
-    if len(set(widths.values())) > 1:
-        told = ", ".join(f"{part} {width}" for part, width in widths.items())
-        raise DataFormatError(f"{splits.name}: all splits must have the same columns, got {told}")
-    shape, width = splits.image_shape, widths["train"]
+    width = same_columns(splits.name, {part: found.x for part, found in parts.items()})
+    shape = splits.image_shape
     if shape is not None and shape[0] * shape[1] != width:
         raise DataFormatError(
             f"{splits.name}: image_shape {shape} needs {shape[0] * shape[1]} columns, got {width}"

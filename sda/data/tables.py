@@ -51,8 +51,9 @@ def arrays(
         tables, classes = _read(file, label)
         tables = _cut(tables, valid_fraction, test_fraction, np.random.default_rng(seed), file)
     x = [checks.as_features(f"{file}, {part}", tables[part].x, levels=mapped) for part in PARTS]
+    checks.same_columns(str(file), dict(zip(PARTS, x, strict=True)))
     if scaling != "none":
-        x = _scaled(scaling, [tables[part].x for part in PARTS], str(file))
+        x = _scaled(scaling, [tables[part].x for part in PARTS])
     y = [checks.as_labels(f"{file}, {p}", tables[p].y, len(tables[p].x)) for p in PARTS]
     train, valid, test = map(Rows, x, y)
     shape = None if image_shape is None else (int(image_shape[0]), int(image_shape[1]))
@@ -148,9 +149,9 @@ def _cut_off(
     return _Table(table.x[~chosen], table.y[~chosen]), _Table(table.x[chosen], table.y[chosen])
 
 
-def _scaled(scaling: str, x: list[NDArray[Any]], name: str) -> list[NDArray[np.float32]]:
+def _scaled(scaling: str, x: list[NDArray[Any]]) -> list[NDArray[np.float32]]:
     train = x[0].astype(np.float64)
-    constant = checks.warn_of_constants(name, train)
+    constant = checks.constants(train)
     shift = train.min(axis=0) if scaling == "unit" else train.mean(axis=0)
     scale = train.max(axis=0) - shift if scaling == "unit" else train.std(axis=0)
     scale = np.where(constant | (scale == 0), 1.0, scale)
