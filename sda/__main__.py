@@ -84,10 +84,18 @@ def _dispatch(words: list[str]) -> int:
             print(HELP + _choices())
             return 0
     mistakes.refuse_stray(words[0])
-    args = get_args_parser().parse_args(words)
+    words = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it first
+    args = _parsed(words)
     if args.multirun or _asks_hydra(args):
         return _sweep(words)
     return _single(args.overrides, _search_path(args.config_dir))
+
+
+def _parsed(words: list[str]) -> Namespace:
+    """Hydra's options and the overrides; a mistake in an option ends here in two lines."""
+    parser = get_args_parser()
+    parser.prog, parser.usage = "sda", "sda [option ...] [key=value ...]; more: sda --help"
+    return parser.parse_args(words)
 
 
 def _asks_hydra(args: Namespace) -> bool:
@@ -96,7 +104,7 @@ def _asks_hydra(args: Namespace) -> bool:
 
 def _svm(words: list[str]) -> int:
     """Choose and test one support vector machine."""
-    args = get_args_parser().parse_args(words)
+    args = _parsed(words)
     if args.multirun:
         raise ValueError("svm does one machine at a time, got -m")
     if _asks_hydra(args):
@@ -140,7 +148,7 @@ def _single(words: list[str], search_path: list[str]) -> int:
 
 def _sweep(words: list[str]) -> int:
     """Let Hydra start what the words ask for, after checking every run that it will start."""
-    args = get_args_parser().parse_args(words)
+    args = _parsed(words)
     if args.multirun:
         search_path = _search_path(args.config_dir)
         for overrides in _jobs(args.overrides, search_path):

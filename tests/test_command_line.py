@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 
 from sda import command, config, sweeping
 from sda.__main__ import main
-from sda.jobs import Job
+from sda.jobs import Job, place
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2"]
@@ -62,6 +63,8 @@ REFUSED = [
     (["frobnicate"], "there is no command 'frobnicate'; commands are resume, compare"),
     (["compar", "x"], "did you mean compare?"),
     (["resume"], "resume needs the folder of a run"),
+    (["data=digits", "-m", "seed=x,y"], "seed must be a whole number of at least 0, got 'x'"),
+    (["svm", "-m"], "svm does one machine at a time, got -m"),
     (["data=digit"], "there is no data=digit; allowed: arrays, basic, bg-img"),
     (["data.seed=x"], "data.seed must be a whole number of at least 0, got 'x'"),
     (["data.seed=null"], "data.seed must be a whole number of at least 0, got None"),
@@ -198,12 +201,25 @@ def test_a_sweep_skips_what_is_done_and_names_every_run_that_failed(tmp_path, ca
 
 def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path, monkeypatch):
     jobs = []
-    for seed in (0, 1):
+    for seed, epochs in ((0, 10**6), (1, 2)):
         words = [*QUICK, f"seed={seed}", "tensorboard=false", "init=random"]
+        words += [f"finetune.epochs={epochs}", "finetune.patience=null"]
         jobs.append(Job(config.resolved(config.compose(words)), words))
-    jobs[0].config["data"] = {"_target_": "sda.data.embedded.digits", "seed": "a word"}
+
+    class Watched(sweeping._Child):
+        def __init__(self, asked):
+            super().__init__(asked)
+            if asked[0] is jobs[0]:
+                threading.Thread(target=die_in_training, args=(self.process.pid,)).start()
+
+    def die_in_training(pid):
+        while not (place(jobs[0]) / "metrics.jsonl").exists():
+            time.sleep(0.05)
+        os.kill(pid, signal.SIGKILL)
+
+    monkeypatch.setattr(sweeping, "_Child", Watched)
     outcomes = sweeping.run_all(jobs)
-    assert outcomes[0].fault
+    assert "its process died" in outcomes[0].fault
     assert outcomes[0].objective == float("inf")
     assert outcomes[1].fault is None
     assert outcomes[1].objective < 1
@@ -263,3 +279,11 @@ def test_gradients_of_saturated_units_do_not_slow_a_run_down():
     assert (denormal * 0.5).any()
     command.settle(1)
     assert not (denormal * 0.5).any()
+
+
+def test_an_option_that_is_unknown_is_named_in_two_lines():
+    done = shell("data=digits", "--foo")
+    assert done.returncode == 2
+    usage, message = done.stderr.splitlines()
+    assert usage.endswith("more: sda --help")
+    assert message == "sda: error: unrecognized arguments: --foo"
