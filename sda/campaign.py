@@ -205,7 +205,8 @@ def run(campaign: Campaign) -> bool:
 
 @functools.cache
 def _job(words: tuple[str, ...], primary: str = "config") -> Job:
-    return Job(config.resolved(config.compose(words, primary)), list(words))
+    """The run of an experiment, the first of the words, with values for some of its settings."""
+    return Job(config.variant(words, primary), list(words))
 
 
 def _done(job: Job) -> bool:

@@ -1,6 +1,8 @@
 """The schema of a run: what a configuration may say, checked and built before anything starts."""
 
+import copy
 import dataclasses
+import functools
 import importlib
 import inspect
 import os
@@ -11,6 +13,7 @@ from typing import Any
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from sda import ranges
@@ -42,6 +45,31 @@ def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
     """
     with hydra.initialize_config_dir(str(folder()), job_name="sda", version_base="1.3"):
         return hydra.compose(primary, list(overrides), return_hydra_config=True)
+
+
+def variant(overrides: Sequence[str], primary: str = "config") -> Plain:
+    """Compose and resolve, in a tenth of the time where the same files are read again and again.
+
+    Args:
+        overrides: of which the first alone chooses files, as ``experiment=...`` does; the others
+            set values.
+        primary: as for ``compose``.
+
+    Raises:
+        ValueError: another word chooses a file.
+        HydraException, OmegaConfBaseException: as ``compose``.
+    """
+    cfg = copy.deepcopy(_composed(overrides[0], primary))
+    for word in OverridesParser.create().parse_overrides(list(overrides[1:])):
+        if OmegaConf.is_dict(OmegaConf.select(cfg, word.key_or_group)):
+            raise ValueError(f"{word.input_line} must set a value: {word.key_or_group} is a group")
+        OmegaConf.update(cfg, word.key_or_group, word.value())
+    return resolved(cfg)
+
+
+@functools.cache
+def _composed(word: str, primary: str) -> DictConfig:
+    return compose([word], primary)
 
 
 def resolved(cfg: DictConfig) -> Plain:

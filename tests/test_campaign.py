@@ -58,10 +58,12 @@ def tiny(conf, tmp_path, monkeypatch):
     """How to read it."""
     monkeypatch.setattr(config, "folder", lambda: conf)
     campaign._job.cache_clear()
+    config._composed.cache_clear()
     yield lambda hours: campaign.read(
         "tiny", [f"campaign.hours={hours}", f"runs_folder={tmp_path / 'runs'}"]
     )
     campaign._job.cache_clear()
+    config._composed.cache_clear()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf.errors import OmegaConfBaseException
 
 from sda import Masking, config, svm_plan
 from sda.arms import Init
@@ -137,3 +138,22 @@ def test_a_type_may_differ_by_layer():
     assert kinds == ["Gaussian", "Masking", "Masking"]
     kinds = [type(layer.reconstruction).__name__ for layer in run.layers]
     assert kinds == ["SquaredError", "CrossEntropy", "CrossEntropy"]
+
+
+def test_a_variant_is_what_composing_with_its_words_gives():
+    words = [
+        "experiment=table1/rect_dbn1",
+        "seed=3",
+        "stack.hidden=[20,10]",
+        "finetune.patience=null",
+    ]
+    words += ["pretrain.learning_rate=1e-3", "runs_folder=a/b", "name=c", "tensorboard=false"]
+    assert config.variant(words) == config.resolved(config.compose(words))
+    assert config.variant(words[:1]) == config.resolved(config.compose(words[:1]))
+
+
+def test_a_variant_refuses_words_that_choose_files_and_keys_that_are_not_there():
+    with pytest.raises(ValueError, match="must set a value: corruption is a group"):
+        config.variant(["experiment=demo", "corruption=gaussian"])
+    with pytest.raises(OmegaConfBaseException, match="pretrain"):
+        config.variant(["experiment=demo", "pretrain.rate=1"])
