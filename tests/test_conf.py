@@ -65,6 +65,13 @@ def test_an_experiment_has_its_own_name_and_published_figures_in_range(experimen
         assert 0 < error < 1
 
 
+@pytest.mark.parametrize("experiment", [c for group, c in EVERY if group == "experiment"])
+def test_an_experiment_means_the_same_data_wherever_it_is_run(experiment):
+    primary = "svm" if experiment in MACHINES else "config"
+    data = config.variant([f"experiment={experiment}"], primary)["data"]
+    assert data.get("source", "pinned") != "auto"
+
+
 @pytest.mark.parametrize("choice", MACHINES)
 def test_a_cell_of_a_machine_says_its_kernel_its_data_and_what_is_published(choice):
     plain = config.resolved(config.compose([f"experiment={choice}"], "svm"))
