@@ -55,10 +55,11 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
     saved, warning = latest(folders[0][0].path / "checkpoint")
     if saved:
         standing.restore(saved)
-    if warning:
-        print(f"warning: {warning}", flush=True)
     train, valid = (_at_hand(rows, plans[0]) for rows in (splits.train, splits.valid))
     with Records(folders, plans[0].tensorboard, saved) as records:
+        if warning:
+            lost = sum(books[0].lost for books in records.books)
+            print(f"warning: {warning}; epochs to train again: {lost}", flush=True)
         show = Show(records.books, valid[0], splits.image_shape, plans[0].device)
         for run, plan in enumerate(plans):
             if run in standing.unfinished:

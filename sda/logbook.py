@@ -36,6 +36,7 @@ class Logbook:
     def __init__(self, folder: Path, metrics_size: int = 0, tensorboard: bool = True) -> None:
         self._folder = folder
         self._metrics = open(folder / "metrics.jsonl", "ab")  # noqa: SIM115 - closed by close()
+        self.lost = _rows_behind(folder / "metrics.jsonl", metrics_size)  # epochs to train again
         self._metrics.truncate(metrics_size)
         self._times = open(folder / "times.jsonl", "a")  # noqa: SIM115
         self._tensorboard = tensorboard
@@ -149,6 +150,13 @@ class Logbook:
             purge = step if self._resumed and where != "." else None
             self._writers[where] = SummaryWriter(str(self._folder / where), purge_step=purge)
         return self._writers[where]
+
+
+def _rows_behind(path: Path, size: int) -> int:
+    """Rows of a record after its first ``size`` bytes."""
+    with open(path, "rb") as record:
+        record.seek(size)
+        return record.read().count(b"\n")
 
 
 def _json_number(value: Any) -> Any:

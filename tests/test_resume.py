@@ -245,6 +245,26 @@ def test_damaged_checkpoints_are_no_fresh_start(tmp_path):
         train(tmp_path / "run", "init=sda", resume=True)
 
 
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_says_what_that_costs(
+    tmp_path, uninterrupted, capsys, monkeypatch
+):
+    monkeypatch.setattr(records, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(records, "SAVE_SHARE", 1e9)
+
+    def killed():
+        at_event("after the save", 9, kill)
+        train(tmp_path / "run", "init=sda")
+
+    in_a_child(killed)
+    last = tmp_path / "run" / "checkpoint" / "last.pt"
+    last.write_bytes(last.read_bytes()[:-7])
+    train(tmp_path / "run", "init=sda", resume=True)
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    assert "last.pt is" in told
+    assert told.endswith("prev.pt; epochs to train again: 1")
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
 def test_a_finished_or_unfinished_run_is_not_trained_over_unasked(tmp_path):
     train(tmp_path / "run", "init=random")
     before = (tmp_path / "run" / "metrics.jsonl").stat().st_mtime_ns
