@@ -256,7 +256,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     DEVICE = torch.device(args.device)
-    repeats = 3 if args.quick else 11
+    repeats = 2 if args.quick else 11
     results: dict[str, Timings] = {}
     heads = "".join(f"{head:>10}" for head in ("min ms", "median", "max", "wall"))
     print(f"{'':49}{heads} {'ratio':>7}")
@@ -269,9 +269,9 @@ def main() -> None:
         for batch_size in (1, 20, 100, 256):
             title = f"784-1000, B={batch_size}, {precision}"
             note(title, one_step(batch_size, precision, repeats), "products")
-    for batch_size, rows in ((1, 100), (20, 600), (100, 1000)):
-        rows = rows if args.quick else 8 * rows
-        timings = whole_pretraining(batch_size, rows, 2 if args.quick else 5)
+    for batch_size, rows in ((1, 100), (20, 1000), (100, 2000)):
+        rows = rows if args.quick else 4 * rows
+        timings = whole_pretraining(batch_size, rows, 1 if args.quick else 5)
         note(f"pretraining 784-500^3, B={batch_size}", timings, "ours")
     note("30 runs of 64-100-100-10", thirty_runs_on_digits(1 if args.quick else 3), "together")
     for runs in (1, 4, 16, 64):
