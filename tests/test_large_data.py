@@ -537,4 +537,6 @@ def test_training_on_mapped_rows_takes_little_memory_of_its_own(tmp_path, kind):
         cwd=Path(__file__).parents[1], capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 250  # MB: some blocks of 13 to 26 MB
+    # MB; 190 to 250 are blocks of 13 to 26 MB and what the allocator keeps of them. A copy of the
+    # rows, or codes in memory, would come on top.
+    assert float(done.stdout) < (330 if kind == np.uint8 else 280)
