@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sda import campaign, command, comparison, config, mistakes, report, svm_command
+from sda import campaign, command, comparison, composition, config, mistakes, report, svm_command
 from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
@@ -133,7 +133,7 @@ def _search_path(config_dir: str | None) -> list[str]:
 
 def _single(words: list[str], search_path: list[str]) -> int:
     """Train one run here, without Hydra's job machinery: nothing is written before the checks."""
-    job = Job(config.resolved(config.compose(words + search_path)), words)
+    job = Job(composition.resolved(composition.compose(words + search_path)), words)
     command.settle(config.threads(job.config["threads"]))
     plan = config.build_run(job.config)
     path = command.place(plan, job.config["runs_folder"], words)
@@ -152,14 +152,16 @@ def _sweep(words: list[str]) -> int:
     if args.multirun:
         search_path = _search_path(args.config_dir)
         for overrides in _jobs(args.overrides, search_path):
-            config.build_run(config.resolved(config.compose(overrides + search_path)))
+            config.build_run(composition.resolved(composition.compose(overrides + search_path)))
     return _hand_over(words, "config")
 
 
 def _hand_over(words: list[str], primary: str) -> int:
     """Let Hydra do what the words ask for, starting from a configuration file."""
     sys.argv = ["sda", *words]
-    hydra.main(config_path=str(config.folder()), config_name=primary, version_base="1.3")(_task)()
+    hydra.main(config_path=str(composition.folder()), config_name=primary, version_base="1.3")(
+        _task
+    )()
     return 0
 
 
@@ -168,7 +170,7 @@ def _jobs(overrides: list[str], search_path: list[str]) -> list[list[str]]:
     parser = OverridesParser.create()
     fixed = [o.input_line for o in parser.parse_overrides(overrides) if not o.is_sweep_override()]
     words = [word for word in fixed if word]
-    sweeper = config.compose(words + search_path).hydra.sweeper
+    sweeper = composition.compose(words + search_path).hydra.sweeper
     if not str(sweeper._target_).endswith(BasicSweeper.__name__):
         return []
     presets = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
@@ -178,7 +180,7 @@ def _jobs(overrides: list[str], search_path: list[str]) -> list[list[str]]:
 
 def _task(cfg: DictConfig) -> float:
     """Train one run of a sweep for whatever launcher asks; return its validation error."""
-    job = Job(config.resolved(cfg), list(HydraConfig.get().overrides.task))
+    job = Job(composition.resolved(cfg), list(HydraConfig.get().overrides.task))
     train_jobs([job])
     return float(command.outcome(place(job))["valid_error"])
 
@@ -195,7 +197,7 @@ def _resume(path: Path, changes: list[str]) -> int:
             )
     merged = OmegaConf.merge(saved, OmegaConf.from_dotlist(changes))
     assert isinstance(merged, DictConfig)
-    settings = config.resolved(merged)
+    settings = composition.resolved(merged)
     if "kernel" in settings:
         return svm_command.run(settings, path)
     try:
@@ -227,7 +229,7 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
 def _choices() -> str:
     """The options of every config group: the files that are there."""
     lines = ["\nChoices:"]
-    groups = (path for path in config.folder().iterdir() if path.is_dir())
+    groups = (path for path in composition.folder().iterdir() if path.is_dir())
     for group in sorted(path for path in groups if path.name != "campaign"):
         options = sorted(path.stem for path in group.glob("*.yaml"))
         # A folder of many is named, not listed.

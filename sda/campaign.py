@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sda import config, ranges, runfolder, sweeping
+from sda import composition, ranges, runfolder, sweeping
 from sda.finished import Trained
 from sda.jobs import Job, place
 from sda.runfolder import RunFolder
@@ -138,8 +138,8 @@ class Cell:
 def read(name: str, overrides: Sequence[str]) -> Campaign:
     """Read ``conf/campaign/<name>.yaml``. Raises ValueError, HydraException."""
     own = [word for word in overrides if word.startswith("campaign.")]
-    cfg = config.compose([f"+campaign={name}", *own])
-    plain = config.resolved(cfg)["campaign"]
+    cfg = composition.compose([f"+campaign={name}", *own])
+    plain = composition.resolved(cfg)["campaign"]
     if plain["hours"] is None:
         raise ValueError("a campaign needs its hours: campaign.hours=2")
     return Campaign(
@@ -163,7 +163,7 @@ def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
 
 def _of_machines(words: Sequence[str]) -> tuple[str, ...]:
     """The overrides that a support vector machine has a use for."""
-    known = config.resolved(config.compose([], "svm"))
+    known = composition.resolved(composition.compose([], "svm"))
     return tuple(word for word in words if word.partition("=")[0].partition(".")[0] in known)
 
 
@@ -206,7 +206,7 @@ def run(campaign: Campaign) -> bool:
 @functools.cache
 def _job(words: tuple[str, ...], primary: str = "config") -> Job:
     """The run of an experiment, the first of the words, with values for some of its settings."""
-    return Job(config.variant(words, primary), list(words))
+    return Job(composition.variant(words, primary), list(words))
 
 
 def _done(job: Job) -> bool:
@@ -227,10 +227,10 @@ def main(words: list[str]) -> int:
     Returns 0 if all of it is done, 3 if the hours are over.
     """
     if not words or "=" in words[0]:
-        known = sorted(path.stem for path in (config.folder() / "campaign").glob("*.yaml"))
+        known = sorted(path.stem for path in (composition.folder() / "campaign").glob("*.yaml"))
         raise ValueError(f"campaign needs a name: {', '.join(known)}")
     campaign = read(words[0], words[1:])
-    folder = Path(config.resolved(config.compose(list(campaign.words)))["runs_folder"])
+    folder = Path(composition.resolved(composition.compose(list(campaign.words)))["runs_folder"])
     done = run(campaign)
     print(f"the runs are in {folder / campaign.name}")
     return 0 if done else 3

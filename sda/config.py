@@ -1,85 +1,25 @@
 """The schema of a run: what a configuration may say, checked and built before anything starts."""
 
-import copy
 import dataclasses
-import functools
 import importlib
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import hydra
 import torch
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
 
 from sda import ranges
 from sda.arms import Init, Run
 from sda.autoencoder import Activation, Emphasis
+from sda.composition import Plain, flat
 from sda.data.splits import Splits
 from sda.finetuning import Finetuning
 from sda.initialisation import Initialisation
 from sda.pretraining import Pretraining
 from sda.stack import Layer
 
-Plain = dict[str, Any]
-
 PLANNING = ("search", "minutes")  # for campaigns; no setting of a run
-
-
-def folder() -> Path:
-    """Where the configuration files are: in the installed package, or beside it in a checkout."""
-    package = Path(__file__).parent
-    return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
-
-
-def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
-    """Compose one run's configuration, Hydra's own part included. Raises HydraException.
-
-    Args:
-        overrides: words of the command line.
-        primary: the file to start from, ``svm`` for a support vector machine.
-    """
-    with hydra.initialize_config_dir(str(folder()), job_name="sda", version_base="1.3"):
-        return hydra.compose(primary, list(overrides), return_hydra_config=True)
-
-
-def variant(overrides: Sequence[str], primary: str = "config") -> Plain:
-    """Compose and resolve, in a tenth of the time where the same files are read again and again.
-
-    Args:
-        overrides: of which the first alone chooses files, as ``experiment=...`` does; the others
-            set values.
-        primary: as for ``compose``.
-
-    Raises:
-        ValueError: another word chooses a file.
-        HydraException, OmegaConfBaseException: as ``compose``.
-    """
-    cfg = copy.deepcopy(_composed(overrides[0], primary))
-    for word in OverridesParser.create().parse_overrides(list(overrides[1:])):
-        if OmegaConf.is_dict(OmegaConf.select(cfg, word.key_or_group)):
-            raise ValueError(f"{word.input_line} must set a value: {word.key_or_group} is a group")
-        OmegaConf.update(cfg, word.key_or_group, word.value())
-    return resolved(cfg)
-
-
-@functools.cache
-def _composed(word: str, primary: str) -> DictConfig:
-    return compose([word], primary)
-
-
-def resolved(cfg: DictConfig) -> Plain:
-    """Resolve a composed configuration to plain types, without Hydra's own part."""
-    if "hydra" in cfg:
-        HydraConfig.instance().set_config(cfg)  # for ${hydra:...}
-    task = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-    plain = OmegaConf.to_container(task, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
 
 
 def build_run(plain: Plain) -> Run:
@@ -168,17 +108,6 @@ def codes_memory(asked: object, where: torch.device) -> int:
 def width(plain: Plain) -> int:
     """How many components an input has. Reads the data."""
     return int(load_data(plain).train.x.shape[1])
-
-
-def flat(plain: Mapping[str, Any], above: str = "") -> Plain:
-    """Nested settings as dotted keys with plain values; lists stay lists."""
-    result: Plain = {}
-    for key, value in plain.items():
-        if isinstance(value, Mapping):
-            result |= flat(value, f"{above}{key}.")
-        else:
-            result[f"{above}{key}"] = value
-    return result
 
 
 def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from hydra.errors import MissingConfigException
 
-from sda import config
+from sda import composition
 
 LONGEST_MESSAGE = 6  # lines
 COMMANDS = ("resume", "compare", "report", "svm", "campaign", "data")
@@ -44,7 +44,7 @@ def _near_miss(message: str) -> str | None:
     quoted = message.split("'")[1::2]
     known = [key for name in ("config", "svm") for key in _keys(name)]
     known += [part for key in known for part in key.split(".")]
-    known += [path.stem for path in config.folder().rglob("*.yaml")]
+    known += [path.stem for path in composition.folder().rglob("*.yaml")]
     for word in quoted:
         close = get_close_matches(word.split("/")[-1], set(known) - {word}, n=1, cutoff=0.75)
         if close:
@@ -53,4 +53,4 @@ def _near_miss(message: str) -> str | None:
 
 
 def _keys(primary: str) -> list[str]:
-    return list(config.flat(config.resolved(config.compose([], primary))))
+    return list(composition.flat(composition.resolved(composition.compose([], primary))))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sda import campaign, campaign_table, checkpoint, comparison, config, models, pictures
+from sda import campaign, campaign_table, checkpoint, comparison, composition, models, pictures
 from sda import comparison_text as text
 from sda.classifier import Classifier
 from sda.contrasts import Arm, Comparison, Table
@@ -55,7 +55,7 @@ def page(folder: Path) -> str:
 def _campaign(folder: Path) -> Iterator[str]:
     """The table of a campaign, if the folder is one's."""
     name = folder.resolve().name
-    if not (config.folder() / "campaign" / f"{name}.yaml").exists():
+    if not (composition.folder() / "campaign" / f"{name}.yaml").exists():
         return
     words = ["campaign.hours=0", f"runs_folder={folder.resolve().parent}"]
     cells = campaign_table.rows(campaign.read(name, words))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sda import checkpoint, command, config, svm, svm_plan
+from sda import checkpoint, command, composition, config, svm, svm_plan
 from sda.data.splits import Splits
 from sda.interruption import Interrupted, Interruption
 from sda.runfolder import RunFolder
@@ -29,7 +29,7 @@ def main(words: list[str], search_path: list[str]) -> int:
         words: ``key=value`` of the command line.
         search_path: further ones, that say where configuration files lie.
     """
-    settings = config.resolved(config.compose(words + search_path, "svm"))
+    settings = composition.resolved(composition.compose(words + search_path, "svm"))
     path = place(settings, words)
     command.refuse_occupied(path, settings["overwrite"])
     return run(settings, path)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sda import config, contrasts, models, ranges
+from sda import composition, config, contrasts, models, ranges
 from sda.blocks import floats, shared
 from sda.checkpoint import CheckpointError
 from sda.data.splits import Splits
@@ -93,7 +93,7 @@ def build(plain: Mapping[str, Any]) -> SvmPlan:
     seed = trained.get("seed", 0) if plain["seed"] is None else plain["seed"]
     aside = ("kernel", "codes_of", "layer", *config.PLANNING)
     own = {key: value for key, value in plain.items() if key not in aside}
-    settings = config.flat(own) | {"seed": seed, "init": f"svm_{kernel}"}
+    settings = composition.flat(own) | {"seed": seed, "init": f"svm_{kernel}"}
     grid = {key: value for key, value in plain["kernel"].items() if key != "name"}
     settings |= {f"svm_{kernel}.{key}": value for key, value in grid.items()}
     if encoder:

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from sda import campaign, campaign_table, config, report
+from sda import campaign, campaign_table, composition, config, report
 from sda.jobs import place
 from sda.runfolder import RunFolder
 
@@ -40,7 +40,7 @@ published: {paper: a test, n_test: 500, test_error: {svm_rbf: 0.25}}
 def conf(tmp_path_factory):
     """A configuration folder with a campaign of two cells."""
     folder = tmp_path_factory.mktemp("campaign") / "conf"
-    shutil.copytree(config.folder(), folder)
+    shutil.copytree(composition.folder(), folder)
     (folder / "campaign" / "tiny.yaml").write_text(
         f"# @package campaign\nhours: null\nwords: [tensorboard=false]\n{TIER}\n"
     )
@@ -58,12 +58,12 @@ def tiny(conf, tmp_path, monkeypatch):
     """How to read it."""
     monkeypatch.setattr(config, "folder", lambda: conf)
     campaign._job.cache_clear()
-    config._composed.cache_clear()
+    composition._composed.cache_clear()
     yield lambda hours: campaign.read(
         "tiny", [f"campaign.hours={hours}", f"runs_folder={tmp_path / 'runs'}"]
     )
     campaign._job.cache_clear()
-    config._composed.cache_clear()
+    composition._composed.cache_clear()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sda import command, config, sweeping
+from sda import command, composition, config, sweeping
 from sda.__main__ import main
 from sda.jobs import Job, place
 
@@ -142,7 +142,7 @@ def test_a_broken_yaml_file_is_named_in_a_few_lines(tmp_path, text):
 def test_help_names_every_choice(capsys):
     assert run("--help") == (0, "")
     said = capsys.readouterr().out
-    for path in config.folder().glob("*/*.yaml"):
+    for path in composition.folder().glob("*/*.yaml"):
         assert path.stem in said
     assert "table1/..." in said
 
@@ -204,7 +204,7 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
     for seed, epochs in ((0, 10**6), (1, 2)):
         words = [*QUICK, f"seed={seed}", "tensorboard=false", "init=random"]
         words += [f"finetune.epochs={epochs}", "finetune.patience=null"]
-        jobs.append(Job(config.resolved(config.compose(words)), words))
+        jobs.append(Job(composition.resolved(composition.compose(words)), words))
 
     class Watched(sweeping._Child):
         def __init__(self, asked):

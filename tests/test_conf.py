@@ -8,12 +8,12 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf.errors import OmegaConfBaseException
 
-from sda import Masking, config, svm_plan
+from sda import Masking, composition, config, svm_plan
 from sda.arms import Init
 
-FILES = sorted(config.folder().rglob("*.yaml"))
+FILES = sorted(composition.folder().rglob("*.yaml"))
 APART = ("kernel", "campaign")  # groups of other commands: test_svm.py, test_campaign.py
-INSIDE = [path.relative_to(config.folder()).with_suffix("") for path in FILES]
+INSIDE = [path.relative_to(composition.folder()).with_suffix("") for path in FILES]
 EVERY = [
     (path.parts[0], "/".join(path.parts[1:]))
     for path in INSIDE
@@ -24,7 +24,7 @@ CHOICES = [(group, choice) for group, choice in EVERY if choice not in MACHINES]
 
 
 def build(*words):
-    return config.build_run(config.resolved(config.compose(words)))
+    return config.build_run(composition.resolved(composition.compose(words)))
 
 
 def test_there_are_files():
@@ -68,13 +68,13 @@ def test_an_experiment_has_its_own_name_and_published_figures_in_range(experimen
 @pytest.mark.parametrize("experiment", [c for group, c in EVERY if group == "experiment"])
 def test_an_experiment_means_the_same_data_wherever_it_is_run(experiment):
     primary = "svm" if experiment in MACHINES else "config"
-    data = config.variant([f"experiment={experiment}"], primary)["data"]
+    data = composition.variant([f"experiment={experiment}"], primary)["data"]
     assert data.get("source", "pinned") != "auto"
 
 
 @pytest.mark.parametrize("choice", MACHINES)
 def test_a_cell_of_a_machine_says_its_kernel_its_data_and_what_is_published(choice):
-    plain = config.resolved(config.compose([f"experiment={choice}"], "svm"))
+    plain = composition.resolved(composition.compose([f"experiment={choice}"], "svm"))
     row, _, arm = choice.removeprefix("table1/").partition("_svm_")
     assert svm_plan.build(plain).kernel == arm
     assert plain["name"] == f"table1/{row.replace('_', '-')}"
@@ -88,7 +88,7 @@ SWEPT = [choice for group, choice in CHOICES if group == "experiment" and "/" no
 
 @pytest.mark.parametrize("experiment", SWEPT)
 def test_every_value_that_an_experiment_sweeps_over_builds(experiment):
-    params = config.compose([f"experiment={experiment}"]).hydra.sweeper.params or {}
+    params = composition.compose([f"experiment={experiment}"]).hydra.sweeper.params or {}
     for key, values in params.items():
         (parsed,) = OverridesParser.create().parse_overrides([f"{key}={values}"])
         for value in parsed.sweep_string_iterator() if parsed.is_sweep_override() else [values]:
@@ -155,12 +155,12 @@ def test_a_variant_is_what_composing_with_its_words_gives():
         "finetune.patience=null",
     ]
     words += ["pretrain.learning_rate=1e-3", "runs_folder=a/b", "name=c", "tensorboard=false"]
-    assert config.variant(words) == config.resolved(config.compose(words))
-    assert config.variant(words[:1]) == config.resolved(config.compose(words[:1]))
+    assert composition.variant(words) == composition.resolved(composition.compose(words))
+    assert composition.variant(words[:1]) == composition.resolved(composition.compose(words[:1]))
 
 
 def test_a_variant_refuses_words_that_choose_files_and_keys_that_are_not_there():
     with pytest.raises(ValueError, match="must set a value: corruption is a group"):
-        config.variant(["experiment=demo", "corruption=gaussian"])
+        composition.variant(["experiment=demo", "corruption=gaussian"])
     with pytest.raises(OmegaConfBaseException, match="pretrain"):
-        config.variant(["experiment=demo", "pretrain.rate=1"])
+        composition.variant(["experiment=demo", "pretrain.rate=1"])

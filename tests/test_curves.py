@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from sda import config, sweeping
+from sda import composition, sweeping
 from sda.sweeping import Job
 
-sys.path.insert(0, str(config.folder().parent / "experiments"))  # scripts import each other so
+sys.path.insert(0, str(composition.folder().parent / "experiments"))  # scripts import each other so
 
 import curves
 import labels
@@ -117,7 +117,7 @@ def test_the_runs_of_the_experiment_are_what_the_figure_of_labels_reads(tmp_path
     for init in ("random", "sda"):
         for number in (100, 300):
             words = ["experiment=labels", f"init={init}", f"finetune.labelled={number}", *quick]
-            sweeping.train_jobs([Job(config.resolved(config.compose(words)), words)])
+            sweeping.train_jobs([Job(composition.resolved(composition.compose(words)), words)])
     found = curves.points(str(tmp_path / "labels"), "finetune.labelled")
     assert [(p.arm, p.value) for p in found] == [
         ("random", 100), ("random", 300), ("sda", 100), ("sda", 300),
@@ -131,7 +131,7 @@ def test_the_runs_of_the_experiment_are_what_the_figure_of_labels_reads(tmp_path
     [("labels", "finetune.labelled"), ("noise", "corruption.fraction")],
 )
 def test_the_sweep_of_a_figure_goes_over_its_setting_rates_and_five_seeds(experiment, setting):
-    params = config.compose([f"experiment={experiment}"]).hydra.sweeper.params
+    params = composition.compose([f"experiment={experiment}"]).hydra.sweeper.params
     assert len(params[setting].split(",")) >= 5
     assert len(params["finetune.learning_rate"].split(",")) >= 2
     assert params["seed"] == "range(5)"

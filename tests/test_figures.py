@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import gabor, locality
-from sda import Masking, config
+from sda import Masking, composition, config
 
 
 def gaussian_wave(side, *, angle=0.6, frequency=0.15, along=2.0, across=3.0, phase=0.7):
@@ -94,13 +94,13 @@ def test_neither_sign_nor_scale_changes_a_measure():
 
 
 def test_every_condition_of_the_patches_is_one_layer_and_differs_in_one_thing():
-    plain = config.resolved(config.compose(["experiment=patches"]))
-    swept = config.compose(["experiment=patches"]).hydra.sweeper.params.condition.split(",")
+    plain = composition.resolved(composition.compose(["experiment=patches"]))
+    swept = composition.compose(["experiment=patches"]).hydra.sweeper.params.condition.split(",")
     assert sorted(swept) == sorted(plain["conditions"])
     runs = {}
     for name in swept:
         words = ["experiment=patches", f"condition={name}"]
-        runs[name] = config.build_run(config.resolved(config.compose(words)))
+        runs[name] = config.build_run(composition.resolved(composition.compose(words)))
     assert all(len(run.layers) == 1 and not run.finetuning.encoders for run in runs.values())
     assert [n for n, run in runs.items() if run.pretraining[0].weight_decay] == ["weight_decay"]
     assert [n for n, run in runs.items() if run.layers[0].n_hidden != 200] == ["under_complete"]

@@ -24,7 +24,7 @@ from sda import (
     SquaredError,
     StackedDenoisingAutoencoder,
     blocks,
-    config,
+    composition,
     finetune,
     join,
     pretrain,
@@ -288,7 +288,7 @@ def test_what_needs_no_training_is_measured_over_all_blocks():
 def test_a_support_vector_machine_sees_grey_levels_as_networks_do(tmp_path):
     data = table(folder(tmp_path / "a"))
     words = ["data=arrays", f"data.path={tmp_path / 'a'}", "data.scaling=none"]
-    plan = svm_plan.build(config.resolved(config.compose(words, "svm")))
+    plan = svm_plan.build(composition.resolved(composition.compose(words, "svm")))
     assert torch.equal(plan.features(data.valid.x), in_memory()[1][0])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sda import command, config, experiment, models, records
+from sda import command, composition, config, experiment, models, records
 from sda.checkpoint import CheckpointError
 from sda.data.splits import Rows, Splits
 from sda.interruption import Interrupted
@@ -32,7 +32,7 @@ def splits():
 
 
 def plan(*words, **changes):
-    plain = config.resolved(config.compose([*WORDS, *words]))
+    plain = composition.resolved(composition.compose([*WORDS, *words]))
     return config.build_run(plain), plain
 
 

@@ -14,6 +14,7 @@ from sda import (
     Masking,
     StackedDenoisingAutoencoder,
     blocks,
+    composition,
     config,
     experiment,
     finetune,
@@ -115,7 +116,9 @@ def test_runs_that_differ_in_their_number_of_labels_share_their_pretraining():
 
 
 def plan(*words):
-    return config.build_run(config.resolved(config.compose(["stack.hidden=[5,4]", *words])))
+    return config.build_run(
+        composition.resolved(composition.compose(["stack.hidden=[5,4]", *words]))
+    )
 
 
 def test_mapped_rows_end_in_the_same_bits(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from sklearn.svm import SVC
 
-from sda import config, models, svm, svm_command, svm_plan
+from sda import composition, config, models, svm, svm_command, svm_plan
 from sda.__main__ import main
 from sda.data.embedded import digits
 from sda.finished import Trained, read
@@ -20,7 +20,7 @@ from sda.interruption import Interrupted
 from sda.runfolder import RunFolder, RunFolderError
 from sda.svm import Kernel, Setting, Training, Trial
 
-KERNELS = config.folder() / "kernel"
+KERNELS = composition.folder() / "kernel"
 SMALL = ["kernel.C=[1,10]", "kernel.gamma=[0.5,1]"]
 NETWORK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2", "tensorboard=false"]
 
@@ -44,7 +44,9 @@ def run(*words):
 
 def settle(path, splits, *words, overwrite=False):
     """Choose and test a machine in a folder; return its plan."""
-    plain = config.resolved(config.compose([*SMALL, *words], "svm")) | {"overwrite": overwrite}
+    plain = composition.resolved(composition.compose([*SMALL, *words], "svm")) | {
+        "overwrite": overwrite
+    }
     plan = svm_plan.build(plain)
     svm_command.train(plan, plain, Path(path), splits)
     return plan
@@ -56,7 +58,7 @@ def result(path):
 
 @pytest.mark.parametrize("path", sorted(KERNELS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_kernel_composes_and_tries_more_than_one_value_of_each_parameter(path):
-    plan = svm_plan.build(config.resolved(config.compose([f"kernel={path.stem}"], "svm")))
+    plan = svm_plan.build(composition.resolved(composition.compose([f"kernel={path.stem}"], "svm")))
     assert plan.init == f"svm_{path.stem}"
     for name in svm_plan.READ[plan.kernel]:
         assert name == "coef0" or len({getattr(setting, name) for setting in plan.tried}) > 2
@@ -289,14 +291,16 @@ def test_a_run_keeps_the_stack_as_it_was_before_fine_tuning(network):
     tuned = models.load(network / "model.pt").stack
     assert len(pretrained) == 2
     assert not torch.equal(pretrained[0].weight, tuned[0].weight)
-    initial = config.build_run(config.resolved(config.compose([*NETWORK, "seed=5"]))).stack(64)
+    initial = config.build_run(
+        composition.resolved(composition.compose([*NETWORK, "seed=5"]))
+    ).stack(64)
     assert not torch.equal(pretrained[0].weight, initial[0].weight)
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_features_are_the_codes_of_the_pretrained_stack(network, layer, splits):
     words = [f"codes_of={network}", f"layer={layer}"]
-    plan = svm_plan.build(config.resolved(config.compose(words, "svm")))
+    plan = svm_plan.build(composition.resolved(composition.compose(words, "svm")))
     x = torch.from_numpy(splits.test.x)
     codes = models.load(network / "pretrained.pt").encode(x, layer)
     torch.testing.assert_close(plan.features(splits.test.x), codes.detach())
@@ -366,6 +370,6 @@ def test_a_mistake_gets_a_short_message_and_leaves_no_folder(words, message, tmp
 
 def test_rows_of_one_class_are_refused(splits):
     only = splits.train._replace(y=np.zeros_like(splits.train.y))
-    plan = svm_plan.build(config.resolved(config.compose([], "svm")))
+    plan = svm_plan.build(composition.resolved(composition.compose([], "svm")))
     with pytest.raises(ValueError, match="rows of two classes, got one"):
         plan.check(dataclasses.replace(splits, train=only))

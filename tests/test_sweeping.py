@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sda import command, config, grouping, records, sweeping
+from sda import command, composition, config, grouping, records, sweeping
 from sda.jobs import Job, place, train_jobs
 
 QUICK = [
@@ -26,7 +26,7 @@ def jobs(folder, *more, sweep=SWEEP):
     asked = []
     for words in sweep:
         every = [*QUICK, *words, *more]
-        plain = config.resolved(config.compose([*every, f"runs_folder={folder}"]))
+        plain = composition.resolved(composition.compose([*every, f"runs_folder={folder}"]))
         asked.append(Job(plain, every))
     return asked
 

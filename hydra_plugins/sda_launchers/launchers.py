@@ -10,7 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from sda import config, sweeping
+from sda import composition, sweeping
 from sda.interruption import Interrupted
 from sda.jobs import Job
 
@@ -53,7 +53,7 @@ class SideBySide(Launcher):
         jobs = []
         for words in job_overrides:
             composed = loader.load_sweep_config(self._config, list(words))
-            jobs.append(Job(config.resolved(composed), list(words)))
+            jobs.append(Job(composition.resolved(composed), list(words)))
         try:
             outcomes = sweeping.run_all(jobs, self.together)
         except Interrupted as error:

@@ -1,0 +1,77 @@
+"""Configurations, composed by Hydra from the files in conf and the words of a command line."""
+
+import copy
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+Plain = dict[str, Any]
+
+
+def folder() -> Path:
+    """Where the configuration files are: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
+
+
+def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
+    """Compose one run's configuration, Hydra's own part included. Raises HydraException.
+
+    Args:
+        overrides: words of the command line.
+        primary: the file to start from, ``svm`` for a support vector machine.
+    """
+    with hydra.initialize_config_dir(str(folder()), job_name="sda", version_base="1.3"):
+        return hydra.compose(primary, list(overrides), return_hydra_config=True)
+
+
+def variant(overrides: Sequence[str], primary: str = "config") -> Plain:
+    """Compose and resolve, in a tenth of the time where the same files are read again and again.
+
+    Args:
+        overrides: of which the first alone chooses files, as ``experiment=...`` does; the others
+            set values.
+        primary: as for ``compose``.
+
+    Raises:
+        ValueError: another word chooses a file.
+        HydraException, OmegaConfBaseException: as ``compose``.
+    """
+    cfg = copy.deepcopy(_composed(overrides[0], primary))
+    for word in OverridesParser.create().parse_overrides(list(overrides[1:])):
+        if OmegaConf.is_dict(OmegaConf.select(cfg, word.key_or_group)):
+            raise ValueError(f"{word.input_line} must set a value: {word.key_or_group} is a group")
+        OmegaConf.update(cfg, word.key_or_group, word.value())
+    return resolved(cfg)
+
+
+@functools.cache
+def _composed(word: str, primary: str) -> DictConfig:
+    return compose([word], primary)
+
+
+def resolved(cfg: DictConfig) -> Plain:
+    """Resolve a composed configuration to plain types, without Hydra's own part."""
+    if "hydra" in cfg:
+        HydraConfig.instance().set_config(cfg)  # for ${hydra:...}
+    task = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    plain = OmegaConf.to_container(task, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def flat(plain: Mapping[str, Any], above: str = "") -> Plain:
+    """Nested settings as dotted keys with plain values; lists stay lists."""
+    result: Plain = {}
+    for key, value in plain.items():
+        if isinstance(value, Mapping):
+            result |= flat(value, f"{above}{key}.")
+        else:
+            result[f"{above}{key}"] = value
+    return result
