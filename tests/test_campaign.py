@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from sda import campaign, campaign_table, composition, config, report
+from sda import campaign, campaign_table, composition, config, intervals, report
 from sda.jobs import place
 from sda.runfolder import RunFolder
 
@@ -56,7 +56,7 @@ def conf(tmp_path_factory):
 @pytest.fixture
 def tiny(conf, tmp_path, monkeypatch):
     """How to read it."""
-    monkeypatch.setattr(config, "folder", lambda: conf)
+    monkeypatch.setattr(composition, "folder", lambda: conf)
     campaign._job.cache_clear()
     composition._composed.cache_clear()
     yield lambda hours: campaign.read(
@@ -150,6 +150,19 @@ def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
     assert "not run" not in _full(rows)
     shutil.rmtree(tmp_path / "runs")
     assert _full(campaign_table.rows(done)).count("not run; paper 25.00") == 3
+
+
+def test_a_mean_above_the_papers_interval_is_said_not_to_be_reached(done, monkeypatch):
+    monkeypatch.setattr(campaign_table, "ABSOLUTE", ("digits",))
+    published = 0.25 + intervals.binomial(0.25, 180)  # the digits have 180 test rows
+    for mean, verdict in ((published - 1e-6, "yes"), (published + 1e-6, "no")):
+        cell = campaign.cells(done, done.tiers[0])[0]
+        assert campaign_table._reached(cell, mean, 180) == verdict
+    row = campaign_table.rows(done)[0]
+    assert _full([row | {"reached": "no"}]).count("paper 25.00, not reached") == 1
+    assert "not reached" not in _full([row | {"reached": "yes"}])
+    monkeypatch.setattr(campaign_table, "ABSOLUTE", ("others",))
+    assert campaign_table.rows(done)[0]["reached"] == ""
 
 
 @pytest.mark.slow
