@@ -130,8 +130,7 @@ def test_the_runs_of_the_experiment_are_what_the_figure_of_labels_reads(tmp_path
     ("experiment", "setting"),
     [("labels", "finetune.labelled"), ("noise", "corruption.fraction")],
 )
-def test_the_sweep_of_a_figure_goes_over_its_setting_rates_and_five_seeds(experiment, setting):
+def test_the_sweep_of_a_figure_goes_over_its_setting_and_five_seeds(experiment, setting):
     params = composition.compose([f"experiment={experiment}"]).hydra.sweeper.params
     assert len(params[setting].split(",")) >= 5
-    assert len(params["finetune.learning_rate"].split(",")) >= 2
     assert params["seed"] == "range(5)"
