@@ -1,5 +1,6 @@
 """Every file under conf/ composes and builds; every group is what its folder holds."""
 
+import csv
 import dataclasses
 import itertools
 import re
@@ -79,8 +80,37 @@ def test_a_cell_of_a_machine_says_its_kernel_its_data_and_what_is_published(choi
     assert svm_plan.build(plain).kernel == arm
     assert plain["name"] == f"table1/{row.replace('_', '-')}"
     assert plain["data"]["_target_"].endswith(row)
-    (error,) = plain["published"]["test_error"].values()
-    assert 0 < error < 1
+
+
+PAPERS = {
+    "Vincent et al. (2008), Table 1": "table1_icml2008.csv",
+    "Vincent et al. (2010), Table 3": "table3_jmlr2010.csv",
+}
+COLUMNS = {  # of the arms, in either table
+    "svm_rbf": ["svm_rbf_error"], "svm_poly": ["svm_poly_error"], "dbn1": ["dbn_1_error"],
+    "dbn3": ["dbn_3_error"], "saa3": ["saa_3_error", "sae_3_error"],
+    "sda3": ["sda_3_error", "sdae_3_error"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("choice", [c for g, c in EVERY if g == "experiment" and "table1/" in c])
+def test_a_cell_has_the_papers_figure_of_its_set_and_method_or_none(choice):
+    cell = choice.removeprefix("table1/")
+    arm = next((arm for arm in (*COLUMNS, "random1", "random3") if cell.endswith(f"_{arm}")), None)
+    if arm is None:
+        return  # what the cells of a data set share
+    published = composition.variant(
+        [f"experiment={choice}"], "svm" if choice in MACHINES else "config"
+    )["published"]
+    row = cell.removesuffix(f"_{arm}").replace("_", "-")
+    if arm.startswith("random") or (row, arm) == ("mnist", "svm_poly"):
+        assert published is None
+        return
+    with (composition.folder() / "experiment" / PAPERS[published["paper"]]).open() as file:
+        printed = next(line for line in csv.DictReader(file) if line["data_set"] == row)
+    (percent,) = (printed[column] for column in COLUMNS[arm] if column in printed)
+    (error,) = published["test_error"].values()
+    assert f"{100 * error:.2f}" == percent
 
 
 SWEPT = [choice for group, choice in CHOICES if group == "experiment" and "/" not in choice]
