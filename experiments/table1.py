@@ -11,7 +11,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from sda import campaign, campaign_table
+from sda import campaign, campaign_gaps, campaign_table
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -23,15 +23,17 @@ def main() -> None:
     parser.add_argument("--campaign", default="table1")
     parser.add_argument("--out", type=Path, default=HERE, help="folder to write to")
     args = parser.parse_args()
-    words = ["campaign.hours=0", f"runs_folder={args.runs}"]
-    rows = campaign_table.rows(campaign.read(args.campaign, words))
+    plan = campaign.recorded(Path(args.runs) / args.campaign)
+    rows = campaign_table.rows(plan)
     with (args.out / "table1.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, campaign_table.COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     text = (HERE / "table1_template.md").read_text()
     text = text.replace("{table}", campaign_table.markdown(rows, campaign_table.full))
-    (args.out / "table1.md").write_text(text.replace("{details}", campaign_table.details(rows)))
+    text = text.replace("{gaps}", campaign_table.piped(campaign_gaps.lines(plan)))
+    details = campaign_table.piped(campaign_table.details(rows))
+    (args.out / "table1.md").write_text(text.replace("{details}", details))
     brief = campaign_table.markdown(rows, campaign_table.brief)
     if args.out == HERE:
         before, begin, rest = README.read_text().partition("<!-- table1 -->\n")

@@ -16,7 +16,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sda import campaign, command, comparison, composition, config, mistakes, report, svm_command
+from sda import (
+    campaign_command,
+    command,
+    comparison,
+    composition,
+    config,
+    mistakes,
+    report,
+    svm_command,
+)
 from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
@@ -79,7 +88,7 @@ def _dispatch(words: list[str]) -> int:
         case ["data", *rest]:
             return data_commands.main(rest)
         case ["campaign", *rest]:
-            return campaign.main(rest)
+            return campaign_command.main(rest)
         case ["-h" | "--help", *_]:
             print(HELP + _choices())
             return 0

@@ -1,25 +1,20 @@
-"""A campaign: the cells of a table, searched on validation error and repeated over seeds.
-
-Tier by tier: of every cell each setting once, then the best one with more seeds, until the hours
-are over. The folders of the runs are the only memory, so that the same command goes on where it
-stopped.
-"""
+"""A campaign: the cells of a table, searched on validation error and repeated over seeds."""
 
 import functools
+import json
 import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sda import composition, ranges, runfolder, sweeping
+from sda import composition, ranges, runfolder
 from sda.finished import Trained
 from sda.jobs import Job, place
 from sda.runfolder import RunFolder
-from sda.terminal import clock
 
 SEED = 0  # of the search
+WORDS = "campaign.json"  # in the folder of the runs: the words of the last call
 
 
 @dataclass(frozen=True)
@@ -107,7 +102,7 @@ class Cell:
 
     def finished(self) -> list[tuple[Job, dict[str, Any]]]:
         """The finished runs of the search with their results."""
-        tried = [job for jobs in self.tried(len(self.settings())) for job in jobs if _done(job)]
+        tried = [job for jobs in self.tried(len(self.settings())) for job in jobs if is_done(job)]
         ended = [(job, RunFolder(place(job)).result) for job in tried]
         return [(job, result) for job, result in ended if result["status"] == "finished"]
 
@@ -130,7 +125,7 @@ class Cell:
 
     def runs(self, seeds: int) -> list[Trained]:
         """The finished ones among ``repeated``."""
-        paths = [place(job) for job in self.repeated(seeds) if _done(job)]
+        paths = [place(job) for job in self.repeated(seeds) if is_done(job)]
         found = [Trained(path, RunFolder(path).result) for path in paths]
         return [run for run in found if run.result["status"] == "finished"]
 
@@ -167,40 +162,16 @@ def _of_machines(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(word for word in words if word.partition("=")[0].partition(".")[0] in known)
 
 
-def stages(campaign: Campaign) -> Iterator[tuple[str, list[Job]]]:
-    """What is to be run, in order; later stages depend on how the earlier ones ended."""
-    for number, tier in enumerate(campaign.tiers, 1):
-        those = cells(campaign, tier)
-        by_setting = [cell.tried(tier.settings) for cell in those]
-        search = [
-            job
-            for k in range(tier.settings)
-            for tried in by_setting
-            for job in (tried[k] if k < len(tried) else [])
-        ]
-        yield f"tier {number}, search", search
-        again = [cell.repeated(tier.seeds) for cell in those]
-        yield f"tier {number}, seeds", [job for jobs in again for job in jobs]
-
-
-def run(campaign: Campaign) -> bool:
-    """Run what is not done yet; return whether all of it is done within the hours.
+def recorded(folder: Path) -> Campaign:
+    """The campaign whose runs are in a folder of its name, with the words of its last call.
 
     Raises:
-        Interrupted: after a signal; the same command goes on.
+        ValueError, HydraException: there is no such campaign.
     """
-    until = time.monotonic() + 3600 * campaign.hours
-    for title, jobs in stages(campaign):
-        due = [job for job in jobs if not _done(job)]
-        left = clock(max(0.0, until - time.monotonic()))
-        print(f"{title}: {len(jobs) - len(due)} of {len(jobs)} runs done, {left} left", flush=True)
-        if not due:
-            continue
-        outcomes = sweeping.run_all(due, together=True, until=until)
-        if len(outcomes) < len(due):
-            print("the hours are over; the same command goes on", flush=True)
-            return False
-    return True
+    file = folder / WORDS
+    words = json.loads(file.read_text()) if file.exists() else []
+    here = f"runs_folder={folder.resolve().parent}"
+    return read(folder.resolve().name, ["campaign.hours=0", *words, here])
 
 
 @functools.cache
@@ -209,7 +180,7 @@ def _job(words: tuple[str, ...], primary: str = "config") -> Job:
     return Job(composition.variant(words, primary), list(words))
 
 
-def _done(job: Job) -> bool:
+def is_done(job: Job) -> bool:
     """Whether a run has ended as it was asked for."""
     result = RunFolder(place(job)).result
     if result.get("status") not in ("finished", "diverged"):
@@ -219,18 +190,3 @@ def _done(job: Job) -> bool:
 
 def _score(result: dict[str, Any]) -> tuple[float, float]:
     return float(result["valid_error"]), float(result.get("valid_loss", math.inf))
-
-
-def main(words: list[str]) -> int:
-    """``campaign NAME campaign.hours=H [key=value ...]``.
-
-    Returns 0 if all of it is done, 3 if the hours are over.
-    """
-    if not words or "=" in words[0]:
-        known = sorted(path.stem for path in (composition.folder() / "campaign").glob("*.yaml"))
-        raise ValueError(f"campaign needs a name: {', '.join(known)}")
-    campaign = read(words[0], words[1:])
-    folder = Path(composition.resolved(composition.compose(list(campaign.words)))["runs_folder"])
-    done = run(campaign)
-    print(f"the runs are in {folder / campaign.name}")
-    return 0 if done else 3

@@ -80,13 +80,13 @@ def as_printed(
     lines = [["data set", *(HEADINGS[arm] for arm in arms)]]
     for data_set in sets:
         own = {row["arm"]: row for row in rows if row["data_set"] == data_set}
-        lines.append([data_set, *(shown(own[arm]) if arm in own else "" for arm in arms)])
+        lines.append([data_set, *(shown(own[arm]) if arm in own else "not run" for arm in arms)])
     return lines
 
 
 def markdown(rows: list[dict[str, Any]], shown: Callable[[dict[str, Any]], str]) -> str:
     """``as_printed``, for Markdown."""
-    return _piped(as_printed(rows, shown))
+    return piped(as_printed(rows, shown))
 
 
 def brief(row: dict[str, Any]) -> str:
@@ -108,22 +108,28 @@ def full(row: dict[str, Any]) -> str:
     return f"{mean}; chosen {row['test_error_chosen']} ± {row['ci95']}{paper}"
 
 
-def details(rows: list[dict[str, Any]]) -> str:
-    """What was chosen for every cell that was run, for Markdown."""
+def details(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """What was chosen for every cell that was run."""
     parts = ("data_set", "arm", "source", "tried", "setting", "valid_error_mean", "minutes")
     heads = ["data set", "arm", "data", "runs tried", "chosen", "validation", "minutes a run"]
-    return _piped([heads, *([str(row[part]) for part in parts] for row in rows if row["seeds"])])
+    return [heads, *([str(row[part]) for part in parts] for row in rows if row["seeds"])]
 
 
-def _piped(lines: list[list[str]]) -> str:
+def piped(lines: list[list[str]]) -> str:
+    """A table for Markdown; the first line is its head."""
     ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in ruled)
 
 
-def rows(plan: Campaign) -> list[dict[str, Any]]:
-    """A row for every cell of every tier, with as many seeds as its last tier asks for."""
-    cells: dict[str, tuple[Cell, int]] = {}
+def last_cells(plan: Campaign) -> list[tuple[Cell, int]]:
+    """Every cell of every tier, with as many seeds as its last tier asks for."""
+    found: dict[str, tuple[Cell, int]] = {}
     for tier in plan.tiers:
         for cell in campaign.cells(plan, tier):
-            cells[cell.name] = (cell, tier.seeds)
-    return [_row(cell, seeds) for cell, seeds in cells.values()]
+            found[cell.name] = (cell, tier.seeds)
+    return list(found.values())
+
+
+def rows(plan: Campaign) -> list[dict[str, Any]]:
+    """A row for every cell."""
+    return [_row(cell, seeds) for cell, seeds in last_cells(plan)]

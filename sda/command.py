@@ -140,6 +140,11 @@ def recorded_batch(asked: Asked, build: Callable[[dict[str, Any]], Run]) -> list
     if not members:
         return [[asked]]
     folders = [[RunFolder(Path(path)) for path in twins] for twins in members]
+    for gone in (folder.path for twins in folders for folder in twins if not folder.config):
+        raise RunFolderError(
+            f"{asked.path} was training together with {gone}, which is not there any more; "
+            "overwrite=true starts it afresh"
+        )
     return [
         [Asked(build(folder.config), folder.config, folder.path) for folder in twins]
         for twins in folders
@@ -163,22 +168,27 @@ def refuse_occupied(path: Path, overwrite: bool) -> None:
         )
 
 
-def check_same(folder: RunFolder, plan: Plan, splits: Splits) -> None:
-    """Raise RunFolderError for a folder whose run is not this one."""
+def refuse_other(folder: RunFolder, settings: dict[str, Any], data_hash: str | None = None) -> None:
+    """Raise RunFolderError for a folder whose run has other settings, or data if they count."""
     before = folder.result
-    changed = runfolder.differences(before.get("settings", plan.settings), plan.settings)
-    if before.get("data_hash", splits.digest()) != splits.digest():
+    changed = runfolder.differences(before.get("settings", settings), settings)
+    if data_hash is not None and before.get("data_hash", data_hash) != data_hash:
         changed.append("the data: their SHA-256 differs")
     if changed:
         raise RunFolderError(
             f"{folder.path} has a run with other settings ({'; '.join(changed)}); "
             "overwrite=true starts it afresh"
         )
+
+
+def check_same(folder: RunFolder, plan: Plan, splits: Splits) -> None:
+    """Raise RunFolderError for a folder whose run is not this one."""
+    refuse_other(folder, plan.settings, splits.digest())
     past, now = folder.environment, environment(plan)
     moved = [
         f"{key} {past[key]} -> {now[key]}" for key in now if past.get(key, now[key]) != now[key]
     ]
-    if past and moved and before.get("status") != "finished":
+    if past and moved and folder.result.get("status") != "finished":
         print(f"warning: resumed elsewhere ({', '.join(moved)}): bits may differ", file=sys.stderr)
 
 

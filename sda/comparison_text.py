@@ -75,6 +75,8 @@ def _arms(table: Table) -> Block:
         papers = dict.fromkeys(arm.published[2] for arm in table.arms if arm.published)
         notes.append(f"published: {'; '.join(papers)}; one run, ± its 95 % interval over test rows")
         notes.append("deviation: ours - published, in points; inside: within that interval")
+        if any(run.result["source"] == "regenerated" for arm in table.arms for run in arm.runs):
+            notes.append("the data are regenerated: order and gaps compare, figures may not")
     return Block(heads, rows, "l" + "r" * 7 + "l" if published else "l" + "r" * 6, notes)
 
 

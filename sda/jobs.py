@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sda import command, config, grouping, svm_command, svm_plan
-from sda.runfolder import RunFolder
+from sda.runfolder import RunFolder, RunFolderError
 
 
 class Job(NamedTuple):
@@ -31,6 +31,17 @@ def place(job: Job) -> Path:
     if job.is_machine:
         return svm_command.place(job.config, job.overrides)
     return command.place(config.build_run(job.config), job.config["runs_folder"], job.overrides)
+
+
+def refusal(job: Job) -> str | None:
+    """Why a job cannot be trained in its folder, in one line: another run is there."""
+    if job.config["overwrite"]:
+        return None
+    try:
+        command.refuse_other(RunFolder(place(job)), job.settings)
+    except RunFolderError as error:
+        return str(error)
+    return None
 
 
 def train_jobs(jobs: Sequence[Job]) -> None:

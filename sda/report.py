@@ -10,7 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from sda import campaign, campaign_table, checkpoint, comparison, composition, models, pictures
+from sda import (
+    campaign,
+    campaign_gaps,
+    campaign_table,
+    checkpoint,
+    comparison,
+    composition,
+    models,
+    pictures,
+)
 from sda import comparison_text as text
 from sda.classifier import Classifier
 from sda.contrasts import Arm, Comparison, Table
@@ -57,14 +66,27 @@ def _campaign(folder: Path) -> Iterator[str]:
     name = folder.resolve().name
     if not (composition.folder() / "campaign" / f"{name}.yaml").exists():
         return
-    words = ["campaign.hours=0", f"runs_folder={folder.resolve().parent}"]
-    cells = campaign_table.rows(campaign.read(name, words))
-    heads, *rows = campaign_table.as_printed(cells, campaign_table.full)
-    yield _tabled(heads, [[cell.replace("**", "") for cell in row] for row in rows], "l" * 99)
+    plan = campaign.recorded(folder)
+    cells = campaign_table.rows(plan)
+    yield _plain(campaign_table.as_printed(cells, campaign_table.full))
     yield _note(
         "Test error in percent: mean over seeds of the setting with the best validation error; "
         "chosen: its run with the seed of the search, ± its binomial 95 % interval."
     )
+    yield "<h2>Gaps</h2>"
+    yield _plain(campaign_gaps.lines(plan))
+    yield _note(
+        "Percentage points of test error, positive: SdA-3 is better, ± the paired 95 % interval "
+        "over seeds or, with one seed, test rows; in brackets the paper's gap."
+    )
+    yield "<h2>What was chosen</h2>"
+    yield _plain(campaign_table.details(cells))
+
+
+def _plain(lines: list[list[str]]) -> str:
+    """A table of text, without the marks of Markdown."""
+    heads, *rows = ([cell.replace("**", "") for cell in line] for line in lines)
+    return _tabled(heads, rows, "l" * len(heads))
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -98,9 +120,10 @@ def _block(block: text.Block) -> Iterator[str]:
 
 
 def _best_of_each_kind(table: Table) -> list[Arm]:
-    best: dict[str, Arm] = {}
+    best: dict[tuple[str, int], Arm] = {}
     for arm in sorted(table.arms, key=lambda arm: np.mean([run.valid_error for run in arm.runs])):
-        best.setdefault(arm.runs[0].init, arm)
+        depth = len(arm.runs[0].result["settings"].get("stack.hidden", []))
+        best.setdefault((arm.runs[0].init, depth), arm)
     return list(best.values())
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sda import config, grouping
 from sda.interruption import Interrupted, Interruption
-from sda.jobs import Job, place, train_jobs
+from sda.jobs import Job, place, refusal, train_jobs
 from sda.runfolder import RunFolder
 from sda.terminal import clock
 
@@ -33,7 +33,12 @@ class Outcome(NamedTuple):
         return math.inf if self.fault else float(self.result["valid_error"])
 
 
-def run_all(jobs: Sequence[Job], together: bool = False, until: float = math.inf) -> list[Outcome]:
+def run_all(
+    jobs: Sequence[Job],
+    together: bool = False,
+    until: float = math.inf,
+    at_once: int | None = None,
+) -> list[Outcome]:
     """Train the runs of a sweep; finished ones are skipped, partial ones gone on with.
 
     A run that fails leaves the others alone. A signal is passed on to the runs in progress, which
@@ -43,6 +48,7 @@ def run_all(jobs: Sequence[Job], together: bool = False, until: float = math.inf
         jobs: the runs.
         together: train runs that are alike as one program where that pays; else each alone.
         until: when to stop as after a signal, on the clock of ``time.monotonic``.
+        at_once: processes side by side; None: as many as the first run says.
 
     Returns:
         How the runs ended; without those that time ran out for.
@@ -50,15 +56,16 @@ def run_all(jobs: Sequence[Job], together: bool = False, until: float = math.inf
     Raises:
         Interrupted: after a signal, when all runs have stopped.
     """
-    slots = _slots(jobs[0].config)
-    tasks = _grouped(jobs) if together else [[job] for job in jobs]
-    outcomes: dict[str, Outcome] = {}
+    most = slots(jobs[0].config) if at_once is None else at_once
+    outcomes = _refused(jobs)
+    left = [job for job in jobs if str(place(job)) not in outcomes]
+    tasks = _grouped(left) if together else [[job] for job in left]
     running: list[_Child] = []
     start, passed_on = time.monotonic(), False
     with Interruption() as signals:
         while running or (tasks and not passed_on):
             stopping = signals.requested or time.monotonic() > until
-            while tasks and len(running) < slots and not stopping:
+            while tasks and len(running) < most and not stopping:
                 running.append(_Child(tasks.pop(0)))
             if stopping and not passed_on:
                 passed_on = True
@@ -75,6 +82,17 @@ def run_all(jobs: Sequence[Job], together: bool = False, until: float = math.inf
     if signals.requested:
         raise Interrupted(signals.requested, "sweep interrupted; the same command goes on with it")
     return [outcomes[path] for job in jobs if (path := str(place(job))) in outcomes]
+
+
+def _refused(jobs: Sequence[Job]) -> dict[str, Outcome]:
+    """Tell of the runs whose folders have others in them; those beside them are left alone."""
+    outcomes: dict[str, Outcome] = {}
+    for job in jobs:
+        if fault := refusal(job):
+            outcome = Outcome(str(place(job)), {}, fault)
+            outcomes[outcome.folder] = outcome
+            _report(outcome, len(outcomes), len(jobs), 0.0)
+    return outcomes
 
 
 def faults(outcomes: Sequence[Outcome]) -> list[str]:
@@ -104,14 +122,19 @@ def _networks(jobs: Sequence[Job]) -> list[list[Job]]:
     tasks = list(groups.values())
     for alike in grouping.alike([plans[k] for k in fresh], [jobs[k].config for k in fresh]):
         runs = [fresh[k] for k in alike]
-        most = grouping.most_together(plans[runs[0]], config.width(jobs[runs[0]].config))
+        try:
+            width = config.width(jobs[runs[0]].config)
+        except (ValueError, OSError):  # no data: each says so itself, others train
+            tasks += [[jobs[k]] for k in runs]
+            continue
+        most = grouping.most_together(plans[runs[0]], width)
         computed = {twins[0]: twins for twins in grouping.twins(plans, runs)}
         firsts = list(computed)
-        slots = _slots(jobs[runs[0]].config)
+        side_by_side = slots(jobs[runs[0]].config)
         if most > 1:
-            parts = grouping.cut(firsts, min(most, -(-len(firsts) // slots)))
+            parts = grouping.cut(firsts, min(most, -(-len(firsts) // side_by_side)))
         else:
-            parts = grouping.sharing(plans, firsts, slots)
+            parts = grouping.sharing(plans, firsts, side_by_side)
         for part in parts:
             tasks.append([jobs[k] for first in part for k in computed[first]])
     return tasks
@@ -167,7 +190,8 @@ def _stop_when_orphaned() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _slots(settings: dict[str, Any]) -> int:
+def slots(settings: dict[str, Any]) -> int:
+    """How many runs of a configuration train side by side."""
     if settings.get("jobs", "auto") != "auto":
         return int(settings["jobs"])
     if config.device(settings.get("device", "cpu")).type != "cpu":

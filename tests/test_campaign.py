@@ -4,10 +4,20 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
-from sda import campaign, campaign_table, composition, config, intervals, report
+from sda import (
+    campaign,
+    campaign_command,
+    campaign_gaps,
+    campaign_table,
+    composition,
+    config,
+    intervals,
+    report,
+)
 from sda.jobs import place
 from sda.runfolder import RunFolder
 
@@ -71,7 +81,7 @@ def done(tiny, conf, tmp_path):
     """The campaign when it is over; computed once, copied for each test."""
     plan, kept = tiny(1), conf.parent / "runs"
     if not kept.exists():
-        assert campaign.run(plan)
+        assert campaign_command.run(plan) == (True, [])
         shutil.copytree(tmp_path / "runs", kept)
     shutil.copytree(kept, tmp_path / "runs", dirs_exist_ok=True)
     return plan
@@ -99,7 +109,7 @@ def test_it_ends_with_every_setting_tried_and_the_chosen_one_repeated(done, tmp_
     assert run.result["tried"] == 2
     before = written(tmp_path / "runs")
     assert len(before) == 2 * 4 + 2 + 1
-    assert campaign.run(done)
+    assert campaign_command.run(done) == (True, [])
     assert written(tmp_path / "runs") == before
 
 
@@ -124,8 +134,67 @@ def test_ties_go_to_the_lower_validation_cross_entropy(done):
 
 
 def test_without_hours_nothing_is_begun(tiny, tmp_path):
-    assert not campaign.run(tiny(0))
-    assert not [path for path in written(tmp_path / "runs") if "finished" in path.read_text()]
+    assert campaign_command.run(tiny(0)) == (False, [])
+    assert not written(tmp_path / "runs")
+
+
+def test_a_run_that_cannot_be_done_is_told_at_the_end_and_the_others_go_on(done, capsys, tmp_path):
+    first, *others = [job for job, _ in campaign.cells(done, done.tiers[0])[0].finished()]
+    settings = RunFolder(place(first)).result["settings"]
+    change(first, settings=settings | {"finetune.epochs": 99})
+    shutil.rmtree(place(others[0]))
+    enough, failed = campaign_command.run(done)
+    assert enough
+    assert [str(place(first)) in line for line in failed] == [True]
+    assert "(finetune.epochs: 99 there, 2 now)" in failed[0]
+    assert RunFolder(place(others[0])).result["status"] == "finished"
+    capsys.readouterr()
+    words = ["tiny", "campaign.hours=1", f"runs_folder={tmp_path / 'runs'}"]
+    assert campaign_command.main(words) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == failed[0]
+
+
+def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(done, monkeypatch):
+    *_, machine = campaign.cells(done, done.tiers[0])
+    shutil.rmtree(place(machine.machine()))
+    asked = []
+    monkeypatch.setattr(
+        campaign_command.sweeping, "run_all", lambda jobs, **how: asked.append(how["at_once"]) or []
+    )
+    words = [word for word in done.words if word.startswith("runs_folder")]
+    campaign_command.run(campaign.read("tiny", ["campaign.hours=1", "jobs=3", *words]))
+    assert asked == [3]
+
+
+def test_the_words_of_a_campaign_are_kept_for_its_table(tiny, tmp_path):
+    words = ["campaign.hours=0", f"runs_folder={tmp_path / 'runs'}", "finetune.batch_size=7"]
+    assert campaign_command.main(["tiny", *words]) == 3
+    kept = campaign.recorded(tmp_path / "runs" / "tiny")
+    own = campaign.read("tiny", words)
+    folders = [
+        [place(job) for cell, _ in campaign_table.last_cells(plan) for job in cell.tried(1)[0]]
+        for plan in (kept, own)
+    ]
+    assert folders[0] == folders[1]
+    assert "finetune.batch_size-7" in folders[0][0].name
+
+
+def test_gaps_are_over_the_seeds_of_both_or_over_the_rows_of_one(done):
+    sda, random, _ = campaign.cells(done, done.tiers[0])
+    ours, other = sda.runs(2), random.runs(2)
+    errors = [[run.test_error for run in runs] for runs in (other, ours)]
+    assert campaign_gaps.difference(other, ours) == intervals.paired(*errors)
+    gap = campaign_gaps.difference(other, ours[:1])
+    wrong = [np.not_equal(*runs[0].predictions()) for runs in (other, ours)]
+    assert gap.mean == pytest.approx(errors[0][0] - errors[1][0])
+    apart = np.subtract(*wrong, dtype=float)
+    assert gap.half_width == pytest.approx(1.96 * apart.std() / len(apart) ** 0.5, rel=0.02)
+    head, line = campaign_gaps.lines(done)
+    assert head[1:] == ["random, 3 layers − SdA-3", "SAA-3 − SdA-3", "DBN-3 − SdA-3", "in order"]
+    assert line[0] == "digits"
+    assert "over 2 seeds" in line[1]
+    assert line[1].endswith("(+0.00)")
+    assert line[2:4] == ["not run", "not run"]
 
 
 def test_diverged_runs_are_neither_chosen_nor_repeated(done):
@@ -133,7 +202,7 @@ def test_diverged_runs_are_neither_chosen_nor_repeated(done):
     chosen = cell.chosen()
     change(chosen, status="diverged", valid_error=0.0)
     assert cell.chosen() != chosen
-    assert campaign._done(chosen)
+    assert campaign.is_done(chosen)
 
 
 def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
@@ -203,7 +272,7 @@ def test_a_campaign_without_hours_or_name_is_refused():
     with pytest.raises(ValueError, match=r"needs its hours: campaign.hours=2"):
         campaign.read("table1", [])
     with pytest.raises(ValueError, match=r"needs a name: table1"):
-        campaign.main([])
+        campaign_command.main([])
     with pytest.raises(ValueError, match="hours must be a number of at least 0, got -1"):
         campaign.read("table1", ["campaign.hours=-1"])
 

@@ -188,6 +188,34 @@ def test_machines_train_together_but_never_with_autoencoders(tmp_path):
         assert record(together) == record(alone)
 
 
+def test_a_run_without_its_data_fails_alone(tmp_path):
+    sweep = [["init=sda", "seed=0"], ["init=sda", "seed=1"]]
+    there = jobs(tmp_path, "jobs=1", sweep=sweep)
+    rect = ["data=rect", "data.source=original", f"data_folder={tmp_path}"]
+    gone = jobs(tmp_path, *rect, sweep=sweep)
+    outcomes = sweeping.run_all([*gone, *there], together=True)
+    assert [outcome.fault for outcome in outcomes[2:]] == [None, None]
+    for outcome in outcomes[:2]:
+        assert outcome.fault.startswith("rect: no original data: rectangles.zip")
+        assert "\n" not in outcome.fault
+
+
+def test_a_folder_with_another_run_is_refused_and_the_runs_beside_it_train(tmp_path):
+    sweep = [["seed=0"], ["seed=1"]]
+    train_jobs(jobs(tmp_path, sweep=sweep))
+    changed = [Job(job.config | {"finetune": dict(job.config["finetune"], epochs=5)}, job.overrides)
+               for job in jobs(tmp_path, sweep=[*sweep, ["seed=2"]])]  # fmt: skip
+    before = [record(job) for job in changed[:2]]
+    outcomes = sweeping.run_all(changed, together=True)
+    for outcome in outcomes[:2]:
+        assert outcome.fault.endswith(
+            "has a run with other settings (finetune.epochs: 4 there, 5 now); "
+            "overwrite=true starts it afresh"
+        )
+    assert outcomes[2].fault is None
+    assert [record(job) for job in changed[:2]] == before
+
+
 LABELS = [
     [f"init={init}", f"finetune.labelled={n}", f"finetune.learning_rate={rate}"]
     for init in ("random", "sda")
