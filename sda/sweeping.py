@@ -204,5 +204,5 @@ def _report(outcome: Outcome, done: int, total: int, seconds: float) -> None:
         print(f"[{done}/{total}] {outcome.folder}: {outcome.fault}", file=sys.stderr, flush=True)
         return
     left = clock(seconds / done * (total - done))
-    error = 100 * outcome.result["test_error"]
-    print(f"[{done}/{total}] {outcome.folder}: test error {error:.2f} %, {left} left", flush=True)
+    error = f"{100 * outcome.result['valid_error']:.2f} %"
+    print(f"[{done}/{total}] {outcome.folder}: validation error {error}, {left} left", flush=True)
