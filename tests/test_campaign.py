@@ -197,6 +197,33 @@ def test_gaps_are_over_the_seeds_of_both_or_over_the_rows_of_one(done):
     assert line[2:4] == ["not run", "not run"]
 
 
+@pytest.mark.slow
+def test_a_campaign_of_many_short_calls_ends_as_one_of_a_single_call(done, tiny, tmp_path):
+    def ends():
+        names = ("metrics.jsonl", "search.jsonl")
+        files = [file for name in names for file in (tmp_path / "runs").rglob(name)]
+        errors = {
+            path.parent.name: [
+                json.loads(path.read_text())[key] for key in ("valid_error", "test_error")
+            ]
+            for path in written(tmp_path / "runs")
+        }
+        return errors, {file.parent.name: lines(file) for file in files}
+
+    def lines(file):
+        return [{k: v for k, v in json.loads(line).items() if k != "seconds"}
+                for line in file.read_text().splitlines()]  # fmt: skip
+
+    whole = ends()
+    shutil.rmtree(tmp_path / "runs")
+    calls = 0
+    while not campaign_command.run(tiny(0.8 / 3600))[0]:
+        calls += 1
+        assert calls < 60
+    assert calls > 0
+    assert ends() == whole
+
+
 def test_diverged_runs_are_neither_chosen_nor_repeated(done):
     cell = campaign.cells(done, done.tiers[0])[0]
     chosen = cell.chosen()
