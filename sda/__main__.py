@@ -168,9 +168,8 @@ def _sweep(words: list[str]) -> int:
 def _hand_over(words: list[str], primary: str) -> int:
     """Let Hydra do what the words ask for, starting from a configuration file."""
     sys.argv = ["sda", *words]
-    hydra.main(config_path=str(composition.folder()), config_name=primary, version_base="1.3")(
-        _task
-    )()
+    files = str(composition.folder())
+    hydra.main(config_path=files, config_name=primary, version_base="1.3")(_task)()
     return 0
 
 

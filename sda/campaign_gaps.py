@@ -24,7 +24,7 @@ def lines(plan: Campaign) -> list[list[str]]:
     names = [campaign_table.HEADINGS[arm] for arm in OTHERS]
     table = [["data set", *(f"{name} − SdA-3" for name in names), "in order"]]
     for data_set, arms in found.items():
-        ours, published = arms[OURS]
+        ours, published = arms.get(OURS, ([], None))
         if ours:
             gaps = [_gap(*arms.get(arm, ([], None)), ours, published) for arm in OTHERS]
             table.append([data_set, *gaps, _order({arm: runs for arm, (runs, _) in arms.items()})])

@@ -133,9 +133,8 @@ def finetuning_epochs(
         stopping.finite &= (loss < HOPELESS) | ~active
         stopping.observe(epoch, valid_error, valid_loss, active & (valid_error < chance))
         progress.epoch, progress.stopping = epoch, stopping.state()
-        yield NetworkEpoch(
-            epoch, loss, valid_error, valid_loss, stopping.best_epoch.clone(), active
-        )
+        best = stopping.best_epoch.clone()
+        yield NetworkEpoch(epoch, loss, valid_error, valid_loss, best, active)
     stopping.restore(~active)
 
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -71,17 +71,22 @@ def run_all(
                 passed_on = True
                 for child in running:
                     child.ask_to_stop()
-            wait([child.process.sentinel for child in running], timeout=0.2)
-            for child in [child for child in running if not child.process.is_alive()]:
-                running.remove(child)
-                for outcome in child.outcomes():
-                    if passed_on and outcome.result.get("status") == "interrupted":
-                        continue
-                    outcomes[outcome.folder] = outcome
-                    _report(outcome, len(outcomes), len(jobs), time.monotonic() - start)
+            for outcome in _ended(running):
+                if passed_on and outcome.result.get("status") == "interrupted":
+                    continue
+                outcomes[outcome.folder] = outcome
+                _report(outcome, len(outcomes), len(jobs), time.monotonic() - start)
     if signals.requested:
         raise Interrupted(signals.requested, "sweep interrupted; the same command goes on with it")
     return [outcomes[path] for job in jobs if (path := str(place(job))) in outcomes]
+
+
+def _ended(running: list["_Child"]) -> Iterator[Outcome]:
+    """Wait a little; the outcomes of processes that are over, which leave the list."""
+    wait([child.process.sentinel for child in running], timeout=0.2)
+    for child in [child for child in running if not child.process.is_alive()]:
+        running.remove(child)
+        yield from child.outcomes()
 
 
 def _refused(jobs: Sequence[Job]) -> dict[str, Outcome]:

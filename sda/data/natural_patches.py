@@ -40,13 +40,7 @@ def patches(
     square of all training values; the whitened pictures of Olshausen have √0.1.
     """
     sizes = {"train": n_train, "valid": n_valid, "test": n_test}
-    if side < 2 or min(sizes.values()) < 2:
-        raise DataError(f"patches need a side and sizes of 2 or more, got {side} and {sizes}")
-    if not (0 <= regularisation < math.inf and 0 < deviation < math.inf):
-        raise DataError(
-            "patches need a regularisation of 0 or more and a deviation above 0, "
-            f"got {regularisation} and {deviation}"
-        )
+    _check(side, sizes, regularisation, deviation)
     files = [] if photographs is None else picture_files(photographs)
     key = {
         "rule": "patches 2",
@@ -62,6 +56,16 @@ def patches(
         key,
         lambda: _make(load_photographs(photographs), side, sizes, regularisation, deviation, seed),
     )
+
+
+def _check(side: int, sizes: dict[str, int], regularisation: float, deviation: float) -> None:
+    if side < 2 or min(sizes.values()) < 2:
+        raise DataError(f"patches need a side and sizes of 2 or more, got {side} and {sizes}")
+    if not (0 <= regularisation < math.inf and 0 < deviation < math.inf):
+        raise DataError(
+            "patches need a regularisation of 0 or more and a deviation above 0, "
+            f"got {regularisation} and {deviation}"
+        )
 
 
 def _make(
