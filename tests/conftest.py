@@ -1,4 +1,4 @@
-"""One thread for every test, since bits depend on it, and no cache but the tests' own."""
+"""One thread for every test, since bits depend on it; no cache but the tests' own."""
 
 import pytest
 import torch
@@ -12,6 +12,13 @@ def own_cache(tmp_path_factory):
     patch.setenv("SDA_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def no_real_data_unasked(request, monkeypatch):
+    """Where SDA_DATA is set, only the tests marked ``data`` see it: the others pass without."""
+    if request.node.get_closest_marker("data") is None:
+        monkeypatch.delenv("SDA_DATA", raising=False)
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,6 @@ from sda.data.splits import Rows, Splits
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("SDA_DATA", raising=False)
     return tmp_path / "cache"
 
 

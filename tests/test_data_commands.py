@@ -14,18 +14,11 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.fixture
-def nothing_at_hand(monkeypatch):
-    monkeypatch.delenv("SDA_DATA", raising=False)
-
-
 def table(text):
     return {line.split()[0]: line for line in text.splitlines()[1 : 1 + len(SETS)]}
 
 
-def test_list_names_every_set_with_its_source_and_touches_nothing(
-    nothing_at_hand, capsys, tmp_path
-):
+def test_list_names_every_set_with_its_source_and_touches_nothing(capsys, tmp_path):
     assert main(["list"]) == 0
     lines = table(capsys.readouterr().out)
     assert list(lines) == list(SETS)
@@ -35,9 +28,7 @@ def test_list_names_every_set_with_its_source_and_touches_nothing(
     assert not (tmp_path / "cache").exists()
 
 
-def test_make_tells_what_is_missing_goes_on_and_ends_with_an_error(
-    nothing_at_hand, monkeypatch, capsys
-):
+def test_make_tells_what_is_missing_goes_on_and_ends_with_an_error(monkeypatch, capsys):
     monkeypatch.setattr(commands, "SETS", {name: SETS[name] for name in ("basic", "digits")})
     assert main(["make", "all"]) == 1
     out, err = capsys.readouterr()
@@ -46,16 +37,14 @@ def test_make_tells_what_is_missing_goes_on_and_ends_with_an_error(
     assert err.count("\n") == 1
 
 
-def test_list_shows_what_was_made(nothing_at_hand, capsys):
+def test_list_shows_what_was_made(capsys):
     main(["make", "patches"])
     capsys.readouterr()
     main(["list"])
     assert table(capsys.readouterr().out)["patches"].split()[-1] == "regenerated"
 
 
-def test_show_writes_a_montage_per_class_and_tells_the_statistics(
-    nothing_at_hand, capsys, tmp_path
-):
+def test_show_writes_a_montage_per_class_and_tells_the_statistics(capsys, tmp_path):
     assert main(["show", "digits", "--out", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
     assert "SHA-256" in out

@@ -77,7 +77,6 @@ def server():
 def waits(tmp_path, monkeypatch):
     """Where downloads go, and the seconds that were waited between attempts, without waiting."""
     monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("SDA_DATA", raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
     waited = []
     monkeypatch.setattr(pooch.core.time, "sleep", waited.append)

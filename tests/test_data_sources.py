@@ -19,7 +19,6 @@ from sda.data.sources import Made, choose
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("SDA_DATA", raising=False)
     return tmp_path / "cache"
 
 

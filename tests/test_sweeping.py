@@ -188,7 +188,8 @@ def test_machines_train_together_but_never_with_autoencoders(tmp_path):
         assert record(together) == record(alone)
 
 
-def test_a_run_without_its_data_fails_alone(tmp_path):
+def test_a_run_without_its_data_fails_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))  # none has read the originals before
     sweep = [["init=sda", "seed=0"], ["init=sda", "seed=1"]]
     there = jobs(tmp_path, "jobs=1", sweep=sweep)
     rect = ["data=rect", "data.source=original", f"data_folder={tmp_path}"]
