@@ -7,19 +7,30 @@ runs are the only memory of what is done, so that the same command goes on where
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from sda import campaign, checkpoint, composition, sweeping
-from sda.campaign import Campaign, is_done
+from sda import campaign, checkpoint, composition, config, sweeping
+from sda.campaign import Campaign, Cell, Tier, is_done
 from sda.jobs import Job
 from sda.terminal import clock
 
 
-def stages(plan: Campaign) -> Iterator[tuple[str, list[Job]]]:
+def unobtainable(cells: Iterable[Cell]) -> dict[str, str]:
+    """Read or make every data set of the cells; of those that cannot be had, by name, say why."""
+    faults: dict[str, str] = {}
+    for data_set, cell in {cell.data_set: cell for cell in cells}.items():
+        try:
+            config.load_data(cell.config)
+        except (ValueError, OSError) as error:
+            why = str(error).removeprefix(f"{data_set}: ")
+            faults[data_set] = f"{data_set} is left out: {why}"
+    return faults
+
+
+def stages(tiers: Sequence[tuple[Tier, list[Cell]]]) -> Iterator[tuple[str, list[Job]]]:
     """What is to be run, in order; later stages depend on how the earlier ones ended."""
-    for number, tier in enumerate(plan.tiers, 1):
-        those = campaign.cells(plan, tier)
+    for number, (tier, those) in enumerate(tiers, 1):
         by_setting = [cell.tried(tier.settings) for cell in those]
         search = [
             job
@@ -35,16 +46,25 @@ def stages(plan: Campaign) -> Iterator[tuple[str, list[Job]]]:
 def run(plan: Campaign) -> tuple[bool, list[str]]:
     """Run what is not done yet.
 
+    Every cell is read, and every data set, before any work starts.
+
     Returns:
-        Whether the hours were enough, and a line for every run that failed.
+        Whether the hours were enough, and a line for every run that failed and for every data set
+        that cannot be had.
 
     Raises:
+        HydraException: a cell has no configuration, or a faulty one.
         Interrupted: after a signal; the same command goes on.
     """
     until = time.monotonic() + 3600 * plan.hours
+    tiers = [(tier, campaign.cells(plan, tier)) for tier in plan.tiers]
+    absent = unobtainable(cell for _, cells in tiers for cell in cells)
+    for line in absent.values():
+        print(line, flush=True)
+    at_hand = [(tier, [c for c in cells if c.data_set not in absent]) for tier, cells in tiers]
     at_once = sweeping.slots(composition.resolved(composition.compose(list(plan.words))))
-    failed: dict[str, str] = {}
-    for title, jobs in stages(plan):
+    failed = absent
+    for title, jobs in stages(at_hand):
         due = [job for job in jobs if not is_done(job)]
         left = clock(max(0.0, until - time.monotonic()))
         print(f"{title}: {len(jobs) - len(due)} of {len(jobs)} runs done, {left} left", flush=True)

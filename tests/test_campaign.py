@@ -1,5 +1,6 @@
 """A campaign tries what its cells say, chooses on validation, repeats, and goes on where it was."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -152,6 +153,28 @@ def test_a_run_that_cannot_be_done_is_told_at_the_end_and_the_others_go_on(done,
     words = ["tiny", "campaign.hours=1", f"runs_folder={tmp_path / 'runs'}"]
     assert campaign_command.main(words) == 1
     assert capsys.readouterr().err.splitlines()[-1] == failed[0]
+
+
+def test_cells_whose_data_are_not_here_are_named_first_and_left_out(
+    tiny, conf, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))  # no test has read the originals
+    without = SET.replace("tiny/digits", "tiny/rect").replace(
+        "stack: small}", "stack: small}, {override /data: rect}"
+    )
+    without += "data: {source: original}\n"
+    (conf / "experiment" / "tiny" / "rect.yaml").write_text(without)
+    (conf / "experiment" / "tiny" / "rect_sda3.yaml").write_text(
+        CELL.replace("INIT", "sda").replace("tiny/digits", "tiny/rect")
+    )
+    plan = tiny(1)
+    tier = campaign.Tier(("rect_sda3", "digits_sda3"), settings=1, seeds=1)
+    enough, failed = campaign_command.run(dataclasses.replace(plan, tiers=(tier,)))
+    assert enough
+    (line,) = failed
+    assert line.startswith("rect is left out: no original data: rectangles.zip")
+    assert capsys.readouterr().out.splitlines()[0] == line
+    assert len(written(tmp_path / "runs")) == 2
 
 
 def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(done, monkeypatch):
