@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sda import composition, ranges, runfolder
+from sda import composition, proposing, ranges, runfolder
 from sda.finished import Trained
 from sda.jobs import Job, place
 from sda.runfolder import RunFolder
 
 SEED = 0  # of the search
+_IDLE = {  # settings that have no effect on an arm
+    "saa": ("corruption.",),
+    "dbn": ("corruption.",),
+    "random": ("corruption.", "pretrain."),
+}
 WORDS = "campaign.json"  # in the folder of the runs: the words of the last call
 
 
@@ -49,6 +54,9 @@ class Cell:
     config: dict[str, Any]  # resolved, of its first run
     words: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        _ = self.space  # a wrong one is told before any work starts
+
     @property
     def data_set(self) -> str:
         """Its row of the table."""
@@ -71,11 +79,45 @@ class Cell:
         """Whether it is a support vector machine: one run, whose kernel says what is searched."""
         return "kernel" in self.config
 
-    def settings(self) -> list[list[str]]:
-        """What is tried, as overrides: every pretraining, each with every supervised rate."""
+    @property
+    def space(self) -> proposing.Space:
+        """What proposals are made of, without what has no effect on this arm; {}: there are none.
+
+        Raises:
+            ValueError: it is described wrongly, in one line.
+        """
+        described = {} if self.is_machine else self.config["search"].get("space") or {}
+        idle = _IDLE.get(str(self.config["init"]), ()) if described else ()
+        used = {key: values for key, values in described.items() if not key.startswith(idle)}
+        return proposing.space(used, self.config)
+
+    def settings(self, most: int | None = None) -> list[list[str]]:
+        """What is tried, as overrides, the first ``most``, each with every supervised rate.
+
+        First the cell's list. Then what is proposed, one by one as those before have ended, so
+        that there are no more than are known by now.
+        """
         if self.is_machine:
             return [[]]
-        return [str(words).split() for words in self.config["search"]["settings"]]
+        listed = [str(words).split() for words in self.config["search"]["settings"]]
+        known = listed[:most]
+        while (most is None or len(known) < most) and self.space:
+            outcomes = [self._outcome(setting) for setting in known]
+            tried = [outcome for outcome in outcomes if outcome is not None]
+            proposal = proposing.propose(self.space, tried) if len(tried) == len(known) else None
+            if proposal is None:
+                break
+            known.append(proposal)
+        return known
+
+    def _outcome(self, setting: Sequence[str]) -> tuple[dict[str, Any], float] | None:
+        """Its configuration and best validation error, 1 if all diverged; None: not yet known."""
+        jobs = [self.job(setting, rate, SEED) for rate in self.rates()]
+        if not all(is_done(job) for job in jobs):
+            return None
+        results = [RunFolder(place(job)).result for job in jobs]
+        errors = [r["valid_error"] for r in results if r["status"] == "finished"]
+        return jobs[0].config, min(errors, default=1.0)
 
     def rates(self) -> list[float]:
         """Supervised rates that are tried with each setting."""
@@ -91,18 +133,18 @@ class Cell:
         """The only run of a support vector machine, which has nothing random."""
         return _job((f"experiment={self.campaign}/{self.name}", *self.words), "svm")
 
-    def tried(self, most: int) -> list[list[Job]]:
+    def tried(self, most: int | None = None) -> list[list[Job]]:
         """The runs of the search, setting by setting, the first ``most``."""
         if self.is_machine:
             return [[self.machine()]]
         return [
             [self.job(setting, rate, SEED) for rate in self.rates()]
-            for setting in self.settings()[:most]
+            for setting in self.settings(most)
         ]
 
     def finished(self) -> list[tuple[Job, dict[str, Any]]]:
         """The finished runs of the search with their results."""
-        tried = [job for jobs in self.tried(len(self.settings())) for job in jobs if is_done(job)]
+        tried = [job for jobs in self.tried() for job in jobs if is_done(job)]
         ended = [(job, RunFolder(place(job)).result) for job in tried]
         return [(job, result) for job, result in ended if result["status"] == "finished"]
 

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from sda import campaign, checkpoint, composition, config, sweeping
@@ -31,16 +32,18 @@ def unobtainable(cells: Iterable[Cell]) -> dict[str, str]:
 def stages(tiers: Sequence[tuple[Tier, list[Cell]]]) -> Iterator[tuple[str, list[Job]]]:
     """What is to be run, in order; later stages depend on how the earlier ones ended."""
     for number, (tier, those) in enumerate(tiers, 1):
-        by_setting = [cell.tried(tier.settings) for cell in those]
-        search = [
-            job
-            for k in range(tier.settings)
-            for tried in by_setting
-            for job in (tried[k] if k < len(tried) else [])
-        ]
-        yield f"tier {number}, search", search
+        search: list[Job] = []
+        while (further := _search(those, tier.settings)) != search:  # as proposals become known
+            search = further
+            yield f"tier {number}, search", search
         again = [cell.repeated(tier.seeds) for cell in those]
         yield f"tier {number}, seeds", [job for jobs in again for job in jobs]
+
+
+def _search(cells: Sequence[Cell], settings: int) -> list[Job]:
+    """The runs of a search as far as they are known: the first setting of all cells comes first."""
+    tried = [cell.tried(settings) for cell in cells]
+    return [job for k in range(settings) for jobs in tried for job in chain(*jobs[k : k + 1])]
 
 
 def run(plan: Campaign) -> tuple[bool, list[str]]:

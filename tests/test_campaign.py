@@ -30,7 +30,10 @@ name: tiny/digits
 stack: {hidden: [9]}
 pretrain: {epochs: 1}
 finetune: {epochs: 2}
-search: {settings: [corruption.fraction=0.1, corruption.fraction=0.4], rates: [0.5, 1.0]}
+search:
+  settings: [corruption.fraction=0.1, corruption.fraction=0.4]
+  rates: [0.5, 1.0]
+  space: {corruption.fraction: {from: 0.1, to: 0.5}, stack.hidden: {among: [[9], [7], [5]]}}
 """
 CELL = """\
 # @package _global_
@@ -247,6 +250,33 @@ def test_a_campaign_of_many_short_calls_ends_as_one_of_a_single_call(done, tiny,
     assert ends() == whole
 
 
+def test_beyond_the_list_optuna_proposes_as_many_settings_for_every_arm(done, tmp_path):
+    *networks, _ = campaign.cells(done, done.tiers[0])
+    sda, random = networks
+    assert [len(cell.settings(2)) for cell in networks] == [2, 2]
+    assert [cell.tried(5) for cell in networks] == [cell.tried(3) for cell in networks]
+    names = [[word.partition("=")[0] for word in cell.settings(3)[2]] for cell in networks]
+    assert names == [["corruption.fraction", "stack.hidden"], ["stack.hidden"]]
+    tier = dataclasses.replace(done.tiers[0], settings=4)
+    assert campaign_command.run(dataclasses.replace(done, tiers=(tier,))) == (True, [])
+    assert [len(cell.finished()) for cell in networks] == [8, 8]
+    proposed = [cell.settings(4) for cell in networks]
+    for job, _ in sda.finished():
+        change(job, test_error=0.0)
+    assert [cell.settings(4) for cell in networks] == proposed
+    assert len({str(setting) for setting in random.settings(4)[2:]}) == 2
+    before = written(tmp_path / "runs")
+    assert campaign_command.run(dataclasses.replace(done, tiers=(tier,))) == (True, [])
+    assert written(tmp_path / "runs") == before
+
+
+def test_a_proposal_waits_until_all_settings_before_it_have_ended(done):
+    sda, *_ = campaign.cells(done, done.tiers[0])
+    assert len(sda.settings(3)) == 3
+    shutil.rmtree(place(sda.tried(2)[1][1]))
+    assert len(sda.settings(3)) == 2
+
+
 def test_diverged_runs_are_neither_chosen_nor_repeated(done):
     cell = campaign.cells(done, done.tiers[0])[0]
     chosen = cell.chosen()
@@ -287,16 +317,19 @@ def test_a_mean_above_the_papers_interval_is_said_not_to_be_reached(done, monkey
 @pytest.mark.slow
 def test_in_the_end_the_arms_of_a_data_set_try_equally_many_runs_with_equally_many_seeds():
     plan = campaign.read("table1", ["campaign.hours=1"])
-    most = {}
+    most: dict[str, dict[str, tuple[int, int]]] = {}
     for tier in plan.tiers:
         for cell in campaign.cells(plan, tier):
             if cell.is_machine:
                 continue  # a machine's kernel says what is tried, in seconds each
-            tried = min(tier.settings, len(cell.settings())) * len(cell.rates())
-            known = most.get((cell.data_set, cell.arm), (0, 0))
-            most[cell.data_set, cell.arm] = max(known, (tried, tier.seeds))
-    assert len(most) == 9 * 6
-    assert set(most.values()) == {(18, 5)}
+            arms = most.setdefault(cell.data_set, {})
+            settings = tier.settings if cell.space else min(tier.settings, len(cell.settings()))
+            tried = settings * len(cell.rates())
+            arms[cell.arm] = max(arms.get(cell.arm, (0, 0)), (tried, tier.seeds))
+    assert [len(arms) for arms in most.values()] == [6] * 9
+    for data_set, arms in most.items():
+        runs = 27 if data_set in ("basic", "rect", "convex") else 18
+        assert set(arms.values()) == {(runs, 5)}, data_set
 
 
 @pytest.mark.slow
