@@ -190,9 +190,10 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
 def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
     """Compose the cells of a tier. Raises HydraException for one that has no configuration."""
     found = []
+    known_to = {"config": campaign.words, "svm": _of_machines(campaign.words)}
     for name in tier.cells:
         primary = "svm" if "_svm_" in name else "config"
-        known = {"config": campaign.words, "svm": _of_machines(campaign.words)}[primary]
+        known = known_to[primary]
         plain = _job((f"experiment={campaign.name}/{name}", *known), primary).config
         found.append(Cell(campaign.name, name, plain, known))
     return found

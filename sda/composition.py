@@ -1,6 +1,5 @@
 """Configurations, composed by Hydra from the files in conf and the words of a command line."""
 
-import copy
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,12 +42,14 @@ def variant(overrides: Sequence[str], primary: str = "config") -> Plain:
         ValueError: another word chooses a file.
         HydraException, OmegaConfBaseException: as ``compose``.
     """
-    cfg = copy.deepcopy(_composed(overrides[0], primary))
+    composed = _composed(overrides[0], primary)
+    HydraConfig.instance().set_config(composed)  # for ${hydra:...}
+    cfg = _task(composed)
     for word in OverridesParser.create().parse_overrides(list(overrides[1:])):
         if OmegaConf.is_dict(OmegaConf.select(cfg, word.key_or_group)):
             raise ValueError(f"{word.input_line} must set a value: {word.key_or_group} is a group")
         OmegaConf.update(cfg, word.key_or_group, word.value())
-    return resolved(cfg)
+    return _plain(cfg)
 
 
 @functools.cache
@@ -60,8 +61,16 @@ def resolved(cfg: DictConfig) -> Plain:
     """Resolve a composed configuration to plain types, without Hydra's own part."""
     if "hydra" in cfg:
         HydraConfig.instance().set_config(cfg)  # for ${hydra:...}
-    task = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-    plain = OmegaConf.to_container(task, resolve=True)
+    return _plain(_task(cfg))
+
+
+def _task(cfg: DictConfig) -> DictConfig:
+    """Copy a configuration without Hydra's own part, which is most of it."""
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+
+def _plain(cfg: DictConfig) -> Plain:
+    plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 
