@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sda import composition, proposing, ranges, runfolder
+from sda import checkpoint, composition, proposing, ranges, runfolder, search
 from sda.finished import Trained
 from sda.jobs import Job, place
 from sda.runfolder import RunFolder
+from sda.search import Search
 
 SEED = 0  # of the search
-_IDLE = {  # settings that have no effect on an arm
-    "saa": ("corruption.",),
-    "dbn": ("corruption.",),
-    "random": ("corruption.", "pretrain."),
-}
 WORDS = "campaign.json"  # in the folder of the runs: the words of the last call
+PROPOSALS = "proposals"  # there too: a file for every cell that has any
 
 
 @dataclass(frozen=True)
@@ -53,9 +50,7 @@ class Cell:
     name: str
     config: dict[str, Any]  # resolved, of its first run
     words: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        _ = self.space  # a wrong one is told before any work starts
+    search: Search | None  # None: a support vector machine, whose kernel says what is searched
 
     @property
     def data_set(self) -> str:
@@ -76,52 +71,43 @@ class Cell:
 
     @property
     def is_machine(self) -> bool:
-        """Whether it is a support vector machine: one run, whose kernel says what is searched."""
-        return "kernel" in self.config
+        """Whether it is a support vector machine, which has one run and nothing random."""
+        return self.search is None
+
+    def settings(self) -> list[list[str]]:
+        """What is tried, as overrides, each with every supervised rate: its list, its proposals."""
+        if self.search is None:
+            return [[]]
+        return [*map(list, self.search.settings), *self._proposed()]
+
+    def propose(self) -> None:
+        """Take one more setting, which Optuna proposes, if all before it have ended."""
+        outcomes = [self._outcome(setting) for setting in self.settings()]
+        tried = [outcome for outcome in outcomes if outcome is not None]
+        if self.search is None or not self.search.space or len(tried) < len(outcomes):
+            return
+        proposal = proposing.propose(self.search.space, tried)
+        if proposal is not None:
+            self._proposals.parent.mkdir(parents=True, exist_ok=True)
+            words = json.dumps([*self._proposed(), proposal], indent=1)
+            checkpoint.replace(self._proposals, words.encode())
 
     @property
-    def space(self) -> proposing.Space:
-        """What proposals are made of, without what has no effect on this arm; {}: there are none.
+    def _proposals(self) -> Path:
+        """Where its proposals are kept: a list that grows must not lose what was run."""
+        return Path(self.config["runs_folder"]) / self.campaign / PROPOSALS / f"{self.name}.json"
 
-        Raises:
-            ValueError: it is described wrongly, in one line.
-        """
-        described = {} if self.is_machine else self.config["search"].get("space") or {}
-        idle = _IDLE.get(str(self.config["init"]), ()) if described else ()
-        used = {key: values for key, values in described.items() if not key.startswith(idle)}
-        return proposing.space(used, self.config)
-
-    def settings(self, most: int | None = None) -> list[list[str]]:
-        """What is tried, as overrides, the first ``most``, each with every supervised rate.
-
-        First the cell's list. Then what is proposed, one by one as those before have ended, so
-        that there are no more than are known by now.
-        """
-        if self.is_machine:
-            return [[]]
-        listed = [str(words).split() for words in self.config["search"]["settings"]]
-        known = listed[:most]
-        while (most is None or len(known) < most) and self.space:
-            outcomes = [self._outcome(setting) for setting in known]
-            tried = [outcome for outcome in outcomes if outcome is not None]
-            proposal = proposing.propose(self.space, tried) if len(tried) == len(known) else None
-            if proposal is None:
-                break
-            known.append(proposal)
-        return known
+    def _proposed(self) -> list[list[str]]:
+        return json.loads(self._proposals.read_text()) if self._proposals.exists() else []
 
     def _outcome(self, setting: Sequence[str]) -> tuple[dict[str, Any], float] | None:
         """Its configuration and best validation error, 1 if all diverged; None: not yet known."""
-        jobs = [self.job(setting, rate, SEED) for rate in self.rates()]
+        jobs = self._runs_of(setting)
         if not all(is_done(job) for job in jobs):
             return None
         results = [RunFolder(place(job)).result for job in jobs]
         errors = [r["valid_error"] for r in results if r["status"] == "finished"]
         return jobs[0].config, min(errors, default=1.0)
-
-    def rates(self) -> list[float]:
-        """Supervised rates that are tried with each setting."""
-        return [float(rate) for rate in self.config["search"]["rates"]]
 
     def job(self, setting: Sequence[str], rate: float, seed: int) -> Job:
         """One run of the cell."""
@@ -129,24 +115,24 @@ class Cell:
         words += [f"finetune.learning_rate={rate:g}", *self.words]
         return _job(tuple(words))
 
-    def machine(self) -> Job:
-        """The only run of a support vector machine, which has nothing random."""
-        return _job((f"experiment={self.campaign}/{self.name}", *self.words), "svm")
+    def _runs_of(self, setting: Sequence[str]) -> list[Job]:
+        """A setting of the search with every supervised rate; a machine's only run."""
+        if self.search is None:
+            return [_job((f"experiment={self.campaign}/{self.name}", *self.words), "svm")]
+        return [self.job(setting, rate, SEED) for rate in self.search.rates]
 
     def tried(self, most: int | None = None) -> list[list[Job]]:
         """The runs of the search, setting by setting, the first ``most``."""
-        if self.is_machine:
-            return [[self.machine()]]
-        return [
-            [self.job(setting, rate, SEED) for rate in self.rates()]
-            for setting in self.settings(most)
-        ]
+        return [self._runs_of(setting) for setting in self.settings()[:most]]
+
+    def ended(self) -> list[tuple[Job, dict[str, Any]]]:
+        """The runs of the search that have ended, finished or diverged, with their results."""
+        tried = [job for jobs in self.tried() for job in jobs if is_done(job)]
+        return [(job, RunFolder(place(job)).result) for job in tried]
 
     def finished(self) -> list[tuple[Job, dict[str, Any]]]:
         """The finished runs of the search with their results."""
-        tried = [job for jobs in self.tried() for job in jobs if is_done(job)]
-        ended = [(job, RunFolder(place(job)).result) for job in tried]
-        return [(job, result) for job, result in ended if result["status"] == "finished"]
+        return [(job, result) for job, result in self.ended() if result["status"] == "finished"]
 
     def chosen(self) -> Job | None:
         """The finished run of the search with the best validation error; None: there is none.
@@ -188,14 +174,20 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
 
 
 def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
-    """Compose the cells of a tier. Raises HydraException for one that has no configuration."""
+    """Compose the cells of a tier.
+
+    Raises:
+        HydraException: one has no configuration.
+        ValueError: one has no search, or a wrong one.
+    """
     found = []
     known_to = {"config": campaign.words, "svm": _of_machines(campaign.words)}
     for name in tier.cells:
         primary = "svm" if "_svm_" in name else "config"
         known = known_to[primary]
         plain = _job((f"experiment={campaign.name}/{name}", *known), primary).config
-        found.append(Cell(campaign.name, name, plain, known))
+        sought = None if primary == "svm" else search.read(plain)
+        found.append(Cell(campaign.name, name, plain, known, sought))
     return found
 
 

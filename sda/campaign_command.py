@@ -1,7 +1,8 @@
 """A campaign, from a command: run until its hours are over, and gone on with.
 
 Tier by tier: of every cell each setting once, then the best one with more seeds. The folders of the
-runs are the only memory of what is done, so that the same command goes on where it stopped.
+runs, and the proposals beside them, are the only memory, so that the same command goes on where it
+stopped.
 """
 
 import json
@@ -20,9 +21,10 @@ from sda.terminal import clock
 def unobtainable(cells: Iterable[Cell]) -> dict[str, str]:
     """Read or make every data set of the cells; of those that cannot be had, by name, say why."""
     faults: dict[str, str] = {}
-    for data_set, cell in {cell.data_set: cell for cell in cells}.items():
+    different = {(cell.data_set, repr(cell.config["data"])): cell.config for cell in cells}
+    for (data_set, _), plain in different.items():
         try:
-            config.load_data(cell.config)
+            config.load_data(plain)
         except (ValueError, OSError) as error:
             why = str(error).removeprefix(f"{data_set}: ")
             faults[data_set] = f"{data_set} is left out: {why}"
@@ -42,6 +44,9 @@ def stages(tiers: Sequence[tuple[Tier, list[Cell]]]) -> Iterator[tuple[str, list
 
 def _search(cells: Sequence[Cell], settings: int) -> list[Job]:
     """The runs of a search as far as they are known: the first setting of all cells comes first."""
+    for cell in cells:
+        if len(cell.settings()) < settings:
+            cell.propose()
     tried = [cell.tried(settings) for cell in cells]
     return [job for k in range(settings) for jobs in tried for job in chain(*jobs[k : k + 1])]
 
@@ -49,18 +54,21 @@ def _search(cells: Sequence[Cell], settings: int) -> list[Job]:
 def run(plan: Campaign) -> tuple[bool, list[str]]:
     """Run what is not done yet.
 
-    Every cell is read, and every data set, before any work starts.
+    Every cell, its settings and every data set are read before any work starts.
 
     Returns:
         Whether the hours were enough, and a line for every run that failed and for every data set
         that cannot be had.
 
     Raises:
-        HydraException: a cell has no configuration, or a faulty one.
+        HydraException, ValueError: a cell has no configuration, or a faulty one.
         Interrupted: after a signal; the same command goes on.
     """
     until = time.monotonic() + 3600 * plan.hours
     tiers = [(tier, campaign.cells(plan, tier)) for tier in plan.tiers]
+    for tier, cells in tiers:
+        for tried in [jobs for cell in cells for jobs in cell.tried(tier.settings)]:
+            _ = tried[0].settings  # a wrong one is told now, not hours later
     absent = unobtainable(cell for _, cells in tiers for cell in cells)
     for line in absent.values():
         print(line, flush=True)

@@ -38,7 +38,7 @@ def _row(cell: Cell, seeds: int) -> dict[str, Any]:
         "ci95": _percent(intervals.binomial(chosen.test_error, chosen.n_test)),
         "reached": _reached(cell, mean, chosen.n_test),
         "minutes": f"{sum(run.seconds for run in runs) / len(runs) / 60:.1f}",
-        "tried": chosen.result["tried"] if cell.is_machine else len(cell.finished()),
+        "tried": chosen.result["tried"] if cell.is_machine else len(cell.ended()),
         "setting": _setting(cell, chosen),
     }
 

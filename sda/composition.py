@@ -66,7 +66,9 @@ def resolved(cfg: DictConfig) -> Plain:
 
 def _task(cfg: DictConfig) -> DictConfig:
     """Copy a configuration without Hydra's own part, which is most of it."""
-    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    task = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    OmegaConf.set_struct(task, True)  # a copy forgets it: keys that are not there are refused
+    return task
 
 
 def _plain(cfg: DictConfig) -> Plain:

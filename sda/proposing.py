@@ -2,8 +2,8 @@
 
 A space names the settings that are searched, each with its values: ``{from: 0.05, to: 0.5}``, the
 same with ``log: true`` where ratios matter, or ``{among: [50, 100, 200]}``. The sampler is the
-tree-structured Parzen estimator of Bergstra et al. (2011), seeded with how many were tried: the
-same outcomes lead to the same proposal, whenever and wherever it is asked for.
+tree-structured Parzen estimator of Bergstra et al. (2011), seeded with how many were tried: with
+one version of Optuna the same outcomes lead to the same proposal.
 """
 
 import json
@@ -32,8 +32,10 @@ def space(described: Mapping[str, Any], plain: Mapping[str, Any]) -> Space:
     Raises:
         ValueError: it is none, or has a setting that the configuration lacks; in one line.
     """
-    searched = {key: _distribution(key, dict(values)) for key, values in described.items()}
-    _values(searched, plain)
+    searched = {key: _distribution(key, values) for key, values in described.items()}
+    for key, value in _values(searched, plain).items():
+        if isinstance(value, Mapping):
+            raise ValueError(f"search.space has {key}, which is a group of settings, not one")
     return searched
 
 
@@ -65,11 +67,12 @@ def propose(searched: Space, tried: Sequence[tuple[Mapping[str, Any], float]]) -
     return None
 
 
-def _distribution(key: str, values: dict[str, Any]) -> BaseDistribution:
-    if set(values) == {"among"} and values["among"]:
+def _distribution(key: str, values: Any) -> BaseDistribution:
+    named = set(values) if isinstance(values, Mapping) else set()
+    if named == {"among"} and isinstance(values["among"], list) and values["among"]:
         return CategoricalDistribution([_word(value) for value in values["among"]])
-    if {"from", "to"} <= set(values) <= {"from", "to", "log"}:
-        log = bool(values.get("log", False))
+    if {"from", "to"} <= named <= {"from", "to", "log"}:
+        log = ranges.flag(f"search.space {key} log", values.get("log", False))
         low = ranges.number(f"search.space {key} from", values["from"], 0)
         high = ranges.number(f"search.space {key} to", values["to"], low)
         if not log or low > 0:
@@ -89,7 +92,8 @@ def _values(searched: Space, plain: Mapping[str, Any]) -> dict[str, Any]:
             if not isinstance(value, Mapping) or part not in value:
                 raise ValueError(f"search.space has {key}, which is no setting of these runs")
             value = value[part]
-        found[key] = value if isinstance(distribution, FloatDistribution) else _word(value)
+        choice = isinstance(distribution, CategoricalDistribution)
+        found[key] = _word(value) if choice and not isinstance(value, Mapping) else value
     return found
 
 

@@ -21,6 +21,7 @@ from sda import (
 )
 from sda.jobs import place
 from sda.runfolder import RunFolder
+from sda.search import read as read_search
 
 TIER = "tiers: [{cells: [digits_sda3, digits_random3, digits_svm_rbf], settings: 2, seeds: 2}]"
 SET = """\
@@ -182,7 +183,7 @@ def test_cells_whose_data_are_not_here_are_named_first_and_left_out(
 
 def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(done, monkeypatch):
     *_, machine = campaign.cells(done, done.tiers[0])
-    shutil.rmtree(place(machine.machine()))
+    shutil.rmtree(place(machine.tried()[0][0]))
     asked = []
     monkeypatch.setattr(
         campaign_command.sweeping, "run_all", lambda jobs, **how: asked.append(how["at_once"]) or []
@@ -250,31 +251,83 @@ def test_a_campaign_of_many_short_calls_ends_as_one_of_a_single_call(done, tiny,
     assert ends() == whole
 
 
+def more(plan, settings):
+    tier = dataclasses.replace(plan.tiers[0], settings=settings)
+    return dataclasses.replace(plan, tiers=(tier,))
+
+
 def test_beyond_the_list_optuna_proposes_as_many_settings_for_every_arm(done, tmp_path):
-    *networks, _ = campaign.cells(done, done.tiers[0])
-    sda, random = networks
-    assert [len(cell.settings(2)) for cell in networks] == [2, 2]
-    assert [cell.tried(5) for cell in networks] == [cell.tried(3) for cell in networks]
-    names = [[word.partition("=")[0] for word in cell.settings(3)[2]] for cell in networks]
+    sda, random, _ = campaign.cells(done, done.tiers[0])
+    assert campaign_command.run(more(done, 4)) == (True, [])
+    assert [len(cell.finished()) for cell in (sda, random)] == [8, 8]
+    names = [[word.partition("=")[0] for word in cell.settings()[3]] for cell in (sda, random)]
     assert names == [["corruption.fraction", "stack.hidden"], ["stack.hidden"]]
-    tier = dataclasses.replace(done.tiers[0], settings=4)
-    assert campaign_command.run(dataclasses.replace(done, tiers=(tier,))) == (True, [])
-    assert [len(cell.finished()) for cell in networks] == [8, 8]
-    proposed = [cell.settings(4) for cell in networks]
-    for job, _ in sda.finished():
-        change(job, test_error=0.0)
-    assert [cell.settings(4) for cell in networks] == proposed
-    assert len({str(setting) for setting in random.settings(4)[2:]}) == 2
+    assert len({str(setting) for setting in random.settings()[2:]}) == 2
     before = written(tmp_path / "runs")
-    assert campaign_command.run(dataclasses.replace(done, tiers=(tier,))) == (True, [])
+    assert campaign_command.run(more(done, 4)) == (True, [])
     assert written(tmp_path / "runs") == before
 
 
 def test_a_proposal_waits_until_all_settings_before_it_have_ended(done):
     sda, *_ = campaign.cells(done, done.tiers[0])
-    assert len(sda.settings(3)) == 3
     shutil.rmtree(place(sda.tried(2)[1][1]))
-    assert len(sda.settings(3)) == 2
+    sda.propose()
+    assert len(sda.settings()) == 2
+
+
+def test_no_test_error_takes_part_in_a_proposal(done, tmp_path):
+    sda, *_ = campaign.cells(done, done.tiers[0])
+    proposals = []
+    for test_error in (0.0, 1.0):
+        for job, _ in sda.finished():
+            change(job, test_error=test_error)
+        sda.propose()
+        proposals.append(sda.settings()[2])
+        shutil.rmtree(tmp_path / "runs" / "tiny" / "proposals")
+    assert proposals[0] == proposals[1]
+
+
+def test_what_was_proposed_and_run_stays_when_the_list_grows(done, conf):
+    sda, *_ = campaign.cells(done, done.tiers[0])
+    assert campaign_command.run(more(done, 3)) == (True, [])
+    proposal = sda.settings()[2]
+    longer = (*sda.search.settings, ("corruption.fraction=0.3",))
+    grown = dataclasses.replace(sda, search=dataclasses.replace(sda.search, settings=longer))
+    assert grown.settings()[2:] == [["corruption.fraction=0.3"], proposal]
+    assert len(grown.finished()) == len(sda.finished()) == 6
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        (None, "search must have settings .* and rates .*, got None"),
+        ({"settings": []}, "search must have settings .* and rates"),
+        ({"settings": [], "rates": [0]}, "a rate of search.rates must be .* above 0, got 0"),
+        (
+            {"settings": [], "rates": [1], "spaces": 1},
+            "a part of search must be one of settings, rates, space, got 'spaces'",
+        ),
+        ({"settings": [], "rates": [1], "space": ["a"]}, "must name settings and their values"),
+        ({"settings": [], "rates": [1], "space": {"seed": 1}}, "must not have seed, which"),
+    ],
+)
+def test_a_search_that_is_none_is_refused_in_one_line(done, search, said):
+    plain = campaign.cells(done, done.tiers[0])[0].config
+    with pytest.raises(ValueError, match=said) as refusal:
+        read_search(plain | {"search": search})
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_wrong_setting_is_told_before_any_work_starts(tiny, conf, tmp_path):
+    wrong = SET.replace("tiny/digits", "tiny/wrong").replace("=0.4]", "=1.4]")
+    (conf / "experiment" / "tiny" / "wrong.yaml").write_text(wrong)
+    (conf / "experiment" / "tiny" / "wrong_sda3.yaml").write_text(
+        CELL.replace("INIT", "sda").replace("tiny/digits", "tiny/wrong")
+    )
+    tiers = (campaign.Tier(("digits_sda3",), 1, 1), campaign.Tier(("wrong_sda3",), 2, 1))
+    with pytest.raises(ValueError, match=r"fraction .*\[0, 1\].* got 1\.4"):
+        campaign_command.run(dataclasses.replace(tiny(1), tiers=tiers))
+    assert not written(tmp_path / "runs")
 
 
 def test_diverged_runs_are_neither_chosen_nor_repeated(done):
@@ -314,6 +367,13 @@ def test_a_mean_above_the_papers_interval_is_said_not_to_be_reached(done, monkey
     assert campaign_table.rows(done)[0]["reached"] == ""
 
 
+def _trained(job):
+    """What a run of its arm trains; corruption that only measures is no part of it."""
+    plan = config.build_run(job.config)
+    pretrained = plan.pretraining if plan.is_pretrained else ()
+    return repr((plan.trained_layers(), pretrained, plan.finetuning))
+
+
 @pytest.mark.slow
 def test_in_the_end_the_arms_of_a_data_set_try_equally_many_runs_with_equally_many_seeds():
     plan = campaign.read("table1", ["campaign.hours=1"])
@@ -323,8 +383,10 @@ def test_in_the_end_the_arms_of_a_data_set_try_equally_many_runs_with_equally_ma
             if cell.is_machine:
                 continue  # a machine's kernel says what is tried, in seconds each
             arms = most.setdefault(cell.data_set, {})
-            settings = tier.settings if cell.space else min(tier.settings, len(cell.settings()))
-            tried = settings * len(cell.rates())
+            different = {_trained(jobs[0]) for jobs in cell.tried()}
+            assert len(different) == len(cell.search.settings), cell.name
+            settings = tier.settings if cell.search.space else min(tier.settings, len(different))
+            tried = settings * len(cell.search.rates)
             arms[cell.arm] = max(arms.get(cell.arm, (0, 0)), (tried, tier.seeds))
     assert [len(arms) for arms in most.values()] == [6] * 9
     for data_set, arms in most.items():

@@ -1,0 +1,58 @@
+"""What a cell of a campaign searches: settings, supervised rates, a space of proposals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sda import proposing, ranges
+
+IDLE = {  # settings that have no effect on an arm
+    "saa": ("corruption.",),
+    "dbn": ("corruption.",),
+    "random": ("corruption.", "pretrain."),
+}
+OWN = ("finetune.learning_rate", "seed", "init")  # what a cell sets itself
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is tried: each setting with every rate; beyond the settings, what is proposed."""
+
+    settings: tuple[tuple[str, ...], ...]  # overrides
+    rates: tuple[float, ...]  # of fine-tuning
+    space: proposing.Space  # {}: there are no proposals
+
+
+def read(plain: Mapping[str, Any]) -> Search:
+    """Read the search of a resolved configuration.
+
+    Settings are overrides with spaces between them and none within.
+
+    Raises:
+        ValueError: it has none, or a wrong one; in one line.
+    """
+    described = plain["search"]
+    if not isinstance(described, Mapping) or not {"settings", "rates"} <= set(described):
+        raise ValueError(
+            f"{plain['name']}: search must have settings (a list of overrides) and rates "
+            f"(a list of numbers), got {described}"
+        )
+    for part in described:
+        ranges.one_of("a part of search", part, ("settings", "rates", "space"))
+    return Search(
+        tuple(tuple(str(words).split()) for words in described["settings"]),
+        tuple(ranges.positive("a rate of search.rates", rate) for rate in described["rates"]),
+        _space(described.get("space") or {}, plain),
+    )
+
+
+def _space(described: Any, plain: Mapping[str, Any]) -> proposing.Space:
+    """The space without what has no effect on the arm."""
+    if not isinstance(described, Mapping):
+        raise ValueError(f"search.space must name settings and their values, got {described}")
+    for key in OWN:
+        if key in described:
+            raise ValueError(f"search.space must not have {key}, which the campaign sets itself")
+    idle = IDLE.get(str(plain["init"]), ())
+    used = {key: values for key, values in described.items() if not str(key).startswith(idle)}
+    return proposing.space(used, plain)
