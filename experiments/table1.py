@@ -20,12 +20,15 @@ README = HERE.parent / "README.md"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", default="runs", help="the runs_folder of the campaign")
-    parser.add_argument("--campaign", default="table1")
-    parser.add_argument("--out", type=Path, default=HERE, help="folder to write to")
+    parser.add_argument("--campaign", default="table1", help="another one wants --out")
+    parser.add_argument("--out", type=Path, help="folder to write to (default: beside this file)")
     args = parser.parse_args()
+    if args.out is None and args.campaign != "table1":
+        parser.error(f"--campaign {args.campaign} needs --out: table1's table is beside this file")
+    out = args.out or HERE
     plan = campaign.recorded(Path(args.runs) / args.campaign)
     rows = campaign_table.rows(plan)
-    with (args.out / "table1.csv").open("w", newline="") as file:
+    with (out / "table1.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, campaign_table.COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -33,9 +36,9 @@ def main() -> None:
     text = text.replace("{table}", campaign_table.markdown(rows, campaign_table.full))
     text = text.replace("{gaps}", campaign_table.piped(campaign_gaps.lines(plan)))
     details = campaign_table.piped(campaign_table.details(rows))
-    (args.out / "table1.md").write_text(text.replace("{details}", details))
+    (out / "table1.md").write_text(text.replace("{details}", details))
     brief = campaign_table.markdown(rows, campaign_table.brief)
-    if args.out == HERE:
+    if args.out is None:
         before, begin, rest = README.read_text().partition("<!-- table1 -->\n")
         README.write_text(f"{before}{begin}{brief}\n{rest[rest.index('<!-- /table1 -->') :]}")
     print(brief)

@@ -205,7 +205,8 @@ def recorded(folder: Path) -> Campaign:
     """
     file = folder / WORDS
     words = json.loads(file.read_text()) if file.exists() else []
-    here = f"runs_folder={folder.resolve().parent}"
+    path = str(folder.resolve().parent).replace("'", "\\'")
+    here = f"runs_folder='{path}'"
     return read(folder.resolve().name, ["campaign.hours=0", *words, here])
 
 

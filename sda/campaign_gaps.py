@@ -71,5 +71,5 @@ def _gap(
 
 def _order(arms: dict[str, list[Trained]]) -> str:
     means = {arm: np.mean([run.test_error for run in runs]) for arm, runs in arms.items() if runs}
-    names = [campaign_table.HEADINGS[arm] for arm in sorted(means, key=lambda arm: means[arm])]
-    return ", ".join(names)
+    inside = sorted(means, key=lambda arm: means[arm])
+    return " < ".join(campaign_table.HEADINGS.get(arm, arm) for arm in inside)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from sda import campaign, intervals
+from sda import campaign, intervals, search
 from sda.campaign import Campaign, Cell
 from sda.finished import Trained
 
@@ -57,9 +57,19 @@ def _setting(cell: Cell, run: Trained) -> str:
         return " ".join(f"{key}={value:g}" for key, value in run.result["chosen"].items())
     chosen = cell.chosen()
     assert chosen is not None
-    aside = ("experiment", "seed", *(word.partition("=")[0] for word in cell.words))
-    words = [word for word in chosen.overrides if word.partition("=")[0] not in aside]
-    return " ".join(words)
+    aside = {"experiment", "seed", *(word.partition("=")[0] for word in cell.words)}
+    idle = search.IDLE.get(cell.config["init"], ())
+    named = [(word.partition("=")[0], word) for word in chosen.overrides]
+    words = [word for key, word in named if key not in aside and not key.startswith(idle)]
+    return " ".join(words) + _edge(cell, chosen.config["finetune"]["learning_rate"])
+
+
+def _edge(cell: Cell, rate: float) -> str:
+    """Whether a supervised rate beyond those tried might have been better still."""
+    rates = cell.search.rates if cell.search else ()
+    if len(rates) < 2 or min(rates) < rate < max(rates):
+        return ""
+    return " (the lowest rate tried)" if rate == min(rates) else " (the highest rate tried)"
 
 
 def _percent(fraction: float | None) -> str:
@@ -76,8 +86,9 @@ def as_printed(
         shown: what a cell says, ``full`` or ``brief``.
     """
     sets = list(dict.fromkeys(row["data_set"] for row in rows))
-    arms = [arm for arm in HEADINGS if any(row["arm"] == arm for row in rows)]
-    lines = [["data set", *(HEADINGS[arm] for arm in arms)]]
+    present = list(dict.fromkeys(str(row["arm"]) for row in rows))
+    arms = [arm for arm in HEADINGS if arm in present] + [a for a in present if a not in HEADINGS]
+    lines = [["data set", *(HEADINGS.get(arm, arm) for arm in arms)]]
     for data_set in sets:
         own = {row["arm"]: row for row in rows if row["data_set"] == data_set}
         lines.append([data_set, *(shown(own[arm]) if arm in own else "not run" for arm in arms)])

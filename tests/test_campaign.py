@@ -354,6 +354,29 @@ def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
     assert _full(campaign_table.rows(done)).count("not run; paper 25.00") == 3
 
 
+def test_the_table_names_edges_of_the_rates_and_no_setting_without_effect(done, tmp_path):
+    sda, *_ = campaign.cells(done, done.tiers[0])
+    for job, _ in sda.finished():
+        change(job, valid_error=0.1, valid_loss=job.config["finetune"]["learning_rate"])
+    rows = {row["arm"]: row["setting"] for row in campaign_table.rows(done)}
+    assert rows["sda3"].startswith("corruption.fraction=0.1 finetune.learning_rate=0.5")
+    assert rows["sda3"].endswith("(the lowest rate tried)")
+    assert "corruption" not in rows["random3"]
+    assert re.search(r"finetune.learning_rate=(0.5 \(the low|1 \(the high)est", rows["random3"])
+    assert "tried" not in rows["svm_rbf"]
+    rates = dataclasses.replace(sda.search, rates=(0.1, 0.5, 1.0))
+    inside = dataclasses.replace(sda, search=rates)
+    assert campaign_table._edge(inside, 0.5) == ""
+
+
+def test_a_campaign_is_found_in_a_folder_of_any_name(done, tmp_path):
+    odd = tmp_path / "it's a, b\\c = [d]"
+    shutil.copytree(tmp_path / "runs" / "tiny", odd / "tiny")
+    plan = campaign.recorded(odd / "tiny")
+    sda, *_ = campaign.cells(plan, plan.tiers[0])
+    assert place(sda.chosen()).is_relative_to(odd)
+
+
 def test_a_mean_above_the_papers_interval_is_said_not_to_be_reached(done, monkeypatch):
     monkeypatch.setattr(campaign_table, "ABSOLUTE", ("digits",))
     published = 0.25 + intervals.binomial(0.25, 180)  # the digits have 180 test rows
