@@ -98,7 +98,13 @@ class Cell:
         return Path(self.config["runs_folder"]) / self.campaign / PROPOSALS / f"{self.name}.json"
 
     def _proposed(self) -> list[list[str]]:
-        return json.loads(self._proposals.read_text()) if self._proposals.exists() else []
+        if not self._proposals.exists():
+            return []
+        try:
+            return [list(map(str, words)) for words in json.loads(self._proposals.read_text())]
+        except (ValueError, TypeError) as error:
+            line = f"{self._proposals} is damaged; delete it to have other settings proposed"
+            raise ValueError(line) from error
 
     def _outcome(self, setting: Sequence[str]) -> tuple[dict[str, Any], float] | None:
         """Its configuration and best validation error, 1 if all diverged; None: not yet known."""

@@ -69,6 +69,7 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     for tier, cells in tiers:
         for tried in [jobs for cell in cells for jobs in cell.tried(tier.settings)]:
             _ = tried[0].settings  # a wrong one is told now, not hours later
+    print(f"{plan.name}: reading its data sets", flush=True)  # where they are not, making them
     absent = unobtainable(cell for _, cells in tiers for cell in cells)
     for line in absent.values():
         print(line, flush=True)

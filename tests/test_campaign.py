@@ -177,7 +177,7 @@ def test_cells_whose_data_are_not_here_are_named_first_and_left_out(
     assert enough
     (line,) = failed
     assert line.startswith("rect is left out: no original data: rectangles.zip")
-    assert capsys.readouterr().out.splitlines()[0] == line
+    assert capsys.readouterr().out.splitlines()[1] == line
     assert len(written(tmp_path / "runs")) == 2
 
 
@@ -273,6 +273,16 @@ def test_a_proposal_waits_until_all_settings_before_it_have_ended(done):
     shutil.rmtree(place(sda.tried(2)[1][1]))
     sda.propose()
     assert len(sda.settings()) == 2
+
+
+def test_damaged_proposals_are_told_in_one_line(done, tmp_path):
+    sda, *_ = campaign.cells(done, done.tiers[0])
+    sda.propose()
+    (file,) = (tmp_path / "runs" / "tiny" / "proposals").iterdir()
+    for damage in (file.read_text()[:20], "[1]"):
+        file.write_text(damage)
+        with pytest.raises(ValueError, match=r"digits_sda3.json is damaged; delete it"):
+            sda.settings()
 
 
 def test_no_test_error_takes_part_in_a_proposal(done, tmp_path):
