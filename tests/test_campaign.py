@@ -285,16 +285,19 @@ def test_damaged_proposals_are_told_in_one_line(done, tmp_path):
             sda.settings()
 
 
-def test_no_test_error_takes_part_in_a_proposal(done, tmp_path):
+def test_a_proposal_is_told_best_validation_errors_and_no_test_error(done, monkeypatch):
     sda, *_ = campaign.cells(done, done.tiers[0])
-    proposals = []
-    for test_error in (0.0, 1.0):
-        for job, _ in sda.finished():
-            change(job, test_error=test_error)
-        sda.propose()
-        proposals.append(sda.settings()[2])
-        shutil.rmtree(tmp_path / "runs" / "tiny" / "proposals")
-    assert proposals[0] == proposals[1]
+    told = []
+    monkeypatch.setattr(campaign.proposing, "propose", lambda space, tried: told.append(tried))
+    for job, _ in sda.finished():
+        change(job, test_error=2.0)
+    change(sda.tried()[0][0], valid_error=0.2)
+    change(sda.tried()[0][1], valid_error=0.1)
+    change(sda.tried()[1][0], status="diverged")
+    change(sda.tried()[1][1], status="diverged")
+    sda.propose()
+    assert [error for _, error in told[0]] == [0.1, 1.0]
+    assert [plain["corruption"]["fraction"] for plain, _ in told[0]] == [0.1, 0.4]
 
 
 def test_what_was_proposed_and_run_stays_when_the_list_grows(done, conf):
