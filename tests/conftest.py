@@ -1,5 +1,7 @@
 """One thread for every test, since bits depend on it; no cache but the tests' own."""
 
+import os
+
 import pytest
 import torch
 
@@ -8,17 +10,20 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
+    """A cache of the session's own, and SDA_DATA hidden, from fixtures of a module too."""
     patch = pytest.MonkeyPatch()
     patch.setenv("SDA_CACHE", str(tmp_path_factory.mktemp("cache")))
-    yield
+    folder = os.environ.get("SDA_DATA")
+    patch.delenv("SDA_DATA", raising=False)
+    yield folder
     patch.undo()
 
 
 @pytest.fixture(autouse=True)
-def no_real_data_unasked(request, monkeypatch):
-    """Where SDA_DATA is set, only the tests marked ``data`` see it: the others pass without."""
-    if request.node.get_closest_marker("data") is None:
-        monkeypatch.delenv("SDA_DATA", raising=False)
+def data_where_asked_for(request, own_cache, monkeypatch):
+    """Only the tests marked ``data`` see SDA_DATA: the others are the same with it and without."""
+    if own_cache and request.node.get_closest_marker("data"):
+        monkeypatch.setenv("SDA_DATA", own_cache)
 
 
 @pytest.fixture(autouse=True)
