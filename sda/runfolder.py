@@ -19,7 +19,7 @@ PRETRAINED = "pretrained.pt"  # the stack as it was before fine-tuning
 # Keys that may change between a run and its resumption: they do not say what is computed.
 HARMLESS = (
     "threads", "device", "tensorboard", "overwrite", "runs_folder", "jobs", "data_folder",
-    "codes_memory",
+    "data.folder", "codes_memory",
 )  # fmt: skip
 
 # Settings that are younger than some runs, with what those runs did.
@@ -127,7 +127,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [
         f"{key}: {before.get(key, 'absent')!r} there, {now.get(key, 'absent')!r} now"
         for key in keys
-        if key.split(".")[0] not in HARMLESS and before.get(key) != now.get(key)
+        if not {key, key.split(".")[0]} & set(HARMLESS) and before.get(key) != now.get(key)
     ]
 
 

@@ -390,6 +390,13 @@ def test_a_campaign_is_found_in_a_folder_of_any_name(done, tmp_path):
     assert place(sda.chosen()).is_relative_to(odd)
 
 
+def test_runs_count_also_where_the_data_lie_in_another_folder(done):
+    sda, *_ = campaign.cells(done, done.tiers[0])
+    for job, result in sda.finished():
+        change(job, settings=result["settings"] | {"data.folder": "elsewhere", "data_folder": "e"})
+    assert len(sda.finished()) == 4
+
+
 def test_a_mean_above_the_papers_interval_is_said_not_to_be_reached(done, monkeypatch):
     monkeypatch.setattr(campaign_table, "ABSOLUTE", ("digits",))
     published = 0.25 + intervals.binomial(0.25, 180)  # the digits have 180 test rows
