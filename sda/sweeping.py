@@ -71,11 +71,11 @@ def run_all(
                 passed_on = True
                 for child in running:
                     child.ask_to_stop()
-            for outcome in _ended(running):
-                if passed_on and outcome.result.get("status") == "interrupted":
-                    continue
-                outcomes[outcome.folder] = outcome
-                _report(outcome, len(outcomes), len(jobs), time.monotonic() - start)
+            ended = list(_ended(running))
+            if passed_on:
+                ended = [o for o in ended if o.result.get("status") != "interrupted"]
+            outcomes |= {outcome.folder: outcome for outcome in ended}
+            _report(ended, len(outcomes), len(jobs), time.monotonic() - start)
     if signals.requested:
         raise Interrupted(signals.requested, "sweep interrupted; the same command goes on with it")
     return [outcomes[path] for job in jobs if (path := str(place(job))) in outcomes]
@@ -96,7 +96,7 @@ def _refused(jobs: Sequence[Job]) -> dict[str, Outcome]:
         if fault := refusal(job):
             outcome = Outcome(str(place(job)), {}, fault)
             outcomes[outcome.folder] = outcome
-            _report(outcome, len(outcomes), len(jobs), 0.0)
+            _report([outcome], len(outcomes), len(jobs), 0.0)
     return outcomes
 
 
@@ -204,10 +204,13 @@ def slots(settings: dict[str, Any]) -> int:
     return max(1, config.cores() // config.threads(settings["threads"]))
 
 
-def _report(outcome: Outcome, done: int, total: int, seconds: float) -> None:
-    if outcome.fault:
-        print(f"[{done}/{total}] {outcome.folder}: {outcome.fault}", file=sys.stderr, flush=True)
-        return
-    left = clock(seconds / done * (total - done))
-    error = f"{100 * outcome.result['valid_error']:.2f} %"
-    print(f"[{done}/{total}] {outcome.folder}: validation error {error}, {left} left", flush=True)
+def _report(ended: Sequence[Outcome], done: int, total: int, seconds: float) -> None:
+    """Tell of runs that ended together, the last of ``done``: all of them say what time is left."""
+    for number, outcome in enumerate(ended, done - len(ended) + 1):
+        head = f"[{number}/{total}] {outcome.folder}"
+        if outcome.fault:
+            print(f"{head}: {outcome.fault}", file=sys.stderr, flush=True)
+            continue
+        error = f"{100 * outcome.result['valid_error']:.2f} %"
+        left = clock(seconds / done * (total - done))
+        print(f"{head}: validation error {error}, {left} left", flush=True)
