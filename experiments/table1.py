@@ -11,7 +11,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from sda import campaign, campaign_gaps, campaign_table
+from sda import alignment, campaign, campaign_gaps, campaign_table
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -34,9 +34,10 @@ def main() -> None:
         writer.writerows(rows)
     text = (HERE / "table1_template.md").read_text()
     text = text.replace("{table}", campaign_table.markdown(rows, campaign_table.full))
-    text = text.replace("{gaps}", campaign_table.piped(campaign_gaps.lines(plan)))
-    details = campaign_table.piped(campaign_table.details(rows))
-    (out / "table1.md").write_text(text.replace("{details}", details))
+    heads, *gaps = campaign_gaps.lines(plan)
+    text = text.replace("{gaps}", alignment.piped(heads, gaps))
+    heads, *details = campaign_table.details(rows)
+    (out / "table1.md").write_text(text.replace("{details}", alignment.piped(heads, details)))
     brief = campaign_table.markdown(rows, campaign_table.brief)
     if args.out is None:
         before, begin, rest = README.read_text().partition("<!-- table1 -->\n")

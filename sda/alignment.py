@@ -30,9 +30,9 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], sides: str, wid
     return "\n".join([*lines[:top], rule, *lines[top:]])
 
 
-def piped(heads: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> str:
-    """Lay the same table out as Markdown."""
-    rule = ["---:" if side == "r" else "---" for side in sides]
+def piped(heads: Sequence[str], rows: Sequence[Sequence[str]], sides: str = "") -> str:
+    """Lay the same table out as Markdown; without sides, all columns are left."""
+    rule = ["---:" if side == "r" else "---" for side in sides or "l" * len(heads)]
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in (heads, rule, *rows)]
     return "\n".join("| " + " | ".join(row) + " |" for row in escaped)
 

@@ -37,8 +37,10 @@ def difference(first: list[Trained], second: list[Trained]) -> Difference:
     With one common seed it is the paired difference over the rows of the test set; n says which.
 
     Raises:
-        ValueError: they have no seed in common, or test predictions are missing.
+        ValueError: they have other data, no seed in common, or test predictions are missing.
     """
+    if len({run.result["data_hash"] for run in (*first, *second)}) > 1:
+        raise ValueError("not of the same data")
     one, other = ({run.seed: run for run in runs} for runs in (first, second))
     seeds = sorted(one.keys() & other.keys())
     if len(seeds) > 1:

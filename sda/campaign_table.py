@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from sda import campaign, intervals, search
+from sda import alignment, campaign, intervals, search
 from sda.campaign import Campaign, Cell
 from sda.finished import Trained
 
@@ -97,7 +97,8 @@ def as_printed(
 
 def markdown(rows: list[dict[str, Any]], shown: Callable[[dict[str, Any]], str]) -> str:
     """``as_printed``, for Markdown."""
-    return piped(as_printed(rows, shown))
+    heads, *lines = as_printed(rows, shown)
+    return alignment.piped(heads, lines)
 
 
 def brief(row: dict[str, Any]) -> str:
@@ -124,12 +125,6 @@ def details(rows: list[dict[str, Any]]) -> list[list[str]]:
     parts = ("data_set", "arm", "source", "tried", "setting", "valid_error_mean", "minutes")
     heads = ["data set", "arm", "data", "runs tried", "chosen", "validation", "minutes a run"]
     return [heads, *([str(row[part]) for part in parts] for row in rows if row["seeds"])]
-
-
-def piped(lines: list[list[str]]) -> str:
-    """A table for Markdown; the first line is its head."""
-    ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in ruled)
 
 
 def last_cells(plan: Campaign) -> list[tuple[Cell, int]]:

@@ -24,7 +24,8 @@ class Classifier(nn.Module):
     Args:
         stack: pretrained or not; with runs (R,), so is the classifier.
         n_classes: k, at least 2.
-        seeds: one for each run; run r draws V from ``stream(seeds[r], "weights", "output")``.
+        seed: names the stream that V is drawn from, ``stream(seed, "weights", "output")``; with
+            runs one for each.
         initialisation: the scale of V.
     """
 

@@ -34,7 +34,7 @@ class Pretraining:
     batch_size: int  # rows
     momentum: float = 0.0
     weight_decay: float = 0.0  # of the weights, not of the biases
-    patience: int | None = None  # epochs without a better validation error; None: no early stopping
+    patience: int | None = None  # epochs with only worse validation errors; None: no early stopping
     precision: Precision | str = Precision.fp32  # of the products of a step
 
     def __post_init__(self) -> None:
@@ -150,7 +150,7 @@ def pretrain_layer(
     progress.velocities, progress.stopping = descent.velocities, stopping.state()
     if progress.epoch < 0:
         progress.epoch = 0
-        yield _first_look(layer, codes, depth, judge, stopping.active(0))
+        yield _first_look(codes, depth, judge, stopping.active(0))
     bound = _bound(layer)
     while (active := stopping.active(progress.epoch)).any():
         epoch = progress.epoch + 1
@@ -245,9 +245,7 @@ def _stopping(
     )
 
 
-def _first_look(
-    layer: DenoisingAutoencoder, codes: Tensor, depth: int, judge: Judge | None, active: Tensor
-) -> LayerEpoch:
+def _first_look(codes: Tensor, depth: int, judge: Judge | None, active: Tensor) -> LayerEpoch:
     if judge is None:
         return LayerEpoch(depth, 0, None, None, None, active)
     return LayerEpoch(depth, 0, None, *judge.errors(), active, judge.baselines(codes))

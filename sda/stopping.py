@@ -21,7 +21,7 @@ class EarlyStopping:
         parameters: by name, each of shape (*runs, ...); copied at a best epoch, never aliased.
         runs: () or (R,).
         epochs: most epochs of each run.
-        patience: epochs without a better score after which a run ends; None: never.
+        patience: epochs with only worse scores after which a run ends; None: never.
         keep: whether a run gets its best weights back in the end.
         state: an earlier ``state()`` to go on from.
     """

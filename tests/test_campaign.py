@@ -19,6 +19,7 @@ from sda import (
     intervals,
     report,
 )
+from sda.finished import Trained
 from sda.jobs import place
 from sda.runfolder import RunFolder
 from sda.search import read as read_search
@@ -222,6 +223,9 @@ def test_gaps_are_over_the_seeds_of_both_or_over_the_rows_of_one(done):
     assert "over 2 seeds" in line[1]
     assert line[1].endswith("(+0.00)")
     assert line[2:4] == ["not run", "not run"]
+    remade = Trained(other[1].path, {**other[1].result, "data_hash": "other"})
+    with pytest.raises(ValueError, match="not of the same data"):
+        campaign_gaps.difference([other[0], remade], ours)
 
 
 @pytest.mark.slow
