@@ -55,11 +55,13 @@ def points(folder: str, setting: str) -> list[Point]:
     """Read the finished runs in a folder by data set, arm and value of a setting; name the others.
 
     Raises:
-        ValueError: a finished run says nothing of the setting.
+        ValueError: no run is finished, or one says nothing of the setting.
     """
     trained, unfinished = finished.read([Path(folder)])
     for run in unfinished:
         print(f"left out: {run.path} is {run.status}")
+    if not trained:
+        raise ValueError(f"no run in {folder} is finished")
     groups: dict[tuple[str, int, str, float], list[Trained]] = {}
     for run in trained:
         value = run.result["settings"].get(setting)

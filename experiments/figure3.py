@@ -6,11 +6,11 @@
 Writes figures/figure3.png and, beside it, the measures of `locality.py` as CSV, which it prints.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
-from filters import FIGURES, first_layer, initial_layer, quartiles, runs_by, save, show, write_table
+import script
+from filters import first_layer, initial_layer, quartiles, runs_by, save, show, write_table
 from locality import effective_area, likeness, region
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ CLEAR = 0.2  # the share of the energy that a stroke's region holds at least
 LONG = 1.5  # a stroke's length over its width, at least
 
 
-def main(folder: str, out: str = str(FIGURES / "figure3.png")) -> None:
+def main(folder: str, out: str) -> None:
     runs = runs_by("corruption.fraction", folder)
     layers = {"initial": initial_layer(next(iter(runs.values()))).T}
     layers |= {f"{fraction:g}": first_layer(runs[fraction]).T for fraction in sorted(runs)}
@@ -69,7 +69,8 @@ def draw(layers: dict[str, NDArray[np.float32]]) -> Figure:
     left.suptitle(f"the first {SHOWN} units of each layer", fontsize=10)
     for axis, (name, filters) in zip(left.subplots(2, 2).ravel(), trained.items(), strict=True):
         show(axis, filters[:SHOWN], SIDE, COLUMNS, f"{percent(name)} masked")
-    right.suptitle(f"{FOLLOWED} neurons, a row each", fontsize=10)
+    last = percent(list(layers)[-1])
+    right.suptitle(f"the {FOLLOWED} longest strokes at {last}, a row each", fontsize=10)
     units = followed(layers)
     for axis, (name, filters) in zip(right.subplots(1, len(layers)), layers.items(), strict=True):
         title = name if name == "initial" else percent(name)
@@ -82,4 +83,4 @@ def percent(fraction: str) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    script.run(main, __doc__, "figure3.png")

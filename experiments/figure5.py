@@ -7,11 +7,11 @@ Writes figures/figure5.png and, beside it, how much of the filters Gabor functio
 (`gabor.py`) as CSV, which it prints. Takes about two minutes.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
-from filters import FIGURES, first_layer, initial_layer, quartiles, runs_by, save, show, write_table
+import script
+from filters import first_layer, initial_layer, quartiles, runs_by, save, show, write_table
 from gabor import Fit, fit
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -41,8 +41,10 @@ Layers = dict[str, NDArray[np.float32]]
 Fits = dict[str, list[Fit]]
 
 
-def main(folder: str, out: str = str(FIGURES / "figure5.png")) -> None:
+def main(folder: str, out: str) -> None:
     runs = runs_by("condition", folder)
+    if "over_complete" not in runs:
+        raise ValueError(f"{folder} has no run of the over-complete layer without noise")
     layers = {"initial": initial_layer(runs["over_complete"]).T}
     layers |= {name: first_layer(runs[name]).T for name in TITLES if name in runs}
     fits = {name: fit(filters, SIDE) for name, filters in layers.items()}
@@ -89,4 +91,4 @@ def draw(layers: Layers, fits: Fits) -> Figure:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    script.run(main, __doc__, "figure5.png")

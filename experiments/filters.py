@@ -55,11 +55,14 @@ def runs_by(setting: str, folder: str) -> dict[Any, Path]:
     """Folders of the finished runs in a folder by the value of a setting that each has once.
 
     Raises:
-        ValueError: a run is not finished, or two have the same value.
+        ValueError: a run is not finished or has no such setting, or two have the same value.
     """
     trained, unfinished = finished.read([Path(folder)])
     if unfinished:
         raise ValueError(f"{unfinished[0].path} is {unfinished[0].status}, not finished")
+    for run in trained:
+        if setting not in run.result["settings"]:
+            raise ValueError(f"{run.path} is a run of another experiment: it has no {setting}")
     found = {run.result["settings"][setting]: run.path for run in trained}
     if len(found) < len(trained):
         raise ValueError(f"{folder} must hold one run for each {setting}, got {len(trained)} runs")

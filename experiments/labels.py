@@ -8,14 +8,14 @@ tried for an arm and a number, the best on mean validation error. Then says at e
 the denoising autoencoders are better than the others, outside the interval.
 """
 
-import sys
 from pathlib import Path
 
+import script
 from curves import Point, contrast, points, sheet
-from filters import FIGURES, save, write_table
+from filters import save, write_table
 
 
-def main(folder: str, out: str = str(FIGURES / "labels.png")) -> None:
+def main(folder: str, out: str) -> None:
     found = points(folder, "finetune.labelled")
     write_table(Path(out).with_suffix(".csv"), [point.row("labels") for point in found])
     figure, panels = sheet(found)
@@ -45,4 +45,4 @@ def verdicts(points: list[Point]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    script.run(main, __doc__, "labels.png")

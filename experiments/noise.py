@@ -8,14 +8,14 @@ were tried at a fraction, the best on mean validation error. Then says of each f
 is better than the lowest, 0, outside the interval. Of `noisy_inputs` (figure 12) it draws all arms.
 """
 
-import sys
 from pathlib import Path
 
+import script
 from curves import Point, contrast, points, sheet
-from filters import FIGURES, save, write_table
+from filters import save, write_table
 
 
-def main(folder: str, out: str = str(FIGURES / "noise.png")) -> None:
+def main(folder: str, out: str) -> None:
     found = points(folder, "corruption.fraction")
     write_table(Path(out).with_suffix(".csv"), [point.row("fraction") for point in found])
     figure, panels = sheet(found)
@@ -36,4 +36,4 @@ def verdicts(points: list[Point]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    script.run(main, __doc__, "noise.png")

@@ -8,6 +8,7 @@ epoch. The validation error is in percent, at which epoch, of how many.
 
 import argparse
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,8 +39,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="with the folders of runs inside")
     for folder in parser.parse_args().folders:
-        print(folder)
         runs = [path.parent for path in sorted(folder.glob("*/metrics.jsonl"))]
+        if not runs:
+            sys.exit(f"error: there are no folders of runs in {folder}")
+        print(folder)
         for _, said in sorted(line(run) for run in runs):
             print(said)
 

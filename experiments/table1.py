@@ -9,6 +9,7 @@ finished run says "not run".
 
 import argparse
 import csv
+import sys
 from pathlib import Path
 
 from sda import alignment, campaign, campaign_gaps, campaign_table
@@ -23,11 +24,22 @@ def main() -> None:
     parser.add_argument("--campaign", default="table1", help="another one wants --out")
     parser.add_argument("--out", type=Path, help="folder to write to (default: beside this file)")
     args = parser.parse_args()
+    try:
+        write(args)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+
+
+def write(args: argparse.Namespace) -> None:
     if args.out is None and args.campaign != "table1":
-        parser.error(f"--campaign {args.campaign} needs --out: table1's table is beside this file")
+        raise ValueError(
+            f"--campaign {args.campaign} needs --out: table1's table is beside this file"
+        )
     out = args.out or HERE
     plan = campaign.recorded(Path(args.runs) / args.campaign)
     rows = campaign_table.rows(plan)
+    if not any(row["seeds"] for row in rows):
+        raise ValueError(f"no cell of {args.campaign} has a finished run in {args.runs}")
     with (out / "table1.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, campaign_table.COLUMNS, lineterminator="\n")
         writer.writeheader()

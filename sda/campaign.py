@@ -206,14 +206,28 @@ def _of_machines(words: Sequence[str]) -> tuple[str, ...]:
 def recorded(folder: Path) -> Campaign:
     """The campaign whose runs are in a folder of its name, with the words of its last call.
 
+    Words that do not change what its runs compute are left out: its device need not be here.
+
     Raises:
-        ValueError, HydraException: there is no such campaign.
+        ValueError, HydraException: there is no such folder or campaign, or its words are damaged.
     """
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder} with runs of a campaign")
     file = folder / WORDS
-    words = json.loads(file.read_text()) if file.exists() else []
+    words = _words(file) if file.exists() else []
     path = str(folder.resolve().parent).replace("'", "\\'")
     here = f"runs_folder='{path}'"
     return read(folder.resolve().name, ["campaign.hours=0", *words, here])
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        words = json.loads(file.read_text("utf-8"))
+    except ValueError:
+        words = None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"{file} is damaged: it must be a list of the campaign's words")
+    return [word for word in words if word.partition("=")[0] not in runfolder.HARMLESS]
 
 
 @functools.cache

@@ -66,9 +66,10 @@ def _gap(
         gap = difference(other, ours)
     except ValueError as error:
         return f"{error}{paper}"
-    over = "rows" if gap.n == ours[0].n_test else f"{gap.n} seeds"
+    over_rows = gap.n == ours[0].n_test
+    over = "rows" if over_rows else f"{gap.n} seeds"
     said = f"{100 * gap.mean:+.2f} ± {100 * gap.half_width:.2f} over {over}"
-    return f"{f'**{said}**' if gap.excludes_zero else said}{paper}"
+    return f"{f'**{said}**' if gap.excludes_zero and not over_rows else said}{paper}"
 
 
 def _order(arms: dict[str, list[Trained]]) -> str:

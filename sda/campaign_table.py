@@ -1,7 +1,7 @@
 """The table that a campaign has come to: cells chosen and repeated, beside what is published."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sda import alignment, campaign, intervals, search
@@ -54,22 +54,25 @@ def _reached(cell: Cell, mean: float, n_test: int) -> str:
 def _setting(cell: Cell, run: Trained) -> str:
     """What was chosen, in the words of the search."""
     if cell.is_machine:
-        return " ".join(f"{key}={value:g}" for key, value in run.result["chosen"].items())
+        parts = run.result["chosen"].items()
+        grid = cell.config["kernel"]
+        return " ".join(f"{key}={value:g}{_edge(value, grid.get(key))}" for key, value in parts)
     chosen = cell.chosen()
     assert chosen is not None
     aside = {"experiment", "seed", *(word.partition("=")[0] for word in cell.words)}
     idle = search.IDLE.get(cell.config["init"], ())
     named = [(word.partition("=")[0], word) for word in chosen.overrides]
     words = [word for key, word in named if key not in aside and not key.startswith(idle)]
-    return " ".join(words) + _edge(cell, chosen.config["finetune"]["learning_rate"])
+    rates = [job.config["finetune"]["learning_rate"] for job, _ in cell.ended()]
+    return " ".join(words) + _edge(chosen.config["finetune"]["learning_rate"], rates)
 
 
-def _edge(cell: Cell, rate: float) -> str:
-    """Whether a supervised rate beyond those tried might have been better still."""
-    rates = cell.search.rates if cell.search else ()
-    if len(rates) < 2 or min(rates) < rate < max(rates):
+def _edge(value: float, tried: Any) -> str:
+    """Whether a value beyond those tried might have been better still."""
+    values = set(tried) if isinstance(tried, Sequence) else set()
+    if len(values) < 2 or min(values) < value < max(values):
         return ""
-    return " (the lowest rate tried)" if rate == min(rates) else " (the highest rate tried)"
+    return " (the lowest tried)" if value == min(values) else " (the highest tried)"
 
 
 def _percent(fraction: float | None) -> str:
@@ -102,8 +105,9 @@ def markdown(rows: list[dict[str, Any]], shown: Callable[[dict[str, Any]], str])
 
 
 def brief(row: dict[str, Any]) -> str:
-    """One cell: the mean over seeds and the paper's figure."""
-    ours = f"**{row['test_error_mean']}**" if row["seeds"] else "not run"
+    """One cell: the mean over seeds, *: of one, †: paper's not reached, and the paper's figure."""
+    marks = "\\*" * (row["seeds"] == 1) + "†" * (row["reached"] == "no")
+    ours = f"**{row['test_error_mean']}**{marks}" if row["seeds"] else "not run"
     return f"{ours} ({row['published']})" if row["published"] else ours
 
 

@@ -96,7 +96,7 @@ def _table(table: Table) -> Iterator[str]:
     pairs = [pair for pair in table.pairs if pair.first in arms and pair.second in arms]
     best = replace(table, arms=arms, pairs=pairs)
     if len(arms) < len(table.arms):
-        yield "<h3>The best of each kind, by mean validation error</h3>"
+        yield "<h3>Of each kind, with the most seeds, the best by mean validation error</h3>"
     for block in list(text.blocks(best, len(pairs)))[1:]:
         yield from _block(block)
     panels = comparison.panels(Comparison([best], [], []))
@@ -120,8 +120,10 @@ def _block(block: text.Block) -> Iterator[str]:
 
 
 def _best_of_each_kind(table: Table) -> list[Arm]:
+    """Of those with the most seeds: what was repeated had been chosen, a single run may be luck."""
     best: dict[tuple[str, int], Arm] = {}
-    for arm in sorted(table.arms, key=lambda arm: np.mean([run.valid_error for run in arm.runs])):
+    by_error = sorted(table.arms, key=lambda arm: np.mean([run.valid_error for run in arm.runs]))
+    for arm in sorted(by_error, key=lambda arm: -len(arm.runs)):
         depth = len(arm.runs[0].result["settings"].get("stack.hidden", []))
         best.setdefault((arm.runs[0].init, depth), arm)
     return list(best.values())

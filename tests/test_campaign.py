@@ -14,6 +14,7 @@ from sda import (
     campaign_command,
     campaign_gaps,
     campaign_table,
+    comparison,
     composition,
     config,
     intervals,
@@ -377,13 +378,55 @@ def test_the_table_names_edges_of_the_rates_and_no_setting_without_effect(done, 
         change(job, valid_error=0.1, valid_loss=job.config["finetune"]["learning_rate"])
     rows = {row["arm"]: row["setting"] for row in campaign_table.rows(done)}
     assert rows["sda3"].startswith("corruption.fraction=0.1 finetune.learning_rate=0.5")
-    assert rows["sda3"].endswith("(the lowest rate tried)")
+    assert rows["sda3"].endswith("(the lowest tried)")
     assert "corruption" not in rows["random3"]
     assert re.search(r"finetune.learning_rate=(0.5 \(the low|1 \(the high)est", rows["random3"])
-    assert "tried" not in rows["svm_rbf"]
-    rates = dataclasses.replace(sda.search, rates=(0.1, 0.5, 1.0))
-    inside = dataclasses.replace(sda, search=rates)
-    assert campaign_table._edge(inside, 0.5) == ""
+    assert re.match(r"C=1(0 \(the high| \(the low)est tried\) gamma=1 ", rows["svm_rbf"])
+    assert [campaign_table._edge(0.5, tried) for tried in ([0.1, 0.5, 1.0], [0.5])] == ["", ""]
+
+
+def test_a_rate_that_has_not_been_tried_yet_is_no_rate_below_the_chosen_one(done):
+    sda, *_ = campaign.cells(done, done.tiers[0])
+    for job, _ in sda.finished():
+        change(job, valid_error=0.1, valid_loss=-job.config["finetune"]["learning_rate"])
+        if job.config["finetune"]["learning_rate"] == 0.5:
+            shutil.rmtree(place(job))
+    (row,) = (row for row in campaign_table.rows(done) if row["arm"] == "sda3")
+    assert row["setting"].endswith("finetune.learning_rate=1")  # of one rate there is no edge
+
+
+def test_the_brief_table_marks_single_runs_and_what_is_not_reached():
+    row = {"seeds": 1, "test_error_mean": "3.17", "published": "2.80", "reached": "no"}
+    assert campaign_table.brief(row) == "**3.17**\\*† (2.80)"
+    assert campaign_table.brief(row | {"seeds": 5, "reached": "yes"}) == "**3.17** (2.80)"
+
+
+def test_a_gap_over_rows_is_never_bold_it_leaves_out_how_seeds_differ(done):
+    random = campaign.cells(done, done.tiers[0])[1]
+    for job in random.repeated(2)[1:]:
+        shutil.rmtree(place(job))
+    for job in random.repeated(1):
+        file = place(job) / "test_predictions.npz"
+        y = np.load(file)["y"]
+        np.savez(file, y=y, predicted=(y + 1) % 10)
+        change(job, test_error=1.0)
+    *_, line = campaign_gaps.lines(done)
+    assert re.match(r"\+\d+\.\d\d ± \d\.\d\d over rows", line[1])
+
+
+def test_a_table_wants_a_folder_and_whole_words_and_does_without_the_device_they_name(
+    done, tmp_path
+):
+    with pytest.raises(ValueError, match=r"there is no folder .*nosuch/tiny"):
+        campaign.recorded(tmp_path / "nosuch" / "tiny")
+    file = tmp_path / "runs" / "tiny" / campaign.WORDS
+    for damaged in ("{bad", '{"a": 1}', "[1]"):
+        file.write_text(damaged)
+        with pytest.raises(ValueError, match=r"campaign.json is damaged"):
+            campaign.recorded(file.parent)
+    file.write_text('["device=cuda", "jobs=3", "finetune.batch_size=7"]')
+    assert "finetune.batch_size=7" in campaign.recorded(file.parent).words
+    assert not {"device=cuda", "jobs=3"} & set(campaign.recorded(file.parent).words)
 
 
 def test_a_campaign_is_found_in_a_folder_of_any_name(done, tmp_path):
@@ -480,6 +523,17 @@ def test_the_report_of_a_campaign_is_one_page_with_everything_in_it(done, tmp_pa
     assert "paper 25.00" in page
     assert page.count("data:image/png;base64,") == 3  # curves, and filters of two arms
     assert f"torch {torch.__version__}" in page
+
+
+def test_a_report_shows_what_was_repeated_not_a_luckier_single_run(done, tmp_path):
+    sda = campaign.cells(done, done.tiers[0])[0]
+    repeated = {place(job) for job in sda.repeated(2)}
+    other = next(job for job, _ in sda.finished() if place(job) not in repeated)
+    change(other, valid_error=0.0)
+    (table,) = comparison.compare([tmp_path / "runs" / "tiny"]).tables
+    shown = [run.path for arm in report._best_of_each_kind(table) for run in arm.runs]
+    assert repeated <= set(shown)
+    assert place(other) not in shown
 
 
 def test_a_report_says_what_is_not_in_its_tables_and_is_safe_to_open(done, tmp_path):

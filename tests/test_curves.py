@@ -15,6 +15,8 @@ sys.path.insert(0, str(composition.folder().parent / "experiments"))  # scripts 
 import curves
 import labels
 import noise
+import script
+from filters import runs_by
 
 SETTINGS = {"pretrain.epochs": 3, "finetune.learning_rate": 0.3, "corruption.fraction": 0.25}
 
@@ -134,3 +136,24 @@ def test_the_sweep_of_a_figure_goes_over_its_setting_and_five_seeds(experiment, 
     params = composition.compose([f"experiment={experiment}"]).hydra.sweeper.params
     assert len(params[setting].split(",")) >= 5
     assert params["seed"] == "range(5)"
+
+
+def test_a_script_says_in_one_line_what_it_cannot_draw(tmp_path, monkeypatch):
+    def said():
+        with pytest.raises(SystemExit) as ended:
+            script.run(labels.main, labels.__doc__, "labels.png")
+        return str(ended.value)
+
+    monkeypatch.setattr(sys, "argv", ["labels.py", str(tmp_path / "nosuch"), "out.png"])
+    assert said() == f"error: there is no folder {tmp_path / 'nosuch'}"
+    monkeypatch.setattr(sys, "argv", ["labels.py", str(tmp_path), "out.png"])
+    run_folder(tmp_path, valid=0.3, test=0.3, status="interrupted")
+    assert said() == f"error: no run in {tmp_path} is finished"
+    run_folder(tmp_path, valid=0.3, test=0.3)
+    assert "has finetune.labelled=None, which is no number" in said()
+
+
+def test_filters_of_another_experiment_are_refused_by_name_of_what_they_lack(tmp_path):
+    run_folder(tmp_path, valid=0.3, test=0.3)
+    with pytest.raises(ValueError, match=r"is a run of another experiment: it has no condition"):
+        runs_by("condition", str(tmp_path))

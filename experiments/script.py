@@ -1,0 +1,27 @@
+"""The command line of a figure's script: a folder of runs, and where the picture goes."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from filters import FIGURES
+
+
+def run(main: Callable[[str, str], None], says: str | None, picture: str) -> None:
+    """Call ``main`` with the folder and the picture's path; a ValueError ends in one line.
+
+    Args:
+        main: draws.
+        says: the script's docstring.
+        picture: name of its file in the folder of figures, where no other is given.
+    """
+    parser = argparse.ArgumentParser(
+        description=says, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", help="with the runs")
+    parser.add_argument("out", nargs="?", default=str(FIGURES / picture))
+    args = parser.parse_args()
+    try:
+        main(args.folder, args.out)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
