@@ -106,7 +106,8 @@ def markdown(rows: list[dict[str, Any]], shown: Callable[[dict[str, Any]], str])
 
 def brief(row: dict[str, Any]) -> str:
     """One cell: the mean over seeds, *: of one, †: paper's not reached, and the paper's figure."""
-    marks = "\\*" * (row["seeds"] == 1) + "†" * (row["reached"] == "no")
+    alone = row["seeds"] == 1 and not _has_no_seeds(row)
+    marks = "\\*" * alone + "†" * (row["reached"] == "no")
     ours = f"**{row['test_error_mean']}**{marks}" if row["seeds"] else "not run"
     return f"{ours} ({row['published']})" if row["published"] else ours
 
@@ -118,10 +119,15 @@ def full(row: dict[str, Any]) -> str:
     if not row["seeds"]:
         return f"not run{paper}"
     if row["seeds"] == 1:
-        seeds = "" if row["arm"].startswith("svm") else " (1 seed)"
+        seeds = "" if _has_no_seeds(row) else " (1 seed)"
         return f"**{row['test_error_chosen']}** ± {row['ci95']}{seeds}{paper}"
     mean = f"**{row['test_error_mean']}** (sd {row['test_error_sd']}, {row['seeds']} seeds)"
     return f"{mean}; chosen {row['test_error_chosen']} ± {row['ci95']}{paper}"
+
+
+def _has_no_seeds(row: dict[str, Any]) -> bool:
+    """Whether nothing is random in a method: support vector machines."""
+    return str(row["arm"]).startswith("svm")
 
 
 def details(rows: list[dict[str, Any]]) -> list[list[str]]:

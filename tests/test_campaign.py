@@ -396,8 +396,15 @@ def test_a_rate_that_has_not_been_tried_yet_is_no_rate_below_the_chosen_one(done
 
 
 def test_the_brief_table_marks_single_runs_and_what_is_not_reached():
-    row = {"seeds": 1, "test_error_mean": "3.17", "published": "2.80", "reached": "no"}
+    row = {
+        "arm": "sda3",
+        "seeds": 1,
+        "test_error_mean": "3.17",
+        "published": "2.80",
+        "reached": "no",
+    }
     assert campaign_table.brief(row) == "**3.17**\\*† (2.80)"
+    assert campaign_table.brief(row | {"arm": "svm_rbf"}) == "**3.17**† (2.80)"
     assert campaign_table.brief(row | {"seeds": 5, "reached": "yes"}) == "**3.17** (2.80)"
 
 
