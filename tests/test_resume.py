@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sda import command, composition, config, experiment, models, records
+from sda import command, composition, config, experiment, models, records, verdict
 from sda.checkpoint import CheckpointError
 from sda.data.splits import Rows, Splits
 from sda.interruption import Interrupted
@@ -125,7 +125,7 @@ def test_killed_between_any_two_epochs(tmp_path, uninterrupted, number, event, e
 def test_killed_while_writing_the_report(tmp_path, uninterrupted, step, monkeypatch):
     def killed():
         if step == "savez":
-            experiment.np.savez = lambda *_, **__: kill()
+            verdict.np.savez = lambda *_, **__: kill()
         elif step.endswith(".pt"):
             save = models.save
             models.save = lambda network, path: kill() if path.name == step else save(network, path)
