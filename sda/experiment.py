@@ -45,11 +45,11 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
 
     Raises:
         Interrupted, StorageError: everything is saved, the results say so.
-        CheckpointError: there are checkpoints and none can be read.
+        CheckpointError: there are checkpoints and none can be read, or they are of other runs.
     """
     n_visible = splits.train.x.shape[1]
     at_once = grouping.most_together(plans[0], n_visible)
-    standing = Standing(plans, n_visible, splits.n_classes, at_once)
+    standing = Standing(plans, n_visible, splits.n_classes, at_once, splits.digest())
     saved, warning = latest(folders[0][0].path / "checkpoint")
     if saved:
         standing.restore(saved)
