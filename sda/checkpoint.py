@@ -98,15 +98,12 @@ def latest(folder: Path) -> tuple[dict[str, Any] | None, str | None]:
     """Return the newest good checkpoint and a warning, or (None, None) if none was ever saved.
 
     ``next`` is whole when it is there: it is what a kill between the two moves left behind.
-    Temporary files of killed writers are swept away.
 
     Raises:
         CheckpointError: there are checkpoints and none is good. Never a silent fresh start.
     """
     if not folder.is_dir():
         return None, None
-    for stray in folder.glob("*.tmp"):
-        stray.unlink()
     bad: list[str] = []
     for path in (folder / name for name in ("next.pt", "last.pt", "prev.pt")):
         if not path.exists():

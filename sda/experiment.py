@@ -1,12 +1,10 @@
 """Runs from data to result: pretrain, stack, fine-tune, test once. One run is a list of one."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from sda import blocks, finetuning, grouping, models, pretraining, readiness, supervision
+from sda import blocks, finetuning, grouping, pretraining, readiness, supervision, verdict
 from sda import classifier as classifiers
 from sda import stack as stacks
 from sda.arms import Run
@@ -47,11 +45,11 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
 
     Raises:
         Interrupted, StorageError: everything is saved, the results say so.
-        CheckpointError: there are checkpoints and none can be read.
+        CheckpointError: there are checkpoints and none can be read, or they are of other runs.
     """
     n_visible = splits.train.x.shape[1]
     at_once = grouping.most_together(plans[0], n_visible)
-    standing = Standing(plans, n_visible, splits.n_classes, at_once)
+    standing = Standing(plans, n_visible, splits.n_classes, at_once, splits.digest())
     saved, warning = latest(folders[0][0].path / "checkpoint")
     if saved:
         standing.restore(saved)
@@ -218,42 +216,11 @@ def _part_with_finished(
             "seconds": standing.seconds[run],
         }
         single = classifiers.single(standing.classifier, k)
-        _test(run, single, splits, valid, result, records, show)
+        verdict.write(run, single, splits, valid, result, records, show)
     if staying:
         standing.keep(staying)
         records.after_epoch(standing, due=True)
     standing.going = staying
-
-
-def _test(
-    run: int,
-    classifier: Classifier,
-    splits: Splits,
-    valid: Labelled,
-    result: dict[str, Any],
-    records: Records,
-    show: Show,
-) -> None:
-    """Read the test set, for the first and only time, and write the result."""
-    test_x, _ = _tensors(splits.test)
-    predicted = classifier.predict(test_x).cpu().numpy()
-    valid_error, valid_loss = classifier.evaluate(*valid)
-    result |= {
-        "valid_error": float(valid_error),
-        "valid_loss": float(valid_loss),
-        "test_error": float(np.mean(predicted != splits.test.y)),
-        "n_valid": len(splits.valid.y),
-        "n_test": len(splits.test.y),
-    }
-    names = splits.classes or tuple(map(str, range(splits.n_classes)))
-    show.codes(run, classifier.stack, test_x, [names[k] for k in splits.test.y])
-    classifier = classifier.cpu()
-    for folder in records.folders[run]:
-        np.savez(folder.path / "test_predictions.npz", y=splits.test.y, predicted=predicted)
-        models.save(classifier, folder.path / "model.pt")
-    for book in records.books[run]:
-        book.outcome({key: result[key] for key in ("valid_error", "test_error")})
-    records.result(run, status="finished", message=None, **result)
 
 
 def _note_stop(error: Exception, standing: Standing, records: Records) -> None:

@@ -46,6 +46,8 @@ class RunFolder:
     def open(self) -> None:
         """Make the folder and lock it; the lock goes with the process, however it ends.
 
+        What writers that were killed left half written is removed.
+
         Raises:
             RunFolderError: it cannot be made or written, or another process has it.
         """
@@ -60,6 +62,9 @@ class RunFolder:
             os.close(self._lock)
             self._lock = None
             raise RunFolderError(f"another process is training in {self.path}") from None
+        for stray in self.path.rglob("*.tmp"):  # of killed writers: nobody else writes here now
+            if _ours(stray.relative_to(self.path)):
+                stray.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give the lock back."""
@@ -114,9 +119,9 @@ class RunFolder:
 
 def _ours(path: Path) -> bool:
     names = (
-        r"config\.yaml|(result|environment)\.json|(metrics|times|search)\.jsonl|"
+        r"(config\.yaml|(result|environment)\.json|(metrics|times|search)\.jsonl|"
         r"(model|pretrained)\.pt|test_predictions\.npz|checkpoint/.*|"
-        r"(layer\d+|finetune|codes)/.*|events\.out\..*"
+        r"(layer\d+|finetune|codes)/.*|events\.out\..*)(\.\d+\.tmp)?"
     )
     return re.fullmatch(names, path.as_posix()) is not None
 

@@ -8,7 +8,9 @@ from typing import Any
 from sda import classifier as classifiers
 from sda import finetuning, pretraining
 from sda.arms import Run
+from sda.checkpoint import CheckpointError
 from sda.classifier import Classifier
+from sda.runfolder import differences
 from sda.stack import StackedDenoisingAutoencoder, join, single
 
 
@@ -25,6 +27,7 @@ class Standing:
     n_visible: int
     n_classes: int
     at_once: int  # most runs that are fine-tuned together
+    data_hash: str | None = None  # of what they learn from
     leaders: list[int] = field(init=False)  # plans whose pretraining is computed, for all alike
     stack: StackedDenoisingAutoencoder | None = field(init=False)
     classifier: Classifier | None = None
@@ -90,8 +93,11 @@ class Standing:
         self.going = going
 
     def payload(self) -> dict[str, Any]:
-        """Everything as tensors and plain types."""
+        """Everything as tensors and plain types, and whose it is."""
         return {
+            "settings": [plan.settings for plan in self.plans],
+            "data_hash": self.data_hash,
+            "at_once": self.at_once,
             "waiting": self.waiting,
             "going": self.going,
             "failed": self.failed,
@@ -103,7 +109,24 @@ class Standing:
         }
 
     def restore(self, payload: dict[str, Any]) -> None:
-        """Go back to where a checkpoint was taken."""
+        """Go back to where a checkpoint was taken, with as many runs at once on any device.
+
+        Raises:
+            CheckpointError: it is of other runs; one of an older version need not say whose.
+        """
+        own = [plan.settings for plan in self.plans]
+        pairs = zip(payload.get("settings", own), own, strict=False)
+        changed = [line for before, now in pairs for line in differences(before, now)]
+        if payload.get("data_hash", self.data_hash) != self.data_hash:
+            changed.append("the data: their SHA-256 differs")
+        if (count := len(payload["seconds"])) != len(own):
+            changed = [f"{count} runs together there, {len(own)} now"]
+        if changed:
+            raise CheckpointError(
+                f"the checkpoint here is another run's ({'; '.join(changed)}); "
+                "overwrite=true starts afresh"
+            )
+        self.at_once = payload.get("at_once", self.at_once)
         self.waiting, self.going = list(payload["waiting"]), list(payload["going"])
         self.failed = dict(payload["failed"])
         self.seconds = [dict(seconds) for seconds in payload["seconds"]]

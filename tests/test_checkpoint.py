@@ -20,6 +20,7 @@ from sda import (
 )
 from sda.checkpoint import CheckpointError
 from sda.reconstruction import SquaredError
+from sda.runfolder import RunFolder, RunFolderError
 
 
 def payload(n):
@@ -72,7 +73,8 @@ def test_a_folder_where_nothing_was_saved_is_a_fresh_start(tmp_path):
 @pytest.mark.parametrize("step", range(8))
 def test_a_kill_anywhere_in_a_save_leaves_a_good_checkpoint(tmp_path, step, monkeypatch):
     """Kill before the step-th file event of the second save."""
-    checkpoint.save(tmp_path, payload(1))
+    folder = tmp_path / "checkpoint"
+    checkpoint.save(folder, payload(1))
     pid = os.fork()
     if pid == 0:
         events = iter(range(100))
@@ -87,13 +89,30 @@ def test_a_kill_anywhere_in_a_save_leaves_a_good_checkpoint(tmp_path, step, monk
 
         for name in ("replace", "fsync", "open", "close"):
             setattr(os, name, counted(getattr(os, name)))
-        checkpoint.save(tmp_path, payload(2))
+        checkpoint.save(folder, payload(2))
         os._exit(0)
     os.waitpid(pid, 0)
-    saved, warning = checkpoint.latest(tmp_path)
+    RunFolder(tmp_path).open()
+    saved, warning = checkpoint.latest(folder)
     assert saved["epoch"] in (1, 2)
     assert warning is None
-    assert not list(tmp_path.glob("*.tmp"))
+    assert not list(folder.glob("*.tmp"))
+
+
+def test_whoever_opens_a_run_folder_sweeps_what_killed_writers_left_and_nothing_else(tmp_path):
+    left = ["result.json.99.tmp", "model.pt.99.tmp", "search.jsonl.99.tmp", "layer0/x.png.99.tmp"]
+    others = ["notes.tmp", "beside/result.json.99.tmp", "result.json"]
+    for name in left + others:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    owner = RunFolder(tmp_path)
+    owner.open()
+    assert [name for name in left + others if (tmp_path / name).exists()] == others
+    (tmp_path / left[0]).write_text("being written")
+    with pytest.raises(RunFolderError, match="another process"):
+        RunFolder(tmp_path).open()
+    assert (tmp_path / left[0]).exists()
+    owner.close()
 
 
 def test_a_full_disk_keeps_the_old_checkpoint_and_leaves_nothing_else(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sda import command, composition, config, experiment, models, records
+from sda import checkpoint, command, composition, config, experiment, models, records, verdict
 from sda.checkpoint import CheckpointError
 from sda.data.splits import Rows, Splits
 from sda.interruption import Interrupted
@@ -22,8 +22,8 @@ WORDS = [
 EVENTS = range(1, 12)  # 2 layers of epochs 0, 1, 2; the end of pretraining; 3 epochs; the end
 
 
-def splits():
-    generator = stream(0, "toy")
+def splits(name="toy"):
+    generator = stream(0, name)
     parts = []
     for n in (60, 30, 50):
         x = torch.rand(n, 6, generator=generator)
@@ -125,7 +125,7 @@ def test_killed_between_any_two_epochs(tmp_path, uninterrupted, number, event, e
 def test_killed_while_writing_the_report(tmp_path, uninterrupted, step, monkeypatch):
     def killed():
         if step == "savez":
-            experiment.np.savez = lambda *_, **__: kill()
+            verdict.np.savez = lambda *_, **__: kill()
         elif step.endswith(".pt"):
             save = models.save
             models.save = lambda network, path: kill() if path.name == step else save(network, path)
@@ -231,6 +231,37 @@ def test_a_run_with_other_settings_or_other_data_is_refused_with_what_differs(tm
     path.write_text(path.read_text().replace('"data_hash": "', '"data_hash": "00'))
     with pytest.raises(RunFolderError, match="the data: their SHA-256 differs"):
         train(tmp_path / "run", "init=sda", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("seed", "data", "said"),
+    [(5, "toy", "seed: 0 there, 5 now"), (0, "other", "the data: their SHA-256 differs")],
+)
+def test_a_checkpoint_knows_whose_it_is_when_the_result_is_gone(tmp_path, seed, data, said):
+    def killed():
+        at_event("after the save", 4, kill)
+        train(tmp_path / "run", "init=sda")
+
+    in_a_child(killed)
+    (tmp_path / "run" / "result.json").unlink()
+    run = command.Asked(*plan("init=sda", f"seed={seed}"), tmp_path / "run")
+    with pytest.raises(CheckpointError, match=rf"the checkpoint here is another run's \({said}\)"):
+        command.train(run, splits(data), overwrite=False, resume=True)
+
+
+def test_a_checkpoint_of_before_that_does_not_say_whose_it_is_is_gone_on_with(
+    tmp_path, uninterrupted
+):
+    def killed():
+        at_event("after the save", 9, kill)
+        train(tmp_path / "run", "init=sda")
+
+    in_a_child(killed)
+    last = tmp_path / "run" / "checkpoint" / "last.pt"
+    new = ("settings", "data_hash", "at_once")
+    checkpoint.write(last, {k: v for k, v in checkpoint.read(last).items() if k not in new})
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
 
 
 def test_damaged_checkpoints_are_no_fresh_start(tmp_path):

@@ -143,6 +143,16 @@ def test_a_batch_killed_while_runs_wait_their_turn_goes_on(tmp_path, wide_alone,
     assert [record(job) for job in asked] == wide_alone
 
 
+def test_a_batch_goes_on_where_fewer_runs_pay_at_once_than_where_it_began(
+    tmp_path, alone, monkeypatch
+):
+    asked = jobs(tmp_path)
+    die_after_saving(asked, 8)  # all are being fine-tuned, together
+    monkeypatch.setattr(grouping, "most_together", lambda *_: 1)
+    train_jobs(asked)
+    assert [record(job) for job in asked] == alone
+
+
 def test_runs_in_turn_are_spread_over_the_processes():
     plans = [config.build_run(job.config) for job in jobs("runs", sweep=WIDE)]
     other = [config.build_run(j.config) for j in jobs("runs", sweep=[[*WIDE[0], "seed=1"]])]
