@@ -60,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(mistakes.explained(error))
     except (ValueError, DivergenceError) as error:
         sys.exit(f"error: {error}")
+    except (MemoryError, RuntimeError) as error:
+        sys.exit(mistakes.of_memory(error))
     except Interrupted as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(error.code)
@@ -90,7 +92,7 @@ def _dispatch(words: list[str]) -> int:
         case ["campaign", *rest]:
             return campaign_command.main(rest)
         case ["-h" | "--help", *_]:
-            print(HELP + _choices())
+            print(HELP + composition.choices())
             return 0
     mistakes.refuse_stray(words[0])
     words = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it first
@@ -143,8 +145,8 @@ def _search_path(config_dir: str | None) -> list[str]:
 def _single(words: list[str], search_path: list[str]) -> int:
     """Train one run here, without Hydra's job machinery: nothing is written before the checks."""
     job = Job(composition.resolved(composition.compose(words + search_path)), words)
-    command.settle(config.threads(job.config["threads"]))
     plan = config.build_run(job.config)
+    command.settle(config.threads(job.config["threads"]))
     path = command.place(plan, job.config["runs_folder"], words)
     overwrite = job.config["overwrite"]
     command.refuse_occupied(path, overwrite)
@@ -232,19 +234,6 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
         f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s\n"
         f"in {path}; look at it with: {_tensorboard(path)}"
     )
-
-
-def _choices() -> str:
-    """The options of every config group: the files that are there."""
-    lines = ["\nChoices:"]
-    groups = (path for path in composition.folder().iterdir() if path.is_dir())
-    for group in sorted(path for path in groups if path.name != "campaign"):
-        options = sorted(path.stem for path in group.glob("*.yaml"))
-        # A folder of many is named, not listed.
-        options += sorted(f"{path.name}/..." for path in group.iterdir() if path.is_dir())
-        if options:
-            lines.append(f"  {group.name + '=':17}{' '.join(options)}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -92,6 +93,20 @@ REFUSED = [
     (["-m", "finetune.learning_rate=0.1,0"], "finetune.learning_rate must be a number above 0"),
     (["resume", "nowhere"], "nowhere holds no run"),
     (["published=3"], "published must be null or name figures, got 3"),
+    (["+pretrain.foo=1"], "pretrain: got an unexpected keyword argument 'foo'; sda.pretraining."),
+    (["+finetune.foo=1"], "finetune: got an unexpected keyword argument 'foo'; sda.finetuning."),
+    (["+stack.emphasis.foo=1"], "argument 'foo'; sda.autoencoder.Emphasis takes corrupted, intact"),
+    (["stack.emphasis=1"], "stack.emphasis must be settings of its own, key: value; got 1"),
+    (["+corruption.layers=[1,1,1]"], "corruption.layers must be settings of its own"),
+    (["~pretrain.epochs"], "pretrain: missing a required argument: 'epochs'"),
+    (["~stack.hidden"], "the setting 'hidden' is missing: a run needs it"),
+    (["~threads"], "the setting 'threads' is missing: a run needs it"),
+    (["svm", "~refit"], "the setting 'refit' is missing: a run needs it"),
+    (["runs_folder=null"], "runs_folder must be text, got None"),
+    (["svm", "runs_folder=null"], "runs_folder must be text, got None"),
+    (["name=null"], "name must be text, got None"),
+    (["svm", "name=null"], "name must be text, got None"),
+    (["pretrain.learning_rate=1" + 400 * "0"], "pretrain.learning_rate must be a number above 0"),
 ]
 
 
@@ -110,6 +125,36 @@ def test_a_folder_with_the_settings_of_another_program_is_no_run(tmp_path):
     assert code == 1
     assert "holds no run" in said
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def no_memory_on_a_gpu():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
+
+
+@pytest.mark.parametrize(
+    ("work", "told"),
+    [
+        (lambda: torch.empty(2**58), "can't allocate memory"),
+        (lambda: torch.empty(2**40, 2**40), "size calculation overflowed"),
+        (lambda: np.empty(2**58), "Unable to allocate 2.00 EiB"),
+        (no_memory_on_a_gpu, "CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
+    ids=["torch", "beyond any memory", "numpy", "gpu"],
+)
+def test_too_little_memory_is_one_line_that_says_what_needs_less(monkeypatch, work, told):
+    monkeypatch.setattr(command, "train", lambda *_, **__: work())
+    code, said = run(*QUICK)
+    assert code == 1
+    assert said.startswith("error: not enough memory (")
+    assert told in said
+    assert "smaller pretrain.batch_size, finetune.batch_size, stack.hidden or codes_memory" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_fault_of_the_program_is_not_passed_off_as_a_mistake(monkeypatch):
+    monkeypatch.setattr(command, "train", lambda *_, **__: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="size"):
+        main(QUICK)
 
 
 def test_comparing_nothing_is_refused(tmp_path, capsys):
