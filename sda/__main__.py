@@ -12,7 +12,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -30,7 +30,7 @@ from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
 from sda.jobs import Job, place, train_jobs
-from sda.runfolder import HARMLESS, RunFolder
+from sda.runfolder import CHANGEABLE, RunFolder
 
 DEMONSTRATION = ["--multirun", "experiment=demo"]
 HELP = """\
@@ -42,7 +42,7 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
   sda experiment=vincent2008_basic init=sda        a paper's experiment
   sda resume FOLDER                    go on with an interrupted run
   sda compare FOLDER [FOLDER ...]      table, intervals and curves of finished runs
-  sda svm data=rect kernel=rbf         a support vector machine, C and γ chosen on validation rows
+  sda svm data=rect kernel=rbf         support vector machine, C and gamma chosen on validation rows
   sda report FOLDER                    one HTML page of finished runs
   sda data list|fetch|make|show        the data sets
   sda campaign table1 campaign.hours=8 the papers' table, cell by cell; go on with the same words
@@ -200,14 +200,15 @@ def _resume(path: Path, changes: list[str]) -> int:
     saved = RunFolder(path).config
     if not saved:
         raise ValueError(f"{path} holds no run: there is no readable config.yaml")
+    # Machines have fewer settings; networks of an earlier version may lack some.
+    known = composition.flat(saved) if "kernel" in saved else CHANGEABLE
+    allowed = [key for key in CHANGEABLE if key in known]
     for word in changes:
-        if word.partition("=")[0] not in HARMLESS:
+        if word.partition("=")[0] not in allowed:
             raise ValueError(
-                f"a resumed run keeps its settings; {', '.join(HARMLESS)} may change, got {word!r}"
+                f"a resumed run keeps its settings; {', '.join(allowed)} may change, got {word!r}"
             )
-    merged = OmegaConf.merge(saved, OmegaConf.from_dotlist(changes))
-    assert isinstance(merged, DictConfig)
-    settings = composition.resolved(merged)
+    settings = composition.changed(saved, changes) | {"overwrite": False}
     if "kernel" in settings:
         return svm_command.run(settings, path)
     try:
@@ -215,7 +216,9 @@ def _resume(path: Path, changes: list[str]) -> int:
         asked = command.Asked(config.build_run(settings), settings, path)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no run: its config.yaml is another's ({error})") from None
-    batch = command.recorded_batch(asked, config.build_run)
+    batch = command.recorded_batch(
+        asked, lambda member: config.build_run(composition.changed(member, changes))
+    )
     command.train_together(batch, config.load_data(settings), overwrite=False)
     _print_result(path, command.outcome(path))
     return 0

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ import torch
 
 from sda import command, composition, config, sweeping
 from sda.__main__ import main
-from sda.jobs import Job, place
+from sda.data import originals
+from sda.jobs import Job, place, train_jobs
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2"]
@@ -210,9 +212,45 @@ def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, caps
     assert code == 1
     assert "already has a finished run" in message
     assert run("resume", str(folder)) == (0, "")
-    code, message = run("resume", str(folder), "seed=4")
+    for word in ("seed=4", "overwrite=true", "runs_folder=there", "jobs=2"):
+        code, message = run("resume", str(folder), word)
+        assert code == 1
+        assert "a resumed run keeps its settings" in message
+        assert message.endswith(f"got {word!r}")
+
+
+def test_a_run_whose_data_have_moved_goes_on_with_data_folder(tmp_path, monkeypatch):
+    small = replace(originals.PROBLEMS["rect"], n_train=6, n_valid=4, n_test=4)
+    monkeypatch.setitem(originals.PROBLEMS, "rect", small)
+    (tmp_path / "old").mkdir()
+    for file, rows in ((small.train_file, 10), (small.test_file, 4)):
+        text = "".join("0 " * 783 + f"1 {k % 2}\n" for k in range(rows))
+        (tmp_path / "old" / file).write_text(text)
+    monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))
+    rect = ["data=rect", "data.source=original", f"data_folder={tmp_path / 'old'}"]
+    assert run(*QUICK, *rect, "tensorboard=false") == (0, "")
+    (folder,) = (tmp_path / "runs" / "rect").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(result | {"status": "interrupted"}))
+    (tmp_path / "old").rename(tmp_path / "new")
+    monkeypatch.setenv("SDA_CACHE", str(tmp_path / "another cache"))
+    code, said = run("resume", str(folder))
     assert code == 1
-    assert "a resumed run keeps its settings" in message
+    assert "neither in the data folder (SDA_DATA or data_folder)" in said
+    assert run("resume", str(folder), f"data_folder={tmp_path / 'new'}") == (0, "")
+    assert run("resume", str(folder)) == (0, "")  # it is noted where they are now
+    assert json.loads((folder / "result.json").read_text())["status"] == "finished"
+
+
+def test_what_a_resumed_run_changes_holds_for_those_it_trains_together_with(tmp_path, monkeypatch):
+    words = [[*QUICK, "init=random", f"seed={seed}", "tensorboard=false"] for seed in (0, 1)]
+    asked = [Job(composition.resolved(composition.compose(own)), own) for own in words]
+    train_jobs(asked)
+    going_on = []
+    monkeypatch.setattr(command, "train_together", lambda batch, *_, **__: going_on.extend(batch))
+    assert run("resume", str(place(asked[1])), "tensorboard=true") == (0, "")
+    assert [one.plan.seed for twins in going_on for one in twins] == [0, 1]
+    assert all(one.plan.tensorboard for twins in going_on for one in twins)
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path):
