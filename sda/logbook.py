@@ -44,7 +44,7 @@ class Logbook:
         self._metrics = open(record, "ab")  # noqa: SIM115 - closed by close()
         self.lost = _rows_behind(record, metrics_size)  # epochs to train again
         self._metrics.truncate(metrics_size)
-        self._times = open(folder / "times.jsonl", "a")  # noqa: SIM115
+        self._times = open(folder / "times.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self._tensorboard = tensorboard
         self._writers: dict[str, SummaryWriter] = {}
         self._resumed = metrics_size > 0

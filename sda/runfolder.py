@@ -80,7 +80,7 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """The resolved configuration of the run here, {} if there is none."""
         try:
-            content = yaml.safe_load((self.path / "config.yaml").read_text())
+            content = yaml.safe_load((self.path / "config.yaml").read_text("utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
             return {}
         return content if isinstance(content, dict) else {}
@@ -145,7 +145,7 @@ def folder_name(words: list[str]) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

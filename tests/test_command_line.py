@@ -1,6 +1,7 @@
 """The command line: what it refuses, what it leaves, what it prints."""
 
 import json
+import locale
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from sda import command, composition, config, sweeping
 from sda.__main__ import main
 from sda.data import originals
 from sda.jobs import Job, place, train_jobs
+from sda.runfolder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2"]
@@ -191,6 +193,21 @@ def test_help_names_every_choice(capsys):
     for path in composition.folder().glob("*/*.yaml"):
         assert path.stem in said
     assert "table1/..." in said
+    assert said.isascii()  # a terminal of any encoding can show it
+
+
+@pytest.mark.skipif(sys.flags.utf8_mode, reason="Python was told to heed no locale")
+def test_a_folder_says_what_was_written_there_whatever_the_locale(tmp_path):
+    folder = RunFolder(tmp_path)
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, "C")
+    try:
+        folder.write_config({"data": {"path": "däten.npz"}})
+        (tmp_path / "result.json").write_text('{"name": "größer"}', encoding="utf-8")
+        assert folder.config == {"data": {"path": "däten.npz"}}
+        assert folder.result == {"name": "größer"}
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
 
 
 def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, capsys):
