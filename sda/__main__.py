@@ -12,7 +12,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -30,7 +30,7 @@ from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
 from sda.jobs import Job, place, train_jobs
-from sda.runfolder import HARMLESS, RunFolder
+from sda.runfolder import CHANGEABLE, RunFolder
 
 DEMONSTRATION = ["--multirun", "experiment=demo"]
 HELP = """\
@@ -42,7 +42,7 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
   sda experiment=vincent2008_basic init=sda        a paper's experiment
   sda resume FOLDER                    go on with an interrupted run
   sda compare FOLDER [FOLDER ...]      table, intervals and curves of finished runs
-  sda svm data=rect kernel=rbf         a support vector machine, C and γ chosen on validation rows
+  sda svm data=rect kernel=rbf         support vector machine, C and gamma chosen on validation rows
   sda report FOLDER                    one HTML page of finished runs
   sda data list|fetch|make|show        the data sets
   sda campaign table1 campaign.hours=8 the papers' table, cell by cell; go on with the same words
@@ -60,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(mistakes.explained(error))
     except (ValueError, DivergenceError) as error:
         sys.exit(f"error: {error}")
+    except (MemoryError, RuntimeError) as error:
+        sys.exit(mistakes.of_memory(error))
     except Interrupted as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(error.code)
@@ -90,7 +92,7 @@ def _dispatch(words: list[str]) -> int:
         case ["campaign", *rest]:
             return campaign_command.main(rest)
         case ["-h" | "--help", *_]:
-            print(HELP + _choices())
+            print(HELP + composition.choices())
             return 0
     mistakes.refuse_stray(words[0])
     words = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it first
@@ -143,8 +145,8 @@ def _search_path(config_dir: str | None) -> list[str]:
 def _single(words: list[str], search_path: list[str]) -> int:
     """Train one run here, without Hydra's job machinery: nothing is written before the checks."""
     job = Job(composition.resolved(composition.compose(words + search_path)), words)
-    command.settle(config.threads(job.config["threads"]))
     plan = config.build_run(job.config)
+    command.settle(config.threads(job.config["threads"]))
     path = command.place(plan, job.config["runs_folder"], words)
     overwrite = job.config["overwrite"]
     command.refuse_occupied(path, overwrite)
@@ -198,14 +200,15 @@ def _resume(path: Path, changes: list[str]) -> int:
     saved = RunFolder(path).config
     if not saved:
         raise ValueError(f"{path} holds no run: there is no readable config.yaml")
+    # Machines have fewer settings; networks of an earlier version may lack some.
+    known = composition.flat(saved) if "kernel" in saved else CHANGEABLE
+    allowed = [key for key in CHANGEABLE if key in known]
     for word in changes:
-        if word.partition("=")[0] not in HARMLESS:
+        if word.partition("=")[0] not in allowed:
             raise ValueError(
-                f"a resumed run keeps its settings; {', '.join(HARMLESS)} may change, got {word!r}"
+                f"a resumed run keeps its settings; {', '.join(allowed)} may change, got {word!r}"
             )
-    merged = OmegaConf.merge(saved, OmegaConf.from_dotlist(changes))
-    assert isinstance(merged, DictConfig)
-    settings = composition.resolved(merged)
+    settings = composition.changed(saved, changes) | {"overwrite": False}
     if "kernel" in settings:
         return svm_command.run(settings, path)
     try:
@@ -213,7 +216,9 @@ def _resume(path: Path, changes: list[str]) -> int:
         asked = command.Asked(config.build_run(settings), settings, path)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no run: its config.yaml is another's ({error})") from None
-    batch = command.recorded_batch(asked, config.build_run)
+    batch = command.recorded_batch(
+        asked, lambda member: config.build_run(composition.changed(member, changes))
+    )
     command.train_together(batch, config.load_data(settings), overwrite=False)
     _print_result(path, command.outcome(path))
     return 0
@@ -232,19 +237,6 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
         f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s\n"
         f"in {path}; look at it with: {_tensorboard(path)}"
     )
-
-
-def _choices() -> str:
-    """The options of every config group: the files that are there."""
-    lines = ["\nChoices:"]
-    groups = (path for path in composition.folder().iterdir() if path.is_dir())
-    for group in sorted(path for path in groups if path.name != "campaign"):
-        options = sorted(path.stem for path in group.glob("*.yaml"))
-        # A folder of many is named, not listed.
-        options += sorted(f"{path.name}/..." for path in group.iterdir() if path.is_dir())
-        if options:
-            lines.append(f"  {group.name + '=':17}{' '.join(options)}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,19 @@ def folder() -> Path:
     return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
 
 
+def choices() -> str:
+    """The options of every config group, for a reader: the files that are there."""
+    lines = ["\nChoices:"]
+    groups = (path for path in folder().iterdir() if path.is_dir())
+    for group in sorted(path for path in groups if path.name != "campaign"):
+        options = sorted(path.stem for path in group.glob("*.yaml"))
+        # A folder of many is named, not listed.
+        options += sorted(f"{path.name}/..." for path in group.iterdir() if path.is_dir())
+        if options:
+            lines.append(f"  {group.name + '=':17}{' '.join(options)}")
+    return "\n".join(lines)
+
+
 def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
     """Compose one run's configuration, Hydra's own part included. Raises HydraException.
 
@@ -62,6 +75,15 @@ def resolved(cfg: DictConfig) -> Plain:
     if "hydra" in cfg:
         HydraConfig.instance().set_config(cfg)  # for ${hydra:...}
     return _plain(_task(cfg))
+
+
+def changed(saved: Plain, words: Sequence[str]) -> Plain:
+    """Change a saved configuration by words ``key=value``, data_folder where it was read from."""
+    # It was saved resolved: what once was ${data_folder} is a path of its own.
+    moved = [f"data.{word[5:]}" for word in words if word.startswith("data_folder=")]
+    merged = OmegaConf.merge(saved, OmegaConf.from_dotlist([*words, *moved]))
+    assert isinstance(merged, DictConfig)
+    return resolved(merged)
 
 
 def _task(cfg: DictConfig) -> DictConfig:

@@ -4,8 +4,9 @@ import dataclasses
 import importlib
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,9 +20,20 @@ from sda.initialisation import Initialisation
 from sda.pretraining import Pretraining
 from sda.stack import Layer
 
+_Made = TypeVar("_Made")
 PLANNING = ("search", "minutes")  # for campaigns; no setting of a run
 
 
+@contextmanager
+def complete() -> Iterator[None]:
+    """Around what reads settings: one that is not there raises ValueError in one line."""
+    try:
+        yield
+    except KeyError as error:
+        raise ValueError(f"the setting {error} is missing: a run needs it") from None
+
+
+@complete()
 def build_run(plain: Plain) -> Run:
     """Turn a resolved configuration into a run. Raises ValueError in one line."""
     hidden = plain["stack"]["hidden"]
@@ -30,6 +42,7 @@ def build_run(plain: Plain) -> Run:
     depth = len(hidden)
     ranges.flag("tensorboard", plain["tensorboard"])
     ranges.flag("overwrite", plain["overwrite"])
+    check_folder(plain)
     threads(plain["threads"])
     if plain["jobs"] != "auto":
         ranges.whole("jobs", plain["jobs"], 1)
@@ -42,7 +55,8 @@ def build_run(plain: Plain) -> Run:
         seed=ranges.whole("seed", plain["seed"]),
         layers=tuple(_layers(plain, hidden)),
         pretraining=tuple(
-            Pretraining(**values) for values in _per_layer("pretrain", plain["pretrain"], depth)
+            _made("pretrain", Pretraining, values)
+            for values in _per_layer("pretrain", plain["pretrain"], depth)
         ),
         finetuning=_finetuning(plain["finetune"]),
         initialisation=Initialisation(plain["stack"]["initialisation"]),
@@ -67,6 +81,13 @@ def load_data(plain: Plain) -> Splits:
             f"data must be a function that returns Splits, got {type(splits).__name__}"
         )
     return splits
+
+
+def check_folder(plain: Mapping[str, Any]) -> None:
+    """Raise ValueError if there is no telling what folder a run's folder is made in."""
+    ranges.text("runs_folder", plain["runs_folder"])
+    if not isinstance(plain["name"], str | int):
+        raise ValueError(f"name must be text, got {plain['name']!r}")
 
 
 def threads(asked: object) -> int:
@@ -115,7 +136,10 @@ def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:
     depth = len(hidden)
     corruptions = _parts("corruption", plain["corruption"], depth)
     reconstructions = _parts("reconstruction", plain["reconstruction"], depth)
-    emphases = [Emphasis(**v) for v in _per_layer("stack.emphasis", stack["emphasis"], depth)]
+    emphases = [
+        _made("stack.emphasis", Emphasis, values)
+        for values in _per_layer("stack.emphasis", stack["emphasis"], depth)
+    ]
     return [
         Layer(
             n_hidden=ranges.whole("stack.hidden", n, 1),
@@ -137,8 +161,8 @@ def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:
 def _finetuning(node: Mapping[str, Any]) -> Finetuning:
     noise = node.get("corruption")
     if isinstance(noise, Mapping):
-        return Finetuning(**{**node, "corruption": _build("finetune.corruption", noise)})
-    return Finetuning(**node)
+        node = {**node, "corruption": _build("finetune.corruption", noise)}
+    return _made("finetune", Finetuning, node)
 
 
 def _parts(where: str, node: Plain, depth: int) -> list[Any]:
@@ -152,7 +176,7 @@ def _parts(where: str, node: Plain, depth: int) -> list[Any]:
 
 def _per_layer(where: str, node: Mapping[str, Any], depth: int) -> list[Plain]:
     """Split a node whose values are for all layers, or lists with one for each."""
-    for key, value in node.items():
+    for key, value in _section(where, node).items():
         if isinstance(value, list) and len(value) != depth:
             raise ValueError(
                 f"{where}.{key} must be one value or a list of {depth}, one for each layer, "
@@ -164,6 +188,12 @@ def _per_layer(where: str, node: Mapping[str, Any], depth: int) -> list[Plain]:
     ]
 
 
+def _section(where: str, node: object) -> Mapping[str, Any]:
+    if not isinstance(node, Mapping):
+        raise ValueError(f"{where} must be settings of its own, key: value; got {node!r}")
+    return node
+
+
 def _build(where: str, node: Mapping[str, Any]) -> Any:
     made, values = _named(where, node)
     return made(**values)
@@ -171,7 +201,7 @@ def _build(where: str, node: Mapping[str, Any]) -> Any:
 
 def _named(where: str, node: Mapping[str, Any]) -> tuple[Callable[..., Any], Plain]:
     """What ``_target_`` names, which must live in this package, and the other values, checked."""
-    values = {str(key): value for key, value in node.items()}
+    values = {str(key): value for key, value in _section(where, node).items()}
     target = values.pop("_target_", None)
     module, _, name = str(target).rpartition(".")
     if not module.startswith("sda."):
@@ -180,10 +210,21 @@ def _named(where: str, node: Mapping[str, Any]) -> tuple[Callable[..., Any], Pla
         made: Callable[..., Any] = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError):
         raise ValueError(f"{where}._target_ names nothing: {target!r}") from None
+    _check_names(where, made, values)
+    ranges.fits(where, made, values)
+    return made, values
+
+
+def _made(where: str, made: Callable[..., _Made], values: Mapping[str, Any]) -> _Made:
+    """Call what checks its values itself; the names of them are checked here."""
+    _check_names(where, made, values)
+    return made(**values)
+
+
+def _check_names(where: str, made: Callable[..., Any], values: Mapping[str, Any]) -> None:
     try:
         inspect.signature(made).bind(**values)
     except TypeError as error:
         allowed = ", ".join(inspect.signature(made).parameters) or "none"
-        raise ValueError(f"{where}: {error}; {target} takes {allowed}") from None
-    ranges.fits(where, made, values)
-    return made, values
+        name = f"{made.__module__}.{made.__qualname__}"
+        raise ValueError(f"{where}: {error}; {name} takes {allowed}") from None

@@ -31,14 +31,20 @@ class Logbook:
         metrics_size: bytes of ``metrics.jsonl`` to go on from; what lies behind is cut off, so that
             a resumed run's record equals an uninterrupted one's.
         tensorboard: whether to write events.
+
+    Raises:
+        ValueError: the record has fewer bytes than that; it is left as it is.
+        OSError: the files cannot be written.
     """
 
     def __init__(self, folder: Path, metrics_size: int = 0, tensorboard: bool = True) -> None:
         self._folder = folder
-        self._metrics = open(folder / "metrics.jsonl", "ab")  # noqa: SIM115 - closed by close()
-        self.lost = _rows_behind(folder / "metrics.jsonl", metrics_size)  # epochs to train again
+        record = folder / "metrics.jsonl"
+        _check_whole(record, metrics_size)
+        self._metrics = open(record, "ab")  # noqa: SIM115 - closed by close()
+        self.lost = _rows_behind(record, metrics_size)  # epochs to train again
         self._metrics.truncate(metrics_size)
-        self._times = open(folder / "times.jsonl", "a")  # noqa: SIM115
+        self._times = open(folder / "times.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self._tensorboard = tensorboard
         self._writers: dict[str, SummaryWriter] = {}
         self._resumed = metrics_size > 0
@@ -150,6 +156,15 @@ class Logbook:
             purge = step if self._resumed and where != "." else None
             self._writers[where] = SummaryWriter(str(self._folder / where), purge_step=purge)
         return self._writers[where]
+
+
+def _check_whole(record: Path, size: int) -> None:
+    there = record.stat().st_size if record.exists() else 0
+    if there < size:
+        raise ValueError(
+            f"{record} has lost rows: {there} bytes, {size} when the checkpoint was taken; "
+            "put it back whole, or overwrite=true starts the run afresh"
+        )
 
 
 def _rows_behind(path: Path, size: int) -> int:

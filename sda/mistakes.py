@@ -3,11 +3,13 @@
 import re
 from difflib import get_close_matches
 
+import torch
 from hydra.errors import MissingConfigException
 
 from sda import composition
 
 LONGEST_MESSAGE = 6  # lines
+NO_MEMORY = r"out of memory|allocate memory|ALLOC_FAILED|size calculation overflowed"  # of torch
 COMMANDS = ("resume", "compare", "report", "svm", "campaign", "data")
 
 
@@ -38,6 +40,18 @@ def explained(error: Exception) -> str:
         lines = lines[: LONGEST_MESSAGE - 1]
     guess = _near_miss(str(error))
     return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))
+
+
+def of_memory(error: Exception) -> str:
+    """Say in one line that memory did not suffice, and what needs less; raise any other error."""
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    if not isinstance(error, kinds) and not re.search(NO_MEMORY, str(error)):
+        raise error
+    told = (str(error) or type(error).__name__).splitlines()[0]
+    return (
+        f"error: not enough memory ({re.sub(r'^.*Allocator: ', '', told)}); smaller "
+        "pretrain.batch_size, finetune.batch_size, stack.hidden or codes_memory need less"
+    )
 
 
 def _near_miss(message: str) -> str | None:

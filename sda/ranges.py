@@ -81,7 +81,10 @@ _CHECKS: dict[Any, Callable[[str, object], object]] = {
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 def _interval(low: float, high: float) -> str:

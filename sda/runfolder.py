@@ -16,11 +16,10 @@ from sda import checkpoint
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
 PRETRAINED = "pretrained.pt"  # the stack as it was before fine-tuning
 
-# Keys that may change between a run and its resumption: they do not say what is computed.
-HARMLESS = (
-    "threads", "device", "tensorboard", "overwrite", "runs_folder", "jobs", "data_folder",
-    "data.folder", "codes_memory",
-)  # fmt: skip
+# Keys that do not say what is computed; the first of them may change when a run is resumed, the
+# others say what is done with folders, and its folder is given.
+CHANGEABLE = ("threads", "device", "tensorboard", "codes_memory", "data_folder", "data.folder")
+HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs")
 
 # Settings that are younger than some runs, with what those runs did.
 LATER: dict[str, Any] = {"finetune.labelled": None, "finetune.corruption": None}
@@ -86,7 +85,7 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """The resolved configuration of the run here, {} if there is none."""
         try:
-            content = yaml.safe_load((self.path / "config.yaml").read_text())
+            content = yaml.safe_load((self.path / "config.yaml").read_text("utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
             return {}
         return content if isinstance(content, dict) else {}
@@ -151,7 +150,7 @@ def folder_name(words: list[str]) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -83,9 +83,11 @@ class SvmPlan:
             )
 
 
+@config.complete()
 def build(plain: Mapping[str, Any]) -> SvmPlan:
     """Turn a resolved configuration into a plan. Raises ValueError in one line."""
     ranges.flag("overwrite", plain["overwrite"])
+    config.check_folder(plain)
     config.threads(plain["threads"])
     kernel = Kernel(ranges.one_of("kernel.name", plain["kernel"].get("name"), (*Kernel,)))
     encoder = _encoder(plain["codes_of"], plain["layer"])

@@ -1,20 +1,25 @@
 """The command line: what it refuses, what it leaves, what it prints."""
 
 import json
+import locale
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from sda import command, composition, config, sweeping
 from sda.__main__ import main
-from sda.jobs import Job, place
+from sda.data import originals
+from sda.jobs import Job, place, train_jobs
+from sda.runfolder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2"]
@@ -92,6 +97,20 @@ REFUSED = [
     (["-m", "finetune.learning_rate=0.1,0"], "finetune.learning_rate must be a number above 0"),
     (["resume", "nowhere"], "nowhere holds no run"),
     (["published=3"], "published must be null or name figures, got 3"),
+    (["+pretrain.foo=1"], "pretrain: got an unexpected keyword argument 'foo'; sda.pretraining."),
+    (["+finetune.foo=1"], "finetune: got an unexpected keyword argument 'foo'; sda.finetuning."),
+    (["+stack.emphasis.foo=1"], "argument 'foo'; sda.autoencoder.Emphasis takes corrupted, intact"),
+    (["stack.emphasis=1"], "stack.emphasis must be settings of its own, key: value; got 1"),
+    (["+corruption.layers=[1,1,1]"], "corruption.layers must be settings of its own"),
+    (["~pretrain.epochs"], "pretrain: missing a required argument: 'epochs'"),
+    (["~stack.hidden"], "the setting 'hidden' is missing: a run needs it"),
+    (["~threads"], "the setting 'threads' is missing: a run needs it"),
+    (["svm", "~refit"], "the setting 'refit' is missing: a run needs it"),
+    (["runs_folder=null"], "runs_folder must be text, got None"),
+    (["svm", "runs_folder=null"], "runs_folder must be text, got None"),
+    (["name=null"], "name must be text, got None"),
+    (["svm", "name=null"], "name must be text, got None"),
+    (["pretrain.learning_rate=1" + 400 * "0"], "pretrain.learning_rate must be a number above 0"),
 ]
 
 
@@ -110,6 +129,36 @@ def test_a_folder_with_the_settings_of_another_program_is_no_run(tmp_path):
     assert code == 1
     assert "holds no run" in said
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def no_memory_on_a_gpu():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
+
+
+@pytest.mark.parametrize(
+    ("work", "told"),
+    [
+        (lambda: torch.empty(2**58), "can't allocate memory"),
+        (lambda: torch.empty(2**40, 2**40), "size calculation overflowed"),
+        (lambda: np.empty(2**58), "Unable to allocate 2.00 EiB"),
+        (no_memory_on_a_gpu, "CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
+    ids=["torch", "beyond any memory", "numpy", "gpu"],
+)
+def test_too_little_memory_is_one_line_that_says_what_needs_less(monkeypatch, work, told):
+    monkeypatch.setattr(command, "train", lambda *_, **__: work())
+    code, said = run(*QUICK)
+    assert code == 1
+    assert said.startswith("error: not enough memory (")
+    assert told in said
+    assert "smaller pretrain.batch_size, finetune.batch_size, stack.hidden or codes_memory" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_fault_of_the_program_is_not_passed_off_as_a_mistake(monkeypatch):
+    monkeypatch.setattr(command, "train", lambda *_, **__: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="size"):
+        main(QUICK)
 
 
 def test_comparing_nothing_is_refused(tmp_path, capsys):
@@ -144,6 +193,21 @@ def test_help_names_every_choice(capsys):
     for path in composition.folder().glob("*/*.yaml"):
         assert path.stem in said
     assert "table1/..." in said
+    assert said.isascii()  # a terminal of any encoding can show it
+
+
+@pytest.mark.skipif(sys.flags.utf8_mode, reason="Python was told to heed no locale")
+def test_a_folder_says_what_was_written_there_whatever_the_locale(tmp_path):
+    folder = RunFolder(tmp_path)
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, "C")
+    try:
+        folder.write_config({"data": {"path": "däten.npz"}})
+        (tmp_path / "result.json").write_text('{"name": "größer"}', encoding="utf-8")
+        assert folder.config == {"data": {"path": "däten.npz"}}
+        assert folder.result == {"name": "größer"}
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
 
 
 def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, capsys):
@@ -165,9 +229,45 @@ def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, caps
     assert code == 1
     assert "already has a finished run" in message
     assert run("resume", str(folder)) == (0, "")
-    code, message = run("resume", str(folder), "seed=4")
+    for word in ("seed=4", "overwrite=true", "runs_folder=there", "jobs=2"):
+        code, message = run("resume", str(folder), word)
+        assert code == 1
+        assert "a resumed run keeps its settings" in message
+        assert message.endswith(f"got {word!r}")
+
+
+def test_a_run_whose_data_have_moved_goes_on_with_data_folder(tmp_path, monkeypatch):
+    small = replace(originals.PROBLEMS["rect"], n_train=6, n_valid=4, n_test=4)
+    monkeypatch.setitem(originals.PROBLEMS, "rect", small)
+    (tmp_path / "old").mkdir()
+    for file, rows in ((small.train_file, 10), (small.test_file, 4)):
+        text = "".join("0 " * 783 + f"1 {k % 2}\n" for k in range(rows))
+        (tmp_path / "old" / file).write_text(text)
+    monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))
+    rect = ["data=rect", "data.source=original", f"data_folder={tmp_path / 'old'}"]
+    assert run(*QUICK, *rect, "tensorboard=false") == (0, "")
+    (folder,) = (tmp_path / "runs" / "rect").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(result | {"status": "interrupted"}))
+    (tmp_path / "old").rename(tmp_path / "new")
+    monkeypatch.setenv("SDA_CACHE", str(tmp_path / "another cache"))
+    code, said = run("resume", str(folder))
     assert code == 1
-    assert "a resumed run keeps its settings" in message
+    assert "neither in the data folder (SDA_DATA or data_folder)" in said
+    assert run("resume", str(folder), f"data_folder={tmp_path / 'new'}") == (0, "")
+    assert run("resume", str(folder)) == (0, "")  # it is noted where they are now
+    assert json.loads((folder / "result.json").read_text())["status"] == "finished"
+
+
+def test_what_a_resumed_run_changes_holds_for_those_it_trains_together_with(tmp_path, monkeypatch):
+    words = [[*QUICK, "init=random", f"seed={seed}", "tensorboard=false"] for seed in (0, 1)]
+    asked = [Job(composition.resolved(composition.compose(own)), own) for own in words]
+    train_jobs(asked)
+    going_on = []
+    monkeypatch.setattr(command, "train_together", lambda batch, *_, **__: going_on.extend(batch))
+    assert run("resume", str(place(asked[1])), "tensorboard=true") == (0, "")
+    assert [one.plan.seed for twins in going_on for one in twins] == [0, 1]
+    assert all(one.plan.tensorboard for twins in going_on for one in twins)
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path):

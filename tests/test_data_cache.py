@@ -4,12 +4,13 @@ import logging
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sda.data import caching
-from sda.data.caching import cache_folder, cached, entry
+from sda.data.caching import cache_folder, cached, entry, opened
 from sda.data.rectangles import rect
 from sda.data.splits import Rows, Splits
 
@@ -93,6 +94,32 @@ def test_a_copied_cache_with_new_dates_is_checked_and_kept(caplog):
     assert cached("toy", {}, make).digest() == toy().digest()
     assert len(made) == 1
     assert not caplog.text
+
+
+@pytest.mark.parametrize("step", ["open", "fsync"])
+def test_a_copied_cache_on_a_disk_without_writing_is_opened_and_left_as_it_is(
+    step, monkeypatch, caplog
+):
+    cached("toy", {}, toy)
+    folder = entry("toy", {})
+    for file in folder.glob("*.npy"):
+        os.utime(file, (1, 1))
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    opening = Path.open
+
+    def refused(*_):
+        raise OSError(30, "Read-only file system")
+
+    def only_reading(path, mode="r", **options):
+        return opening(path, mode, **options) if "r" in mode else refused()
+
+    if step == "open":
+        monkeypatch.setattr(caching.Path, "open", only_reading)
+    else:
+        monkeypatch.setattr(caching.os, "fsync", refused)
+    assert opened("toy", {}).digest() == toy().digest()
+    assert not caplog.text
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
 def test_a_failure_while_writing_leaves_nothing_and_still_returns_the_data(

@@ -126,6 +126,14 @@ def test_a_header_is_told_from_data_and_a_label_column_is_found_by_name(tmp_path
     assert plain.digest() == headed.digest() == found.digest()
 
 
+def test_a_header_whose_features_are_numbers_is_no_row_and_no_class(tmp_path):
+    x, y = toy()
+    plain = table(csv(tmp_path / "plain.csv", lines(x, y)))
+    headed = table(csv(tmp_path / "headed.csv", "0,1,2,kind\n" + lines(x, y)))
+    assert headed.digest() == plain.digest()
+    assert (headed.n_classes, headed.classes) == (3, None)
+
+
 def test_names_of_classes_are_sorted_and_numbered(tmp_path):
     x, y = toy()
     names = np.array(["setosa", "virginica", "versicolor"])[y]

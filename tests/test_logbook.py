@@ -52,6 +52,19 @@ def test_the_record_is_cut_back_to_where_the_checkpoint_was_taken(tmp_path):
     assert [row["epoch"] for row in rows] == [1, 3]
 
 
+@pytest.mark.parametrize("left", [None, b"", b'{"epoch": 1}\n'])
+def test_a_record_that_lost_rows_is_refused_in_one_line_and_left_alone(tmp_path, left):
+    record = tmp_path / "metrics.jsonl"
+    if left is not None:
+        record.write_bytes(left)
+    with pytest.raises(
+        ValueError, match=f"has lost rows: {len(left or b'')} bytes, 100 when"
+    ) as no:
+        Logbook(tmp_path, 100, tensorboard=False)
+    assert len(str(no.value).splitlines()) == 1
+    assert (record.read_bytes() if record.exists() else None) == left
+
+
 def test_a_nan_in_the_record_is_still_json_and_a_histogram_of_nan_is_left_out(tmp_path):
     book = Logbook(tmp_path)
     book.metrics({"loss": float("nan")})

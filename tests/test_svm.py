@@ -264,9 +264,13 @@ def test_the_command_refuses_what_is_finished_and_resumes_what_is_not(
     assert f"go on with: resume {folder.relative_to(tmp_path)}" in run(
         "svm", *SMALL, "seed=3", "name=mine"
     )
+    tried = (folder / "search.jsonl").stat().st_mtime_ns
     assert run("resume", str(folder), "threads=1") == ""
     assert result(folder)["chosen"] == finished["chosen"]
-    assert "a resumed run keeps its settings" in run("resume", str(folder), "seed=4")
+    assert (folder / "search.jsonl").stat().st_mtime_ns == tried  # it had said overwrite=true
+    for word in ("seed=4", "tensorboard=true", "overwrite=true"):
+        refused = "keeps its settings; threads, data_folder may change, got"
+        assert f"{refused} '{word}'" in run("resume", str(folder), word)
 
 
 def test_a_folder_that_is_in_use_is_refused(tmp_path, splits):

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,8 @@ def _store(folder: Path, key: Mapping[str, Any], splits: Splits) -> None:
         files = {}
         for file, array in _arrays(splits).items():
             np.save(partial / file, array, allow_pickle=False)
+            with (partial / file).open("rb") as stream:
+                os.fsync(stream.fileno())
             files[file] = _seal(partial / file)
         about = {
             "key": dict(key),
@@ -98,17 +101,21 @@ def _arrays(splits: Splits) -> dict[str, Any]:
 
 def _seal(file: Path) -> dict[str, Any]:
     with file.open("rb") as stream:
-        os.fsync(stream.fileno())
         checksum = hashlib.file_digest(stream, "sha256").hexdigest()
     state = file.stat()
     return {"bytes": state.st_size, "changed": state.st_mtime_ns, "sha256": checksum}
 
 
 def _write(file: Path, about: Mapping[str, Any]) -> None:
-    with file.open("w", encoding="utf-8") as stream:
-        json.dump(about, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
+    partial = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            json.dump(about, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(file)  # another process reads it whole, as it was or as it is
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _open(folder: Path) -> Splits | None:
@@ -153,4 +160,5 @@ def _check(folder: Path, about: dict[str, Any]) -> None:
             raise ValueError(f"{name}: sha256 expected {sealed['sha256']}, got {now['sha256']}")
         about["files"][name], touched = now, True
     if touched:  # a copied cache has new dates: note them, so that it is checked just once
-        _write(folder / _ABOUT, about)
+        with suppress(OSError):  # on a disk that is read-only it is checked each time
+            _write(folder / _ABOUT, about)

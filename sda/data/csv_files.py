@@ -17,7 +17,8 @@ def read_csv(
     """Features (n, d), labels (n,), and the class names if the labels are no numbers.
 
     ``label`` names the label column or is ``last``. The first line is a header if one of its
-    feature cells is no number. Class names are sorted, and class k is the k-th of them.
+    feature cells is no number, or its label cell is none where all below it are. Class names are
+    sorted, and class k is the k-th of them.
     """
     first = _first_line(path)
     column = _label_column(path, first, label)
@@ -29,6 +30,8 @@ def read_csv(
         return 0.0
 
     table = _load(path, skip, column, note_label)
+    if not skip and _names_labels(cells):  # features named by numbers, as pandas does
+        table, cells = table[1:], cells[1:]
     y, classes = _labels(path, cells)
     return np.delete(table, column, axis=1), y, classes
 
@@ -57,6 +60,10 @@ def _label_column(path: Path, first: list[str], label: str) -> int:
 
 def _is_header(first: list[str], column: int) -> bool:
     return any(not _is_number(cell) for k, cell in enumerate(first) if k != column)
+
+
+def _names_labels(cells: list[str]) -> bool:
+    return len(cells) > 1 and not _is_number(cells[0]) and all(map(_is_number, cells[1:]))
 
 
 def _load(path: Path, skip: int, column: int, note_label: Any) -> NDArray[np.float64]:
