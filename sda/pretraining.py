@@ -200,9 +200,8 @@ def encode(layer: DenoisingAutoencoder, x: Tensor, storage: Storage = IN_MEMORY)
 
 def _bound(layer: DenoisingAutoencoder) -> float:
     """A cost that no layer has that still learns. Cross-entropy never overflows by itself."""
-    if isinstance(layer.reconstruction, CrossEntropy):
-        return HOPELESS_COMPONENT * layer.weight.shape[-2]
-    return math.inf
+    bounded = isinstance(layer.reconstruction, CrossEntropy)
+    return HOPELESS_COMPONENT * layer.weight.shape[-2] if bounded else math.inf
 
 
 def _judge(
