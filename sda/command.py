@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -85,21 +86,17 @@ def train_together(batch: Sequence[Sequence[Asked]], splits: Splits, *, overwrit
     """Train runs of one shape as one program, or go on with them; each has a folder of its own.
 
     ``batch[r]`` are runs that compute the same numbers: they are computed once and say in
-    ``shared_with`` whose folder has the same. The batch is written into every folder, so that it
-    is the same one that goes on after a kill. Finished batches are left as they are.
+    ``shared_with`` whose folder has the same. The batch, even of one run, is written into every
+    folder, so that it is the same one that goes on after a kill. If all have finished, they stay.
 
     Raises:
         RunFolderError, Interrupted, CheckpointError: as ``train``.
     """
-    for asked in (asked for twins in batch for asked in twins):
+    for asked in chain.from_iterable(batch):
         experiment.check(asked.plan, splits)
     with ExitStack() as closing:
         folders = [[opened(asked.path, closing) for asked in twins] for twins in batch]
-        pairs = [
-            pair
-            for twins, own in zip(batch, folders, strict=True)
-            for pair in zip(twins, own, strict=True)
-        ]
+        pairs = list(zip(chain.from_iterable(batch), chain.from_iterable(folders), strict=True))
         for asked, folder in pairs:
             if overwrite:
                 folder.clear()
@@ -135,20 +132,23 @@ def recorded_batch(asked: Asked, build: Callable[[dict[str, Any]], Run]) -> list
     Args:
         asked: the run.
         build: turns the configuration in a member's folder into its run.
+
+    Raises:
+        RunFolderError: it has not finished, and the others are not there as they were.
     """
-    members = RunFolder(asked.path).result.get("batch")
-    if not members:
-        return [[asked]]
-    folders = [[RunFolder(Path(path)) for path in twins] for twins in members]
-    for gone in (folder.path for twins in folders for folder in twins if not folder.config):
+    own = RunFolder(asked.path)
+    paths = own.batch()
+    batch = [[RunFolder(path) for path in twins] for twins in paths]
+    members = list(chain.from_iterable(batch))
+    gone = [m.path for m in members if not m.config or m.batch() not in ([], paths)]
+    if len(members) < 2 or (gone and own.result.get("status") == "finished"):
+        return [[asked]]  # what has finished needs nobody
+    if gone:
         raise RunFolderError(
-            f"{asked.path} was training together with {gone}, which is not there any more; "
-            "overwrite=true starts it afresh"
+            f"{own.path} was training together with {gone[0]}, which is not there any more or was "
+            f"trained afresh; overwrite=true starts {own.path} afresh"
         )
-    return [
-        [Asked(build(folder.config), folder.config, folder.path) for folder in twins]
-        for twins in folders
-    ]
+    return [[Asked(build(m.config), m.config, m.path) for m in twins] for twins in batch]
 
 
 def refuse_occupied(path: Path, overwrite: bool) -> None:
@@ -199,7 +199,8 @@ def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[lis
     describe(folder, plan, asked.config, splits)
     folder.update_result(
         step=plan.step,
-        batch=members if len(members) > 1 or len(twins) > 1 else None,
+        folder=own,
+        batch=members,
         shared_with=[path for path in twins if path != own],
     )
 

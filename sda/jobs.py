@@ -55,6 +55,7 @@ def train_jobs(jobs: Sequence[Job]) -> None:
     overwrite = first["overwrite"]
     computed = grouping.twins([one.plan for one in asked], range(len(asked)))
     batch = [[asked[k] for k in twins] for twins in computed]
-    if not overwrite and RunFolder(asked[0].path).result.get("batch"):
-        batch = command.recorded_batch(asked[0], config.build_run)
+    one = min(asked, key=lambda one: RunFolder(one.path).result.get("status") == "finished")
+    if not overwrite and sum(map(len, RunFolder(one.path).batch())) > 1:
+        batch = command.recorded_batch(one, config.build_run)
     command.train_together(batch, config.load_data(first), overwrite=overwrite)

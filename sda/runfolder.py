@@ -76,6 +76,28 @@ class RunFolder:
         """What ``result.json`` says, {} if there is none or it cannot be read."""
         return _read_json(self.path / "result.json")
 
+    def batch(self) -> list[list[Path]]:
+        """Folders of the runs that the one here was begun with, itself among them; [] if unknown.
+
+        The record has them as they were called then: as they lay to each other, they lie now.
+
+        Raises:
+            RunFolderError: it is an older record, that can be read only where the run was begun.
+        """
+        record = self.result
+        own = record.get("folder", self.path)  # older records count from the current folder
+        batch = [
+            [Path(os.path.abspath(self.path / os.path.relpath(path, own))) for path in twins]
+            for twins in record.get("batch") or []
+        ]
+        there = [path for twins in batch for path in twins if path.exists()]
+        if batch and not any(path.samefile(self.path) for path in there):
+            raise RunFolderError(
+                f"{self.path} was training together with others, noted by an older version as seen "
+                "from the folder where they were started: go on from there"
+            )
+        return batch
+
     @property
     def environment(self) -> dict[str, Any]:
         """What the run here was trained with, {} if that is not known."""

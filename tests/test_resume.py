@@ -80,7 +80,8 @@ def kill():
 def outcome(path):
     """Everything that must be equal, bit for bit."""
     result = json.loads((path / "result.json").read_text())
-    result.pop("seconds")
+    for key in ("seconds", "folder", "batch"):  # how long it took, and where it lies
+        result.pop(key, None)
     networks = [path / name for name in ("model.pt", "pretrained.pt") if (path / name).exists()]
     weights = {
         f"{file.name} {name}": weight

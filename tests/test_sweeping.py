@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
 from sda import command, composition, config, grouping, records, sweeping
+from sda.__main__ import main
 from sda.jobs import Job, place, train_jobs
+from sda.runfolder import RunFolder, RunFolderError
 
 QUICK = [
     "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=4", "tensorboard=false",
@@ -78,6 +81,86 @@ def test_a_killed_batch_goes_on_as_the_same_batch(tmp_path, alone, number):
     die_after_saving(asked, number)
     train_jobs(asked[3:4])  # one of them is enough to name the batch
     assert [record(job) for job in asked] == alone
+
+
+@pytest.fixture
+def killed(tmp_path, monkeypatch):
+    """A batch of two, killed, whose folders were named from the current one."""
+    (tmp_path / "begun").mkdir()
+    monkeypatch.chdir(tmp_path / "begun")
+    asked = jobs("runs", sweep=[["init=sda", "seed=0"], ["init=sda", "seed=1"]])
+    die_after_saving(asked, 5)
+    return asked
+
+
+def edit(job, change):
+    path = place(job) / "result.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+
+def statuses(asked, below=Path()):
+    paths = [below / place(job) / "result.json" for job in asked]
+    return [json.loads(path.read_text())["status"] for path in paths]
+
+
+def test_a_killed_batch_that_was_moved_goes_on_from_anywhere_and_leaves_the_original_alone(
+    tmp_path, killed, monkeypatch
+):
+    before = [(place(job) / "result.json").read_text() for job in killed]
+    shutil.copytree(tmp_path / "begun", tmp_path / "moved")
+    (tmp_path / "third").mkdir()
+    for where in ("begun", "third"):  # in the first, the originals are where the record says
+        monkeypatch.chdir(tmp_path / where)
+        with pytest.raises(SystemExit) as end:
+            main(["resume", str(tmp_path / "moved" / place(killed[1]))])
+        assert not end.value.code
+    assert statuses(killed, tmp_path / "moved") == ["finished"] * 2
+    monkeypatch.chdir(tmp_path / "begun")
+    assert [(place(job) / "result.json").read_text() for job in killed] == before
+
+
+def test_a_batch_that_an_older_version_noted_goes_on_from_the_folder_where_it_was_begun(
+    tmp_path, killed, monkeypatch
+):
+    for job in killed:
+        edit(job, lambda result: {k: v for k, v in result.items() if k != "folder"})
+    shutil.copytree(tmp_path / "begun", tmp_path / "copy")
+    for where in (tmp_path, tmp_path / "copy"):  # in a copy, others lie where the record says
+        monkeypatch.chdir(where)
+        with pytest.raises(RunFolderError, match="go on from there"):
+            RunFolder(tmp_path / "begun" / place(killed[1])).batch()
+    monkeypatch.chdir(tmp_path / "begun")
+    train_jobs(killed[1:])
+    assert statuses(killed) == ["finished"] * 2
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_a_run_whose_companion_was_trained_afresh_says_so_and_touches_nothing(killed, k):
+    afresh, left = killed[k], killed[1 - k]
+    train_jobs([Job(afresh.config | {"overwrite": True}, afresh.overrides)])
+    before = record(afresh)
+    for train in (train_jobs, lambda jobs: main(["resume", str(place(jobs[0]))])):
+        with pytest.raises((RunFolderError, SystemExit), match="or was trained afresh") as no:
+            train([left])
+        assert "\n" not in str(no.value)
+    assert record(afresh) == before
+    train_jobs([afresh])  # what has finished needs no companion
+    train_jobs([Job(left.config | {"overwrite": True}, left.overrides)])
+    assert statuses(killed) == ["finished"] * 2
+
+
+def test_a_finished_run_whose_companion_was_trained_afresh_stays_finished(killed):
+    train_jobs(killed)
+    train_jobs([Job(killed[0].config | {"overwrite": True}, killed[0].overrides)])
+    outcomes = sweeping.run_all(killed, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None, None]
+
+
+def test_a_run_that_was_begun_alone_goes_on_alone_beside_others_like_it(tmp_path):
+    asked = jobs(tmp_path, "jobs=1", sweep=[["init=sda", "seed=0"], ["init=sda", "seed=1"]])
+    die_after_saving(asked[:1], 5)
+    outcomes = sweeping.run_all(asked, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None, None]
 
 
 def test_what_runs_share_is_computed_once_and_said(tmp_path, monkeypatch):
