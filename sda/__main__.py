@@ -25,6 +25,7 @@ from sda import (
     mistakes,
     report,
     svm_command,
+    terminal,
 )
 from sda.data import commands as data_commands
 from sda.descent import DivergenceError
@@ -53,6 +54,7 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 if it did what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
+    terminal.reopen_closed()
     try:
         status = _dispatch(words)
         sys.stdout.flush()
@@ -90,7 +92,7 @@ def _dispatch(words: list[str]) -> int:
         case ["campaign", *rest]:
             return campaign_command.main(rest)
         case ["-h" | "--help", *_]:
-            print(HELP + _choices())
+            print(HELP + composition.choices())
             return 0
     mistakes.refuse_stray(words[0])
     words = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it first
@@ -232,19 +234,6 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
         f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s\n"
         f"in {path}; look at it with: {_tensorboard(path)}"
     )
-
-
-def _choices() -> str:
-    """The options of every config group: the files that are there."""
-    lines = ["\nChoices:"]
-    groups = (path for path in composition.folder().iterdir() if path.is_dir())
-    for group in sorted(path for path in groups if path.name != "campaign"):
-        options = sorted(path.stem for path in group.glob("*.yaml"))
-        # A folder of many is named, not listed.
-        options += sorted(f"{path.name}/..." for path in group.iterdir() if path.is_dir())
-        if options:
-            lines.append(f"  {group.name + '=':17}{' '.join(options)}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

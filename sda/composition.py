@@ -19,6 +19,19 @@ def folder() -> Path:
     return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
 
 
+def choices() -> str:
+    """The options of every config group, for a reader: the files that are there."""
+    lines = ["\nChoices:"]
+    groups = (path for path in folder().iterdir() if path.is_dir())
+    for group in sorted(path for path in groups if path.name != "campaign"):
+        options = sorted(path.stem for path in group.glob("*.yaml"))
+        # A folder of many is named, not listed.
+        options += sorted(f"{path.name}/..." for path in group.iterdir() if path.is_dir())
+        if options:
+            lines.append(f"  {group.name + '=':17}{' '.join(options)}")
+    return "\n".join(lines)
+
+
 def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
     """Compose one run's configuration, Hydra's own part included. Raises HydraException.
 

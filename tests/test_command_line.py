@@ -236,6 +236,22 @@ def test_a_closed_output_or_a_poor_environment_is_no_crash(tmp_path):
     assert piped.stderr == ""
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{' '.join(QUICK)} init=random tensorboard=false >&- 2>&-",
+        pytest.param(f"-m {' '.join(QUICK)} seed=0,1 >&- 2>&-", marks=pytest.mark.slow),
+    ],
+)
+def test_a_command_with_a_closed_output_does_its_work(line):
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m sda {line}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_folder_names_are_safe_short_and_distinct():
     from sda.runfolder import LONGEST_NAME, folder_name
 
