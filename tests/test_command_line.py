@@ -205,7 +205,7 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
         words += [f"finetune.epochs={epochs}", "finetune.patience=null"]
         jobs.append(Job(composition.resolved(composition.compose(words)), words))
 
-    class Watched(sweeping._Child):
+    class Watched(sweeping.Child):
         def __init__(self, asked):
             super().__init__(asked)
             if asked[0] is jobs[0]:
@@ -216,7 +216,7 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
             time.sleep(0.05)
         os.kill(pid, signal.SIGKILL)
 
-    monkeypatch.setattr(sweeping, "_Child", Watched)
+    monkeypatch.setattr(sweeping, "Child", Watched)
     outcomes = sweeping.run_all(jobs)
     assert "its process died" in outcomes[0].fault
     assert outcomes[0].objective == float("inf")
