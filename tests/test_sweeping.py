@@ -238,12 +238,14 @@ def test_a_process_that_is_stopped_while_it_starts_has_not_failed(tmp_path):
     assert outcome.passing == STOPPED
 
 
-def test_a_process_that_is_stopped_before_it_trains_has_not_failed(tmp_path, monkeypatch):
+def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed(
+    tmp_path, monkeypatch
+):
     (job,) = jobs(tmp_path, sweep=[["seed=0"]])
     read = place(job) / "config.yaml"  # a pipe: whoever reads it waits
     read.parent.mkdir(parents=True)
     os.mkfifo(read)
-    asked = []
+    asked, processes = [], []
 
     class Waiting(Child):
         def ask_to_stop(self):
@@ -251,17 +253,19 @@ def test_a_process_that_is_stopped_before_it_trains_has_not_failed(tmp_path, mon
                 with suppress(OSError):  # nobody reads yet
                     asked.append(os.open(read, os.O_WRONLY | os.O_NONBLOCK))
             super().ask_to_stop()
+            processes.append(self.process)
 
     monkeypatch.setattr(sweeping, "Child", Waiting)
     over = iter([False, True])
     ended = list(sweeping._train([[job]], 1, lambda: next(over)))
     os.close(asked[0])
     assert [outcome for some in ended for outcome in some] == []
+    assert processes[0].exitcode == 0  # it was not killed
 
 
 def test_a_sweep_in_batches_goes_on_beside_runs_that_were_trained_alone(tmp_path, alone):
     asked = jobs(tmp_path, "jobs=1", sweep=SWEEP[-4:])
-    train_jobs(asked[1:2])
+    train_jobs(asked[:1])
     outcomes = sweeping.run_all(asked, together=True)
     assert [outcome.fault for outcome in outcomes] == [None] * 4
     assert [record(job) for job in asked] == alone[-4:]
