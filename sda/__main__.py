@@ -25,6 +25,7 @@ from sda import (
     mistakes,
     report,
     svm_command,
+    terminal,
 )
 from sda.data import commands as data_commands
 from sda.descent import DivergenceError
@@ -53,6 +54,7 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 if it did what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
+    terminal.reopen_closed()
     try:
         status = _dispatch(words)
         sys.stdout.flush()

@@ -40,6 +40,7 @@ class Campaign:
     hours: float  # of this call
     tiers: tuple[Tier, ...]
     words: tuple[str, ...]  # overrides of every run
+    said: tuple[str, ...]  # those among them that came with this call
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,9 @@ class Cell:
         if not self._proposals.exists():
             return []
         try:
-            return [list(map(str, words)) for words in json.loads(self._proposals.read_text())]
+            return [
+                list(map(str, words)) for words in json.loads(self._proposals.read_text("utf-8"))
+            ]
         except (ValueError, TypeError) as error:
             line = f"{self._proposals} is damaged; delete it to have other settings proposed"
             raise ValueError(line) from error
@@ -165,17 +168,25 @@ class Cell:
 
 
 def read(name: str, overrides: Sequence[str]) -> Campaign:
-    """Read ``conf/campaign/<name>.yaml``. Raises ValueError, HydraException."""
+    """Read ``conf/campaign/<name>.yaml``.
+
+    Raises:
+        ValueError, HydraException: there is none, or a word of it or of the call is no good.
+    """
     own = [word for word in overrides if word.startswith("campaign.")]
     cfg = composition.compose([f"+campaign={name}", *own])
     plain = composition.resolved(cfg)["campaign"]
     if plain["hours"] is None:
         raise ValueError("a campaign needs its hours: campaign.hours=2")
+    said = tuple(word for word in overrides if word not in own)
+    words = (*plain["words"], *said)
+    search.refuse(words, search.OWN, "which it sets itself in every run")
     return Campaign(
         name,
         ranges.number("campaign.hours", plain["hours"], 0),
         tuple(Tier(tuple(t["cells"]), t["settings"], t["seeds"]) for t in plain["tiers"]),
-        (*plain["words"], *(word for word in overrides if word not in own)),
+        words,
+        said,
     )
 
 
@@ -184,7 +195,7 @@ def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
 
     Raises:
         HydraException: one has no configuration.
-        ValueError: one has no search, or a wrong one.
+        ValueError: one has no search, or a wrong one, or the campaign's words would override it.
     """
     found = []
     known_to = {"config": campaign.words, "svm": _of_machines(campaign.words)}
@@ -193,6 +204,8 @@ def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
         known = known_to[primary]
         plain = _job((f"experiment={campaign.name}/{name}", *known), primary).config
         sought = None if primary == "svm" else search.read(plain)
+        if sought is not None:
+            search.refuse(known, sought.keys(), f"which the search of {name} sets")
         found.append(Cell(campaign.name, name, plain, known, sought))
     return found
 

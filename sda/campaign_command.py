@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from sda import campaign, checkpoint, composition, config, sweeping
 from sda.campaign import Campaign, Cell, Tier, is_done
 from sda.jobs import Job
+from sda.search import key_of
 from sda.terminal import clock
 
 
@@ -51,31 +53,39 @@ def _search(cells: Sequence[Cell], settings: int) -> list[Job]:
     return [job for k in range(settings) for jobs in tried for job in chain(*jobs[k : k + 1])]
 
 
+def checked(plan: Campaign) -> list[tuple[Tier, list[Cell]]]:
+    """Read every cell and its settings: a wrong one is told now, not hours later."""
+    tiers = [(tier, campaign.cells(plan, tier)) for tier in plan.tiers]
+    for tier, cells in tiers:
+        for tried in [jobs for cell in cells for jobs in cell.tried(tier.settings)]:
+            _ = tried[0].settings
+    return tiers
+
+
 def run(plan: Campaign) -> tuple[bool, list[str]]:
     """Run what is not done yet.
 
-    Every cell, its settings and every data set are read before any work starts.
+    Every cell, its settings and every data set are read before any work starts. The words of the
+    call are kept for whoever reads the folder, when all of them have been read.
 
     Returns:
-        Whether the hours were enough, and a line for every run that failed and for every data set
-        that cannot be had.
+        Whether all was tried, and a line for every run that failed and for every data set that
+        cannot be had.
 
     Raises:
         HydraException, ValueError: a cell has no configuration, or a faulty one.
         Interrupted: after a signal; the same command goes on.
     """
     until = time.monotonic() + 3600 * plan.hours
-    tiers = [(tier, campaign.cells(plan, tier)) for tier in plan.tiers]
-    for tier, cells in tiers:
-        for tried in [jobs for cell in cells for jobs in cell.tried(tier.settings)]:
-            _ = tried[0].settings  # a wrong one is told now, not hours later
+    tiers = checked(plan)
+    at_once = sweeping.slots(_settings(plan))
+    _keep_words(plan)
     print(f"{plan.name}: reading its data sets", flush=True)  # where they are not, making them
     absent = unobtainable(cell for _, cells in tiers for cell in cells)
     for line in absent.values():
         print(line, flush=True)
     at_hand = [(tier, [c for c in cells if c.data_set not in absent]) for tier, cells in tiers]
-    at_once = sweeping.slots(composition.resolved(composition.compose(list(plan.words))))
-    failed = absent
+    failed, busy = absent, set[str]()
     for title, jobs in stages(at_hand):
         due = [job for job in jobs if not is_done(job)]
         left = clock(max(0.0, until - time.monotonic()))
@@ -83,31 +93,46 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
         if not due:
             continue
         outcomes = sweeping.run_all(due, together=True, until=until, at_once=at_once)
-        faulty = [o for o in outcomes if o.fault and o.result.get("status") != "diverged"]
+        busy = busy - {o.folder for o in outcomes} | {o.folder for o in outcomes if o.is_busy}
+        faulty = [o for o in outcomes if o.failed and o.result.get("status") != "diverged"]
         failed |= dict(zip([o.folder for o in faulty], sweeping.faults(faulty), strict=True))
         if len(outcomes) < len(due):
             print("the hours are over; the same command goes on", flush=True)
             return False, list(failed.values())
-    return True, list(failed.values())
+    if busy:
+        print(f"left to other processes: {len(busy)}; the same command goes on", flush=True)
+    return not busy, list(failed.values())
+
+
+def _settings(plan: Campaign) -> dict[str, Any]:
+    """What its words make of the settings that are no cell's."""
+    return composition.resolved(composition.compose(list(plan.words)))
+
+
+def _folder(plan: Campaign) -> Path:
+    return Path(_settings(plan)["runs_folder"]) / plan.name
+
+
+def _keep_words(plan: Campaign) -> None:
+    """Write down, beside the runs, with which words their table is read."""
+    folder = _folder(plan)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = [word for word in plan.said if key_of(word) != "runs_folder"]
+    checkpoint.replace(folder / campaign.WORDS, json.dumps(kept).encode())
 
 
 def main(words: list[str]) -> int:
     """``campaign NAME campaign.hours=H [key=value ...]``.
 
-    Returns 0 if all of it is done, 1 if runs failed, 3 if the hours are over.
+    Returns 0 if all of it is done, 1 if runs failed, 3 if the hours are over or other processes
+    train some of it.
     """
     if not words or "=" in words[0]:
         known = sorted(path.stem for path in (composition.folder() / "campaign").glob("*.yaml"))
         raise ValueError(f"campaign needs a name: {', '.join(known)}")
     plan = campaign.read(words[0], words[1:])
-    top = Path(composition.resolved(composition.compose(list(plan.words)))["runs_folder"])
-    folder = top / plan.name
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = ("campaign.", "runs_folder=")
-    kept = [word for word in words[1:] if not word.startswith(aside)]
-    checkpoint.replace(folder / campaign.WORDS, json.dumps(kept).encode())
     enough, failed = run(plan)
-    print(f"the runs are in {folder}")
+    print(f"the runs are in {_folder(plan)}")
     for line in failed:
         print(line, file=sys.stderr)
     return 3 if not enough else bool(failed)

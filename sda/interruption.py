@@ -19,11 +19,15 @@ class Interruption:
     """While entered, the first signal is remembered; the second leaves at once.
 
     What was saved before stays good: checkpoints are replaced, never overwritten.
+
+    Args:
+        at_once: leave at the first signal; for where nothing is gained by going on.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: bool = False) -> None:
+        self._at_once = at_once
         self.requested: int | None = None
 
     def __enter__(self) -> "Interruption":
@@ -35,6 +39,6 @@ class Interruption:
             signal.signal(number, handler)
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        if self.requested is not None:
+        if self._at_once or self.requested is not None:
             raise Interrupted(number, "stopped at once; the last checkpoint is good")
         self.requested = number

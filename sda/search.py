@@ -1,6 +1,6 @@
 """What a cell of a campaign searches: settings, supervised rates, a space of proposals."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ IDLE = {  # settings that have no effect on an arm
     "dbn": ("corruption.",),
     "random": ("corruption.", "pretrain."),
 }
-OWN = ("finetune.learning_rate", "seed", "init")  # what a cell sets itself
+OWN = ("experiment", "name", "init", "seed", "finetune.learning_rate")  # a campaign sets them
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,22 @@ class Search:
     settings: tuple[tuple[str, ...], ...]  # overrides
     rates: tuple[float, ...]  # of fine-tuning
     space: proposing.Space  # {}: there are no proposals
+
+    def keys(self) -> set[str]:
+        """The names of what its settings set."""
+        return {key_of(word) for words in self.settings for word in words} | set(self.space)
+
+
+def key_of(word: str) -> str:
+    """The name of what an override sets."""
+    return word.lstrip("+~").partition("=")[0].strip()
+
+
+def refuse(words: Sequence[str], keys: Collection[str], why: str) -> None:
+    """Raise ValueError for an override of one of the keys."""
+    for word in words:
+        if key_of(word) in keys:
+            raise ValueError(f"a campaign's words must not set {key_of(word)}, {why}: got {word!r}")
 
 
 def read(plain: Mapping[str, Any]) -> Search:

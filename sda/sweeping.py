@@ -1,36 +1,19 @@
 """Many runs side by side: one process each, so that nothing leaks from one run into another."""
 
 import math
-import multiprocessing
-import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sda import config, grouping
+from sda.child import BUSY, STOPPED, Child, Outcome
 from sda.interruption import Interrupted, Interruption
-from sda.jobs import Job, place, refusal, train_jobs
+from sda.jobs import Job, is_held, place, refusal
 from sda.runfolder import RunFolder
 from sda.terminal import clock
-
-
-class Outcome(NamedTuple):
-    """How a job ended: its result, or what went wrong in one line."""
-
-    folder: str
-    result: dict[str, Any]
-    fault: str | None
-
-    @property
-    def objective(self) -> float:
-        """Validation error, or infinity where there is none."""
-        return math.inf if self.fault else float(self.result["valid_error"])
 
 
 def run_all(
@@ -41,8 +24,8 @@ def run_all(
 ) -> list[Outcome]:
     """Train the runs of a sweep; finished ones are skipped, partial ones gone on with.
 
-    A run that fails leaves the others alone. A signal is passed on to the runs in progress, which
-    save and stop; no further one starts.
+    A run that fails leaves the others alone, and so does one that another process is training. A
+    signal is passed on to the runs in progress, which save and stop; no further one starts.
 
     Args:
         jobs: the runs.
@@ -60,20 +43,9 @@ def run_all(
     outcomes = _refused(jobs)
     left = [job for job in jobs if str(place(job)) not in outcomes]
     tasks = _grouped(left) if together else [[job] for job in left]
-    running: list[_Child] = []
-    start, passed_on = time.monotonic(), False
+    start = time.monotonic()
     with Interruption() as signals:
-        while running or (tasks and not passed_on):
-            stopping = signals.requested or time.monotonic() > until
-            while tasks and len(running) < most and not stopping:
-                running.append(_Child(tasks.pop(0)))
-            if stopping and not passed_on:
-                passed_on = True
-                for child in running:
-                    child.ask_to_stop()
-            ended = list(_ended(running))
-            if passed_on:
-                ended = [o for o in ended if o.result.get("status") != "interrupted"]
+        for ended in _train(tasks, most, lambda: signals.requested or time.monotonic() > until):
             outcomes |= {outcome.folder: outcome for outcome in ended}
             _report(ended, len(outcomes), len(jobs), time.monotonic() - start)
     if signals.requested:
@@ -81,7 +53,47 @@ def run_all(
     return [outcomes[path] for job in jobs if (path := str(place(job))) in outcomes]
 
 
-def _ended(running: list["_Child"]) -> Iterator[Outcome]:
+def _train(
+    tasks: list[list[Job]], most: int, is_over: Callable[[], object]
+) -> Iterator[list[Outcome]]:
+    """Train tasks side by side; again and again, the outcomes of runs that ended meanwhile.
+
+    When it is over, the runs in progress are stopped, and those that did stop have no outcome.
+    """
+    running: list[Child] = []
+    stopping = False
+    while running or (tasks and not stopping):
+        if not stopping and is_over():
+            stopping = True
+            for child in running:
+                child.ask_to_stop()
+        ended: list[Outcome] = []
+        while tasks and len(running) < most and not stopping:
+            parts, busy = _parted(tasks.pop(0))
+            ended += busy
+            running += [Child(part) for part in parts[:1]]
+            tasks[:0] = parts[1:]
+        ended += _ended(running)
+        yield [o for o in ended if not (stopping and o.passing == STOPPED)]
+
+
+def _parted(task: list[Job]) -> tuple[list[list[Job]], list[Outcome]]:
+    """What can train now, and the outcomes of runs that others are training.
+
+    Since the task was made, others may have trained some of its runs: those are tasks of their own.
+    """
+    free: list[Job] = []
+    busy: list[Outcome] = []
+    for job in task:
+        if is_held(job):
+            busy.append(Outcome(str(place(job)), {}, "another process is training it", BUSY))
+        else:
+            free.append(job)
+    begun, fresh = _begun(free)
+    return [part for part in (fresh, *begun) if part], busy
+
+
+def _ended(running: list[Child]) -> Iterator[Outcome]:
     """Wait a little; the outcomes of processes that are over, which leave the list."""
     wait([child.process.sentinel for child in running], timeout=0.2)
     for child in [child for child in running if not child.process.is_alive()]:
@@ -102,7 +114,7 @@ def _refused(jobs: Sequence[Job]) -> dict[str, Outcome]:
 
 def faults(outcomes: Sequence[Outcome]) -> list[str]:
     """Name every run that failed, a line each."""
-    return [f"failed: {o.folder}: {o.fault}" for o in outcomes if o.fault]
+    return [f"failed: {o.folder}: {o.fault}" for o in outcomes if o.failed]
 
 
 def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -113,20 +125,24 @@ def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
     return sorted(tasks, key=lambda task: place_in_line[id(task[0])])
 
 
-def _networks(jobs: Sequence[Job]) -> list[list[Job]]:
-    plans = [config.build_run(job.config) for job in jobs]
-    paths = [str(place(job)) for job in jobs]
-    groups: dict[str, list[Job]] = {}
+def _begun(jobs: Sequence[Job]) -> tuple[list[list[Job]], list[Job]]:
+    """Runs that were begun, together as they were then, and those that were not."""
+    begun: dict[str, list[Job]] = {}
     fresh = []
-    for k, path in enumerate(paths):
+    for job in jobs:
+        path = str(place(job))
         before = RunFolder(Path(path)).result
-        if before.get("batch") and not jobs[k].config["overwrite"]:
-            groups.setdefault(str(before["batch"]), []).append(jobs[k])
+        if before and not job.config["overwrite"]:
+            begun.setdefault(str(before.get("batch") or path), []).append(job)
         else:
-            fresh.append(k)
-    tasks = list(groups.values())
-    for alike in grouping.alike([plans[k] for k in fresh], [jobs[k].config for k in fresh]):
-        runs = [fresh[k] for k in alike]
+            fresh.append(job)
+    return list(begun.values()), fresh
+
+
+def _networks(jobs: Sequence[Job]) -> list[list[Job]]:
+    tasks, jobs = _begun(jobs)
+    plans = [config.build_run(job.config) for job in jobs]
+    for runs in grouping.alike(plans, [job.config for job in jobs]):
         try:
             width = config.width(jobs[runs[0]].config)
         except (ValueError, OSError):  # no data: each says so itself, others train
@@ -143,56 +159,6 @@ def _networks(jobs: Sequence[Job]) -> list[list[Job]]:
         for part in parts:
             tasks.append([jobs[k] for first in part for k in computed[first]])
     return tasks
-
-
-class _Child:
-    """A process that trains the runs of a task and sends back how each ended."""
-
-    def __init__(self, jobs: list[Job]) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["sda.jobs", "sda.sweeping"])
-        self._receiver, sender = context.Pipe(duplex=False)
-        self._folders = [str(place(job)) for job in jobs]
-        self.process: BaseProcess = context.Process(target=_work, args=(jobs, sender))
-        self.process.start()
-        sender.close()
-
-    def ask_to_stop(self) -> None:
-        if self.process.pid is not None:
-            os.kill(self.process.pid, signal.SIGINT)
-
-    def outcomes(self) -> list[Outcome]:
-        try:
-            fault = self._receiver.recv()
-        except EOFError:
-            fault = f"its process died (exit status {self.process.exitcode})"
-        ended = []
-        for folder in self._folders:
-            result = RunFolder(Path(folder)).result
-            done = result.get("status") == "finished" and not fault
-            own = result.get("message") if result.get("status") == "diverged" else fault
-            ended.append(Outcome(folder, result, None if done else own or "did not finish"))
-        return ended
-
-
-def _work(jobs: list[Job], sender: Connection) -> None:
-    """Train the runs of a task in this process; send what went wrong with all of them, or None."""
-    os.setpgrp()  # Ctrl-C reaches the sweep alone, which passes it on once
-    threading.Thread(target=_stop_when_orphaned, daemon=True).start()
-    try:
-        train_jobs(jobs)
-        sender.send(None)
-    except Interrupted as error:
-        sender.send(str(error))
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
-        sender.send(" ".join(str(error).split()) or type(error).__name__)
-
-
-def _stop_when_orphaned() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def slots(settings: dict[str, Any]) -> int:

@@ -1,5 +1,6 @@
 """One line of progress per phase, rewritten in place; nothing where the output is no terminal."""
 
+import os
 import sys
 import time
 
@@ -24,7 +25,7 @@ class ProgressLine:
         self._first = done
         self._beside = f" ({beside})" if beside else ""
         self._start = time.monotonic()
-        self._on = sys.stderr.isatty()
+        self._on = sys.stderr is not None and sys.stderr.isatty()
 
     def show(self, epoch: int, values: str) -> None:
         """Rewrite the line after an epoch."""
@@ -40,6 +41,16 @@ class ProgressLine:
         """Leave the last line where it is."""
         if self._on:
             print(file=sys.stderr)
+
+
+def reopen_closed() -> None:
+    """Let what is written to a closed output vanish; Python has None in its place."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "w")  # noqa: SIM115
+            setattr(sys, name, stream)
+            if stream.fileno() == number:
+                os.set_inheritable(number, True)  # by processes that train
 
 
 def clock(seconds: float) -> str:

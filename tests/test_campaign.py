@@ -208,6 +208,49 @@ def test_the_words_of_a_campaign_are_kept_for_its_table(tiny, tmp_path):
     assert "finetune.batch_size-7" in folders[0][0].name
 
 
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("seed=3", "which it sets itself in every run"),
+        ("++init=random", "which it sets itself in every run"),
+        ("finetune.learning_rate=0.7", "which it sets itself in every run"),
+        ("experiment=demo", "which it sets itself in every run"),
+        ("name=mine", "which it sets itself in every run"),
+        ("corruption.fraction=0.3", "which the search of digits_sda3 sets"),
+        ("stack.hidden=[8]", "which the search of digits_sda3 sets"),
+    ],
+)
+def test_a_word_that_overrides_what_a_campaign_sets_itself_is_refused(tiny, tmp_path, word, why):
+    key = word.lstrip("+").partition("=")[0]
+    with pytest.raises(ValueError, match=re.escape(f"must not set {key}, {why}: got {word!r}")):
+        campaign_command.main(
+            ["tiny", "campaign.hours=1", word, f"runs_folder={tmp_path / 'runs'}"]
+        )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_refused_call_leaves_the_words_of_the_runs_that_are_there(tiny, tmp_path):
+    folder = f"runs_folder={tmp_path / 'runs'}"
+    assert campaign_command.main(["tiny", "campaign.hours=0", "finetune.batch_size=7", folder]) == 3
+    for wrong in ("finetune.epochs=many", "jobs=0", "seed=3"):
+        with pytest.raises(ValueError):
+            campaign_command.main(["tiny", "campaign.hours=0", wrong, folder])
+    assert campaign.recorded(tmp_path / "runs" / "tiny").said[0] == "finetune.batch_size=7"
+
+
+def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done, capsys):
+    held, free, *_ = [job for job, _ in campaign.cells(done, done.tiers[0])[0].finished()]
+    for job in (held, free):  # they share their pretraining
+        shutil.rmtree(place(job))
+    other = RunFolder(place(held))
+    other.open()
+    assert campaign_command.run(done) == (False, [])
+    other.close()
+    assert RunFolder(place(free)).result["status"] == "finished"
+    assert "left to other processes: 1; the same command goes on" in capsys.readouterr().out
+    assert campaign_command.run(done) == (True, [])
+
+
 def test_gaps_are_over_the_seeds_of_both_or_over_the_rows_of_one(done):
     sda, random, _ = campaign.cells(done, done.tiers[0])
     ours, other = sda.runs(2), random.runs(2)

@@ -305,7 +305,7 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
         words += [f"finetune.epochs={epochs}", "finetune.patience=null"]
         jobs.append(Job(composition.resolved(composition.compose(words)), words))
 
-    class Watched(sweeping._Child):
+    class Watched(sweeping.Child):
         def __init__(self, asked):
             super().__init__(asked)
             if asked[0] is jobs[0]:
@@ -316,7 +316,7 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
             time.sleep(0.05)
         os.kill(pid, signal.SIGKILL)
 
-    monkeypatch.setattr(sweeping, "_Child", Watched)
+    monkeypatch.setattr(sweeping, "Child", Watched)
     outcomes = sweeping.run_all(jobs)
     assert "its process died" in outcomes[0].fault
     assert outcomes[0].objective == float("inf")
@@ -334,6 +334,22 @@ def test_a_closed_output_or_a_poor_environment_is_no_crash(tmp_path):
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert piped.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{' '.join(QUICK)} init=random tensorboard=false >&- 2>&-",
+        pytest.param(f"-m {' '.join(QUICK)} seed=0,1 >&- 2>&-", marks=pytest.mark.slow),
+    ],
+)
+def test_a_command_with_a_closed_output_does_its_work(line):
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m sda {line}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_folder_names_are_safe_short_and_distinct():

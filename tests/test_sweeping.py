@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from sda import command, composition, config, grouping, records, sweeping
 from sda.__main__ import main
+from sda.child import STOPPED, Child
 from sda.jobs import Job, place, train_jobs
 from sda.runfolder import RunFolder, RunFolderError
 
@@ -294,6 +296,73 @@ def test_a_run_without_its_data_fails_alone(tmp_path, monkeypatch):
         assert "\n" not in outcome.fault
 
 
+def test_a_run_that_another_process_trains_is_said_and_the_others_of_its_task_train(
+    tmp_path, capsys
+):
+    asked = jobs(tmp_path, "jobs=1", sweep=[["seed=0"], ["seed=1"], ["seed=2"]])
+    other = RunFolder(place(asked[0]))
+    other.open()
+    outcomes = sweeping.run_all(asked, together=True)
+    other.close()
+    assert [outcome.is_busy for outcome in outcomes] == [True, False, False]
+    assert [outcome.fault for outcome in outcomes[1:]] == [None, None]
+    assert sweeping.faults(outcomes) == []
+    assert "another process is training it" in capsys.readouterr().err
+
+
+def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweeping, "is_held", lambda job: False)  # it was not, a moment ago
+    asked = jobs(tmp_path, sweep=[["seed=0"]])
+    other = RunFolder(place(asked[0]))
+    other.open()
+    (outcome,) = sweeping.run_all(asked)
+    other.close()
+    assert outcome.is_busy
+    assert "another process is training in" in outcome.fault
+
+
+def test_a_process_that_is_stopped_while_it_starts_has_not_failed(tmp_path):
+    child = Child(jobs(tmp_path, sweep=[["seed=0"]]))
+    os.kill(child.process.pid, signal.SIGINT)  # as Ctrl-C does, to whoever is of its group yet
+    child.ask_to_stop()
+    child.process.join()
+    (outcome,) = child.outcomes()
+    assert outcome.passing == STOPPED
+
+
+def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed(
+    tmp_path, monkeypatch
+):
+    (job,) = jobs(tmp_path, sweep=[["seed=0"]])
+    read = place(job) / "config.yaml"  # a pipe: whoever reads it waits
+    read.parent.mkdir(parents=True)
+    os.mkfifo(read)
+    asked, processes = [], []
+
+    class Waiting(Child):
+        def ask_to_stop(self):
+            while self.process.is_alive() and not asked:
+                with suppress(OSError):  # nobody reads yet
+                    asked.append(os.open(read, os.O_WRONLY | os.O_NONBLOCK))
+            super().ask_to_stop()
+            processes.append(self.process)
+
+    monkeypatch.setattr(sweeping, "Child", Waiting)
+    over = iter([False, True])
+    ended = list(sweeping._train([[job]], 1, lambda: next(over)))
+    os.close(asked[0])
+    assert [outcome for some in ended for outcome in some] == []
+    assert processes[0].exitcode == 0  # it was not killed
+
+
+def test_a_sweep_in_batches_goes_on_beside_runs_that_were_trained_alone(tmp_path, alone):
+    asked = jobs(tmp_path, "jobs=1", sweep=SWEEP[-4:])
+    train_jobs(asked[:1])
+    outcomes = sweeping.run_all(asked, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None] * 4
+    assert [record(job) for job in asked] == alone[-4:]
+
+
 def test_a_folder_with_another_run_is_refused_and_the_runs_beside_it_train(tmp_path):
     sweep = [["seed=0"], ["seed=1"]]
     train_jobs(jobs(tmp_path, sweep=sweep))
@@ -322,7 +391,7 @@ LABELS = [
 def labels_alone(tmp_path_factory):
     asked = jobs(tmp_path_factory.mktemp("labels"), sweep=LABELS)
     for job in asked:
-        sweeping.train_jobs([job])
+        train_jobs([job])
     return [record(job) for job in asked]
 
 
@@ -333,7 +402,7 @@ def test_runs_with_other_labels_end_in_their_bits_in_a_batch_even_killed(
     asked = jobs(tmp_path, sweep=LABELS)
     if number is not None:
         die_after_saving(asked, number)
-    sweeping.train_jobs(asked)
+    train_jobs(asked)
     assert [record(job) for job in asked] == labels_alone
 
 
