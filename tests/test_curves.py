@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from sda import composition, sweeping
-from sda.sweeping import Job
+from sda import composition
+from sda.jobs import Job, train_jobs
 
 sys.path.insert(0, str(composition.folder().parent / "experiments"))  # scripts import each other so
 
@@ -119,7 +119,7 @@ def test_the_runs_of_the_experiment_are_what_the_figure_of_labels_reads(tmp_path
     for init in ("random", "sda"):
         for number in (100, 300):
             words = ["experiment=labels", f"init={init}", f"finetune.labelled={number}", *quick]
-            sweeping.train_jobs([Job(composition.resolved(composition.compose(words)), words)])
+            train_jobs([Job(composition.resolved(composition.compose(words)), words)])
     found = curves.points(str(tmp_path / "labels"), "finetune.labelled")
     assert [(p.arm, p.value) for p in found] == [
         ("random", 100), ("random", 300), ("sda", 100), ("sda", 300),
