@@ -12,7 +12,7 @@ import csv
 import sys
 from pathlib import Path
 
-from sda import alignment, campaign, campaign_gaps, campaign_table
+from sda import alignment, campaign_gaps, campaign_table, campaign_words
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -36,7 +36,7 @@ def write(args: argparse.Namespace) -> None:
             f"--campaign {args.campaign} needs --out: table1's table is beside this file"
         )
     out = args.out or HERE
-    plan = campaign.recorded(Path(args.runs) / args.campaign)
+    plan = campaign_words.recorded(Path(args.runs) / args.campaign)
     rows = campaign_table.rows(plan)
     if not any(row["seeds"] for row in rows):
         raise ValueError(f"no cell of {args.campaign} has a finished run in {args.runs}")

@@ -15,8 +15,7 @@ from sda.runfolder import RunFolder
 from sda.search import Search
 
 SEED = 0  # of the search
-WORDS = "campaign.json"  # in the folder of the runs: the words of the last call
-PROPOSALS = "proposals"  # there too: a file for every cell that has any
+PROPOSALS = "proposals"  # in the folder of the runs: a file for every cell that has any
 
 
 @dataclass(frozen=True)
@@ -178,16 +177,25 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
     plain = composition.resolved(cfg)["campaign"]
     if plain["hours"] is None:
         raise ValueError("a campaign needs its hours: campaign.hours=2")
+    for key in ("tiers", "words"):
+        _check_list(f"campaign.{key}", plain[key])
     said = tuple(word for word in overrides if word not in own)
     words = (*plain["words"], *said)
     search.refuse(words, search.OWN, "which it sets itself in every run")
-    return Campaign(
-        name,
-        ranges.number("campaign.hours", plain["hours"], 0),
-        tuple(Tier(tuple(t["cells"]), t["settings"], t["seeds"]) for t in plain["tiers"]),
-        words,
-        said,
-    )
+    hours = ranges.number("campaign.hours", plain["hours"], 0)
+    return Campaign(name, hours, tuple(map(_tier, plain["tiers"])), words, said)
+
+
+def _tier(plain: Any) -> Tier:
+    if not isinstance(plain, dict) or set(plain) != {"cells", "settings", "seeds"}:
+        raise ValueError(f"a tier must have cells, settings and seeds, got {plain}")
+    _check_list("cells of a tier", plain["cells"])
+    return Tier(tuple(plain["cells"]), plain["settings"], plain["seeds"])
+
+
+def _check_list(name: str, value: object) -> None:
+    if not isinstance(value, list):
+        raise ValueError(f"{name} must be a list, got {value!r}")
 
 
 def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
@@ -214,33 +222,6 @@ def _of_machines(words: Sequence[str]) -> tuple[str, ...]:
     """The overrides that a support vector machine has a use for."""
     known = composition.resolved(composition.compose([], "svm"))
     return tuple(word for word in words if word.partition("=")[0].partition(".")[0] in known)
-
-
-def recorded(folder: Path) -> Campaign:
-    """The campaign whose runs are in a folder of its name, with the words of its last call.
-
-    Words that do not change what its runs compute are left out: its device need not be here.
-
-    Raises:
-        ValueError, HydraException: there is no such folder or campaign, or its words are damaged.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder} with runs of a campaign")
-    file = folder / WORDS
-    words = _words(file) if file.exists() else []
-    path = str(folder.resolve().parent).replace("'", "\\'")
-    here = f"runs_folder='{path}'"
-    return read(folder.resolve().name, ["campaign.hours=0", *words, here])
-
-
-def _words(file: Path) -> list[str]:
-    try:
-        words = json.loads(file.read_text("utf-8"))
-    except ValueError:
-        words = None
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise ValueError(f"{file} is damaged: it must be a list of the campaign's words")
-    return [word for word in words if word.partition("=")[0] not in runfolder.HARMLESS]
 
 
 @functools.cache

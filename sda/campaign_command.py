@@ -5,7 +5,6 @@ runs, and the proposals beside them, are the only memory, so that the same comma
 stopped.
 """
 
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,10 +12,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sda import campaign, checkpoint, composition, config, sweeping
+from sda import campaign, campaign_words, composition, config, sweeping
 from sda.campaign import Campaign, Cell, Tier, is_done
 from sda.jobs import Job
-from sda.search import key_of
 from sda.terminal import clock
 
 
@@ -79,7 +77,7 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     until = time.monotonic() + 3600 * plan.hours
     tiers = checked(plan)
     at_once = sweeping.slots(_settings(plan))
-    _keep_words(plan)
+    campaign_words.keep(plan, _folder(plan))
     print(f"{plan.name}: reading its data sets", flush=True)  # where they are not, making them
     absent = unobtainable(cell for _, cells in tiers for cell in cells)
     for line in absent.values():
@@ -113,21 +111,13 @@ def _folder(plan: Campaign) -> Path:
     return Path(_settings(plan)["runs_folder"]) / plan.name
 
 
-def _keep_words(plan: Campaign) -> None:
-    """Write down, beside the runs, with which words their table is read."""
-    folder = _folder(plan)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = [word for word in plan.said if key_of(word) != "runs_folder"]
-    checkpoint.replace(folder / campaign.WORDS, json.dumps(kept).encode())
-
-
 def main(words: list[str]) -> int:
     """``campaign NAME campaign.hours=H [key=value ...]``.
 
     Returns 0 if all of it is done, 1 if runs failed, 3 if the hours are over or other processes
     train some of it.
     """
-    if not words or "=" in words[0]:
+    if not words or "=" in words[0] or words[0].startswith("-"):
         known = sorted(path.stem for path in (composition.folder() / "campaign").glob("*.yaml"))
         raise ValueError(f"campaign needs a name: {', '.join(known)}")
     plan = campaign.read(words[0], words[1:])

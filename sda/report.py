@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from sda import (
-    campaign,
     campaign_gaps,
     campaign_table,
+    campaign_words,
     checkpoint,
     comparison,
     composition,
@@ -66,7 +66,7 @@ def _campaign(folder: Path) -> Iterator[str]:
     name = folder.resolve().name
     if not (composition.folder() / "campaign" / f"{name}.yaml").exists():
         return
-    plan = campaign.recorded(folder)
+    plan = campaign_words.recorded(folder)
     cells = campaign_table.rows(plan)
     yield _plain(campaign_table.as_printed(cells, campaign_table.full))
     yield _note(

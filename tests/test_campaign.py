@@ -14,6 +14,7 @@ from sda import (
     campaign_command,
     campaign_gaps,
     campaign_table,
+    campaign_words,
     comparison,
     composition,
     config,
@@ -198,7 +199,7 @@ def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(done, monkey
 def test_the_words_of_a_campaign_are_kept_for_its_table(tiny, tmp_path):
     words = ["campaign.hours=0", f"runs_folder={tmp_path / 'runs'}", "finetune.batch_size=7"]
     assert campaign_command.main(["tiny", *words]) == 3
-    kept = campaign.recorded(tmp_path / "runs" / "tiny")
+    kept = campaign_words.recorded(tmp_path / "runs" / "tiny")
     own = campaign.read("tiny", words)
     folders = [
         [place(job) for cell, _ in campaign_table.last_cells(plan) for job in cell.tried(1)[0]]
@@ -235,7 +236,7 @@ def test_a_refused_call_leaves_the_words_of_the_runs_that_are_there(tiny, tmp_pa
     for wrong in ("finetune.epochs=many", "jobs=0", "seed=3"):
         with pytest.raises(ValueError):
             campaign_command.main(["tiny", "campaign.hours=0", wrong, folder])
-    assert campaign.recorded(tmp_path / "runs" / "tiny").said[0] == "finetune.batch_size=7"
+    assert campaign_words.recorded(tmp_path / "runs" / "tiny").said[0] == "finetune.batch_size=7"
 
 
 def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done, capsys):
@@ -468,21 +469,21 @@ def test_a_table_wants_a_folder_and_whole_words_and_does_without_the_device_they
     done, tmp_path
 ):
     with pytest.raises(ValueError, match=r"there is no folder .*nosuch/tiny"):
-        campaign.recorded(tmp_path / "nosuch" / "tiny")
-    file = tmp_path / "runs" / "tiny" / campaign.WORDS
+        campaign_words.recorded(tmp_path / "nosuch" / "tiny")
+    file = tmp_path / "runs" / "tiny" / campaign_words.FILE
     for damaged in ("{bad", '{"a": 1}', "[1]"):
         file.write_text(damaged)
         with pytest.raises(ValueError, match=r"campaign.json is damaged"):
-            campaign.recorded(file.parent)
+            campaign_words.recorded(file.parent)
     file.write_text('["device=cuda", "jobs=3", "finetune.batch_size=7"]')
-    assert "finetune.batch_size=7" in campaign.recorded(file.parent).words
-    assert not {"device=cuda", "jobs=3"} & set(campaign.recorded(file.parent).words)
+    assert "finetune.batch_size=7" in campaign_words.recorded(file.parent).words
+    assert not {"device=cuda", "jobs=3"} & set(campaign_words.recorded(file.parent).words)
 
 
 def test_a_campaign_is_found_in_a_folder_of_any_name(done, tmp_path):
     odd = tmp_path / "it's a, b\\c = [d]"
     shutil.copytree(tmp_path / "runs" / "tiny", odd / "tiny")
-    plan = campaign.recorded(odd / "tiny")
+    plan = campaign_words.recorded(odd / "tiny")
     sda, *_ = campaign.cells(plan, plan.tiers[0])
     assert place(sda.chosen()).is_relative_to(odd)
 
@@ -560,6 +561,29 @@ def test_a_campaign_without_hours_or_name_is_refused():
         campaign_command.main([])
     with pytest.raises(ValueError, match="hours must be a number of at least 0, got -1"):
         campaign.read("table1", ["campaign.hours=-1"])
+    with pytest.raises(ValueError, match=r"needs a name: table1"):
+        campaign_command.main(["--help"])
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("campaign.tiers=3", "campaign.tiers must be a list, got 3"),
+        ("campaign.words=3", "campaign.words must be a list, got 3"),
+        ("campaign.tiers=[3]", "a tier must have cells, settings and seeds, got 3"),
+        (
+            "campaign.tiers=[{cells: [a], settings: 1}]",
+            "a tier must have cells, settings and seeds, got {'cells': ['a'], 'settings': 1}",
+        ),
+        (
+            "campaign.tiers=[{cells: basic_sda3, settings: 1, seeds: 1}]",
+            "cells of a tier must be a list, got 'basic_sda3'",
+        ),
+    ],
+)
+def test_tiers_of_another_shape_are_refused_in_one_line(word, said):
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        campaign.read("table1", ["campaign.hours=1", word])
 
 
 def test_the_report_of_a_campaign_is_one_page_with_everything_in_it(done, tmp_path, capsys):
