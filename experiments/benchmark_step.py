@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import usual_way
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from sda import (
     Classifier,
@@ -131,46 +131,13 @@ def one_step(batch_size: int, precision: str, repeats: int) -> Timings:
     return interleaved(ways, repeats, count)
 
 
-class UsualLayer(nn.Module):
-    """A dA as one usually writes it: nn.Linear, tied by the functional call."""
-
-    def __init__(self, n_visible: int, n_hidden: int) -> None:
-        super().__init__()
-        self.encoder = nn.Linear(n_visible, n_hidden)
-        self.visible_bias = nn.Parameter(torch.zeros(n_visible))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of the reconstruction of x (n, d)."""
-        codes = torch.sigmoid(self.encoder(x))
-        return nn.functional.linear(codes, self.encoder.weight.T, self.visible_bias)
-
-
-def the_usual_way(x: Tensor, hidden: list[int], epochs: int, batch_size: int) -> None:
-    """Pretrain with DataLoader, nn.Linear, optim.SGD; Bernoulli masks, codes cached per layer."""
-    for n_hidden in hidden:
-        layer = UsualLayer(x.shape[1], n_hidden).to(DEVICE)
-        optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
-        loader = DataLoader(TensorDataset(x), batch_size, shuffle=True)
-        for _ in range(epochs):
-            for (batch,) in loader:
-                corrupted = batch * (torch.rand_like(batch) >= 0.25)
-                loss = nn.functional.binary_cross_entropy_with_logits(
-                    layer(corrupted), batch, reduction="sum"
-                )
-                optimizer.zero_grad()
-                (loss / len(batch)).backward()
-                optimizer.step()
-        with torch.no_grad():
-            x = torch.sigmoid(layer.encoder(x))
-
-
 def whole_pretraining(batch_size: int, rows: int, repeats: int) -> Timings:
     """784-500-500-500, five epochs a layer, ours (exact masks, all of it) and the usual way."""
     x = torch.rand(rows, 784, generator=torch.Generator().manual_seed(0)).to(DEVICE)
     hidden = [500, 500, 500]
     ways: Ways = {
         "ours": lambda: pretraining.pretrain(plan(hidden), x, Pretraining(5, 0.1, batch_size), 0),
-        "the usual way": lambda: the_usual_way(x, hidden, 5, batch_size),
+        "the usual way": lambda: usual_way.pretrain(x, hidden, 5, batch_size),
     }
     if batch_size >= 64:
         settings = Pretraining(5, 0.1, batch_size, precision="bf16")
@@ -240,13 +207,6 @@ def reference_path() -> Any:
         closed_form.applies = applies
 
 
-def show(title: str, timings: Timings, against: str) -> None:
-    base = timings[against]["median"]
-    for name, t in timings.items():
-        figures = " ".join(f"{t[key]:9.3f}" for key in ("min", "median", "max", "wall"))
-        print(f"{title:30} {name:18} {figures} {t['median'] / base:7.2f}", flush=True)
-
-
 def main() -> None:
     global DEVICE
     parser = argparse.ArgumentParser(description=__doc__)
@@ -263,7 +223,10 @@ def main() -> None:
 
     def note(title: str, timings: Timings, against: str) -> None:
         results[title] = timings
-        show(title, timings, against)
+        for name, t in timings.items():
+            figures = " ".join(f"{t[key]:9.3f}" for key in ("min", "median", "max", "wall"))
+            ratio = t["median"] / timings[against]["median"]
+            print(f"{title:30} {name:18} {figures} {ratio:7.2f}", flush=True)
 
     for precision in ("fp32", "bf16"):
         for batch_size in (1, 20, 100, 256):
