@@ -5,107 +5,18 @@ import json
 import re
 import shutil
 
-import numpy as np
 import pytest
-import torch
+from tiny_campaign import CELL, SET, change, written
 
 from sda import (
     campaign,
     campaign_command,
-    campaign_gaps,
-    campaign_table,
     campaign_words,
-    comparison,
-    composition,
     config,
-    intervals,
-    report,
 )
-from sda.finished import Trained
 from sda.jobs import place
 from sda.runfolder import RunFolder
 from sda.search import read as read_search
-
-TIER = "tiers: [{cells: [digits_sda3, digits_random3, digits_svm_rbf], settings: 2, seeds: 2}]"
-SET = """\
-# @package _global_
-defaults: [{override /stack: small}]
-name: tiny/digits
-stack: {hidden: [9]}
-pretrain: {epochs: 1}
-finetune: {epochs: 2}
-search:
-  settings: [corruption.fraction=0.1, corruption.fraction=0.4]
-  rates: [0.5, 1.0]
-  space: {corruption.fraction: {from: 0.1, to: 0.5}, stack.hidden: {among: [[9], [7], [5]]}}
-"""
-CELL = """\
-# @package _global_
-defaults: [tiny/digits, _self_]
-init: INIT
-published: {paper: a test, n_test: 500, test_error: {INIT: 0.25}}
-"""
-MACHINE = """\
-# @package _global_
-defaults: [{override /kernel: rbf}]
-name: tiny/digits
-kernel: {C: [1, 10], gamma: [1]}
-published: {paper: a test, n_test: 500, test_error: {svm_rbf: 0.25}}
-"""
-
-
-@pytest.fixture(scope="module")
-def conf(tmp_path_factory):
-    """A configuration folder with a campaign of two cells."""
-    folder = tmp_path_factory.mktemp("campaign") / "conf"
-    shutil.copytree(composition.folder(), folder)
-    (folder / "campaign" / "tiny.yaml").write_text(
-        f"# @package campaign\nhours: null\nwords: [tensorboard=false]\n{TIER}\n"
-    )
-    (folder / "experiment" / "tiny").mkdir()
-    (folder / "experiment" / "tiny" / "digits.yaml").write_text(SET)
-    for init in ("sda", "random"):
-        path = folder / "experiment" / "tiny" / f"digits_{init}3.yaml"
-        path.write_text(CELL.replace("INIT", init))
-    (folder / "experiment" / "tiny" / "digits_svm_rbf.yaml").write_text(MACHINE)
-    return folder
-
-
-@pytest.fixture
-def tiny(conf, tmp_path, monkeypatch):
-    """How to read it."""
-    monkeypatch.setattr(composition, "folder", lambda: conf)
-    campaign._job.cache_clear()
-    composition._composed.cache_clear()
-    yield lambda hours: campaign.read(
-        "tiny", [f"campaign.hours={hours}", f"runs_folder={tmp_path / 'runs'}"]
-    )
-    campaign._job.cache_clear()
-    composition._composed.cache_clear()
-
-
-@pytest.fixture
-def done(tiny, conf, tmp_path):
-    """The campaign when it is over; computed once, copied for each test."""
-    plan, kept = tiny(1), conf.parent / "runs"
-    if not kept.exists():
-        assert campaign_command.run(plan) == (True, [])
-        shutil.copytree(tmp_path / "runs", kept)
-    shutil.copytree(kept, tmp_path / "runs", dirs_exist_ok=True)
-    return plan
-
-
-def _full(rows):
-    return campaign_table.markdown(rows, campaign_table.full)
-
-
-def written(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
-
-
-def change(job, **values):
-    path = place(job) / "result.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 def test_it_ends_with_every_setting_tried_and_the_chosen_one_repeated(done, tmp_path):
@@ -196,19 +107,6 @@ def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(done, monkey
     assert asked == [3]
 
 
-def test_the_words_of_a_campaign_are_kept_for_its_table(tiny, tmp_path):
-    words = ["campaign.hours=0", f"runs_folder={tmp_path / 'runs'}", "finetune.batch_size=7"]
-    assert campaign_command.main(["tiny", *words]) == 3
-    kept = campaign_words.recorded(tmp_path / "runs" / "tiny")
-    own = campaign.read("tiny", words)
-    folders = [
-        [place(job) for cell, _ in campaign_table.last_cells(plan) for job in cell.tried(1)[0]]
-        for plan in (kept, own)
-    ]
-    assert folders[0] == folders[1]
-    assert "finetune.batch_size-7" in folders[0][0].name
-
-
 @pytest.mark.parametrize(
     ("word", "why"),
     [
@@ -250,27 +148,6 @@ def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done
     assert RunFolder(place(free)).result["status"] == "finished"
     assert "left to other processes: 1; the same command goes on" in capsys.readouterr().out
     assert campaign_command.run(done) == (True, [])
-
-
-def test_gaps_are_over_the_seeds_of_both_or_over_the_rows_of_one(done):
-    sda, random, _ = campaign.cells(done, done.tiers[0])
-    ours, other = sda.runs(2), random.runs(2)
-    errors = [[run.test_error for run in runs] for runs in (other, ours)]
-    assert campaign_gaps.difference(other, ours) == intervals.paired(*errors)
-    gap = campaign_gaps.difference(other, ours[:1])
-    wrong = [np.not_equal(*runs[0].predictions()) for runs in (other, ours)]
-    assert gap.mean == pytest.approx(errors[0][0] - errors[1][0])
-    apart = np.subtract(*wrong, dtype=float)
-    assert gap.half_width == pytest.approx(1.96 * apart.std() / len(apart) ** 0.5, rel=0.02)
-    head, line = campaign_gaps.lines(done)
-    assert head[1:] == ["random, 3 layers − SdA-3", "SAA-3 − SdA-3", "DBN-3 − SdA-3", "in order"]
-    assert line[0] == "digits"
-    assert "over 2 seeds" in line[1]
-    assert line[1].endswith("(+0.00)")
-    assert line[2:4] == ["not run", "not run"]
-    remade = Trained(other[1].path, {**other[1].result, "data_hash": "other"})
-    with pytest.raises(ValueError, match="not of the same data"):
-        campaign_gaps.difference([other[0], remade], ours)
 
 
 @pytest.mark.slow
@@ -400,114 +277,6 @@ def test_diverged_runs_are_neither_chosen_nor_repeated(done):
     assert campaign.is_done(chosen)
 
 
-def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
-    rows = campaign_table.rows(done)
-    sda = next(row for row in rows if row["arm"] == "sda3")
-    assert sda["seeds"] == 2
-    assert sda["tried"] == 4
-    assert sda["published"] == "25.00"
-    chosen = campaign.cells(done, done.tiers[0])[0].chosen()
-    result = RunFolder(place(chosen)).result
-    assert sda["test_error_chosen"] == f"{100 * result['test_error']:.2f}"
-    machine = next(row for row in rows if row["arm"] == "svm_rbf")
-    assert (machine["tried"], machine["seeds"], machine["published"]) == (2, 1, "25.00")
-    assert "not run" not in _full(rows)
-    shutil.rmtree(tmp_path / "runs")
-    assert _full(campaign_table.rows(done)).count("not run; paper 25.00") == 3
-
-
-def test_the_table_names_edges_of_the_rates_and_no_setting_without_effect(done, tmp_path):
-    sda, *_ = campaign.cells(done, done.tiers[0])
-    for job, _ in sda.finished():
-        change(job, valid_error=0.1, valid_loss=job.config["finetune"]["learning_rate"])
-    rows = {row["arm"]: row["setting"] for row in campaign_table.rows(done)}
-    assert rows["sda3"].startswith("corruption.fraction=0.1 finetune.learning_rate=0.5")
-    assert rows["sda3"].endswith("(the lowest tried)")
-    assert "corruption" not in rows["random3"]
-    assert re.search(r"finetune.learning_rate=(0.5 \(the low|1 \(the high)est", rows["random3"])
-    assert re.match(r"C=1(0 \(the high| \(the low)est tried\) gamma=1 ", rows["svm_rbf"])
-    assert [campaign_table._edge(0.5, tried) for tried in ([0.1, 0.5, 1.0], [0.5])] == ["", ""]
-
-
-def test_a_rate_that_has_not_been_tried_yet_is_no_rate_below_the_chosen_one(done):
-    sda, *_ = campaign.cells(done, done.tiers[0])
-    for job, _ in sda.finished():
-        change(job, valid_error=0.1, valid_loss=-job.config["finetune"]["learning_rate"])
-        if job.config["finetune"]["learning_rate"] == 0.5:
-            shutil.rmtree(place(job))
-    (row,) = (row for row in campaign_table.rows(done) if row["arm"] == "sda3")
-    assert row["setting"].endswith("finetune.learning_rate=1")  # of one rate there is no edge
-
-
-def test_the_brief_table_marks_single_runs_and_what_is_not_reached():
-    row = {
-        "arm": "sda3",
-        "seeds": 1,
-        "test_error_mean": "3.17",
-        "published": "2.80",
-        "reached": "no",
-    }
-    assert campaign_table.brief(row) == "**3.17**\\*† (2.80)"
-    assert campaign_table.brief(row | {"arm": "svm_rbf"}) == "**3.17**† (2.80)"
-    assert campaign_table.brief(row | {"seeds": 5, "reached": "yes"}) == "**3.17** (2.80)"
-
-
-def test_a_gap_over_rows_is_never_bold_it_leaves_out_how_seeds_differ(done):
-    random = campaign.cells(done, done.tiers[0])[1]
-    for job in random.repeated(2)[1:]:
-        shutil.rmtree(place(job))
-    for job in random.repeated(1):
-        file = place(job) / "test_predictions.npz"
-        y = np.load(file)["y"]
-        np.savez(file, y=y, predicted=(y + 1) % 10)
-        change(job, test_error=1.0)
-    *_, line = campaign_gaps.lines(done)
-    assert re.match(r"\+\d+\.\d\d ± \d\.\d\d over rows", line[1])
-
-
-def test_a_table_wants_a_folder_and_whole_words_and_does_without_the_device_they_name(
-    done, tmp_path
-):
-    with pytest.raises(ValueError, match=r"there is no folder .*nosuch/tiny"):
-        campaign_words.recorded(tmp_path / "nosuch" / "tiny")
-    file = tmp_path / "runs" / "tiny" / campaign_words.FILE
-    for damaged in ("{bad", '{"a": 1}', "[1]"):
-        file.write_text(damaged)
-        with pytest.raises(ValueError, match=r"campaign.json is damaged"):
-            campaign_words.recorded(file.parent)
-    file.write_text('["device=cuda", "jobs=3", "finetune.batch_size=7"]')
-    assert "finetune.batch_size=7" in campaign_words.recorded(file.parent).words
-    assert not {"device=cuda", "jobs=3"} & set(campaign_words.recorded(file.parent).words)
-
-
-def test_a_campaign_is_found_in_a_folder_of_any_name(done, tmp_path):
-    odd = tmp_path / "it's a, b\\c = [d]"
-    shutil.copytree(tmp_path / "runs" / "tiny", odd / "tiny")
-    plan = campaign_words.recorded(odd / "tiny")
-    sda, *_ = campaign.cells(plan, plan.tiers[0])
-    assert place(sda.chosen()).is_relative_to(odd)
-
-
-def test_runs_count_also_where_the_data_lie_in_another_folder(done):
-    sda, *_ = campaign.cells(done, done.tiers[0])
-    for job, result in sda.finished():
-        change(job, settings=result["settings"] | {"data.folder": "elsewhere", "data_folder": "e"})
-    assert len(sda.finished()) == 4
-
-
-def test_a_mean_above_the_papers_interval_is_said_not_to_be_reached(done, monkeypatch):
-    monkeypatch.setattr(campaign_table, "ABSOLUTE", ("digits",))
-    published = 0.25 + intervals.binomial(0.25, 180)  # the digits have 180 test rows
-    for mean, verdict in ((published - 1e-6, "yes"), (published + 1e-6, "no")):
-        cell = campaign.cells(done, done.tiers[0])[0]
-        assert campaign_table._reached(cell, mean, 180) == verdict
-    row = campaign_table.rows(done)[0]
-    assert _full([row | {"reached": "no"}]).count("paper 25.00, not reached") == 1
-    assert "not reached" not in _full([row | {"reached": "yes"}])
-    monkeypatch.setattr(campaign_table, "ABSOLUTE", ("others",))
-    assert campaign_table.rows(done)[0]["reached"] == ""
-
-
 def _trained(job):
     """What a run of its arm trains; corruption that only measures is no part of it."""
     plan = config.build_run(job.config)
@@ -584,42 +353,3 @@ def test_a_campaign_without_hours_or_name_is_refused():
 def test_tiers_of_another_shape_are_refused_in_one_line(word, said):
     with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
         campaign.read("table1", ["campaign.hours=1", word])
-
-
-def test_the_report_of_a_campaign_is_one_page_with_everything_in_it(done, tmp_path, capsys):
-    folder = tmp_path / "runs" / "tiny"
-    assert report.main([str(folder)]) == 0
-    page = (folder / "report.html").read_text()
-    assert not re.search(r"(src|href)=.(?!data:)|@import|url\(", page)
-    (cell, *_) = campaign.cells(done, done.tiers[0])
-    result = RunFolder(place(cell.chosen())).result
-    assert f"chosen {100 * result['test_error']:.2f}" in page
-    assert "paper 25.00" in page
-    assert page.count("data:image/png;base64,") == 3  # curves, and filters of two arms
-    assert f"torch {torch.__version__}" in page
-
-
-def test_a_report_shows_what_was_repeated_not_a_luckier_single_run(done, tmp_path):
-    sda = campaign.cells(done, done.tiers[0])[0]
-    repeated = {place(job) for job in sda.repeated(2)}
-    other = next(job for job, _ in sda.finished() if place(job) not in repeated)
-    change(other, valid_error=0.0)
-    (table,) = comparison.compare([tmp_path / "runs" / "tiny"]).tables
-    shown = [run.path for arm in report._best_of_each_kind(table) for run in arm.runs]
-    assert repeated <= set(shown)
-    assert place(other) not in shown
-
-
-def test_a_report_says_what_is_not_in_its_tables_and_is_safe_to_open(done, tmp_path):
-    folder = tmp_path / "runs" / "tiny"
-    (cell, *_) = campaign.cells(done, done.tiers[0])
-    change(cell.chosen(), status="diverged", message="<script>alert(1)</script>")
-    page = report.page(folder)
-    assert "Not in the tables" in page
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "<script" not in page
-
-
-def test_a_report_of_nothing_is_refused(tmp_path, capsys):
-    assert report.main([str(tmp_path)]) == 2
-    assert "no run in" in capsys.readouterr().err

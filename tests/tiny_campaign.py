@@ -1,0 +1,96 @@
+"""A campaign of two networks and a machine on digits, for tests of campaigns and of tables."""
+
+import json
+import shutil
+
+import pytest
+
+from sda import (
+    campaign,
+    campaign_command,
+    composition,
+)
+from sda.jobs import place
+
+TIER = "tiers: [{cells: [digits_sda3, digits_random3, digits_svm_rbf], settings: 2, seeds: 2}]"
+
+
+SET = """\
+# @package _global_
+defaults: [{override /stack: small}]
+name: tiny/digits
+stack: {hidden: [9]}
+pretrain: {epochs: 1}
+finetune: {epochs: 2}
+search:
+  settings: [corruption.fraction=0.1, corruption.fraction=0.4]
+  rates: [0.5, 1.0]
+  space: {corruption.fraction: {from: 0.1, to: 0.5}, stack.hidden: {among: [[9], [7], [5]]}}
+"""
+
+
+CELL = """\
+# @package _global_
+defaults: [tiny/digits, _self_]
+init: INIT
+published: {paper: a test, n_test: 500, test_error: {INIT: 0.25}}
+"""
+
+
+MACHINE = """\
+# @package _global_
+defaults: [{override /kernel: rbf}]
+name: tiny/digits
+kernel: {C: [1, 10], gamma: [1]}
+published: {paper: a test, n_test: 500, test_error: {svm_rbf: 0.25}}
+"""
+
+
+@pytest.fixture(scope="module")
+def conf(tmp_path_factory):
+    """A configuration folder with a campaign of two cells."""
+    folder = tmp_path_factory.mktemp("campaign") / "conf"
+    shutil.copytree(composition.folder(), folder)
+    (folder / "campaign" / "tiny.yaml").write_text(
+        f"# @package campaign\nhours: null\nwords: [tensorboard=false]\n{TIER}\n"
+    )
+    (folder / "experiment" / "tiny").mkdir()
+    (folder / "experiment" / "tiny" / "digits.yaml").write_text(SET)
+    for init in ("sda", "random"):
+        path = folder / "experiment" / "tiny" / f"digits_{init}3.yaml"
+        path.write_text(CELL.replace("INIT", init))
+    (folder / "experiment" / "tiny" / "digits_svm_rbf.yaml").write_text(MACHINE)
+    return folder
+
+
+@pytest.fixture
+def tiny(conf, tmp_path, monkeypatch):
+    """How to read it."""
+    monkeypatch.setattr(composition, "folder", lambda: conf)
+    campaign._job.cache_clear()
+    composition._composed.cache_clear()
+    yield lambda hours: campaign.read(
+        "tiny", [f"campaign.hours={hours}", f"runs_folder={tmp_path / 'runs'}"]
+    )
+    campaign._job.cache_clear()
+    composition._composed.cache_clear()
+
+
+@pytest.fixture
+def done(tiny, conf, tmp_path):
+    """The campaign when it is over; computed once, copied for each test."""
+    plan, kept = tiny(1), conf.parent / "runs"
+    if not kept.exists():
+        assert campaign_command.run(plan) == (True, [])
+        shutil.copytree(tmp_path / "runs", kept)
+    shutil.copytree(kept, tmp_path / "runs", dirs_exist_ok=True)
+    return plan
+
+
+def written(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
+
+
+def change(job, **values):
+    path = place(job) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
