@@ -8,6 +8,7 @@ epoch. The validation error is in percent, at which epoch, of how many.
 
 import argparse
 import math
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ def line(folder: Path) -> tuple[float, str]:
 
 
 def main() -> None:
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # of | head
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="with the folders of runs inside")
     for folder in parser.parse_args().folders:

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ def build_run(plain: Plain) -> Run:
     run = Run(
         name=str(plain["name"]),
         init=Init(ranges.one_of("init", plain["init"], tuple(map(str, Init)))),
-        seed=ranges.whole("seed", plain["seed"]),
+        seed=ranges.whole("seed", plain["seed"], high=math.inf),
         layers=tuple(_layers(plain, hidden)),
         pretraining=tuple(
             _made("pretrain", Pretraining, values)

@@ -6,6 +6,8 @@ from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
+MOST = 10**9  # of whole numbers: weights between two layers of so many units still have a size
+
 
 def number(name: str, value: object, low: float = -math.inf, high: float = math.inf) -> float:
     """Return ``value`` as a float if it is a finite number in [low, high].
@@ -25,11 +27,13 @@ def positive(name: str, value: object) -> float:
     raise ValueError(f"{name} must be a number above 0, got {value!r}")
 
 
-def whole(name: str, value: object, low: int = 0) -> int:
-    """Return ``value`` as an int if it is a whole number of at least ``low``; else ValueError."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= low:
-        return int(value)
-    raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}")
+def whole(name: str, value: object, low: int = 0, high: float = MOST) -> int:
+    """Return ``value`` as an int if it is a whole number in [low, high]; else raise ValueError."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < low:
+        raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}")
+    if int(value) > high:
+        raise ValueError(f"{name} must be a whole number of at most {high}, got {value!r}")
+    return int(value)
 
 
 def flag(name: str, value: object) -> bool:

@@ -1,6 +1,7 @@
 """One support vector machine as it was asked for: its kernel, what is tried, what it sees."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -104,7 +105,7 @@ def build(plain: Mapping[str, Any]) -> SvmPlan:
     return SvmPlan(
         name=str(plain["name"]),
         kernel=kernel,
-        seed=ranges.whole("seed", seed),
+        seed=ranges.whole("seed", seed, high=math.inf),
         tried=tuple(_settings(kernel, grid)),
         encoder=encoder,
         refit=ranges.flag("refit", plain["refit"]),
