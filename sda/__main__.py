@@ -63,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, DivergenceError) as error:
         sys.exit(f"error: {error}")
     except (MemoryError, RuntimeError) as error:
-        sys.exit(mistakes.of_memory(error))
+        line = mistakes.of_memory(error)
+        if line is None:
+            raise
+        sys.exit(f"error: {line}")
     except Interrupted as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(error.code)

@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sda import mistakes
 from sda.interruption import Interrupted, Interruption
 from sda.jobs import Job, is_held, place, train_jobs
 from sda.runfolder import RunFolder, RunFolderError
@@ -109,7 +110,9 @@ def _work(jobs: Sequence[Job], sender: Connection) -> None:
         fault, passing = error, BUSY if any(is_held(job) for job in jobs) else None
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         fault = error
-    line = fault and (" ".join(str(fault).split()) or type(fault).__name__)
+    line = fault and (
+        mistakes.of_memory(fault) or " ".join(str(fault).split()) or type(fault).__name__
+    )
     with suppress(BrokenPipeError):  # nobody waits for an orphan
         sender.send((line, passing))
 

@@ -42,15 +42,15 @@ def explained(error: Exception) -> str:
     return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))
 
 
-def of_memory(error: Exception) -> str:
-    """Say in one line that memory did not suffice, and what needs less; raise any other error."""
+def of_memory(error: Exception) -> str | None:
+    """Say in one line that memory did not suffice, and what needs less; None: it was not that."""
     kinds = (MemoryError, torch.OutOfMemoryError)
     if not isinstance(error, kinds) and not re.search(NO_MEMORY, str(error)):
-        raise error
+        return None
     told = (str(error) or type(error).__name__).splitlines()[0]
     return (
-        f"error: not enough memory ({re.sub(r'^.*Allocator: ', '', told)}); smaller "
-        "pretrain.batch_size, finetune.batch_size, stack.hidden or codes_memory need less"
+        f"not enough memory ({re.sub(r'^.*Allocator: ', '', told)}); smaller "
+        "pretrain.batch_size, finetune.batch_size, stack.hidden, codes_memory or jobs need less"
     )
 
 

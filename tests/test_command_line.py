@@ -154,7 +154,7 @@ def test_too_little_memory_is_one_line_that_says_what_needs_less(monkeypatch, wo
     assert code == 1
     assert said.startswith("error: not enough memory (")
     assert told in said
-    assert "smaller pretrain.batch_size, finetune.batch_size, stack.hidden or codes_memory" in said
+    assert "smaller pretrain.batch_size, finetune.batch_size, stack.hidden, codes_memory or" in said
     assert len(said.splitlines()) == 1
 
 

@@ -296,6 +296,14 @@ def test_a_run_without_its_data_fails_alone(tmp_path, monkeypatch):
         assert "\n" not in outcome.fault
 
 
+def test_a_run_that_no_memory_holds_says_what_needs_less_and_the_others_train(tmp_path):
+    huge = jobs(tmp_path, "stack.hidden=[1000000000,1000000000]", sweep=[["seed=0"]])
+    outcomes = sweeping.run_all([*huge, *jobs(tmp_path, sweep=[["seed=0"]])], together=True)
+    assert outcomes[0].fault.startswith("not enough memory (")
+    assert outcomes[0].fault.endswith("stack.hidden, codes_memory or jobs need less")
+    assert outcomes[1].fault is None
+
+
 def test_a_run_that_another_process_trains_is_said_and_the_others_of_its_task_train(
     tmp_path, capsys
 ):
