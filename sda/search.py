@@ -42,7 +42,8 @@ def refuse(words: Sequence[str], keys: Collection[str], why: str) -> None:
 def read(plain: Mapping[str, Any]) -> Search:
     """Read the search of a resolved configuration.
 
-    Settings are overrides with spaces between them and none within.
+    Settings are overrides with spaces between them and none within; those that differ from an
+    earlier one only in what has no effect on the arm are left out.
 
     Raises:
         ValueError: it has none, or a wrong one; in one line.
@@ -55,20 +56,24 @@ def read(plain: Mapping[str, Any]) -> Search:
         )
     for part in described:
         ranges.one_of("a part of search", part, ("settings", "rates", "space"))
+    idle = IDLE.get(str(plain["init"]), ())
+    settings: dict[frozenset[str], tuple[str, ...]] = {}
+    for line in described["settings"]:
+        words = tuple(str(line).split())
+        settings.setdefault(frozenset(w for w in words if not key_of(w).startswith(idle)), words)
     return Search(
-        tuple(tuple(str(words).split()) for words in described["settings"]),
+        tuple(settings.values()),
         tuple(ranges.positive("a rate of search.rates", rate) for rate in described["rates"]),
-        _space(described.get("space") or {}, plain),
+        _space(described.get("space") or {}, plain, idle),
     )
 
 
-def _space(described: Any, plain: Mapping[str, Any]) -> proposing.Space:
+def _space(described: Any, plain: Mapping[str, Any], idle: tuple[str, ...]) -> proposing.Space:
     """The space without what has no effect on the arm."""
     if not isinstance(described, Mapping):
         raise ValueError(f"search.space must name settings and their values, got {described}")
     for key in OWN:
         if key in described:
             raise ValueError(f"search.space must not have {key}, which the campaign sets itself")
-    idle = IDLE.get(str(plain["init"]), ())
     used = {key: values for key, values in described.items() if not str(key).startswith(idle)}
     return proposing.space(used, plain)

@@ -257,6 +257,14 @@ def test_a_search_that_is_none_is_refused_in_one_line(done, search, said):
     assert "\n" not in str(refusal.value)
 
 
+def test_settings_that_differ_in_what_an_arm_has_not_are_one(done):
+    plain = campaign.cells(done, done.tiers[0])[0].config
+    lines = ["corruption.fraction=0.1 stack.hidden=[7]", "stack.hidden=[7] corruption.fraction=0.4"]
+    plain |= {"search": {"settings": lines, "rates": [1]}}
+    assert len(read_search(plain).settings) == 2
+    assert read_search(plain | {"init": "saa"}).settings == (tuple(lines[0].split()),)
+
+
 def test_a_wrong_setting_is_told_before_any_work_starts(tiny, conf, tmp_path):
     wrong = SET.replace("tiny/digits", "tiny/wrong").replace("=0.4]", "=1.4]")
     (conf / "experiment" / "tiny" / "wrong.yaml").write_text(wrong)
@@ -300,8 +308,8 @@ def test_in_the_end_the_arms_of_a_data_set_try_equally_many_runs_with_equally_ma
             arms[cell.arm] = max(arms.get(cell.arm, (0, 0)), (tried, tier.seeds))
     assert [len(arms) for arms in most.values()] == [6] * 9
     for data_set, arms in most.items():
-        runs = 27 if data_set in ("basic", "rect", "convex") else 18
-        assert set(arms.values()) == {(runs, 5)}, data_set
+        runs = {"basic": 36, "rect": 27, "convex": 27}
+        assert set(arms.values()) == {(runs.get(data_set, 18), 5)}, data_set
 
 
 @pytest.mark.slow
