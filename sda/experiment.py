@@ -4,7 +4,16 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from sda import blocks, finetuning, grouping, pretraining, readiness, supervision, verdict
+from sda import (
+    blocks,
+    finetuning,
+    grouping,
+    inherited,
+    pretraining,
+    readiness,
+    supervision,
+    verdict,
+)
 from sda import classifier as classifiers
 from sda import stack as stacks
 from sda.arms import Run
@@ -63,6 +72,8 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
             if run in standing.unfinished:
                 records.open(run, plan.settings)
         try:
+            if not saved:
+                inherited.take(plans, standing, records, show)
             if standing.classifier is None:
                 _pretrain(plans, train[0], valid[0], standing, records, show)
                 records.pretrained(standing)

@@ -23,7 +23,7 @@ stack: {hidden: [9]}
 pretrain: {epochs: 1}
 finetune: {epochs: 2}
 search:
-  settings: [corruption.fraction=0.1, corruption.fraction=0.4]
+  settings: [corruption.fraction=0.1, stack.initialisation=papers corruption.fraction=0.4]
   rates: [0.5, 1.0]
   space: {corruption.fraction: {from: 0.1, to: 0.5}, stack.hidden: {among: [[9], [7], [5]]}}
 """
