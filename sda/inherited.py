@@ -69,8 +69,8 @@ def _is_alike(run: Trained, own: RunFolder) -> bool:
     here, there = own.result, run.result
     if run.path == own.path or not {"settings", "data_hash"} <= here.keys() & there.keys():
         return False
-    if there["data_hash"] != here["data_hash"]:
-        return False
+    if there["data_hash"] != here["data_hash"] or here["settings"].get("overwrite"):
+        return False  # who trains over what is there wants it trained
     changed = runfolder.differences(there["settings"], here["settings"])
     alike = all(line.startswith("finetune.") for line in changed)
     return alike and RunFolder(run.path).environment == own.environment

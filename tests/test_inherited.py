@@ -125,6 +125,13 @@ def test_a_run_stopped_after_it_took_its_pretraining_resumes_to_the_same_bits(
     assert bits(trained(tmp_path, *LATER)) == whole
 
 
+def test_what_is_trained_over_is_trained(tmp_path, layers_trained):
+    for _ in range(2):
+        trained(tmp_path, "overwrite=true")
+        trained(tmp_path, "overwrite=true", *LATER)
+    assert len(layers_trained) == 4
+
+
 def test_runs_without_pretraining_take_none(tmp_path):
     trained(tmp_path, "init=random")
     assert "pretrained_in" not in result(trained(tmp_path, "init=random", *LATER))
