@@ -1,6 +1,7 @@
 """A run that comes later takes the pretraining of a finished one beside it, bit for bit."""
 
 import json
+import shutil
 
 import pytest
 
@@ -32,6 +33,21 @@ def bits(path):
 
 def result(path):
     return json.loads((path / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """Where a run has been trained."""
+    folder = tmp_path_factory.mktemp("once")
+    trained(folder)
+    return folder
+
+
+@pytest.fixture
+def first(once, tmp_path):
+    """That run, in a folder of the test's own."""
+    shutil.copytree(once, tmp_path, dirs_exist_ok=True)
+    return place(job(tmp_path))
 
 
 @pytest.fixture
@@ -77,10 +93,9 @@ def test_a_later_run_that_differs_in_fine_tuning_has_the_bits_of_one_trained_alo
     ],
     ids=lambda words: words[0],
 )
-def test_pretraining_that_differs_is_done(tmp_path, layers_trained, words):
-    trained(tmp_path)
+def test_pretraining_that_differs_is_done(tmp_path, first, layers_trained, words):
     trained(tmp_path, *words, *LATER)
-    assert len(layers_trained) == 2
+    assert len(layers_trained) == 1
 
 
 def _cut_weights(path):
@@ -103,17 +118,18 @@ def _be_unfinished(path):
 
 
 @pytest.mark.parametrize("harm", [_cut_weights, _lose_a_row, _come_from_elsewhere, _be_unfinished])
-def test_a_run_that_is_not_whole_or_from_elsewhere_is_not_believed(tmp_path, layers_trained, harm):
-    harm(trained(tmp_path))
+def test_a_run_that_is_not_whole_or_from_elsewhere_is_not_believed(
+    tmp_path, first, layers_trained, harm
+):
+    harm(first)
     trained(tmp_path, *LATER)
-    assert len(layers_trained) == 2
+    assert len(layers_trained) == 1
 
 
 def test_a_run_stopped_after_it_took_its_pretraining_resumes_to_the_same_bits(
-    tmp_path, monkeypatch
+    tmp_path, first, monkeypatch
 ):
     whole = bits(trained(tmp_path / "alone", *LATER))
-    trained(tmp_path)
 
     def stopped(*_, **__):
         raise Interrupted(2, "now")
