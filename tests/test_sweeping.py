@@ -158,6 +158,7 @@ def test_a_finished_run_whose_companion_was_trained_afresh_stays_finished(killed
     assert [outcome.fault for outcome in outcomes] == [None, None]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_begun_alone_goes_on_alone_beside_others_like_it(tmp_path):
     asked = jobs(tmp_path, "jobs=1", sweep=[["init=sda", "seed=0"], ["init=sda", "seed=1"]])
     die_after_saving(asked[:1], 5)
@@ -259,6 +260,7 @@ def test_a_diverged_run_leaves_the_batch_undisturbed(tmp_path):
     assert result["status"] == "diverged"
 
 
+@pytest.mark.slow
 def test_machines_train_together_but_never_with_autoencoders(tmp_path):
     sweep = [
         [f"init={init}", f"seed={seed}", f"pretrain.learning_rate={rate}"]
@@ -283,6 +285,7 @@ def test_machines_train_together_but_never_with_autoencoders(tmp_path):
         assert record(together) == record(alone)
 
 
+@pytest.mark.slow
 def test_a_run_without_its_data_fails_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))  # none has read the originals before
     sweep = [["init=sda", "seed=0"], ["init=sda", "seed=1"]]
@@ -363,6 +366,7 @@ def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed
     assert processes[0].exitcode == 0  # it was not killed
 
 
+@pytest.mark.slow
 def test_a_sweep_in_batches_goes_on_beside_runs_that_were_trained_alone(tmp_path, alone):
     asked = jobs(tmp_path, "jobs=1", sweep=SWEEP[-4:])
     train_jobs(asked[:1])
@@ -403,6 +407,7 @@ def labels_alone(tmp_path_factory):
     return [record(job) for job in asked]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [None, 7, 13])
 def test_runs_with_other_labels_end_in_their_bits_in_a_batch_even_killed(
     tmp_path, labels_alone, number
