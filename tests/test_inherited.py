@@ -113,11 +113,17 @@ def _come_from_elsewhere(path):
     (path / "environment.json").write_text(json.dumps(there | {"torch": "1.0"}))
 
 
+def _have_seen_other_data(path):
+    (path / "result.json").write_text(json.dumps(result(path) | {"data_hash": "another"}))
+
+
 def _be_unfinished(path):
     (path / "result.json").write_text(json.dumps(result(path) | {"status": "interrupted"}))
 
 
-@pytest.mark.parametrize("harm", [_cut_weights, _lose_a_row, _come_from_elsewhere, _be_unfinished])
+@pytest.mark.parametrize(
+    "harm", [_cut_weights, _lose_a_row, _come_from_elsewhere, _have_seen_other_data, _be_unfinished]
+)
 def test_a_run_that_is_not_whole_or_from_elsewhere_is_not_believed(
     tmp_path, first, layers_trained, harm
 ):
