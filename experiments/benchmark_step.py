@@ -1,6 +1,6 @@
 """How fast training is: beside its bare products, autograd, the usual PyTorch way, and in company.
 
-    python experiments/benchmark_step.py [--quick] [--device cuda] [--json FILE]
+    ./run experiments/benchmark_step.py [--quick] [--device cuda] [--json FILE]
 
 One process, one thread, repeats interleaved after a warm-up; min / median / max of CPU time and the
 median of wall time. Ratios of medians are what to quote: absolute times drift with the machine.
@@ -209,11 +209,15 @@ def reference_path() -> Any:
 
 def main() -> None:
     global DEVICE
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--json", type=Path, help="also write the figures there")
     args = parser.parse_args()
+    if args.json and not args.json.parent.is_dir():
+        parser.error(f"--json wants a file in a folder that exists, got {args.json}")
     torch.set_num_threads(1)
     DEVICE = torch.device(args.device)
     repeats = 2 if args.quick else 11

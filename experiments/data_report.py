@@ -1,11 +1,13 @@
 """Write data.md: where each data set is from, and how ours compare with the real ones.
 
-SDA_DATA=<folder> python experiments/data_report.py    (5 minutes on one core)
+SDA_DATA=<folder> ./run experiments/data_report.py    (5 minutes on one core)
 
 The folder has mnist/, icml2007/ with its reference samples, and kodak/.
 """
 
+import argparse
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,13 +27,17 @@ from sda.data.splits import Rows, Splits
 from sda.data.statistics import rectangle_statistics, region_statistics
 
 HERE = Path(__file__).parent
-DATA = Path(os.environ["SDA_DATA"])
+DATA = Path(os.environ.get("SDA_DATA", ""))
 KODAK = str(DATA / "kodak")
+WANTED = ("mnist", "icml2007/reference_samples", "kodak")
 BLOCK = 2000
 
 
 def main() -> None:
-    """Measure, draw, and fill the template's places."""
+    """Measure, draw, and fill the template's places. Raises ValueError in one line."""
+    missing = [name for name in WANTED if not (DATA / name).is_dir()]
+    if "SDA_DATA" not in os.environ or missing:
+        raise ValueError(f"SDA_DATA must be a folder with {', '.join(WANTED)}, got {DATA}")
     start = time.perf_counter()
     made = {
         "basic": basic(None, "auto"),
@@ -195,4 +201,10 @@ def hash_table(made: dict[str, Splits]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"error: {error}")

@@ -1,7 +1,7 @@
 """First-layer filters at growing noise, and the same neurons followed: ICML 2008, figure 3.
 
     SDA_DATA=<folder of the four MNIST files> ./run -m experiment=filters
-    python experiments/figure3.py runs/filters [OUT.png]
+    ./run experiments/figure3.py runs/filters [OUT.png]
 
 Writes figures/figure3.png and, beside it, the measures of `locality.py` as CSV, which it prints.
 """

@@ -1,7 +1,7 @@
 """What a layer learns from natural images without and with noise: JMLR 2010, figures 5 to 7.
 
     ./run -m experiment=patches data.photographs=<folder of photographs>
-    python experiments/figure5.py runs/patches [OUT.png]
+    ./run experiments/figure5.py runs/patches [OUT.png]
 
 Writes figures/figure5.png and, beside it, how much of the filters Gabor functions explain
 (`gabor.py`) as CSV, which it prints. Takes about two minutes.

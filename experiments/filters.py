@@ -1,13 +1,15 @@
 """Draw the first-layer filters of trained runs side by side, the same units in each.
 
-    python experiments/filters.py OUT.png RUN_FOLDER [RUN_FOLDER ...]
+    ./run experiments/filters.py OUT.png RUN_FOLDER [RUN_FOLDER ...]
 
 Runs from the same seed start from the same initial weights, so a unit can be followed over arms.
 What the figures of the papers share stands here too.
 """
 
+import argparse
 import csv
 import io
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,11 +28,14 @@ ROWS, COLUMNS, GAP = 8, 8, 8
 FIGURES = Path(__file__).parent / "figures"
 
 
-def main(out: str, *folders: str) -> None:
+def main(folders: list[str], out: str) -> None:
+    """Draw 64 filters of each run into the PNG ``out``. Raises ValueError in one line."""
     sheets = []
     for folder in folders:
         weight = first_layer(Path(folder))
-        side = int(len(weight) ** 0.5)
+        side = math.isqrt(len(weight))
+        if side**2 != len(weight):
+            raise ValueError(f"filters are drawn of square inputs, {folder} has {len(weight)}")
         sheets.append(pictures.filters(weight, (side, side), ROWS, COLUMNS))
         print(f"{RunFolder(Path(folder)).result['init']}: {folder}")
     gap = np.full((sheets[0].shape[0], GAP), 255, np.uint8)
@@ -39,9 +44,12 @@ def main(out: str, *folders: str) -> None:
 
 
 def first_layer(folder: Path) -> NDArray[np.float32]:
-    """Weights (d, h) of the first layer of a finished run."""
-    network = models.load(folder / "model.pt")
-    assert isinstance(network, classifier.Classifier)
+    """Weights (d, h) of the first layer of a finished run. Raises ValueError for another folder."""
+    try:
+        network = models.load(folder / "model.pt")
+    except OSError:
+        raise ValueError(f"{folder} holds no finished run: there is no model.pt") from None
+    assert isinstance(network, classifier.Classifier)  # what a run writes there
     return network.stack[0].weight.detach().numpy()
 
 
@@ -105,4 +113,13 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", help="the picture, a PNG")
+    parser.add_argument("folders", nargs="+", help="of finished runs")
+    args = parser.parse_args()
+    try:
+        main(args.folders, args.out)
+    except ValueError as error:
+        sys.exit(f"error: {error}")

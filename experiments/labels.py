@@ -1,7 +1,7 @@
 """Test error against the number of labels, all rows used for pretraining.
 
     SDA_DATA=<folder of the four MNIST files> ./run -m experiment=labels hydra/launcher=batched
-    python experiments/labels.py runs/labels [OUT.png]
+    ./run experiments/labels.py runs/labels [OUT.png]
 
 Writes figures/labels.png and, beside it, labels.csv, which it prints: of the settings that were
 tried for an arm and a number, the best on mean validation error. Then says at each number whether

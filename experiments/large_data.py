@@ -1,6 +1,6 @@
 """What a row costs, and how much memory training takes, as the rows grow from 10^4 to 10^6.
 
-    python experiments/large_data.py [--rows N ...] [--folder SCRATCH] [--json FILE]
+    ./run experiments/large_data.py [--rows N ...] [--folder SCRATCH] [--json FILE]
 
 Makes pictures of 784 grey levels in .npy files, maps them as `data=arrays data.path=FOLDER` does,
 and trains 3 x 1000 for one epoch a layer, in a fresh process for every size: one thread, CPU time.
@@ -88,12 +88,20 @@ def measure(folder: Path, batch_size: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, nargs="+", default=[10**4, 10**5, 10**6])
     parser.add_argument("--folder", type=Path, help="scratch, on a disk (default: a temporary one)")
     parser.add_argument("--batch-size", type=int, default=100)
     parser.add_argument("--json", type=Path, help="also write the figures there")
     args = parser.parse_args()
+    if args.json and not args.json.parent.is_dir():
+        parser.error(f"--json wants a file in a folder that exists, got {args.json}")
+    if args.folder and not args.folder.is_dir():
+        parser.error(f"--folder wants a folder that exists, got {args.folder}")
+    if min(*args.rows, args.batch_size) < 1:
+        parser.error(f"--rows and --batch-size are from 1, got {args.rows} and {args.batch_size}")
     found = []
     for n in args.rows:
         with tempfile.TemporaryDirectory(dir=args.folder) as scratch:

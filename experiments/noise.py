@@ -1,7 +1,7 @@
 """Test error against the noise that layers were pretrained with: JMLR 2010, figure 11.
 
     SDA_DATA=<folder of the four MNIST files> ./run -m experiment=noise hydra/launcher=batched
-    python experiments/noise.py runs/noise [OUT.png]
+    ./run experiments/noise.py runs/noise [OUT.png]
 
 Writes figures/noise.png and, beside it, noise.csv, which it prints: of the supervised rates that
 were tried at a fraction, the best on mean validation error. Then says of each fraction whether it

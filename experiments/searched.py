@@ -1,6 +1,6 @@
 """What a search came to, without a test error: a line for each run, best validation error first.
 
-    python experiments/searched.py runs/table1/basic [runs/table1/rect ...]
+    ./run experiments/searched.py runs/table1/basic [runs/table1/rect ...]
 
 The cost of each pretrained layer is that of a validation row, in nats: before, and least, at which
 epoch. The validation error is in percent, at which epoch, of how many.
@@ -38,7 +38,9 @@ def line(folder: Path) -> tuple[float, str]:
 
 def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # of | head
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folders", nargs="+", type=Path, help="with the folders of runs inside")
     for folder in parser.parse_args().folders:
         runs = [path.parent for path in sorted(folder.glob("*/metrics.jsonl"))]

@@ -1,6 +1,6 @@
 """Make the paper's table, as far as its runs have come, from the folders of a campaign.
 
-    python experiments/table1.py [--runs runs] [--campaign table1]
+    ./run experiments/table1.py [--runs runs] [--campaign table1]
 
 Writes ``table1.md`` and ``table1.csv`` beside this file and the means into the README. Errors in
 percent; the setting of each cell was chosen on validation error among those tried; a cell without a
@@ -19,7 +19,9 @@ README = HERE.parent / "README.md"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", default="runs", help="the runs_folder of the campaign")
     parser.add_argument("--campaign", default="table1", help="another one wants --out")
     parser.add_argument("--out", type=Path, help="folder to write to (default: beside this file)")
@@ -36,6 +38,8 @@ def write(args: argparse.Namespace) -> None:
             f"--campaign {args.campaign} needs --out: table1's table is beside this file"
         )
     out = args.out or HERE
+    if not out.is_dir():
+        raise ValueError(f"--out wants a folder that exists, got {out}")
     plan = campaign_words.recorded(Path(args.runs) / args.campaign)
     rows = campaign_table.rows(plan)
     if not any(row["seeds"] for row in rows):

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 
 from sda.__main__ import main
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 SMALL = [
     "stack.hidden=[9,8,7]", "pretrain.epochs=1", "finetune.epochs=1", "tensorboard=false",
 ]  # fmt: skip
@@ -27,6 +30,15 @@ SINGLE = [
     and not {"-m", "compare", "resume", "data", "--help", "--cfg", "svm", "campaign", "report"}
     & set(words)
 ]
+
+SCRIPTS = sorted(
+    {
+        name
+        for path in ROOT.rglob("*")
+        if path.suffix in (".md", ".yaml") and ".venv" not in path.parts
+        for name in re.findall(r"\./run\s+(experiments/\w+\.py)", path.read_text(encoding="utf-8"))
+    }
+)
 
 
 def run(*words):
@@ -84,7 +96,7 @@ def test_the_readmes_support_vector_machines_run(tmp_path):
 def test_the_readmes_data_list_names_every_set(capsys):
     run("data", "list")
     said = capsys.readouterr().out
-    for path in (Path(__file__).parents[1] / "conf" / "data").glob("*.yaml"):
+    for path in (ROOT / "conf" / "data").glob("*.yaml"):
         assert path.stem in said
 
 
@@ -92,3 +104,58 @@ def test_the_readmes_python_runs(capsys):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     exec(code.replace("epochs=10", "epochs=1").replace("epochs=20", "epochs=2"), {})
     assert "test error" in capsys.readouterr().out
+
+
+@pytest.fixture
+def run_script(tmp_path):
+    """``./run`` with another Python in place of its environment's."""
+
+    def call(*words, python=sys.executable):
+        binary = tmp_path / "venv" / "bin"
+        binary.mkdir(parents=True)
+        (binary / "python").write_text(f'#!/bin/sh\n{python} "$@"\n')
+        (binary / "python").chmod(0o755)
+        wanted = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
+        done = subprocess.run(["cksum"], input=b"".join(wanted), capture_output=True, check=True)
+        (tmp_path / "venv" / "set-up").write_bytes(done.stdout)
+        return subprocess.run(
+            [ROOT / "run", *words], capture_output=True, text=True,
+            env={"PATH": "/usr/bin:/bin", "SDA_VENV": str(tmp_path / "venv")},
+        )  # fmt: skip
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("given", "called"),
+    [
+        ("experiments/labels.py runs/labels", "experiments/labels.py runs/labels"),
+        ("name=mine.py seed=1", "-m sda name=mine.py seed=1"),
+        ("compare runs/demo", "-m sda compare runs/demo"),
+        ("", "-m sda"),
+    ],
+)
+def test_run_calls_the_program_or_a_script_and_either_finds_the_package(given, called, run_script):
+    done = run_script(*given.split(), python='echo "$PYTHONPATH"')
+    assert done.stdout.split() == [str(ROOT), *called.split()], done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_that_a_document_names_says_how_it_is_called(name, run_script):
+    done = run_script(ROOT / name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"./run {name}" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_told_of_a_folder_that_is_not_there_says_so_in_one_line(name, run_script):
+    given = {
+        "table1": ["--runs"], "filters": ["out.png"], "benchmark_step": ["--json"],
+        "large_data": ["--folder"],
+    }  # fmt: skip
+    done = run_script(ROOT / name, *given.get(Path(name).stem, []), "no/where")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith(("error: ", f"{Path(name).name}: error"))
