@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from textwrap import indent
 
 from sda import alignment, intervals
 from sda.contrasts import Arm, Comparison, Pair, Table
@@ -21,7 +22,12 @@ class Block:
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
     sides: str  # l or r for each column
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # each a line of a terminal, or two
+
+    @property
+    def note(self) -> str:
+        """The notes as running text."""
+        return "; ".join(note.replace("\n", " ") for note in self.notes)
 
 
 def plain(comparison: Comparison) -> str:
@@ -31,7 +37,7 @@ def plain(comparison: Comparison) -> str:
         parts.append(f"{title(table)}\n{'=' * len(title(table))}")
         for block in blocks(table, MOST_PAIRS):
             text = alignment.aligned(block.heads, block.rows, block.sides, WIDTH)
-            parts.append("\n".join([text, *("  " + note for note in block.notes)]))
+            parts.append("\n".join([text, *(indent(note, "  ") for note in block.notes)]))
     for what, heads, rows in lists(comparison):
         parts.append(f"{what}\n{alignment.aligned(heads, rows, 'llw', WIDTH)}")
     return "\n\n".join(parts)
@@ -44,7 +50,7 @@ def markdown(comparison: Comparison) -> str:
         parts.append(f"## {title(table)}")
         for block in blocks(table, len(table.pairs)):
             parts.append(alignment.piped(block.heads, block.rows, block.sides))
-            parts += [" ".join(block.notes)] if block.notes else []
+            parts += [block.note] if block.notes else []
     for what, heads, rows in lists(comparison):
         parts += [what, alignment.piped(heads, rows, "llw")]
     return "\n\n".join(parts) + "\n"
@@ -122,8 +128,8 @@ def _differences(table: Table, most: int) -> Block:
     named = all(len(arm.label) <= SHORT for arm in table.arms)
     rows = [_pair_row(pair, named) for pair in table.pairs[:most]]
     notes = [
-        "points: percentage points of test error, mean over the seeds that both arms have,",
-        "with its paired t interval over these seeds",
+        "points: percentage points of test error, mean over the seeds that both arms have,\n"
+        "with its paired t interval over these seeds"
     ]
     if len(table.pairs) > most:
         notes.append(f"{len(table.pairs) - most} more pairs in comparison.md")

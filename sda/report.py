@@ -3,6 +3,7 @@
 import argparse
 import base64
 import html
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -34,7 +35,8 @@ h1, h2, h3 { line-height: 1.2 }
 h2 { margin-top: 3rem; border-top: 1px solid #ccc; padding-top: 1rem }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-size: 13px; margin: 1rem 0 }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top }
-th { text-align: left; background: #f4f4f4 } td.r, th.r { text-align: right; white-space: nowrap }
+th { text-align: left; background: #f4f4f4 } td.r, th.r { text-align: right }
+.r, .n { white-space: nowrap }
 p.note { color: #555; font-size: 13px; max-width: 60rem } img { max-width: 100% }
 figure { display: inline-block; margin: 0 1rem 1rem 0 } figcaption { font-size: 13px; color: #555 }
 summary { cursor: pointer }
@@ -84,9 +86,9 @@ def _campaign(folder: Path) -> Iterator[str]:
 
 
 def _plain(lines: list[list[str]]) -> str:
-    """A table of text, without the marks of Markdown."""
-    heads, *rows = ([cell.replace("**", "") for cell in line] for line in lines)
-    return _tabled(heads, rows, "l" * len(heads))
+    """A table of text whose first column names its rows; Markdown's bold is bold."""
+    heads, *rows = lines
+    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", _tabled(heads, rows, "n" + "l" * len(heads)))
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -116,7 +118,7 @@ def _table(table: Table) -> Iterator[str]:
 
 def _block(block: text.Block) -> Iterator[str]:
     yield _tabled(block.heads, block.rows, block.sides)
-    yield _note(" ".join(block.notes))
+    yield _note(block.note)
 
 
 def _best_of_each_kind(table: Table) -> list[Arm]:
@@ -161,7 +163,7 @@ def _versions(found: Comparison) -> Iterator[str]:
 
 def _tabled(heads: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> str:
     def line(tag: str, cells: Sequence[str]) -> str:
-        marks = (' class="r"' if side == "r" else "" for side in sides)
+        marks = ("" if side == "l" else f' class="{side}"' for side in sides)
         inner = "".join(
             f"<{tag}{mark}>{_said(cell)}</{tag}>" for cell, mark in zip(cells, marks, strict=False)
         )

@@ -182,6 +182,14 @@ def test_the_report_of_a_campaign_is_one_page_with_everything_in_it(done, tmp_pa
     assert f"torch {torch.__version__}" in page
 
 
+def test_a_report_keeps_the_bold_of_the_means_and_parts_its_notes(done, tmp_path):
+    page = report.page(tmp_path / "runs" / "tiny")
+    assert re.search(r"<b>\d+\.\d\d</b>", page)
+    assert "**" not in page
+    assert "time: of one run; published: " in page
+    assert "both arms have, with its paired" in page  # one note over two lines of a terminal
+
+
 def test_a_report_shows_what_was_repeated_not_a_luckier_single_run(done, tmp_path):
     sda = campaign.cells(done, done.tiers[0])[0]
     repeated = {place(job) for job in sda.repeated(2)}
