@@ -15,7 +15,7 @@ from sda import checkpoint, command, composition, config, svm, svm_plan
 from sda.data.splits import Splits
 from sda.interruption import Interrupted, Interruption
 from sda.runfolder import RunFolder
-from sda.svm import Setting, Training, Trial
+from sda.svm import Labels, Setting, Training, Trial
 from sda.svm_plan import READ, SvmPlan
 from sda.terminal import ProgressLine
 
@@ -71,8 +71,13 @@ def train(plan: SvmPlan, settings: dict[str, Any], path: Path, splits: Splits) -
         command.describe(folder, plan, settings, splits)
         folder.update_result(status="running", message=None)
         try:
-            training = Training(plan.features(splits.train.x), splits.train.y)
-            trials = _search(plan, training, splits, folder)
+            x, y = plan.features(splits.train.x), splits.train.y
+            training = Training(x, y)
+            compared = training
+            if plan.search_rows is not None:
+                rows = plan.compared(len(y))
+                compared = Training(x[rows], y[rows], training.unit)
+            trials = _search(plan, compared, splits, folder)
             if plan.refit:
                 training = _with_validation_rows(plan, training.unit, splits)
             _test(plan, training, trials, splits, folder)
@@ -142,7 +147,11 @@ def _test(
     """Read the test set, for the first and only time, with the setting that was chosen."""
     start = time.monotonic()
     chosen = svm.choose(trials)
-    predicted = training.fit(chosen.setting).predict(plan.features(splits.test.x))
+    machine = training.fit(chosen.setting)
+    valid_error = chosen.valid_error
+    if plan.search_rows is not None and not plan.refit:  # it has learned from more rows since
+        valid_error = _error(machine.predict(plan.features(splits.valid.x)), splits.valid.y)
+    predicted = machine.predict(plan.features(splits.test.x))
     np.savez(folder.path / "test_predictions.npz", y=splits.test.y, predicted=predicted)
     parameters = _parameters(chosen.setting)
     if "gamma" in parameters:
@@ -153,28 +162,34 @@ def _test(
         chosen=parameters,
         at_edge=svm.at_edge(chosen.setting, plan.tried),
         tried=len(trials),
-        support_vectors=chosen.support_vectors,
-        converged=chosen.converged,
+        support_vectors=len(machine.support),
+        converged=machine.converged,
         seconds={
             "search": sum(trial.seconds for trial in trials),
             "test": time.monotonic() - start,
         },
-        valid_error=chosen.valid_error,
-        test_error=float(np.mean(predicted != splits.test.y)),
+        valid_error=valid_error,
+        test_error=_error(predicted, splits.test.y),
         n_valid=len(splits.valid.y),
         n_test=len(splits.test.y),
     )
+
+
+def _error(predicted: Labels, y: Labels) -> float:
+    return float(np.mean(predicted != y))
 
 
 def _print_result(path: Path, result: dict[str, Any]) -> None:
     seconds, settings = result["seconds"], result["settings"]
     of = f" on layer {settings['layer']} of {settings['codes_of']}" if "layer" in settings else ""
     chosen = ", ".join(f"{key}={value:g}" for key, value in result["chosen"].items())
+    rows = settings.get("search_rows")
+    on = f" on {rows} training rows" if rows else ""
     print(
         f"{result['data']} ({result['source']}), {result['init']}{of}: "
         f"validation error {100 * result['valid_error']:.2f} %, "
         f"test error {100 * result['test_error']:.2f} % of {result['n_test']}\n"
-        f"{chosen}: the best of {result['tried']} settings; "
+        f"{chosen}: the best of {result['tried']} settings{on}; "
         f"search {seconds['search']:.0f} s, test {seconds['test']:.0f} s"
     )
     for name in result["at_edge"]:

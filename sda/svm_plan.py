@@ -50,6 +50,7 @@ class SvmPlan:
     tried: tuple[Setting, ...]
     encoder: Encoder | None  # None: it sees the input
     refit: bool  # whether the machine that is tested learns from the validation rows too
+    search_rows: int | None  # training rows that settings are compared on; None: all
     settings: dict[str, Any]  # flat; parameters under the arm's name
     published: dict[str, Any] | None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -68,9 +69,15 @@ class SvmPlan:
         blocks = map(floats, rows.split(BLOCK))
         return torch.cat([self.encoder.stack.encode(b, self.encoder.layer) for b in blocks])
 
+    def compared(self, n: int) -> NDArray[np.int64]:
+        """Which of n training rows settings are compared on: evenly spaced, for files in order."""
+        return np.arange(self.search_rows or n) * n // (self.search_rows or n)
+
     def check(self, splits: Splits) -> None:
-        """Raise ValueError for rows of one class, or that the stack was not trained on."""
-        if len(np.unique(splits.train.y)) < 2:
+        """Raise ValueError for rows of one class, too few, or that the stack was not trained on."""
+        n = len(splits.train.y)
+        ranges.whole("search_rows", self.search_rows or n, high=n)
+        if len(np.unique(splits.train.y[self.compared(n)])) < 2:
             raise ValueError("a support vector machine needs training rows of two classes, got one")
         if self.encoder is None:
             return
@@ -94,11 +101,14 @@ def build(plain: Mapping[str, Any]) -> SvmPlan:
     encoder = _encoder(plain["codes_of"], plain["layer"])
     trained = RunFolder(encoder.folder).result if encoder else {}
     seed = trained.get("seed", 0) if plain["seed"] is None else plain["seed"]
-    aside = ("kernel", "codes_of", "layer", *config.PLANNING)
+    aside = ("kernel", "codes_of", "layer", "search_rows", *config.PLANNING)
     own = {key: value for key, value in plain.items() if key not in aside}
     settings = composition.flat(own) | {"seed": seed, "init": f"svm_{kernel}"}
     grid = {key: value for key, value in plain["kernel"].items() if key != "name"}
     settings |= {f"svm_{kernel}.{key}": value for key, value in grid.items()}
+    rows = plain["search_rows"]
+    if rows is not None:
+        settings |= {"search_rows": ranges.whole("search_rows", rows, 2)}
     if encoder:
         settings |= {"codes_of": str(encoder.folder), "codes_of.weights": encoder.weights}
         settings |= {"layer": encoder.layer} | _pretraining(encoder.folder, trained)
@@ -109,6 +119,7 @@ def build(plain: Mapping[str, Any]) -> SvmPlan:
         tried=tuple(_settings(kernel, grid)),
         encoder=encoder,
         refit=ranges.flag("refit", plain["refit"]),
+        search_rows=rows,
         settings=settings,
         published=plain["published"],
     )

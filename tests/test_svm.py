@@ -196,6 +196,35 @@ def test_a_refit_learns_from_the_validation_rows_and_chooses_without_them(tmp_pa
         assert not np.array_equal(arrays["predicted"], own.predict(splits.test.x.astype(float)))
 
 
+def test_settings_compared_on_some_rows_are_tested_by_a_machine_of_all_rows(tmp_path, splits):
+    """Sorted by class, so that the first rows would be of one class."""
+    order = np.argsort(splits.train.y, kind="stable")
+    train = splits.train._replace(x=splits.train.x[order], y=splits.train.y[order])
+    plan = settle(tmp_path, dataclasses.replace(splits, train=train), "search_rows=250")
+    rows = plan.compared(len(order))
+    assert len(rows) == len(set(rows)) == 250
+    assert np.bincount(train.y[rows]).min() >= 20
+    unit = 1 / (64 * float(train.x.astype(np.float64).var()))
+    x, y, valid_x = train.x.astype(float), train.y, splits.valid.x.astype(float)
+    for line in (tmp_path / "search.jsonl").read_text().splitlines():
+        tried = json.loads(line)
+        own = SVC(C=tried["C"], gamma=tried["gamma"] * unit).fit(x[rows], y[rows])
+        assert tried["valid_error"] == np.mean(own.predict(valid_x) != splits.valid.y)
+    found = result(tmp_path)
+    own = SVC(C=found["chosen"]["C"], gamma=found["chosen"]["gamma"] * unit).fit(x, y)
+    assert found["valid_error"] == np.mean(own.predict(valid_x) != splits.valid.y)
+    assert found["test_error"] == np.mean(own.predict(splits.test.x.astype(float)) != splits.test.y)
+    assert found["support_vectors"] == len(own.support_)
+    assert found["settings"]["search_rows"] == 250
+
+
+def test_a_search_on_all_rows_goes_by_the_settings_it_had_before_there_was_a_choice(
+    tmp_path, splits
+):
+    settle(tmp_path, splits)
+    assert "search_rows" not in result(tmp_path)["settings"]
+
+
 def interrupted_after(tmp_path, splits, monkeypatch, tried):
     """Stop a search by a signal during its setting number ``tried``."""
     original, count = Training.fit, iter(range(1, 100))
@@ -354,6 +383,8 @@ REFUSED = [
     (["codes_of=NETWORK", "layer=1", "data.seed=1"], "was trained on other rows: digits"),
     (["codes_of=RANDOM", "layer=1"], "has no pretrained stack: its arm is random"),
     (["codes_of=UNTRAINED", "layer=1"], "needs the folder of a run that has been pretrained"),
+    (["search_rows=1"], "search_rows must be a whole number of at least 2, got 1"),
+    (["search_rows=100000"], "search_rows must be a whole number of at most"),
     (["seed=-1"], "seed must be a whole number"),
     (["threads=0"], "threads must be a whole number"),
     (["-m", "seed=1,2"], "svm does one machine at a time, got -m"),
