@@ -75,11 +75,9 @@ def train(plan: SvmPlan, settings: dict[str, Any], path: Path, splits: Splits) -
             training = Training(x, y)
             compared = training
             if plan.search_rows is not None:
-                rows = plan.compared(len(y))
+                rows = plan.compared(y)
                 compared = Training(x[rows], y[rows], training.unit)
             trials = _search(plan, compared, splits, folder)
-            if plan.refit:
-                training = _with_validation_rows(plan, training.unit, splits)
             _test(plan, training, trials, splits, folder)
         except Interrupted as error:
             folder.update_result(status="interrupted", message=str(error))
@@ -147,10 +145,10 @@ def _test(
     """Read the test set, for the first and only time, with the setting that was chosen."""
     start = time.monotonic()
     chosen = svm.choose(trials)
-    machine = training.fit(chosen.setting)
-    valid_error = chosen.valid_error
-    if plan.search_rows is not None and not plan.refit:  # it has learned from more rows since
-        valid_error = _error(machine.predict(plan.features(splits.valid.x)), splits.valid.y)
+    machine = training.fit(chosen.setting)  # in the search it may have learned from fewer rows
+    valid_error = _error(machine.predict(plan.features(splits.valid.x)), splits.valid.y)
+    if plan.refit:
+        machine = _with_validation_rows(plan, training.unit, splits).fit(chosen.setting)
     predicted = machine.predict(plan.features(splits.test.x))
     np.savez(folder.path / "test_predictions.npz", y=splits.test.y, predicted=predicted)
     parameters = _parameters(chosen.setting)

@@ -69,16 +69,26 @@ class SvmPlan:
         blocks = map(floats, rows.split(BLOCK))
         return torch.cat([self.encoder.stack.encode(b, self.encoder.layer) for b in blocks])
 
-    def compared(self, n: int) -> NDArray[np.int64]:
-        """Which of n training rows settings are compared on: evenly spaced, for files in order."""
-        return np.arange(self.search_rows or n) * n // (self.search_rows or n)
+    def compared(self, y: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which training rows settings are compared on, of every class its share, as they stand.
+
+        Args:
+            y: classes of all rows (n,).
+        """
+        n, count = len(y), self.search_rows or len(y)
+        return np.sort(np.argsort(y, kind="stable")[np.arange(count) * n // count])
 
     def check(self, splits: Splits) -> None:
         """Raise ValueError for rows of one class, too few, or that the stack was not trained on."""
-        n = len(splits.train.y)
-        ranges.whole("search_rows", self.search_rows or n, high=n)
-        if len(np.unique(splits.train.y[self.compared(n)])) < 2:
+        y = splits.train.y
+        if len(np.unique(y)) < 2:
             raise ValueError("a support vector machine needs training rows of two classes, got one")
+        ranges.whole("search_rows", self.search_rows or len(y), high=len(y))
+        if missing := set(y.tolist()) - set(y[self.compared(y)].tolist()):
+            raise ValueError(
+                f"search_rows must be large enough for a row of every class, got "
+                f"{self.search_rows} of {len(y)}, without {len(missing)} of the classes"
+            )
         if self.encoder is None:
             return
         trained = RunFolder(self.encoder.folder).result

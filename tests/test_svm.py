@@ -155,7 +155,7 @@ def test_the_test_rows_are_read_once_and_after_the_choice(tmp_path, splits, monk
         svm.Machine, "predict", lambda self, x: read.append(len(x)) or original(self, x)
     )
     settle(tmp_path / "run", splits)
-    assert read == [len(splits.valid.y)] * 4 + [len(splits.test.y)]
+    assert read == [len(splits.valid.y)] * 5 + [len(splits.test.y)]
 
 
 def test_a_finished_folder_is_one_that_compare_reads(tmp_path, splits):
@@ -196,14 +196,20 @@ def test_a_refit_learns_from_the_validation_rows_and_chooses_without_them(tmp_pa
         assert not np.array_equal(arrays["predicted"], own.predict(splits.test.x.astype(float)))
 
 
+def _nth(y):
+    """For each row, how many of its class stand before it."""
+    return np.array([np.sum(y[:k] == label) for k, label in enumerate(y)])
+
+
 def test_settings_compared_on_some_rows_are_tested_by_a_machine_of_all_rows(tmp_path, splits):
-    """Sorted by class, so that the first rows would be of one class."""
-    order = np.argsort(splits.train.y, kind="stable")
+    """Of rows in an order of their classes, 0, 1, 2 ..., evenly spaced ones are of a few."""
+    own = np.sort(np.concatenate([np.flatnonzero(splits.train.y == k)[:90] for k in range(10)]))
+    order = own[np.lexsort((splits.train.y[own], _nth(splits.train.y[own])))]
     train = splits.train._replace(x=splits.train.x[order], y=splits.train.y[order])
     plan = settle(tmp_path, dataclasses.replace(splits, train=train), "search_rows=250")
-    rows = plan.compared(len(order))
+    rows = plan.compared(train.y)
     assert len(rows) == len(set(rows)) == 250
-    assert np.bincount(train.y[rows]).min() >= 20
+    assert set(np.bincount(train.y[rows])) <= {24, 25, 26}
     unit = 1 / (64 * float(train.x.astype(np.float64).var()))
     x, y, valid_x = train.x.astype(float), train.y, splits.valid.x.astype(float)
     for line in (tmp_path / "search.jsonl").read_text().splitlines():
@@ -216,6 +222,22 @@ def test_settings_compared_on_some_rows_are_tested_by_a_machine_of_all_rows(tmp_
     assert found["test_error"] == np.mean(own.predict(splits.test.x.astype(float)) != splits.test.y)
     assert found["support_vectors"] == len(own.support_)
     assert found["settings"]["search_rows"] == 250
+
+
+def test_the_validation_error_of_a_refit_is_that_of_a_machine_that_has_not_seen_those_rows(
+    tmp_path, splits
+):
+    for name, words in (("a", ["refit=true"]), ("b", [])):
+        settle(tmp_path / name, splits, "search_rows=250", *words)
+    assert result(tmp_path / "a")["valid_error"] == result(tmp_path / "b")["valid_error"]
+
+
+def test_rows_that_leave_out_a_class_are_too_few_to_compare_settings_on(splits):
+    rare = splits.train._replace(y=np.r_[10, splits.train.y[1:]])
+    words = [*SMALL, "search_rows=300"]
+    plan = svm_plan.build(composition.resolved(composition.compose(words, "svm")))
+    with pytest.raises(ValueError, match=r"search_rows must .* got 300 of \d+, without 1 of"):
+        plan.check(dataclasses.replace(splits, train=rare))
 
 
 def test_a_search_on_all_rows_goes_by_the_settings_it_had_before_there_was_a_choice(
