@@ -27,6 +27,7 @@ from sda import (
     Pretraining,
     StackedDenoisingAutoencoder,
     closed_form,
+    config,
     join,
     pretraining,
     steps,
@@ -207,19 +208,27 @@ def reference_path() -> Any:
         closed_form.applies = applies
 
 
+def device_here(name: str) -> torch.device:
+    """A device that is here, for argparse."""
+    try:
+        return config.device(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def main() -> None:
     global DEVICE
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--device", default="cpu", type=device_here, help="cpu or cuda")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     args = parser.parse_args()
     if args.json and not args.json.parent.is_dir():
         parser.error(f"--json wants a file in a folder that exists, got {args.json}")
     torch.set_num_threads(1)
-    DEVICE = torch.device(args.device)
+    DEVICE = args.device
     repeats = 2 if args.quick else 11
     results: dict[str, Timings] = {}
     heads = "".join(f"{head:>10}" for head in ("min ms", "median", "max", "wall"))

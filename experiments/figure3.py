@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 SIDE = 28
+FRACTIONS = 4
 SHOWN = 64  # of the units of each layer: the first ones, the same in each
 COLUMNS = 8
 FOLLOWED = 10
@@ -27,6 +28,13 @@ LONG = 1.5  # a stroke's length over its width, at least
 
 def main(folder: str, out: str) -> None:
     runs = runs_by("corruption.fraction", folder)
+    if len(runs) != FRACTIONS:
+        raise ValueError(f"the figure shows {FRACTIONS} fractions, {folder} has {len(runs)}")
+    for path in runs.values():
+        if len(first_layer(path)) != SIDE**2:
+            raise ValueError(
+                f"the figure shows filters of {SIDE} x {SIDE} pixels, not those of {path}"
+            )
     layers = {"initial": initial_layer(next(iter(runs.values()))).T}
     layers |= {f"{fraction:g}": first_layer(runs[fraction]).T for fraction in sorted(runs)}
     write_table(Path(out).with_suffix(".csv"), [measures(*layer) for layer in layers.items()])

@@ -88,6 +88,14 @@ def show(
     axis.set_axis_off()
 
 
+def picture(name: str) -> str:
+    """The path of a picture that can be written, for argparse."""
+    path = Path(name)
+    if path.suffix != ".png" or path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"it wants a .png in a folder that exists, got {name}")
+    return name
+
+
 def save(figure: Figure, path: Path, mode: str = "L") -> None:
     """Write a figure as a small PNG, in grey ("L") or in colour ("RGB")."""
     file = io.BytesIO()
@@ -116,7 +124,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("out", help="the picture, a PNG")
+    parser.add_argument("out", type=picture, help="the picture, a PNG")
     parser.add_argument("folders", nargs="+", help="of finished runs")
     args = parser.parse_args()
     try:

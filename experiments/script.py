@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from filters import FIGURES
+import filters
 
 
 def run(main: Callable[[str, str], None], says: str | None, picture: str) -> None:
@@ -19,7 +19,9 @@ def run(main: Callable[[str, str], None], says: str | None, picture: str) -> Non
         description=says, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", help="with the runs")
-    parser.add_argument("out", nargs="?", default=str(FIGURES / picture))
+    parser.add_argument(
+        "out", nargs="?", type=filters.picture, default=str(filters.FIGURES / picture)
+    )
     args = parser.parse_args()
     try:
         main(args.folder, args.out)

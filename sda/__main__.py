@@ -167,8 +167,13 @@ def _sweep(words: list[str]) -> int:
     args = _parsed(words)
     if args.multirun:
         search_path = _search_path(args.config_dir)
+        different = {}
         for overrides in _jobs(args.overrides, search_path):
-            config.build_run(composition.resolved(composition.compose(overrides + search_path)))
+            plain = composition.resolved(composition.compose(overrides + search_path))
+            config.build_run(plain)
+            different[repr(plain["data"])] = plain
+        for plain in different.values():
+            config.load_data(plain)
     return _hand_over(words, "config")
 
 

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,9 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
     Raises:
         ValueError, HydraException: there is none, or a word of it or of the call is no good.
     """
+    for word in overrides:
+        if word.startswith("-"):
+            raise ValueError(f"a campaign takes key=value, no options; got {word}")
     own = [word for word in overrides if word.startswith("campaign.")]
     cfg = composition.compose([f"+campaign={name}", *own])
     plain = composition.resolved(cfg)["campaign"]
@@ -190,6 +194,8 @@ def _tier(plain: Any) -> Tier:
     if not isinstance(plain, dict) or set(plain) != {"cells", "settings", "seeds"}:
         raise ValueError(f"a tier must have cells, settings and seeds, got {plain}")
     _check_list("cells of a tier", plain["cells"])
+    for name in plain["cells"]:
+        ranges.text("a cell of a tier", name)
     return Tier(tuple(plain["cells"]), plain["settings"], plain["seeds"])
 
 
@@ -202,14 +208,19 @@ def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
     """Compose the cells of a tier.
 
     Raises:
-        HydraException: one has no configuration.
-        ValueError: one has no search, or a wrong one, or the campaign's words would override it.
+        HydraException: one has a faulty configuration.
+        ValueError: one has none, or no search, or a wrong one, or the campaign's words would
+            override it.
     """
     found = []
-    known_to = {"config": campaign.words, "svm": _of_machines(campaign.words)}
+    there = [path.stem for path in (composition.folder() / "experiment" / campaign.name).glob("*")]
     for name in tier.cells:
+        if name not in there:
+            close = get_close_matches(name, there, n=1)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            raise ValueError(f"there is no conf/experiment/{campaign.name}/{name}.yaml{meant}")
         primary = "svm" if "_svm_" in name else "config"
-        known = known_to[primary]
+        known = words_for(primary, campaign.words)
         plain = _job((f"experiment={campaign.name}/{name}", *known), primary).config
         sought = None if primary == "svm" else search.read(plain)
         if sought is not None:
@@ -218,10 +229,11 @@ def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
     return found
 
 
-def _of_machines(words: Sequence[str]) -> tuple[str, ...]:
-    """The overrides that a support vector machine has a use for."""
-    known = composition.resolved(composition.compose([], "svm"))
-    return tuple(word for word in words if word.partition("=")[0].partition(".")[0] in known)
+def words_for(primary: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Without the overrides that only support vector machines, or only networks, have a use for."""
+    other = {"svm": "config", "config": "svm"}[primary]
+    others = composition.settings(other) - composition.settings(primary)
+    return tuple(word for word in words if composition.top(word) not in others)
 
 
 @functools.cache

@@ -104,7 +104,7 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
 
 def _settings(plan: Campaign) -> dict[str, Any]:
     """What its words make of the settings that are no cell's."""
-    return composition.resolved(composition.compose(list(plan.words)))
+    return composition.resolved(composition.compose(campaign.words_for("config", plan.words)))
 
 
 def _folder(plan: Campaign) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
 Plain = dict[str, Any]
@@ -33,14 +34,34 @@ def choices() -> str:
 
 
 def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
-    """Compose one run's configuration, Hydra's own part included. Raises HydraException.
+    """Compose one run's configuration, Hydra's own part included.
 
     Args:
         overrides: words of the command line.
         primary: the file to start from, ``svm`` for a support vector machine.
+
+    Raises:
+        HydraException: a word is no good, or adds a setting that nothing would read.
     """
     with hydra.initialize_config_dir(str(folder()), job_name="sda", version_base="1.3"):
-        return hydra.compose(primary, list(overrides), return_hydra_config=True)
+        composed = hydra.compose(primary, list(overrides), return_hydra_config=True)
+    for word in overrides:
+        name = word.partition("=")[0].lstrip("+")
+        if word.startswith("+") and top(name) in composed and top(name) not in settings(primary):
+            raise ConfigCompositionException(f"There is no setting '{name}' that could be added.")
+    return composed
+
+
+def top(word: str) -> str:
+    """The first part of a setting's name, or of a word that sets it."""
+    return word.lstrip("+~").partition("=")[0].partition(".")[0]
+
+
+@functools.cache
+def settings(primary: str) -> frozenset[str]:
+    """First parts of all settings that a file to start from has, and of what only words add."""
+    with hydra.initialize_config_dir(str(folder()), job_name="sda", version_base="1.3"):
+        return frozenset(map(str, hydra.compose(primary))) | {"campaign", "hydra"}
 
 
 def variant(overrides: Sequence[str], primary: str = "config") -> Plain:
@@ -59,6 +80,8 @@ def variant(overrides: Sequence[str], primary: str = "config") -> Plain:
     HydraConfig.instance().set_config(composed)  # for ${hydra:...}
     cfg = _task(composed)
     for word in OverridesParser.create().parse_overrides(list(overrides[1:])):
+        if word.is_sweep_override():
+            raise ValueError(f"{word.input_line} must set one value: this is no sweep")
         if OmegaConf.is_dict(OmegaConf.select(cfg, word.key_or_group)):
             raise ValueError(f"{word.input_line} must set a value: {word.key_or_group} is a group")
         OmegaConf.update(cfg, word.key_or_group, word.value())

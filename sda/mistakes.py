@@ -36,7 +36,11 @@ def explained(error: Exception) -> str:
         choice = str(error.missing_cfg_file).replace("/", "=", 1)
         lines = [f"there is no {choice}; allowed: {', '.join(error.options)}"]
     else:
-        lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
+        # What could be appended would be read by nobody.
+        told = re.sub(
+            r"\nTo append to your config.*|\s+full_key:.*|\s+object_type=.*", "", str(error)
+        )
+        lines = [line.rstrip() for line in told.splitlines() if line.strip()]
         lines = lines[: LONGEST_MESSAGE - 1]
     guess = _near_miss(str(error))
     return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))

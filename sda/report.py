@@ -199,11 +199,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="default: report.html in the folder")
     args = parser.parse_args(argv)
     try:
+        if args.out is not None and args.out.is_dir():
+            raise ValueError(f"--out wants a file, got the folder {args.out}")
         content = page(args.folder)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return NOTHING
     out = args.out or args.folder / "report.html"
+    out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.replace(out, content.encode())
     print(f"written: {out}")
     return 0

@@ -361,3 +361,9 @@ def test_a_campaign_without_hours_or_name_is_refused():
 def test_tiers_of_another_shape_are_refused_in_one_line(word, said):
     with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
         campaign.read("table1", ["campaign.hours=1", word])
+
+
+def test_words_go_to_those_that_have_a_use_for_them():
+    words = ("search_rows=9", "pretrain.epochs=1", "threads=1", "nonsense=1")
+    assert campaign.words_for("svm", words) == ("search_rows=9", "threads=1", "nonsense=1")
+    assert campaign.words_for("config", words) == ("pretrain.epochs=1", "threads=1", "nonsense=1")

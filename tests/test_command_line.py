@@ -49,6 +49,7 @@ def shell(*words, **environment):
     )
 
 
+ONE_CELL = "campaign.tiers=[{cells: [CELL], settings: 1, seeds: 1}]"
 REFUSED = [
     (["corruption.fractoin=0.3"], "did you mean corruption.fraction?"),
     (["pretrain.lr=1"], "Could not override 'pretrain.lr'"),
@@ -100,6 +101,30 @@ REFUSED = [
     (["-m", "finetune.learning_rate=0.1,0"], "finetune.learning_rate must be a number above 0"),
     (["resume", "nowhere"], "nowhere holds no run"),
     (["published=3"], "published must be null or name figures, got 3"),
+    (["+epochs=50"], "There is no setting 'epochs' that could be added."),
+    (["++pretrian.epochs=50"], "did you mean pretrain.epochs?"),
+    (["-m", "+pretrian.epochs=50", "seed=0,1"], "did you mean pretrain.epochs?"),
+    (["svm", "+stack.hidden=[20]"], "There is no setting 'stack.hidden' that could be added."),
+    (["-m", "init=sda,saa", "data=mnist", "data_folder=nowhere"], "error: files not found"),
+    (["campaign", "table1", "-m"], "a campaign takes key=value, no options; got -m"),
+    (
+        ["campaign", "table1", "campaign.hours=1", ONE_CELL.replace("CELL", "5")],
+        "a cell of a tier must be text, got 5",
+    ),
+    (
+        ["campaign", "table1", "campaign.hours=1", ONE_CELL.replace("CELL", "rect_sda4")],
+        "there is no conf/experiment/table1/rect_sda4.yaml; did you mean rect_sda3?",
+    ),
+    (
+        [
+            "campaign",
+            "table1",
+            "campaign.hours=1",
+            ONE_CELL.replace("CELL", "rect_sda3"),
+            "finetune.epochs=1,2",
+        ],
+        "finetune.epochs=1,2 must set one value: this is no sweep",
+    ),
     (["+pretrain.foo=1"], "pretrain: got an unexpected keyword argument 'foo'; sda.pretraining."),
     (["+finetune.foo=1"], "finetune: got an unexpected keyword argument 'foo'; sda.finetuning."),
     (["+stack.emphasis.foo=1"], "argument 'foo'; sda.autoencoder.Emphasis takes corrupted, intact"),
@@ -123,6 +148,28 @@ def test_a_mistake_gets_a_short_message_and_leaves_no_folder(words, message, tmp
     assert code == 1
     assert message in said
     assert len(said.splitlines()) <= 6
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["report", "runs", "--out", "."], "--out wants a file, got the folder ."),
+        (
+            ["data", "make", "digits", "--seed", "-1"],
+            "--seed: must be a whole number of at least 0",
+        ),
+        (
+            ["data", "make", "digits", "--source", "original"],
+            "digits: it has one source, got --source",
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_command_refuses_what_its_options_cannot_mean(words, told, tmp_path, capsys):
+    code, _ = run(*words)
+    assert code
+    assert told in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

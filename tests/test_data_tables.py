@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sda.data.csv_files import read_csv
 from sda.data.errors import DataError, DataFormatError
 from sda.data.tables import arrays
 
@@ -134,6 +135,20 @@ def test_a_header_whose_features_are_numbers_is_no_row_and_no_class(tmp_path):
     assert (headed.n_classes, headed.classes) == (3, None)
 
 
+def test_a_header_of_counted_features_above_names_of_classes_is_no_row_and_no_class(tmp_path):
+    rows = "".join(f"{k},{k % 3},{'ab'[k % 2]}\n" for k in range(20))
+    for name, first, classes in (
+        ("from_0", "0,1,species\n", ("a", "b")),
+        ("from_1", "1,2,species\n", ("a", "b")),
+        ("a_row_of_a_known_class", "0,1,a\n", ("a", "b")),
+        ("a_row_of_a_rare_class", "0,7,c\n", ("a", "b", "c")),
+    ):
+        (tmp_path / f"{name}.csv").write_text(first + rows)
+        _, y, found = read_csv(tmp_path / f"{name}.csv", "last")
+        assert found == classes
+        assert len(y) == 20 + (not name.startswith("from"))
+
+
 def test_names_of_classes_are_sorted_and_numbered(tmp_path):
     x, y = toy()
     names = np.array(["setosa", "virginica", "versicolor"])[y]
@@ -154,6 +169,8 @@ def test_names_of_classes_are_sorted_and_numbered(tmp_path):
         ("1,2,0\n3,4,\n5,6,1\n", "no label in row 1"),
         ("1,2,0\n3,,1\n", "could not convert string ''"),
         ("a,b,kind\n", "header"),
+        ("a,b,kind\n1,2,0\n3,4,1\n5,6\n", "3 columns, then 2 at row 2 (rows counted from 0 below"),
+        ("1,2,0\n3,4,1\n5,6\n", "3 columns, then 2 at row 2 (rows counted from 0 at the first"),
     ],
 )
 def test_a_faulty_csv_is_told_with_file_and_place(tmp_path, text, told):

@@ -55,6 +55,7 @@ _OPEN: dict[str, Callable[[argparse.Namespace], Splits]] = {
         o.photographs, 12, 20000, 5000, 5000, 0.01, 1.0, o.seed
     ),
 }
+_OF_ONE_SOURCE = ("mnist", "digits", "patches")
 _FROM_MNIST = ("basic", "rot", "bg-rand", "bg-img", "rot-bg-img", "mnist")
 
 
@@ -107,6 +108,10 @@ def _each(
 ) -> int:
     failed = 0
     for name in names:
+        if name in _OF_ONE_SOURCE and options.source != "auto":
+            failed += 1
+            print(f"{name}: it has one source, got --source {options.source}", file=sys.stderr)
+            continue
         start = time.perf_counter()
         try:
             splits = _OPEN[name](options)
@@ -155,6 +160,12 @@ def _kept() -> dict[str, set[str]]:
     return kept
 
 
+def _seed(word: str) -> int:
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {word}")
+    return int(word)
+
+
 def _parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="./run data", description=(__doc__ or "").split(": ")[1])
     commands = top.add_subparsers(metavar="COMMAND", required=True)
@@ -175,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--folder", help="the data folder (default: SDA_DATA)")
         if name in ("make", "show"):
             one.add_argument("--source", choices=SOURCES, default="auto")
-            one.add_argument("--seed", type=int, default=0, help="of the generator (default: 0)")
+            one.add_argument("--seed", type=_seed, default=0, help="of the generator (default: 0)")
             one.add_argument("--photographs", help="folder of pictures (default: scikit-learn's)")
         if name == "show":
             one.add_argument(

@@ -1,6 +1,7 @@
 """Numbers and one label column out of a .csv file, with or without a header line."""
 
 import csv
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ def read_csv(
     """Features (n, d), labels (n,), and the class names if the labels are no numbers.
 
     ``label`` names the label column or is ``last``. The first line is a header if one of its
-    feature cells is no number, or its label cell is none where all below it are. Class names are
-    sorted, and class k is the k-th of them.
+    feature cells is no number, or its label cell is none where all below it are, or names no class
+    below where its feature cells count up from 0 or 1. Class names are sorted, and class k is the
+    k-th of them.
     """
     first = _first_line(path)
     column = _label_column(path, first, label)
@@ -30,7 +32,7 @@ def read_csv(
         return 0.0
 
     table = _load(path, skip, column, note_label)
-    if not skip and _names_labels(cells):  # features named by numbers, as pandas does
+    if not skip and _names_labels(cells, np.delete(table, column, axis=1)[0]):
         table, cells = table[1:], cells[1:]
     y, classes = _labels(path, cells)
     return np.delete(table, column, axis=1), y, classes
@@ -62,8 +64,13 @@ def _is_header(first: list[str], column: int) -> bool:
     return any(not _is_number(cell) for k, cell in enumerate(first) if k != column)
 
 
-def _names_labels(cells: list[str]) -> bool:
-    return len(cells) > 1 and not _is_number(cells[0]) and all(map(_is_number, cells[1:]))
+def _names_labels(cells: list[str], features: NDArray[np.float64]) -> bool:
+    """Whether a first line of numbers and a label is a header: pandas names features so."""
+    above, below = cells[0], cells[1:]
+    if not below or _is_number(above):
+        return False
+    counted = len(features) > 1 and bool(np.all(np.diff(features) == 1)) and features[0] in (0, 1)
+    return all(map(_is_number, below)) or (counted and above not in below)
 
 
 def _load(path: Path, skip: int, column: int, note_label: Any) -> NDArray[np.float64]:
@@ -81,6 +88,9 @@ def _load(path: Path, skip: int, column: int, note_label: Any) -> NDArray[np.flo
             )
     except ValueError as error:
         told = str(error).splitlines()[0].rstrip(".")
+        if ragged := re.search(r"number of columns changed from (\d+) to (\d+) at row (\d+)", told):
+            before, now, row = map(int, ragged.groups())  # NumPy counts this row from 1
+            told = f"{before} columns, then {now} at row {row - 1}"
         raise DataFormatError(f"{path}: {told} (rows counted from {_origin(skip)})") from None
     if not len(table):
         raise DataFormatError(f"{path}: no rows below the header")
