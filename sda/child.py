@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,7 +20,8 @@ from sda.runfolder import RunFolder, RunFolderError
 from sda.terminal import reopen_closed
 
 STOPPED, BUSY = "stopped", "busy"
-STOP = signal.SIGTERM  # a process that does not listen yet ends by it without a word
+STOP = signal.SIGTERM
+HELD_BACK = (signal.SIGTERM, signal.SIGHUP)  # from a process until it listens
 
 
 class Outcome(NamedTuple):
@@ -88,9 +89,15 @@ class Child:
 
 
 def _start_server() -> None:
-    """Start what processes are forked from, deaf to Ctrl-C, as they are until they train."""
+    """Start what processes are forked from, deaf to signals that a whole group gets.
+
+    The processes are deaf to Ctrl-C too; the others wait until they listen.
+    """
+    resource_tracker.ensure_running()  # which would unblock what is blocked here
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     forkserver.ensure_running()
+    signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
     signal.signal(signal.SIGINT, before)
 
 
@@ -103,6 +110,7 @@ def _work(jobs: Sequence[Job], sender: Connection) -> None:
     passing = None
     try:
         with Interruption(at_once=True):  # training itself listens with more patience
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
             train_jobs(jobs)
     except Interrupted as error:
         fault, passing = error, STOPPED

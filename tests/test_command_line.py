@@ -413,22 +413,29 @@ def test_folder_names_are_safe_short_and_distinct():
 
 
 @pytest.mark.slow
-def test_an_interrupted_sweep_saves_stops_and_the_same_command_goes_on_with_it(tmp_path):
-    words = ["-m", "seed=0,1,2", "stack.hidden=[300,300]", "pretrain.epochs=40", "jobs=2"]
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [(signal.SIGINT, os.kill), (signal.SIGTERM, os.killpg)],
+    ids=["Ctrl-C", "SIGTERM to its group, as timeout and batch systems send it"],
+)
+def test_an_interrupted_sweep_saves_stops_and_the_same_command_goes_on_with_it(
+    number, send, tmp_path
+):
+    words = ["-m", "seed=0,1,2", "stack.hidden=[300,300]", "pretrain.epochs=200", "jobs=2"]
     words += ["finetune.epochs=3", "tensorboard=false"]
     sweep = subprocess.Popen(
         [sys.executable, "-m", "sda", *words],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0,
     )  # fmt: skip
     folders = tmp_path / "runs" / "digits"
     for _ in range(600):
         time.sleep(0.1)
         if len(list(folders.glob("*/metrics.jsonl"))) == 2:
             break
-    sweep.send_signal(signal.SIGINT)
+    send(sweep.pid, number)
     _, said = sweep.communicate(timeout=60)
-    assert sweep.returncode == 130
+    assert sweep.returncode == 128 + number
     assert "sweep interrupted; the same command goes on with it" in said
     assert "Traceback" not in said
     status = [json.loads(p.read_text())["status"] for p in folders.glob("*/result.json")]
