@@ -186,6 +186,7 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
     said = tuple(word for word in overrides if word not in own)
     words = (*plain["words"], *said)
     search.refuse(words, search.OWN, "which it sets itself in every run")
+    search.refuse(words, ("overwrite",), "since it goes on: remove a folder to have its run again")
     hours = ranges.number("campaign.hours", plain["hours"], 0)
     return Campaign(name, hours, tuple(map(_tier, plain["tiers"])), words, said)
 

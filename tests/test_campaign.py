@@ -115,6 +115,7 @@ def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(done, monkey
         ("finetune.learning_rate=0.7", "which it sets itself in every run"),
         ("experiment=demo", "which it sets itself in every run"),
         ("name=mine", "which it sets itself in every run"),
+        ("overwrite=true", "since it goes on: remove a folder to have its run again"),
         ("corruption.fraction=0.3", "which the search of digits_sda3 sets"),
         ("stack.hidden=[8]", "which the search of digits_sda3 sets"),
     ],
