@@ -374,6 +374,7 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
     assert outcomes[1].objective < 1
 
 
+@pytest.mark.slow
 def test_a_closed_output_or_a_poor_environment_is_no_crash(tmp_path):
     poor = {"LANG": "C", "LC_ALL": "C", "TERM": "dumb", "HOME": "/nonexistent"}
     done = shell(*QUICK, "init=random", "tensorboard=false", **poor)

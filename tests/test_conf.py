@@ -116,6 +116,7 @@ def test_a_cell_has_the_papers_figure_of_its_set_and_method_or_none(choice):
 SWEPT = [choice for group, choice in CHOICES if group == "experiment" and "/" not in choice]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", SWEPT)
 def test_every_value_that_an_experiment_sweeps_over_builds(experiment):
     params = composition.compose([f"experiment={experiment}"]).hydra.sweeper.params or {}

@@ -77,7 +77,10 @@ def die_after_saving(asked, number):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("number", [1, 3, 5, 7, 8, 9])
+SLOWLY = [pytest.param(number, marks=pytest.mark.slow) for number in (1, 3, 7, 9)]
+
+
+@pytest.mark.parametrize("number", [5, 8, *SLOWLY])
 def test_a_killed_batch_goes_on_as_the_same_batch(tmp_path, alone, number):
     asked = jobs(tmp_path)
     die_after_saving(asked, number)
