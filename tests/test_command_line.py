@@ -422,7 +422,7 @@ def test_folder_names_are_safe_short_and_distinct():
 def test_an_interrupted_sweep_saves_stops_and_the_same_command_goes_on_with_it(
     number, send, tmp_path
 ):
-    words = ["-m", "seed=0,1,2", "stack.hidden=[300,300]", "pretrain.epochs=200", "jobs=2"]
+    words = ["-m", "seed=0,1,2", "stack.hidden=[300,300]", "pretrain.epochs=120", "jobs=2"]
     words += ["finetune.epochs=3", "tensorboard=false"]
     sweep = subprocess.Popen(
         [sys.executable, "-m", "sda", *words],
