@@ -36,7 +36,7 @@ SCRIPTS = sorted(
         name
         for path in ROOT.rglob("*")
         if path.suffix in (".md", ".yaml") and ".venv" not in path.parts
-        for name in re.findall(r"\./run\s+(experiments/[a-z]\w*\.py)", path.read_text(encoding="utf-8"))
+        for name in re.findall(r"\./run\s+(experiments/[a-z]\w*\.py)", path.read_text("utf-8"))
     }
 )
 
