@@ -116,7 +116,7 @@ def build(plain: Mapping[str, Any]) -> SvmPlan:
     settings = composition.flat(own) | {"seed": seed, "init": f"svm_{kernel}"}
     grid = {key: value for key, value in plain["kernel"].items() if key != "name"}
     settings |= {f"svm_{kernel}.{key}": value for key, value in grid.items()}
-    rows = plain["search_rows"]
+    rows = plain.get("search_rows")  # machines of an earlier version lack it
     if rows is not None:
         settings |= {"search_rows": ranges.whole("search_rows", rows, 2)}
     if encoder:

@@ -240,6 +240,12 @@ def test_rows_that_leave_out_a_class_are_too_few_to_compare_settings_on(splits):
         plan.check(dataclasses.replace(splits, train=rare))
 
 
+def test_the_saved_settings_of_a_machine_from_before_there_was_search_rows_still_build():
+    plain = composition.resolved(composition.compose(SMALL, "svm"))
+    del plain["search_rows"]
+    assert svm_plan.build(plain).search_rows is None
+
+
 def test_a_search_on_all_rows_goes_by_the_settings_it_had_before_there_was_a_choice(
     tmp_path, splits
 ):
