@@ -2,17 +2,29 @@
 
     ./run experiments/table1.py [--runs runs] [--campaign table1]
 
-Writes ``table1.md`` and ``table1.csv`` beside this file and the means into the README. Errors in
-percent; the setting of each cell was chosen on validation error among those tried; a cell without a
-finished run says "not run".
+Writes ``table1.md``, ``table1.csv`` and ``table1_gaps.csv`` beside this file and the means into the
+README. Errors in percent; the setting of each cell was chosen on validation error among those
+tried; a cell without a finished run says "not run".
+
+The table outlives the folders: where there is one already, a cell that has fewer runs here than its
+line rests on keeps that line, and further seeds of the same setting are added to it. ``--afresh``
+forgets what it says.
 """
 
 import argparse
 import csv
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from sda import alignment, campaign_gaps, campaign_table, campaign_words
+from sda import (
+    alignment,
+    campaign_gaps,
+    campaign_record,
+    campaign_table,
+    campaign_words,
+    choices,
+)
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -25,6 +37,7 @@ def main() -> None:
     parser.add_argument("--runs", default="runs", help="the runs_folder of the campaign")
     parser.add_argument("--campaign", default="table1", help="another one wants --out")
     parser.add_argument("--out", type=Path, help="folder to write to (default: beside this file)")
+    parser.add_argument("--afresh", action="store_true", help="keep nothing of an earlier table")
     args = parser.parse_args()
     try:
         write(args)
@@ -41,17 +54,25 @@ def write(args: argparse.Namespace) -> None:
     if not out.is_dir():
         raise ValueError(f"--out wants a folder that exists, got {out}")
     plan = campaign_words.recorded(Path(args.runs) / args.campaign)
-    rows = campaign_table.rows(plan)
-    if not any(row["seeds"] for row in rows):
+    file, beside = out / "table1.csv", out / "table1_gaps.csv"
+    kept, kept_gaps = {}, {}
+    if file.exists() and not args.afresh:
+        kept, kept_gaps = campaign_record.read(file), campaign_gaps.read(beside)
+        plan = replace(plan, choices=choices.read(file))
+    own = campaign_table.rows(plan)
+    if not any(row["seeds"] for row in own):
         raise ValueError(f"no cell of {args.campaign} has a finished run in {args.runs}")
-    with (out / "table1.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, campaign_table.COLUMNS, lineterminator="\n")
+    rows = [campaign_record.joined(row, kept.get(choices.cell_of(row))) for row in own]
+    gaps = campaign_gaps.of(plan, rows, kept, kept_gaps)
+    with file.open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, campaign_table.COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    campaign_gaps.write(beside, gaps, rows)
     text = (HERE / "table1_template.md").read_text()
     text = text.replace("{table}", campaign_table.markdown(rows, campaign_table.full))
-    heads, *gaps = campaign_gaps.lines(plan)
-    text = text.replace("{gaps}", alignment.piped(heads, gaps))
+    heads, *apart = campaign_gaps.lines(rows, gaps)
+    text = text.replace("{gaps}", alignment.piped(heads, apart))
     heads, *details = campaign_table.details(rows)
     (out / "table1.md").write_text(text.replace("{details}", alignment.piped(heads, details)))
     brief = campaign_table.markdown(rows, campaign_table.brief)

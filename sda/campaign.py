@@ -3,13 +3,14 @@
 import functools
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from sda import checkpoint, composition, proposing, ranges, runfolder, search
+from sda import checkpoint, choices, composition, proposing, ranges, runfolder, search
+from sda.choices import Choice
 from sda.finished import Trained
 from sda.jobs import Job, place
 from sda.runfolder import RunFolder
@@ -41,6 +42,7 @@ class Campaign:
     tiers: tuple[Tier, ...]
     words: tuple[str, ...]  # overrides of every run
     said: tuple[str, ...]  # those among them that came with this call
+    choices: Mapping[str, Choice] = field(default_factory=dict)  # of an earlier search, by cell
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Cell:
     config: dict[str, Any]  # resolved, of its first run
     words: tuple[str, ...]
     search: Search | None  # None: a support vector machine, whose kernel says what is searched
+    choice: Choice | None = None  # of an earlier search; it holds while less has been tried here
 
     @property
     def data_set(self) -> str:
@@ -146,8 +149,12 @@ class Cell:
     def chosen(self) -> Job | None:
         """The finished run of the search with the best validation error; None: there is none.
 
-        Ties are broken by validation cross-entropy. No test error takes part.
+        Ties are broken by validation cross-entropy. No test error takes part. The choice of an
+        earlier search, which need not have been run here, holds while that has tried more.
         """
+        if self.choice is not None and self.choice.tried > len(self.ended()):
+            setting = self.choice.named(self.settings(), self.config["init"])
+            return self.job(setting, self.choice.rate, SEED)
         finished = self.finished()
         return min(finished, key=lambda pair: _score(pair[1]))[0] if finished else None
 
@@ -188,7 +195,9 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
     search.refuse(words, search.OWN, "which it sets itself in every run")
     search.refuse(words, ("overwrite",), "since it goes on: remove a folder to have its run again")
     hours = ranges.number("campaign.hours", plain["hours"], 0)
-    return Campaign(name, hours, tuple(map(_tier, plain["tiers"])), words, said)
+    chosen = plain.get("choices")
+    known = {} if chosen is None else choices.read(Path(ranges.text("campaign.choices", chosen)))
+    return Campaign(name, hours, tuple(map(_tier, plain["tiers"])), words, said, known)
 
 
 def _tier(plain: Any) -> Tier:
@@ -226,7 +235,8 @@ def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
         sought = None if primary == "svm" else search.read(plain)
         if sought is not None:
             search.refuse(known, sought.keys(), f"which the search of {name} sets")
-        found.append(Cell(campaign.name, name, plain, known, sought))
+        choice = None if sought is None else campaign.choices.get(name)
+        found.append(Cell(campaign.name, name, plain, known, sought, choice))
     return found
 
 

@@ -2,7 +2,8 @@
 
 Tier by tier: of every cell each setting once, then the best one with more seeds. The folders of the
 runs, and the proposals beside them, are the only memory, so that the same command goes on where it
-stopped.
+stopped. With the table of an earlier campaign (``campaign.choices=FILE``) its choices are taken and
+not searched for again.
 """
 
 import sys
@@ -43,11 +44,15 @@ def stages(tiers: Sequence[tuple[Tier, list[Cell]]]) -> Iterator[tuple[str, list
 
 
 def _search(cells: Sequence[Cell], settings: int) -> list[Job]:
-    """The runs of a search as far as they are known: the first setting of all cells comes first."""
-    for cell in cells:
+    """The runs of a search as far as they are known: the first setting of all cells comes first.
+
+    A cell whose choice an earlier search has made is not searched.
+    """
+    searched = [cell for cell in cells if cell.choice is None]
+    for cell in searched:
         if len(cell.settings()) < settings:
             cell.propose()
-    tried = [cell.tried(settings) for cell in cells]
+    tried = [cell.tried(settings) for cell in searched]
     return [job for k in range(settings) for jobs in tried for job in chain(*jobs[k : k + 1])]
 
 
@@ -57,6 +62,8 @@ def checked(plan: Campaign) -> list[tuple[Tier, list[Cell]]]:
     for tier, cells in tiers:
         for tried in [jobs for cell in cells for jobs in cell.tried(tier.settings)]:
             _ = tried[0].settings
+        for chosen in [cell.chosen() for cell in cells if cell.choice is not None]:
+            _ = chosen and chosen.settings
     return tiers
 
 

@@ -1,33 +1,126 @@
 """How far the methods of a campaign are from SdA-3 on each data set, and their order."""
 
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
 import numpy as np
 
-from sda import campaign_table, intervals
+from sda import campaign_record, campaign_table, choices, intervals
 from sda.campaign import Campaign
 from sda.finished import Trained
 from sda.intervals import Difference
 
 OURS = "sda3"
 OTHERS = ("random3", "saa3", "dbn3")
+COLUMNS = ("data_set", "arm", "points", "half_width", "over")  # of their file
+Row = Mapping[str, Any]  # of the table
 
 
-def lines(plan: Campaign) -> list[list[str]]:
+class Gap(NamedTuple):
+    """A method's test error less that of SdA-3, in percentage points."""
+
+    points: float
+    half_width: float  # of the 95 % interval
+    over: str  # what the interval is over: "5 seeds", "seeds, unpaired", "rows", "rows, unpaired"
+
+    def __str__(self) -> str:
+        said = f"{self.points:+.2f} ± {self.half_width:.2f} over {self.over}"
+        # An interval over rows leaves out how seeds differ.
+        sure = abs(self.points) > self.half_width and not self.over.startswith("rows")
+        return f"**{said}**" if sure else said
+
+
+def read(file: Path) -> dict[str, Gap]:
+    """The gaps of an earlier table by the name of their cell; {}: there is no such file.
+
+    Raises:
+        ValueError: it is damaged, in one line.
+    """
+    if not file.exists():
+        return {}
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            return {
+                choices.cell_of(line): Gap(
+                    float(line["points"]), float(line["half_width"]), line["over"]
+                )
+                for line in csv.DictReader(lines)
+            }
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ValueError(f"{file} must have the columns {', '.join(COLUMNS)}: {error}") from None
+
+
+def write(file: Path, gaps: Mapping[str, Gap | str], rows: Sequence[Row]) -> None:
+    """Write those that could be told."""
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            gap = gaps.get(choices.cell_of(row))
+            if isinstance(gap, Gap):
+                figures = (f"{gap.points:.2f}", f"{gap.half_width:.2f}")
+                writer.writerow((row["data_set"], row["arm"], *figures, gap.over))
+
+
+def of(
+    plan: Campaign,
+    rows: Sequence[Row],
+    kept_rows: Mapping[str, Row] | None = None,
+    kept: Mapping[str, Gap] | None = None,
+) -> dict[str, Gap | str]:
+    """The gap of every other method's cell that was run, or why there is none.
+
+    Args:
+        plan: whose folders are read.
+        rows: of its table.
+        kept_rows: those of an earlier table.
+        kept: its gaps, which stay where both rows did.
+    """
+    kept_rows, kept = kept_rows or {}, kept or {}
+    runs = {cell.name: cell.runs(seeds) for cell, seeds in campaign_table.last_cells(plan)}
+    ours = {row["data_set"]: row for row in rows if row["arm"] == OURS and row["seeds"]}
+    found: dict[str, Gap | str] = {}
+    for row in rows:
+        if row["arm"] not in OTHERS or row["data_set"] not in ours or not row["seeds"]:
+            continue
+        pair = row, ours[row["data_set"]]
+        names = [choices.cell_of(one) for one in pair]
+        here = [runs[name] for name in names]
+        try:
+            if [len(one) for one in here] == [row["seeds"] for row in pair]:
+                found[names[0]] = _told(difference(*here), here[1][0].n_test)
+            elif names[0] in kept and all(
+                kept_rows.get(name) is one for name, one in zip(names, pair, strict=True)
+            ):
+                found[names[0]] = kept[names[0]]
+            else:
+                found[names[0]] = _of_rows(*pair)
+        except ValueError as error:
+            found[names[0]] = str(error)
+    return found
+
+
+def lines(rows: Sequence[Row], gaps: Mapping[str, Gap | str]) -> list[list[str]]:
     """A line for each data set that has SdA-3: its name, a gap for each other method, the order.
 
-    A gap is the other's test error less ours in percentage points, the paper's in brackets.
+    In brackets the paper's gap.
     """
-    found: dict[str, dict[str, tuple[list[Trained], float | None]]] = {}
-    for cell, seeds in campaign_table.last_cells(plan):
-        if cell.arm in (OURS, *OTHERS):
-            own = found.setdefault(cell.data_set, {})
-            own[cell.arm] = cell.runs(seeds), cell.published
     names = [campaign_table.HEADINGS[arm] for arm in OTHERS]
     table = [["data set", *(f"{name} − SdA-3" for name in names), "in order"]]
-    for data_set, arms in found.items():
-        ours, published = arms.get(OURS, ([], None))
-        if ours:
-            gaps = [_gap(*arms.get(arm, ([], None)), ours, published) for arm in OTHERS]
-            table.append([data_set, *gaps, _order({arm: runs for arm, (runs, _) in arms.items()})])
+    for data_set in dict.fromkeys(row["data_set"] for row in rows):
+        arms = {row["arm"]: row for row in rows if row["data_set"] == data_set}
+        if OURS in arms and arms[OURS]["seeds"]:
+            said = [_said(arms.get(arm), arms[OURS], gaps) for arm in OTHERS]
+            table.append(
+                [
+                    data_set,
+                    *said,
+                    _order({arm: arms[arm] for arm in (OURS, *OTHERS) if arm in arms}),
+                ]
+            )
     return table
 
 
@@ -54,25 +147,42 @@ def difference(first: list[Trained], second: list[Trained]) -> Difference:
     return intervals.paired(wrong[0].tolist(), wrong[1].tolist())
 
 
-def _gap(
-    other: list[Trained], their: float | None, ours: list[Trained], published: float | None
-) -> str:
+def _told(gap: Difference, n_test: int) -> Gap:
+    return _percent(gap, "rows" if gap.n == n_test else f"{gap.n} seeds")
+
+
+def _percent(gap: Difference, over: str) -> Gap:
+    return Gap(100 * gap.mean, 100 * gap.half_width, over)
+
+
+def _of_rows(other: Row, ours: Row) -> Gap:
+    """The gap of two rows whose runs are not all here: paired where their seeds are known."""
+    first, second = campaign_record.errors(other), campaign_record.errors(ours)
+    seeds = sorted(first.keys() & second.keys())
+    if len(seeds) > 1:
+        tests = ([errors[seed][1] for seed in seeds] for errors in (first, second))
+        return _told(intervals.paired(*tests), 0)
+    if min(other["seeds"], ours["seeds"]) > 1:
+        parts = [
+            (float(row["test_error_mean"]), float(row["test_error_sd"]), row["seeds"])
+            for row in (other, ours)
+        ]
+        gap = intervals.unpaired(parts[0], parts[1])
+        return Gap(gap.mean, gap.half_width, "seeds, unpaired")
+    apart = float(other["test_error_chosen"]) - float(ours["test_error_chosen"])
+    width = math.hypot(float(other["ci95"]), float(ours["ci95"]))
+    return Gap(apart, width, "rows, unpaired")
+
+
+def _said(other: Row | None, ours: Row, gaps: Mapping[str, Gap | str]) -> str:
     paper = ""
-    if their is not None and published is not None:
-        paper = f" ({100 * (their - published):+.2f})"
-    if not other:
-        return f"not run{paper}"
-    try:
-        gap = difference(other, ours)
-    except ValueError as error:
-        return f"{error}{paper}"
-    over_rows = gap.n == ours[0].n_test
-    over = "rows" if over_rows else f"{gap.n} seeds"
-    said = f"{100 * gap.mean:+.2f} ± {100 * gap.half_width:.2f} over {over}"
-    return f"{f'**{said}**' if gap.excludes_zero and not over_rows else said}{paper}"
+    if other is not None and other["published"] and ours["published"]:
+        paper = f" ({float(other['published']) - float(ours['published']):+.2f})"
+    known = None if other is None else gaps.get(choices.cell_of(other))
+    return f"{'not run' if known is None else known}{paper}"
 
 
-def _order(arms: dict[str, list[Trained]]) -> str:
-    means = {arm: np.mean([run.test_error for run in runs]) for arm, runs in arms.items() if runs}
+def _order(arms: Mapping[str, Row]) -> str:
+    means = {arm: float(row["test_error_mean"]) for arm, row in arms.items() if row["seeds"]}
     inside = sorted(means, key=lambda arm: means[arm])
     return " < ".join(campaign_table.HEADINGS.get(arm, arm) for arm in inside)

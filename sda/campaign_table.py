@@ -1,16 +1,17 @@
 """The table that a campaign has come to: cells chosen and repeated, beside what is published."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sda import alignment, campaign, intervals, search
+from sda import alignment, campaign, choices, intervals, search
 from sda.campaign import Campaign, Cell
 from sda.finished import Trained
 
 COLUMNS = (
-    "data_set", "arm", "source", "seeds", "valid_error_mean", "test_error_mean", "test_error_sd",
-    "test_error_chosen", "ci95", "published", "reached", "minutes", "tried", "setting",
+    "data_set", "arm", "source", "data_hash", "test_rows", "seeds", "valid_error_mean",
+    "test_error_mean", "test_error_sd", "test_error_chosen", "ci95", "published", "reached",
+    "minutes", "tried", "setting", "edge", "valid_errors", "test_errors",
 )  # fmt: skip
 HEADINGS = {
     "svm_rbf": "SVM rbf", "svm_poly": "SVM poly", "random1": "random, 1 layer", "dbn1": "DBN-1",
@@ -25,54 +26,85 @@ def _row(cell: Cell, seeds: int) -> dict[str, Any]:
     runs = cell.runs(seeds)
     if not runs:
         return dict.fromkeys(COLUMNS, "not run") | known | {"seeds": 0}
-    tests = [run.test_error for run in runs]
-    mean, sd = intervals.spread(tests)
     chosen = next((run for run in runs if run.seed == campaign.SEED), runs[0])
-    return known | {
+    elsewhere = cell.choice.tried if cell.choice else 0
+    row = known | {
         "source": chosen.result["source"],
-        "seeds": len(runs),
-        "valid_error_mean": _percent(sum(run.valid_error for run in runs) / len(runs)),
-        "test_error_mean": _percent(mean),
-        "test_error_sd": _percent(sd) if len(runs) > 1 else "",
-        "test_error_chosen": _percent(chosen.test_error),
-        "ci95": _percent(intervals.binomial(chosen.test_error, chosen.n_test)),
-        "reached": _reached(cell, mean, chosen.n_test),
+        "data_hash": chosen.result["data_hash"][:8],
+        "test_rows": chosen.n_test,
         "minutes": f"{sum(run.seconds for run in runs) / len(runs) / 60:.1f}",
-        "tried": chosen.result["tried"] if cell.is_machine else len(cell.ended()),
+        "tried": chosen.result["tried"] if cell.is_machine else max(len(cell.ended()), elsewhere),
         "setting": _setting(cell, chosen),
+        "edge": _edges(cell, chosen),
+    }
+    return row | figures(row, {run.seed: (run.valid_error, run.test_error) for run in runs})
+
+
+def figures(row: Mapping[str, Any], errors: Mapping[int, tuple[float, float]]) -> dict[str, Any]:
+    """What a row says of the errors of its runs.
+
+    Args:
+        row: its data set, the published error, the number of test rows.
+        errors: on validation and on test rows, by seed, as fractions.
+    """
+    n_test = int(row["test_rows"])
+    valid, test = zip(*(errors[seed] for seed in sorted(errors)), strict=True)
+    mean, sd = intervals.spread(test)
+    chosen = errors.get(campaign.SEED, (valid[0], test[0]))[1]
+    return {
+        "seeds": len(errors),
+        "valid_error_mean": _percent(sum(valid) / len(valid)),
+        "test_error_mean": _percent(mean),
+        "test_error_sd": _percent(sd),
+        "test_error_chosen": _percent(chosen),
+        "ci95": _percent(intervals.binomial(chosen, n_test)),
+        "reached": _reached(row, mean),
+        "valid_errors": _by_seed(errors, 0),
+        "test_errors": _by_seed(errors, 1),
     }
 
 
-def _reached(cell: Cell, mean: float, n_test: int) -> str:
+def _by_seed(errors: Mapping[int, tuple[float, float]], which: int) -> str:
+    return " ".join(f"{seed}:{100 * errors[seed][which]:.4f}" for seed in sorted(errors))
+
+
+def _reached(row: Mapping[str, Any], mean: float) -> str:
     """Whether our mean is at most the upper end of the paper's binomial interval."""
-    if cell.published is None or cell.data_set not in ABSOLUTE:
+    if not row["published"] or row["data_set"] not in ABSOLUTE:
         return ""
-    most = cell.published + intervals.binomial(cell.published, n_test)
-    return "yes" if mean <= most else "no"
+    published = float(row["published"]) / 100
+    return "yes" if mean <= published + intervals.binomial(published, row["test_rows"]) else "no"
 
 
 def _setting(cell: Cell, run: Trained) -> str:
     """What was chosen, in the words of the search."""
     if cell.is_machine:
-        parts = run.result["chosen"].items()
-        grid = cell.config["kernel"]
-        return " ".join(f"{key}={value:g}{_edge(value, grid.get(key))}" for key, value in parts)
+        return " ".join(f"{key}={value:g}" for key, value in run.result["chosen"].items())
     chosen = cell.chosen()
     assert chosen is not None
     aside = {"experiment", "seed", *(word.partition("=")[0] for word in cell.words)}
-    idle = search.IDLE.get(cell.config["init"], ())
-    named = [(word.partition("=")[0], word) for word in chosen.overrides]
-    words = [word for key, word in named if key not in aside and not key.startswith(idle)]
+    words = [word for word in chosen.overrides if word.partition("=")[0] not in aside]
+    effective = search.effective(words, cell.config["init"])
+    return " ".join(word for word in words if word in effective)
+
+
+def _edges(cell: Cell, run: Trained) -> str:
+    """Which values were the lowest or the highest tried: one beyond might be better still."""
+    if cell.is_machine:
+        grid = cell.config["kernel"]
+        found = [_edge(key, value, grid.get(key)) for key, value in run.result["chosen"].items()]
+        return ", ".join(filter(None, found))
+    chosen = cell.chosen()
+    assert chosen is not None
     rates = [job.config["finetune"]["learning_rate"] for job, _ in cell.ended()]
-    return " ".join(words) + _edge(chosen.config["finetune"]["learning_rate"], rates)
+    return _edge(choices.RATE, chosen.config["finetune"]["learning_rate"], rates)
 
 
-def _edge(value: float, tried: Any) -> str:
-    """Whether a value beyond those tried might have been better still."""
+def _edge(key: str, value: float, tried: Any) -> str:
     values = set(tried) if isinstance(tried, Sequence) else set()
     if len(values) < 2 or min(values) < value < max(values):
         return ""
-    return " (the lowest tried)" if value == min(values) else " (the highest tried)"
+    return f"lowest {key}" if value == min(values) else f"highest {key}"
 
 
 def _percent(fraction: float | None) -> str:
@@ -132,8 +164,11 @@ def _has_no_seeds(row: dict[str, Any]) -> bool:
 
 def details(rows: list[dict[str, Any]]) -> list[list[str]]:
     """What was chosen for every cell that was run."""
-    parts = ("data_set", "arm", "source", "tried", "setting", "valid_error_mean", "minutes")
-    heads = ["data set", "arm", "data", "runs tried", "chosen", "validation", "minutes a run"]
+    parts = ("data_set", "arm", "source", "tried", "setting", "edge", "valid_error_mean", "minutes")
+    heads = [
+        "data set", "arm", "data", "runs tried", "chosen", "edge of what was tried", "validation",
+        "minutes a run",
+    ]  # fmt: skip
     return [heads, *([str(row[part]) for part in parts] for row in rows if row["seeds"])]
 
 

@@ -1,13 +1,16 @@
 """The words of a campaign's last call, kept beside its runs: with them their table is read."""
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from sda import campaign, checkpoint, runfolder
 from sda.campaign import Campaign
+from sda.choices import Choice
 from sda.search import key_of
 
 FILE = "campaign.json"
+CHOICES = "choices.json"  # of an earlier search, if the last call had any
 
 
 def keep(plan: Campaign, folder: Path) -> None:
@@ -15,6 +18,11 @@ def keep(plan: Campaign, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     kept = [word for word in plan.said if key_of(word) != "runs_folder"]
     checkpoint.replace(folder / FILE, json.dumps(kept).encode())
+    if plan.choices:
+        known = {cell: asdict(choice) for cell, choice in plan.choices.items()}
+        checkpoint.replace(folder / CHOICES, json.dumps(known, indent=1).encode())
+    else:
+        (folder / CHOICES).unlink(missing_ok=True)
 
 
 def recorded(folder: Path) -> Campaign:
@@ -31,7 +39,22 @@ def recorded(folder: Path) -> Campaign:
     words = _words(file) if file.exists() else []
     path = str(folder.resolve().parent).replace("'", "\\'")
     here = f"runs_folder='{path}'"
-    return campaign.read(folder.resolve().name, ["campaign.hours=0", *words, here])
+    plan = campaign.read(folder.resolve().name, ["campaign.hours=0", *words, here])
+    return replace(plan, choices=_choices(folder / CHOICES))
+
+
+def _choices(file: Path) -> dict[str, Choice]:
+    if not file.exists():
+        return {}
+    try:
+        known = json.loads(file.read_text("utf-8"))
+        return {
+            cell: Choice(tuple(map(str, c["words"])), float(c["rate"]), int(c["tried"]))
+            for cell, c in known.items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        line = f"{file} is damaged; the campaign's command with its campaign.choices writes it anew"
+        raise ValueError(line) from error
 
 
 def _words(file: Path) -> list[str]:

@@ -96,6 +96,29 @@ def of_mean(values: Sequence[float] | NDArray[Any]) -> Difference:
     return Difference(mean, float(special.stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n), n)
 
 
+def unpaired(first: tuple[float, float, int], second: tuple[float, float, int]) -> Difference:
+    """First − second of two means of unrelated values, with Welch's (1947) 95 % t interval.
+
+    Args:
+        first: mean, sample standard deviation and number (>= 2) of its values.
+        second: likewise.
+
+    Returns:
+        The difference; n is the number of all values.
+    """
+    if min(first[2], second[2]) < 2:
+        raise ValueError(f"Welch's interval needs two values of each, got {first}, {second}")
+    parts = [deviation**2 / n for _, deviation, n in (first, second)]
+    mean, n = first[0] - second[0], first[2] + second[2]
+    if not sum(parts):
+        return Difference(mean, 0.0, n)
+    weights = [
+        part**2 / (count - 1) for part, (*_, count) in zip(parts, (first, second), strict=True)
+    ]
+    freedom = sum(parts) ** 2 / sum(weights)
+    return Difference(mean, float(special.stdtrit(freedom, 0.975)) * math.sqrt(sum(parts)), n)
+
+
 def spread(values: Sequence[float] | NDArray[Any]) -> tuple[float, float]:
     """Mean and sample standard deviation; the latter is NaN for a single value."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan

@@ -76,7 +76,7 @@ def _campaign(folder: Path) -> Iterator[str]:
         "chosen: its run with the seed of the search, ± its binomial 95 % interval."
     )
     yield "<h2>Gaps</h2>"
-    yield _plain(campaign_gaps.lines(plan))
+    yield _plain(campaign_gaps.lines(cells, campaign_gaps.of(plan, cells)))
     yield _note(
         "Percentage points of test error, positive: SdA-3 is better, ± the paired 95 % interval "
         "over seeds or, with one seed, test rows; in brackets the paper's gap."

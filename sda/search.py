@@ -1,6 +1,6 @@
 """What a cell of a campaign searches: settings, supervised rates, a space of proposals."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,12 @@ def key_of(word: str) -> str:
     return word.lstrip("+~").partition("=")[0].strip()
 
 
+def effective(words: Iterable[str], init: str) -> frozenset[str]:
+    """Those of the overrides that have an effect on an arm."""
+    idle = IDLE.get(init, ())
+    return frozenset(word for word in words if not key_of(word).startswith(idle))
+
+
 def refuse(words: Sequence[str], keys: Collection[str], why: str) -> None:
     """Raise ValueError for an override of one of the keys."""
     for word in words:
@@ -56,15 +62,15 @@ def read(plain: Mapping[str, Any]) -> Search:
         )
     for part in described:
         ranges.one_of("a part of search", part, ("settings", "rates", "space"))
-    idle = IDLE.get(str(plain["init"]), ())
+    init = str(plain["init"])
     settings: dict[frozenset[str], tuple[str, ...]] = {}
     for line in described["settings"]:
         words = tuple(str(line).split())
-        settings.setdefault(frozenset(w for w in words if not key_of(w).startswith(idle)), words)
+        settings.setdefault(effective(words, init), words)
     return Search(
         tuple(settings.values()),
         tuple(ranges.positive("a rate of search.rates", rate) for rate in described["rates"]),
-        _space(described.get("space") or {}, plain, idle),
+        _space(described.get("space") or {}, plain, IDLE.get(init, ())),
     )
 
 

@@ -23,6 +23,11 @@ from sda.jobs import place
 from sda.runfolder import RunFolder
 
 
+def _gaps(plan):
+    rows = campaign_table.rows(plan)
+    return campaign_gaps.lines(rows, campaign_gaps.of(plan, rows))
+
+
 def _full(rows):
     return campaign_table.markdown(rows, campaign_table.full)
 
@@ -50,7 +55,7 @@ def test_gaps_are_over_the_seeds_of_both_or_over_the_rows_of_one(done):
     assert gap.mean == pytest.approx(errors[0][0] - errors[1][0])
     apart = np.subtract(*wrong, dtype=float)
     assert gap.half_width == pytest.approx(1.96 * apart.std() / len(apart) ** 0.5, rel=0.02)
-    head, line = campaign_gaps.lines(done)
+    head, line = _gaps(done)
     assert head[1:] == ["random, 3 layers − SdA-3", "SAA-3 − SdA-3", "DBN-3 − SdA-3", "in order"]
     assert line[0] == "digits"
     assert "over 2 seeds" in line[1]
@@ -81,13 +86,16 @@ def test_the_table_names_edges_of_the_rates_and_no_setting_without_effect(done, 
     sda, *_ = campaign.cells(done, done.tiers[0])
     for job, _ in sda.finished():
         change(job, valid_error=0.1, valid_loss=job.config["finetune"]["learning_rate"])
-    rows = {row["arm"]: row["setting"] for row in campaign_table.rows(done)}
-    assert rows["sda3"].startswith("corruption.fraction=0.1 finetune.learning_rate=0.5")
-    assert rows["sda3"].endswith("(the lowest tried)")
-    assert "corruption" not in rows["random3"]
-    assert re.search(r"finetune.learning_rate=(0.5 \(the low|1 \(the high)est", rows["random3"])
-    assert re.match(r"C=1(0 \(the high| \(the low)est tried\) gamma=1 ", rows["svm_rbf"])
-    assert [campaign_table._edge(0.5, tried) for tried in ([0.1, 0.5, 1.0], [0.5])] == ["", ""]
+    rows = {row["arm"]: row for row in campaign_table.rows(done)}
+    assert rows["sda3"]["setting"] == "corruption.fraction=0.1 finetune.learning_rate=0.5"
+    assert rows["sda3"]["edge"] == "lowest finetune.learning_rate"
+    assert "corruption" not in rows["random3"]["setting"]
+    found = {rows["random3"]["setting"].partition("rate=")[2]: rows["random3"]["edge"].split()[0]}
+    assert found in ({"0.5": "lowest"}, {"1": "highest"})
+    setting, edge = rows["svm_rbf"]["setting"], rows["svm_rbf"]["edge"]
+    assert (setting.split()[0], edge) in (("C=1", "lowest C"), ("C=10", "highest C"))
+    edges = [campaign_table._edge("C", 0.5, tried) for tried in ([0.1, 0.5, 1.0], [0.5])]
+    assert edges == ["", ""]
 
 
 def test_a_rate_that_has_not_been_tried_yet_is_no_rate_below_the_chosen_one(done):
@@ -97,7 +105,8 @@ def test_a_rate_that_has_not_been_tried_yet_is_no_rate_below_the_chosen_one(done
         if job.config["finetune"]["learning_rate"] == 0.5:
             shutil.rmtree(place(job))
     (row,) = (row for row in campaign_table.rows(done) if row["arm"] == "sda3")
-    assert row["setting"].endswith("finetune.learning_rate=1")  # of one rate there is no edge
+    assert row["setting"].endswith("finetune.learning_rate=1")
+    assert row["edge"] == ""  # of one rate there is none
 
 
 def test_the_brief_table_marks_single_runs_and_what_is_not_reached():
@@ -122,7 +131,7 @@ def test_a_gap_over_rows_is_never_bold_it_leaves_out_how_seeds_differ(done):
         y = np.load(file)["y"]
         np.savez(file, y=y, predicted=(y + 1) % 10)
         change(job, test_error=1.0)
-    *_, line = campaign_gaps.lines(done)
+    *_, line = _gaps(done)
     assert re.match(r"\+\d+\.\d\d ± \d\.\d\d over rows", line[1])
 
 
@@ -158,11 +167,10 @@ def test_runs_count_also_where_the_data_lie_in_another_folder(done):
 
 def test_a_mean_above_the_papers_interval_is_said_not_to_be_reached(done, monkeypatch):
     monkeypatch.setattr(campaign_table, "ABSOLUTE", ("digits",))
-    published = 0.25 + intervals.binomial(0.25, 180)  # the digits have 180 test rows
-    for mean, verdict in ((published - 1e-6, "yes"), (published + 1e-6, "no")):
-        cell = campaign.cells(done, done.tiers[0])[0]
-        assert campaign_table._reached(cell, mean, 180) == verdict
     row = campaign_table.rows(done)[0]
+    most = 0.25 + intervals.binomial(0.25, row["test_rows"])
+    for mean, verdict in ((most - 1e-6, "yes"), (most + 1e-6, "no")):
+        assert campaign_table._reached(row, mean) == verdict
     assert _full([row | {"reached": "no"}]).count("paper 25.00, not reached") == 1
     assert "not reached" not in _full([row | {"reached": "yes"}])
     monkeypatch.setattr(campaign_table, "ABSOLUTE", ("others",))

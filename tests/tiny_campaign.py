@@ -52,7 +52,7 @@ def conf(tmp_path_factory):
     folder = tmp_path_factory.mktemp("campaign") / "conf"
     shutil.copytree(composition.folder(), folder)
     (folder / "campaign" / "tiny.yaml").write_text(
-        f"# @package campaign\nhours: null\nwords: [tensorboard=false]\n{TIER}\n"
+        f"# @package campaign\nhours: null\nchoices: null\nwords: [tensorboard=false]\n{TIER}\n"
     )
     (folder / "experiment" / "tiny").mkdir()
     (folder / "experiment" / "tiny" / "digits.yaml").write_text(SET)
