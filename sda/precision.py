@@ -33,8 +33,9 @@ class Precision(StrEnum):
             return
         if not closed_form:
             raise ValueError("precision=bf16 needs layers whose step is in closed form")
-        if device.type == "cpu" and not torch.cpu._is_amx_tile_supported():
-            warnings.warn("precision=bf16 is slower than fp32 here: no AMX units", stacklevel=2)
+        if device.type == "cpu" and not _has_units():
+            message = "precision=bf16 is slower than fp32 here: no AMX, no AVX512_BF16"
+            warnings.warn(message, stacklevel=2)
         elif batch_size < WORTH_IT:
             message = f"precision=bf16 does not pay below minibatches of {WORTH_IT}"
             warnings.warn(f"{message}, got {batch_size}", stacklevel=2)
@@ -48,6 +49,11 @@ class Precision(StrEnum):
             yield
         finally:
             torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def _has_units() -> bool:
+    """Whether the processor multiplies bfloat16 numbers itself."""
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 def precision(name: str, value: object) -> Precision:

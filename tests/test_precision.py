@@ -1,5 +1,7 @@
 """Rounded products: what is rounded, what is not, and where it is refused."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -109,6 +111,16 @@ def test_tf32_needs_a_gpu_and_a_foreign_layer_has_no_bf16():
     settings = Pretraining(1, 0.1, 64, precision="bf16")
     with pytest.raises(ValueError, match="bf16 needs layers whose step is in closed form"):
         pretrain(StackedDenoisingAutoencoder([layer]), rows(8), settings, 0)
+
+
+@pytest.mark.parametrize("units", ["", "_is_amx_tile_supported", "_is_avx512_bf16_supported"])
+def test_bf16_is_said_to_be_slower_only_where_the_processor_cannot_multiply_it(monkeypatch, units):
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda name=name: name == units)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Precision.bf16.check(torch.device("cpu"), 256, closed_form=True)
+    assert ["no AMX, no AVX512_BF16" in str(one.message) for one in said] == [True] * (not units)
 
 
 @pytest.mark.filterwarnings("default:precision=bf16")
