@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from scipy import stats
 from tiny_campaign import change, written
 
+from experiments import table1
 from sda import (
     campaign,
     campaign_command,
@@ -229,3 +231,31 @@ def test_every_choice_of_the_table_beside_the_scripts_can_be_run():
         assert f"finetune.learning_rate={choice.rate:g}" in words
         assert cells[name].chosen().settings
         assert re.fullmatch(r"runs/table1/[\w-]+/init-\S+", str(place(cells[name].chosen())))
+
+
+def test_the_script_keeps_what_the_folders_lack_unless_told_to_begin_afresh(
+    done, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    words = ["--runs", f"{tmp_path / 'runs'}", "--campaign", "tiny", "--out", f"{out}"]
+
+    def told(*more):
+        monkeypatch.setattr(sys, "argv", ["table1.py", *words, *more])
+        table1.main()
+        return {path.name: path.read_text() for path in out.iterdir()}
+
+    first = told()
+    assert set(first) == {"table1.csv", "table1_gaps.csv", "table1.md"}
+    second = campaign.cells(done, done.tiers[0])[0].repeated(2)[1]
+    shutil.rmtree(place(second))
+    kept = told()
+    assert kept == first
+    gap = {name: re.search(r"\S+ ± \S+ over [^(]*\S", text["table1.md"]) for name, text in (
+        ("kept", kept), ("afresh", told("--afresh")),
+    )}  # fmt: skip
+    assert "2 seeds" in gap["kept"][0]
+    assert "over rows" in gap["afresh"][0]
+    shutil.rmtree(tmp_path / "runs" / "tiny" / "digits")
+    with pytest.raises(SystemExit, match=r"error: no cell of tiny has a finished run in"):
+        told()
