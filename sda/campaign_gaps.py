@@ -92,9 +92,7 @@ def of(
         try:
             if [len(one) for one in here] == [row["seeds"] for row in pair]:
                 found[names[0]] = _told(difference(*here), here[1][0].n_test)
-            elif names[0] in kept and all(
-                kept_rows.get(name) is one for name, one in zip(names, pair, strict=True)
-            ):
+            elif _stays(kept.get(names[0]), pair, [kept_rows.get(name) for name in names]):
                 found[names[0]] = kept[names[0]]
             else:
                 found[names[0]] = _of_rows(*pair)
@@ -114,13 +112,8 @@ def lines(rows: Sequence[Row], gaps: Mapping[str, Gap | str]) -> list[list[str]]
         arms = {row["arm"]: row for row in rows if row["data_set"] == data_set}
         if OURS in arms and arms[OURS]["seeds"]:
             said = [_said(arms.get(arm), arms[OURS], gaps) for arm in OTHERS]
-            table.append(
-                [
-                    data_set,
-                    *said,
-                    _order({arm: arms[arm] for arm in (OURS, *OTHERS) if arm in arms}),
-                ]
-            )
+            compared = {arm: row for arm, row in arms.items() if arm in (OURS, *OTHERS)}
+            table.append([data_set, *said, _order(compared)])
     return table
 
 
@@ -145,6 +138,17 @@ def difference(first: list[Trained], second: list[Trained]) -> Difference:
             raise ValueError("no seed in common, or no predictions")
         wrong.append((predictions[0] != predictions[1]).astype(np.float64))
     return intervals.paired(wrong[0].tolist(), wrong[1].tolist())
+
+
+def _stays(gap: Gap | None, rows: Sequence[Row], kept: Sequence[Row | None]) -> bool:
+    """Whether a gap holds: neither row has changed or, of one over rows, neither chosen run."""
+    if gap is None:
+        return False
+    parts = ("setting", "test_error_chosen") if gap.over == "rows" else ("setting", "test_errors")
+    return all(
+        before is not None and all(row[part] == before[part] for part in parts)
+        for row, before in zip(rows, kept, strict=True)
+    )
 
 
 def _told(gap: Difference, n_test: int) -> Gap:

@@ -178,11 +178,19 @@ def test_a_gap_stays_where_both_lines_do_and_else_is_of_the_seeds_that_are_known
 ):
     whole = campaign_gaps.of(done, campaign_table.rows(done))
     shutil.rmtree(tmp_path / "runs")
-    joined, kept = list(_joined(done, table).values()), campaign_record.read(table)
-    same = {row["data_set"] + "_" + row["arm"]: row for row in joined}
+    same = _joined(done, table)
+    joined = list(same.values())
     stays = {"digits_random3": Gap(1.0, 2.0, "rows")}
     assert campaign_gaps.of(done, joined, same, stays) == stays
-    told = campaign_gaps.of(done, joined, kept, stays)["digits_random3"]
+    further = {cell: row | {"seeds": 2, "test_errors": "0:1 1:2"} for cell, row in same.items()}
+    assert (
+        campaign_gaps.of(done, list(further.values()), same, stays) == stays
+    )  # of the chosen runs
+    other = {cell: row | {"test_error_chosen": "9.99"} for cell, row in same.items()}
+    assert campaign_gaps.of(done, joined, other, stays) != stays
+    seeds = {"digits_random3": Gap(1.0, 2.0, "2 seeds")}
+    assert campaign_gaps.of(done, joined, same, seeds) == seeds
+    told = campaign_gaps.of(done, joined, {}, stays)["digits_random3"]
     assert told.over == whole["digits_random3"].over == "2 seeds"
     assert told.points == pytest.approx(whole["digits_random3"].points, abs=1e-3)
     assert told.half_width == pytest.approx(whole["digits_random3"].half_width, abs=2e-3)
