@@ -1,6 +1,8 @@
 """What the figures' numbers mean: locality of filters, and how much of one a Gabor explains."""
 
+import importlib
 from dataclasses import astuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,3 +108,15 @@ def test_every_condition_of_the_patches_is_one_layer_and_differs_in_one_thing():
     assert [n for n, run in runs.items() if run.layers[0].n_hidden != 200] == ["under_complete"]
     noisy = [n for n, run in runs.items() if run.layers[0].corruption != Masking(0.0)]
     assert noisy == ["gaussian", "salt_and_pepper", "masking"]
+
+
+def test_the_figure_of_mnist_filters_refuses_filters_of_another_size(monkeypatch):
+    monkeypatch.syspath_prepend(Path(gabor.__file__).parent)
+    figure3 = importlib.import_module("figure3")
+    monkeypatch.setattr(figure3, "runs_by", lambda key, folder: dict.fromkeys(range(4), "run"))
+    monkeypatch.setattr(figure3, "first_layer", lambda path: np.zeros((64, 9)))
+    with pytest.raises(ValueError, match=r"shows filters of 28 x 28 pixels, not those of run"):
+        figure3.main("folder", "out.png")
+    monkeypatch.setattr(figure3, "runs_by", lambda key, folder: {0.25: "run"})
+    with pytest.raises(ValueError, match=r"shows 4 fractions, folder has 1"):
+        figure3.main("folder", "out.png")

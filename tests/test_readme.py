@@ -149,6 +149,16 @@ def test_every_script_that_a_document_names_says_how_it_is_called(name, run_scri
 
 
 @pytest.mark.slow
+def test_a_benchmark_on_a_device_that_is_not_there_is_refused_in_one_line(run_script):
+    done = run_script(ROOT / "experiments" / "benchmark_step.py", "--quick", "--device", "nosuch")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("benchmark_step.py: error: argument --device: ")
+    assert "got 'nosuch'" in last
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_told_of_a_folder_that_is_not_there_says_so_in_one_line(name, run_script):
     given = {
