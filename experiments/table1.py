@@ -12,7 +12,6 @@ forgets what it says.
 """
 
 import argparse
-import csv
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -64,10 +63,7 @@ def write(args: argparse.Namespace) -> None:
         raise ValueError(f"no cell of {args.campaign} has a finished run in {args.runs}")
     rows = [campaign_record.joined(row, kept.get(choices.cell_of(row))) for row in own]
     gaps = campaign_gaps.of(plan, rows, kept, kept_gaps)
-    with file.open("w", newline="") as lines:
-        writer = csv.DictWriter(lines, campaign_table.COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    campaign_record.write(file, rows, campaign_table.COLUMNS)
     campaign_gaps.write(beside, gaps, rows)
     text = (HERE / "table1_template.md").read_text()
     text = text.replace("{table}", campaign_table.markdown(rows, campaign_table.full))

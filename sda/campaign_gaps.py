@@ -55,14 +55,14 @@ def read(file: Path) -> dict[str, Gap]:
 
 def write(file: Path, gaps: Mapping[str, Gap | str], rows: Sequence[Row]) -> None:
     """Write those that could be told."""
-    with file.open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in rows:
-            gap = gaps.get(choices.cell_of(row))
-            if isinstance(gap, Gap):
-                figures = (f"{gap.points:.2f}", f"{gap.half_width:.2f}")
-                writer.writerow((row["data_set"], row["arm"], *figures, gap.over))
+    told = []
+    for row in rows:
+        gap = gaps.get(choices.cell_of(row))
+        if isinstance(gap, Gap):
+            figures = (f"{gap.points:.2f}", f"{gap.half_width:.2f}")
+            values = (row["data_set"], row["arm"], *figures, gap.over)
+            told.append(dict(zip(COLUMNS, values, strict=True)))
+    campaign_record.write(file, told, COLUMNS)
 
 
 def of(

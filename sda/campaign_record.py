@@ -1,10 +1,12 @@
 """A table outlives the folders that it was made from: what they lack is kept as it is there."""
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sda import campaign_table, choices
+from sda import campaign_table, checkpoint, choices
 
 
 def read(file: Path) -> dict[str, dict[str, Any]]:
@@ -19,6 +21,15 @@ def read(file: Path) -> dict[str, dict[str, Any]]:
         cell: dict.fromkeys(campaign_table.COLUMNS, "") | row | {"seeds": int(row["seeds"])}
         for cell, row in choices.table(file).items()
     }
+
+
+def write(file: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Write a table, at once or not at all: it may be all that is left of its runs."""
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    checkpoint.replace(file, lines.getvalue().encode())
 
 
 def errors(row: Mapping[str, Any]) -> dict[int, tuple[float, float]]:

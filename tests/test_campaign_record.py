@@ -1,6 +1,5 @@
 """A campaign's table outlives its folders; its choices can be repeated without a search."""
 
-import csv
 import re
 import shutil
 import sys
@@ -28,17 +27,10 @@ from sda.jobs import place
 ROOT = Path(__file__).parents[1]
 
 
-def _write(file, rows):
-    with file.open("w", newline="") as lines:
-        writer = csv.DictWriter(lines, campaign_table.COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 @pytest.fixture
 def table(done, tmp_path):
     """The table of the campaign that is over."""
-    _write(tmp_path / "table.csv", campaign_table.rows(done))
+    campaign_record.write(tmp_path / "table.csv", campaign_table.rows(done), campaign_table.COLUMNS)
     return tmp_path / "table.csv"
 
 
@@ -72,7 +64,8 @@ def test_seeds_run_in_another_folder_are_added_to_those_of_the_table(done, table
             path.rename(tmp_path / path.name)
     alone = campaign_table.rows(done)[0]
     assert (alone["seeds"], alone["tried"]) == (1, 1)
-    _write(table, [alone | {"tried": 4, "edge": whole["edge"]}])
+    line = alone | {"tried": 4, "edge": whole["edge"]}
+    campaign_record.write(table, [line], campaign_table.COLUMNS)
     (tmp_path / place(second).name).rename(place(second))
     shutil.rmtree(place(first))
     assert _plain(_joined(done, table)["digits_sda3"]) == whole
