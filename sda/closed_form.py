@@ -107,14 +107,14 @@ class _LayerStep:
         self._tied = layer.decoder_weight is None
         runs, rows, _ = like.shape
         w = descent.operand("weight")
-        self._left, self._right = (w.new_empty(runs, 2 * rows, n) for n in w.shape[1:])
+        self._left, self._right = (exact.matrices(w, runs, 2 * rows, n) for n in w.shape[1:])
         self._x, delta = self._left.split(rows, 1)
         epsilon, y = self._right.split(rows, 1)
         self._rounded = (delta, epsilon, y)
         if w.dtype != like.dtype:  # rounded operands beside the exact values
             delta, epsilon, y = (like.new_empty(t.shape) for t in self._rounded)
         self._exact = (delta, epsilon, y)
-        self._logits = like.new_empty(like.shape)
+        self._logits = exact.matrices(like, *like.shape)
 
     def __call__(self, x: Tensor, target: Tensor, weights: Tensor) -> Tensor:
         """Take the step; return the logits (R, B, d) from before it, in memory used again."""
@@ -194,14 +194,15 @@ def _step_classifier(
     logits = _affine(rounded[-1], v, descent.lifted["bias"])
     delta = F.softmax(logits, -1).sub_(wanted).mul_(descent.scale(x.shape[1]))
     delta_rounded = delta.to(product)
-    below = torch.bmm(delta_rounded, v.mT)  # before the weight moves
+    below = exact.product(delta_rounded, v.mT)  # before the weight moves
     descent.move("weight", rounded[-1], delta_rounded)
     descent.move_bias("bias", delta)
     for depth, activation in reversed(list(enumerate(activations))):
         epsilon = _through(activation, below.to(logits.dtype), codes[depth + 1])
         epsilon_rounded = epsilon.to(product)
         if depth > 0:
-            below = torch.bmm(epsilon_rounded, descent.operand(f"layers.{depth}.weight").mT)
+            w = descent.operand(f"layers.{depth}.weight")
+            below = exact.product(epsilon_rounded, w.mT)
         descent.move(f"layers.{depth}.weight", rounded[depth], epsilon_rounded)
         descent.move_bias(f"layers.{depth}.hidden_bias", epsilon)
     return logits
@@ -214,14 +215,14 @@ def _with_runs(x: Tensor) -> Tensor:
 def _affine(x: Tensor, w: Tensor, c: Tensor, out: Tensor | None = None) -> Tensor:
     """Compute x W + c, float32 (or as precise as c) whatever the product is rounded to."""
     if x.dtype == c.dtype:
-        return torch.baddbmm(c, x, w, out=out)
+        return exact.affine(x, w, c, out)
     rounded = torch.baddbmm(c.to(x.dtype), x, w)
     return rounded.to(c.dtype) if out is None else out.copy_(rounded)
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     if a.dtype == out.dtype:
-        return torch.bmm(a, b, out=out)
+        return exact.product(a, b, out)
     return out.copy_(torch.bmm(a, b))
 
 

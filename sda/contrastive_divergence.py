@@ -127,4 +127,4 @@ def _step(descent: Descent, x: Tensor, hidden: Tensor, visible: Tensor) -> Tenso
 
 def _affine(x: Tensor, w: Tensor, c: Tensor) -> Tensor:
     """Compute x W + c, as precise as c whatever the product is rounded to."""
-    return torch.baddbmm(c.to(w.dtype), x.to(w.dtype), w).to(c.dtype)
+    return exact.affine(x.to(w.dtype), w, c.to(w.dtype)).to(c.dtype)

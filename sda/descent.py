@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sda import exact
 from sda.precision import Precision
 from sda.replaying import Replayed, Step
 
@@ -111,12 +112,12 @@ class Descent:
         if self.momenta is None:
             if self.decays is not None:
                 parameter.mul_(1 - self.rates * self.decays)
-            parameter.baddbmm_(left.mT, right, alpha=-1)
+            exact.add_product(parameter, left.mT, right, -1)
             return
         velocity = self._lifted_velocities[name].mul_(self.momenta)
         if self.decays is not None:
             velocity.add_(self.decays * parameter)
-        velocity.baddbmm_(left.mT, right)
+        exact.add_product(velocity, left.mT, right)
         parameter.sub_(self.rates * velocity)
 
     def _move_rounded(self, name: str, gradient: Tensor) -> None:

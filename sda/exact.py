@@ -7,11 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LANES = 32  # floats that the processor's widest loop takes at once: two registers of AVX-512
+ALIGNED = 4  # floats, 16 bytes: where a product may begin that is not to depend on where it does
 
 
-def affine(x: Tensor, w: Tensor, c: Tensor) -> Tensor:
+def affine(x: Tensor, w: Tensor, c: Tensor, out: Tensor | None = None) -> Tensor:
     """Compute x W + c: x (n, d) or (R, n, d), W (*runs, d, h), c (*runs, 1, h) to (*runs, n, h).
 
+    ``out`` (R, n, h), where there is an axis of runs, is like ``matrices``.
     Always a batched product, if only of one: libraries take other paths for plain matrices. Where
     a gradient is wanted, plain products after all: their backward pass is much faster.
     """
@@ -19,7 +21,52 @@ def affine(x: Tensor, w: Tensor, c: Tensor) -> Tensor:
         return x @ w + c
     if w.dim() == 2:
         return torch.baddbmm(c.unsqueeze(0), x.unsqueeze(0), w.unsqueeze(0)).squeeze(0)
-    return torch.baddbmm(c, x.expand(w.shape[0], *x.shape[-2:]), w)
+    if out is None:
+        out = matrices(c, w.shape[0], x.shape[-2], w.shape[-1])
+    return torch.baddbmm(c, *_operands(x.expand(w.shape[0], *x.shape[-2:]), w), out=out)
+
+
+def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+    """Multiply a (R, n, m) by b (R, m, h); ``out`` is like ``matrices``."""
+    if out is None:
+        out = matrices(a, a.shape[0], a.shape[1], b.shape[2])
+    return torch.bmm(*_operands(a, b), out=out)
+
+
+def add_product(total: Tensor, a: Tensor, b: Tensor, scale: float = 1.0) -> None:
+    """Add a b, scaled, to ``total`` (R, n, h) in place: a (R, n, m), b (R, m, h)."""
+    aligned = _aligned(total)
+    aligned.baddbmm_(*_operands(a, b), alpha=scale)
+    if aligned is not total:
+        total.copy_(aligned)
+
+
+def _operands(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Those of a product, where its last bits do not depend on where they lie."""
+    return _aligned(a), _aligned(b) if a.shape[1] == 1 else b  # of a single row both count
+
+
+def _aligned(x: Tensor) -> Tensor:
+    """The same (R, n, d), or a copy whose matrices begin as that of a run alone, laid out as is."""
+    if len(x) == 1 or x.stride(0) % ALIGNED == 0 or x.device.type != "cpu":
+        return x
+    if x.stride(-1) > x.stride(-2):
+        return _aligned(x.mT).mT
+    copy: Tensor = matrices(x, *x.shape).copy_(x)
+    return copy
+
+
+def matrices(like: Tensor, runs: int, rows: int, columns: int) -> Tensor:
+    """Memory for matrices (R, n, h) of the type of ``like``, each of which begins alike.
+
+    On some processors (AMD's) the last bits of a product depend on where in memory it is written,
+    and on where its left operand lies if the right one is transposed.
+    """
+    size = rows * columns
+    if runs == 1 or size % ALIGNED == 0 or like.device.type != "cpu":
+        return like.new_empty(runs, rows, columns)
+    whole = like.new_empty(runs, size + -size % ALIGNED)
+    return whole[:, :size].view(runs, rows, columns)
 
 
 def apply(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
