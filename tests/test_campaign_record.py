@@ -91,6 +91,7 @@ def test_runs_of_other_data_do_not_come_into_a_table(done, table):
         _joined(done, table)
 
 
+@pytest.mark.slow
 def test_choices_are_repeated_without_a_search_in_the_folders_that_it_would_use(
     done, tiny, table, tmp_path
 ):

@@ -387,11 +387,12 @@ def test_a_closed_output_or_a_poor_environment_is_no_crash(tmp_path):
     assert piped.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [
         f"{' '.join(QUICK)} init=random tensorboard=false >&- 2>&-",
-        pytest.param(f"-m {' '.join(QUICK)} seed=0,1 >&- 2>&-", marks=pytest.mark.slow),
+        f"-m {' '.join(QUICK)} seed=0,1 >&- 2>&-",
     ],
 )
 def test_a_command_with_a_closed_output_does_its_work(line):

@@ -163,6 +163,7 @@ def test_more_arms_than_colours_and_long_names_are_drawn():
     assert drawn([Panel("a", lines, {})]).shape[1] < 2000
 
 
+@pytest.mark.slow
 def test_importing_what_draws_imports_no_drawing_library():
     code = "import sys, sda, sda.pictures, sda.comparison; print(*sys.modules)"
     environment = {"PYTHONPATH": ":".join(sys.path)}

@@ -77,10 +77,10 @@ def die_after_saving(asked, number):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 
-SLOWLY = [pytest.param(number, marks=pytest.mark.slow) for number in (1, 3, 7, 9)]
+SLOWLY = [pytest.param(number, marks=pytest.mark.slow) for number in (1, 3, 7, 8, 9)]
 
 
-@pytest.mark.parametrize("number", [5, 8, *SLOWLY])
+@pytest.mark.parametrize("number", [5, *SLOWLY])
 def test_a_killed_batch_goes_on_as_the_same_batch(tmp_path, alone, number):
     asked = jobs(tmp_path)
     die_after_saving(asked, number)
@@ -232,6 +232,7 @@ def test_a_batch_killed_while_runs_wait_their_turn_goes_on(tmp_path, wide_alone,
     assert [record(job) for job in asked] == wide_alone
 
 
+@pytest.mark.slow
 def test_a_batch_goes_on_where_fewer_runs_pay_at_once_than_where_it_began(
     tmp_path, alone, monkeypatch
 ):
@@ -448,6 +449,7 @@ def test_groups_are_cut_to_what_pays():
     assert grouping.cut(range(7), 3) == [[0, 3, 6], [1, 4], [2, 5]]
 
 
+@pytest.mark.slow
 def test_a_sweep_in_batches_is_the_sweep_run_by_run(tmp_path, alone):
     asked = jobs(tmp_path)
     outcomes = sweeping.run_all(asked, together=True)
