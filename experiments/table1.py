@@ -6,9 +6,9 @@ Writes ``table1.md``, ``table1.csv`` and ``table1_gaps.csv`` beside this file an
 README. Errors in percent; the setting of each cell was chosen on validation error among those
 tried; a cell without a finished run says "not run".
 
-The table outlives the folders: where there is one already, a cell that has fewer runs here than its
-line rests on keeps that line, and further seeds of the same setting are added to it. ``--afresh``
-forgets what it says.
+The table outlives the folders: where there is one already, a line stays that rests on more than
+there is in the folders, and seeds of the same settings and data come together. ``--afresh`` keeps
+nothing. Without folders it is written as it is.
 """
 
 import argparse
@@ -18,12 +18,16 @@ from pathlib import Path
 
 from sda import (
     alignment,
+    campaign,
     campaign_gaps,
     campaign_record,
     campaign_table,
     campaign_words,
+    checkpoint,
     choices,
 )
+from sda.campaign import Campaign
+from sda.choices import Choice
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -33,14 +37,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", default="runs", help="the runs_folder of the campaign")
+    parser.add_argument("--runs", help="the runs_folder of the campaign (default: runs)")
     parser.add_argument("--campaign", default="table1", help="another one wants --out")
     parser.add_argument("--out", type=Path, help="folder to write to (default: beside this file)")
     parser.add_argument("--afresh", action="store_true", help="keep nothing of an earlier table")
     args = parser.parse_args()
     try:
         write(args)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -52,30 +56,50 @@ def write(args: argparse.Namespace) -> None:
     out = args.out or HERE
     if not out.is_dir():
         raise ValueError(f"--out wants a folder that exists, got {out}")
-    plan = campaign_words.recorded(Path(args.runs) / args.campaign)
     file, beside = out / "table1.csv", out / "table1_gaps.csv"
-    kept, kept_gaps = {}, {}
-    if file.exists() and not args.afresh:
-        kept, kept_gaps = campaign_record.read(file), campaign_gaps.read(beside)
-        plan = replace(plan, choices=choices.read(file))
+    kept = {} if args.afresh else campaign_record.read(file)
+    kept_gaps = campaign_gaps.read(beside) if kept else {}
+    plan = planned(args, choices.read(file) if kept else {})
     own = campaign_table.rows(plan)
-    if not any(row["seeds"] for row in own):
-        raise ValueError(f"no cell of {args.campaign} has a finished run in {args.runs}")
+    if not kept and not any(row["seeds"] for row in own):
+        where = args.runs or "runs"
+        raise ValueError(f"no cell of {args.campaign} has a finished run in {where}")
     rows = [campaign_record.joined(row, kept.get(choices.cell_of(row))) for row in own]
+    names = [choices.cell_of(row) for row in rows]
+    rows += [row for cell, row in kept.items() if cell not in names]  # no longer the campaign's
     gaps = campaign_gaps.of(plan, rows, kept, kept_gaps)
-    campaign_record.write(file, rows, campaign_table.COLUMNS)
-    campaign_gaps.write(beside, gaps, rows)
+
     text = (HERE / "table1_template.md").read_text()
     text = text.replace("{table}", campaign_table.markdown(rows, campaign_table.full))
     heads, *apart = campaign_gaps.lines(rows, gaps)
     text = text.replace("{gaps}", alignment.piped(heads, apart))
     heads, *details = campaign_table.details(rows)
-    (out / "table1.md").write_text(text.replace("{details}", alignment.piped(heads, details)))
+    text = text.replace("{details}", alignment.piped(heads, details))
     brief = campaign_table.markdown(rows, campaign_table.brief)
+    before, begin, rest = README.read_text().partition("<!-- table1 -->\n")
+    readme = f"{before}{begin}{brief}\n{rest[rest.index('<!-- /table1 -->') :]}"
+
+    # Nothing is written before all is known. Of gaps, those stay whose lines do: they come first.
+    campaign_gaps.write(beside, gaps, rows)
+    campaign_record.write(file, rows, campaign_table.COLUMNS)
+    checkpoint.replace(out / "table1.md", text.encode())
     if args.out is None:
-        before, begin, rest = README.read_text().partition("<!-- table1 -->\n")
-        README.write_text(f"{before}{begin}{brief}\n{rest[rest.index('<!-- /table1 -->') :]}")
+        checkpoint.replace(README, readme.encode())
     print(brief)
+    new = [name for name, row in zip(names, rows, strict=False) if row != kept.get(name)]
+    if kept:
+        print(f"new in the table: {', '.join(new) or 'nothing'}", file=sys.stderr)
+
+
+def planned(args: argparse.Namespace, known: dict[str, Choice]) -> Campaign:
+    """The campaign of the folders, with the choices of whichever search has tried more."""
+    folder = Path(args.runs or "runs") / args.campaign
+    if args.runs is None and known and not folder.exists():
+        return campaign.read(args.campaign, ["campaign.hours=0"])
+    plan = campaign_words.recorded(folder)
+    here = plan.choices or {}
+    more = {c: one for c, one in known.items() if c not in here or one.tried >= here[c].tried}
+    return replace(plan, choices={**here, **more})
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sda.runfolder import RunFolder
 from sda.search import Search
 
 SEED = 0  # of the search
+CHOICES = "campaign.choices"
 PROPOSALS = "proposals"  # in the folder of the runs: a file for every cell that has any
 
 
@@ -42,7 +43,7 @@ class Campaign:
     tiers: tuple[Tier, ...]
     words: tuple[str, ...]  # overrides of every run
     said: tuple[str, ...]  # those among them that came with this call
-    choices: Mapping[str, Choice] = field(default_factory=dict)  # of an earlier search, by cell
+    choices: Mapping[str, Choice] | None = None  # of an earlier search, by cell; None: not said
 
 
 @dataclass(frozen=True)
@@ -146,15 +147,22 @@ class Cell:
         """The finished runs of the search with their results."""
         return [(job, result) for job, result in self.ended() if result["status"] == "finished"]
 
+    @property
+    def held(self) -> Choice | None:
+        """The choice of an earlier search, while that has tried more than has been tried here."""
+        if self.choice is None or self.choice.tried <= len(self.ended()):
+            return None
+        return self.choice
+
     def chosen(self) -> Job | None:
         """The finished run of the search with the best validation error; None: there is none.
 
         Ties are broken by validation cross-entropy. No test error takes part. The choice of an
         earlier search, which need not have been run here, holds while that has tried more.
         """
-        if self.choice is not None and self.choice.tried > len(self.ended()):
-            setting = self.choice.named(self.settings(), self.config["init"])
-            return self.job(setting, self.choice.rate, SEED)
+        held = self.held
+        if held is not None:
+            return self.job(held.named(self.settings(), self.config["init"]), held.rate, SEED)
         finished = self.finished()
         return min(finished, key=lambda pair: _score(pair[1]))[0] if finished else None
 
@@ -184,8 +192,9 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
         if word.startswith("-"):
             raise ValueError(f"a campaign takes key=value, no options; got {word}")
     own = [word for word in overrides if word.startswith("campaign.")]
-    cfg = composition.compose([f"+campaign={name}", *own])
-    plain = composition.resolved(cfg)["campaign"]
+    # A campaign's file need not have choices.
+    known = [f"++{word}" if search.key_of(word) == CHOICES else word for word in own]
+    plain = composition.resolved(composition.compose([f"+campaign={name}", *known]))["campaign"]
     if plain["hours"] is None:
         raise ValueError("a campaign needs its hours: campaign.hours=2")
     for key in ("tiers", "words"):
@@ -195,9 +204,22 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
     search.refuse(words, search.OWN, "which it sets itself in every run")
     search.refuse(words, ("overwrite",), "since it goes on: remove a folder to have its run again")
     hours = ranges.number("campaign.hours", plain["hours"], 0)
-    chosen = plain.get("choices")
-    known = {} if chosen is None else choices.read(Path(ranges.text("campaign.choices", chosen)))
-    return Campaign(name, hours, tuple(map(_tier, plain["tiers"])), words, said, known)
+    tiers = tuple(map(_tier, plain["tiers"]))
+    return Campaign(name, hours, tiers, words, said, _choices(plain.get("choices"), tiers, own))
+
+
+def _choices(
+    file: object, tiers: Sequence[Tier], own: Sequence[str]
+) -> Mapping[str, Choice] | None:
+    """Those of the campaign's cells in a table; {}: none are wanted; None: that was not said."""
+    if file is None:
+        return {} if any(search.key_of(word) == CHOICES for word in own) else None
+    named = {name for tier in tiers for name in tier.cells}
+    path = Path(ranges.text(CHOICES, file))
+    found = {cell: choice for cell, choice in choices.read(path).items() if cell in named}
+    if not found:
+        raise ValueError(f"{CHOICES}: {path} has no choice for a cell of the campaign")
+    return found
 
 
 def _tier(plain: Any) -> Tier:
@@ -235,7 +257,9 @@ def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
         sought = None if primary == "svm" else search.read(plain)
         if sought is not None:
             search.refuse(known, sought.keys(), f"which the search of {name} sets")
-        choice = None if sought is None else campaign.choices.get(name)
+        choice = None if sought is None else (campaign.choices or {}).get(name)
+        if choice is not None:
+            search.refuse(known, {search.key_of(w) for w in choice.words}, f"which {name} chose")
         found.append(Cell(campaign.name, name, plain, known, sought, choice))
     return found
 

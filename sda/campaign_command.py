@@ -62,9 +62,18 @@ def checked(plan: Campaign) -> list[tuple[Tier, list[Cell]]]:
     for tier, cells in tiers:
         for tried in [jobs for cell in cells for jobs in cell.tried(tier.settings)]:
             _ = tried[0].settings
-        for chosen in [cell.chosen() for cell in cells if cell.choice is not None]:
-            _ = chosen and chosen.settings
+        for cell in [cell for cell in cells if cell.choice is not None]:
+            _check_choice(cell)
     return tiers
+
+
+def _check_choice(cell: Cell) -> None:
+    try:
+        chosen = cell.chosen()
+        _ = chosen and chosen.settings
+    except (ValueError, *composition.FAULTS) as error:
+        line = str(error).strip().splitlines()[0]
+        raise ValueError(f"the choice of {cell.name} is no good: {line}") from None
 
 
 def run(plan: Campaign) -> tuple[bool, list[str]]:
@@ -82,7 +91,10 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
         Interrupted: after a signal; the same command goes on.
     """
     until = time.monotonic() + 3600 * plan.hours
+    plan = campaign_words.with_choices(plan, _folder(plan))
     tiers = checked(plan)
+    if plan.choices:
+        print(_repeated(tiers), flush=True)
     at_once = sweeping.slots(_settings(plan))
     campaign_words.keep(plan, _folder(plan))
     print(f"{plan.name}: reading its data sets", flush=True)  # where they are not, making them
@@ -107,6 +119,15 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     if busy:
         print(f"left to other processes: {len(busy)}; the same command goes on", flush=True)
     return not busy, list(failed.values())
+
+
+def _repeated(tiers: Sequence[tuple[Tier, list[Cell]]]) -> str:
+    """Say which cells are searched though choices were given."""
+    cells = {cell.name: cell for _, those in tiers for cell in those if not cell.is_machine}
+    searched = [name for name, cell in cells.items() if cell.choice is None]
+    repeated = f"the choices of an earlier search for {len(cells) - len(searched)} cells"
+    rest = f"; searched: {', '.join(searched)}" if searched else ""
+    return f"{repeated}{rest} ({campaign.CHOICES}=null searches all)"
 
 
 def _settings(plan: Campaign) -> dict[str, Any]:

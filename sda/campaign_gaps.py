@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sda import campaign_record, campaign_table, choices, intervals
+from sda import campaign_record, campaign_table, choices, intervals, ranges
 from sda.campaign import Campaign
 from sda.finished import Trained
 from sda.intervals import Difference
@@ -43,14 +43,14 @@ def read(file: Path) -> dict[str, Gap]:
         return {}
     try:
         with file.open(newline="", encoding="utf-8") as lines:
-            return {
-                choices.cell_of(line): Gap(
-                    float(line["points"]), float(line["half_width"]), line["over"]
-                )
-                for line in csv.DictReader(lines)
-            }
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
+            return {choices.cell_of(line): _read(line) for line in csv.DictReader(lines)}
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, csv.Error) as error:
         raise ValueError(f"{file} must have the columns {', '.join(COLUMNS)}: {error}") from None
+
+
+def _read(line: Mapping[str, str]) -> Gap:
+    points = ranges.number("points", float(line["points"]), -100, 100)
+    return Gap(points, ranges.number("half_width", float(line["half_width"]), 0), line["over"])
 
 
 def write(file: Path, gaps: Mapping[str, Gap | str], rows: Sequence[Row]) -> None:
@@ -59,7 +59,7 @@ def write(file: Path, gaps: Mapping[str, Gap | str], rows: Sequence[Row]) -> Non
     for row in rows:
         gap = gaps.get(choices.cell_of(row))
         if isinstance(gap, Gap):
-            figures = (f"{gap.points:.2f}", f"{gap.half_width:.2f}")
+            figures = (f"{gap.points:.4f}", f"{gap.half_width:.4f}")
             values = (row["data_set"], row["arm"], *figures, gap.over)
             told.append(dict(zip(COLUMNS, values, strict=True)))
     campaign_record.write(file, told, COLUMNS)
@@ -88,14 +88,15 @@ def of(
             continue
         pair = row, ours[row["data_set"]]
         names = [choices.cell_of(one) for one in pair]
-        here = [runs[name] for name in names]
+        here = [runs.get(name, []) for name in names]
         try:
             if [len(one) for one in here] == [row["seeds"] for row in pair]:
-                found[names[0]] = _told(difference(*here), here[1][0].n_test)
-            elif _stays(kept.get(names[0]), pair, [kept_rows.get(name) for name in names]):
-                found[names[0]] = kept[names[0]]
+                gap = difference(*here)
+                over = "rows" if gap.n == here[1][0].n_test else f"{gap.n} seeds"
+                found[names[0]] = _percent(gap, over)
             else:
-                found[names[0]] = _of_rows(*pair)
+                before = [kept_rows.get(name) for name in names]
+                found[names[0]] = _of_rows(*pair, kept.get(names[0]), before)
         except ValueError as error:
             found[names[0]] = str(error)
     return found
@@ -140,42 +141,62 @@ def difference(first: list[Trained], second: list[Trained]) -> Difference:
     return intervals.paired(wrong[0].tolist(), wrong[1].tolist())
 
 
-def _stays(gap: Gap | None, rows: Sequence[Row], kept: Sequence[Row | None]) -> bool:
-    """Whether a gap holds: neither row has changed or, of one over rows, neither chosen run."""
-    if gap is None:
-        return False
-    parts = ("setting", "test_error_chosen") if gap.over == "rows" else ("setting", "test_errors")
-    return all(
-        before is not None and all(row[part] == before[part] for part in parts)
-        for row, before in zip(rows, kept, strict=True)
-    )
-
-
-def _told(gap: Difference, n_test: int) -> Gap:
-    return _percent(gap, "rows" if gap.n == n_test else f"{gap.n} seeds")
-
-
 def _percent(gap: Difference, over: str) -> Gap:
     return Gap(100 * gap.mean, 100 * gap.half_width, over)
 
 
-def _of_rows(other: Row, ours: Row) -> Gap:
-    """The gap of two rows whose runs are not all here: paired where their seeds are known."""
+def _of_rows(
+    other: Row, ours: Row, kept: Gap | None = None, before: Sequence[Row | None] = (None, None)
+) -> Gap:
+    """The gap of two rows whose runs are not all here, from what is known of their seeds.
+
+    Args:
+        other: a method's row.
+        ours: that of SdA-3.
+        kept: the gap of their earlier rows.
+        before: these.
+
+    Raises:
+        ValueError: they are of other data.
+    """
+    if _differ(other, ours):
+        raise ValueError("not of the same data")
+    unchanged = [row is earlier for row, earlier in zip((other, ours), before, strict=True)]
+    if kept is not None and all(unchanged):
+        return kept
     first, second = campaign_record.errors(other), campaign_record.errors(ours)
     seeds = sorted(first.keys() & second.keys())
     if len(seeds) > 1:
         tests = ([errors[seed][1] for seed in seeds] for errors in (first, second))
-        return _told(intervals.paired(*tests), 0)
+        return _percent(intervals.paired(*tests), f"{len(seeds)} seeds")
     if min(other["seeds"], ours["seeds"]) > 1:
-        parts = [
-            (float(row["test_error_mean"]), float(row["test_error_sd"]), row["seeds"])
-            for row in (other, ours)
-        ]
-        gap = intervals.unpaired(parts[0], parts[1])
-        return Gap(gap.mean, gap.half_width, "seeds, unpaired")
+        parts = [_spread(row) for row in (other, ours)]
+        return Gap(*intervals.unpaired(*parts)[:2], "seeds, unpaired")
+    if kept is not None and kept.over == "rows" and _same_chosen((other, ours), before):
+        return kept
     apart = float(other["test_error_chosen"]) - float(ours["test_error_chosen"])
     width = math.hypot(float(other["ci95"]), float(ours["ci95"]))
     return Gap(apart, width, "rows, unpaired")
+
+
+def _differ(first: Row, second: Row) -> bool:
+    """Whether two rows are known to be of different data."""
+    part = "data_hash" if first["data_hash"] and second["data_hash"] else "source"
+    return bool(first[part] != second[part])
+
+
+def _same_chosen(rows: Sequence[Row], before: Sequence[Row | None]) -> bool:
+    """Whether the chosen runs of rows are those of the earlier ones: of the same setting, error."""
+    parts = ("setting", "test_error_chosen")
+    return all(
+        earlier is not None and all(row[part] == earlier[part] for part in parts)
+        for row, earlier in zip(rows, before, strict=True)
+    )
+
+
+def _spread(row: Row) -> tuple[float, float, int]:
+    """Mean, deviation and number; the deviation at least what rounding may have taken from it."""
+    return float(row["test_error_mean"]), max(float(row["test_error_sd"]), 0.005), row["seeds"]
 
 
 def _said(other: Row | None, ours: Row, gaps: Mapping[str, Gap | str]) -> str:

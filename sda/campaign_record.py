@@ -6,21 +6,40 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sda import campaign_table, checkpoint, choices
+from sda import campaign_table, checkpoint, choices, ranges
+
+PERCENT = ("valid_error_mean", "test_error_mean", "test_error_chosen", "ci95")
+MAYBE = ("test_error_sd", "published")  # empty: of one run, in no paper
 
 
 def read(file: Path) -> dict[str, dict[str, Any]]:
     """The rows of an earlier table by the name of their cell; {}: there is no such file.
 
     Raises:
-        ValueError: it is no such table, in one line.
+        ValueError: it is no such table, or a line of it is damaged, in one line.
     """
     if not file.exists():
         return {}
-    return {
-        cell: dict.fromkeys(campaign_table.COLUMNS, "") | row | {"seeds": int(row["seeds"])}
-        for cell, row in choices.table(file).items()
-    }
+    found = choices.table(file, campaign_table.COLUMNS)
+    return {cell: _checked(row, f"{file}, {cell}") for cell, row in found.items()}
+
+
+def _checked(row: Mapping[str, str], where: str) -> dict[str, Any]:
+    whole: dict[str, Any] = {part: row[part] for part in campaign_table.COLUMNS}
+    try:
+        for part in ("seeds", "tried", "test_rows"):
+            whole[part] = ranges.whole(part, int(row[part]), 1)
+        ranges.number("minutes", float(row["minutes"]), 0)
+        for part in (*PERCENT, *(part for part in MAYBE if row[part])):
+            ranges.number(part, float(row[part]), 0, 100)
+        if whole["seeds"] > 1 and not row["test_error_sd"]:
+            raise ValueError("test_error_sd must be there for more than one seed")
+        known = errors(whole)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    if known and len(known) != whole["seeds"]:
+        raise ValueError(f"{where}: {whole['seeds']} seeds, but the errors of {len(known)}")
+    return whole
 
 
 def write(file: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -33,37 +52,63 @@ def write(file: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str])
 
 
 def errors(row: Mapping[str, Any]) -> dict[int, tuple[float, float]]:
-    """On validation and on test rows, by seed, as fractions; {} where the table does not say."""
-    valid, test = (
-        {int(seed): float(error) / 100 for seed, _, error in parts}
-        for parts in (
-            [word.partition(":") for word in str(row[column]).split()]
-            for column in ("valid_errors", "test_errors")
-        )
-    )
+    """On validation and on test rows, by seed, as fractions; {} where the table does not say.
+
+    Raises:
+        ValueError: they are no errors, or not those of the same seeds.
+    """
+    valid, test = (_by_seed(column, str(row[column])) for column in ("valid_errors", "test_errors"))
+    if valid.keys() != test.keys():
+        raise ValueError(f"valid_errors are of seeds {[*valid]}, test_errors of {[*test]}")
     return {seed: (valid[seed], test[seed]) for seed in test}
+
+
+def _by_seed(column: str, said: str) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for word in said.split():
+        seed, _, error = word.partition(":")
+        if not seed.isdecimal() or int(seed) in found:
+            raise ValueError(f"{column} must have seed:percent once for each seed, got {word!r}")
+        found[int(seed)] = ranges.number(f"{column} of seed {seed}", float(error), 0, 100) / 100
+    return found
 
 
 def joined(row: dict[str, Any], kept: dict[str, Any] | None) -> dict[str, Any]:
     """A row of the folders that are here, with the seeds that its row of an earlier table has.
 
-    Where together they are fewer than the earlier row rests on, that stays.
-
-    Raises:
-        ValueError: the two are of other data.
+    Seeds of the same data and settings come together. Where they are fewer than the earlier row
+    rests on, or the settings are others and not as many were tried, that stays.
     """
     if kept is None:
         return row
     if not row["seeds"]:
+        return _stays(kept, row)
+    alike = all(row[part] and row[part] == kept[part] for part in ("data_hash", "settings_hash"))
+    known = (errors(kept) if alike else {}) | errors(row)
+    if len(known) < kept["seeds"] or (not alike and row["tried"] < kept["tried"]):
+        return _stays(kept, row)
+    return row | campaign_table.figures(row, known) | _costs(row, kept if alike else None)
+
+
+def _stays(kept: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """The earlier row, against what is published as it is known today."""
+    if kept["published"] == row["published"]:
         return kept
-    if kept["data_hash"] not in ("", row["data_hash"]):
-        cell = choices.cell_of(row)
-        there, here = (f"{one['source']}, {one['data_hash']}" for one in (kept, row))
-        raise ValueError(f"{cell}: the table is of other data ({there}) than the runs ({here})")
-    same = row["setting"] == kept["setting"]
-    known = (errors(kept) if same else {}) | errors(row)
-    if len(known) < kept["seeds"]:
-        return kept
-    further = kept if same and int(kept["tried"]) >= int(row["tried"]) else row
-    searched = {part: further[part] for part in ("tried", "edge")}
-    return row | campaign_table.figures(row, known) | searched
+    again = kept | {"published": row["published"]}
+    mean = float(kept["test_error_mean"]) / 100
+    return again | {"reached": campaign_table.reached(again, mean)}
+
+
+def _costs(row: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    """How much was tried for a row, and what one of its runs took."""
+    if kept is None:
+        return {}
+    searched = max(row, kept, key=lambda one: int(one["tried"]))
+    own, others = set(errors(row)), set(errors(kept))
+    earlier = len(others - own)
+    minutes = len(own) * float(row["minutes"]) + earlier * float(kept["minutes"])
+    return {
+        "tried": searched["tried"],
+        "edge": searched["edge"],
+        "minutes": f"{minutes / (len(own) + earlier):.1f}",
+    }

@@ -4,14 +4,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sda import alignment, campaign, choices, intervals, search
+from sda import alignment, campaign, choices, intervals, runfolder, search
 from sda.campaign import Campaign, Cell
 from sda.finished import Trained
 
 COLUMNS = (
-    "data_set", "arm", "source", "data_hash", "test_rows", "seeds", "valid_error_mean",
-    "test_error_mean", "test_error_sd", "test_error_chosen", "ci95", "published", "reached",
-    "minutes", "tried", "setting", "edge", "valid_errors", "test_errors",
+    "data_set", "arm", "source", "data_hash", "settings_hash", "test_rows", "seeds",
+    "valid_error_mean", "test_error_mean", "test_error_sd", "test_error_chosen", "ci95",
+    "published", "reached", "minutes", "tried", "setting", "edge", "valid_errors", "test_errors",
 )  # fmt: skip
 HEADINGS = {
     "svm_rbf": "SVM rbf", "svm_poly": "SVM poly", "random1": "random, 1 layer", "dbn1": "DBN-1",
@@ -27,17 +27,25 @@ def _row(cell: Cell, seeds: int) -> dict[str, Any]:
     if not runs:
         return dict.fromkeys(COLUMNS, "not run") | known | {"seeds": 0}
     chosen = next((run for run in runs if run.seed == campaign.SEED), runs[0])
-    elsewhere = cell.choice.tried if cell.choice else 0
     row = known | {
         "source": chosen.result["source"],
         "data_hash": chosen.result["data_hash"][:8],
+        "settings_hash": runfolder.digest(chosen.result["settings"]),
         "test_rows": chosen.n_test,
         "minutes": f"{sum(run.seconds for run in runs) / len(runs) / 60:.1f}",
-        "tried": chosen.result["tried"] if cell.is_machine else max(len(cell.ended()), elsewhere),
+        "tried": _tried(cell, chosen),
         "setting": _setting(cell, chosen),
         "edge": _edges(cell, chosen),
     }
     return row | figures(row, {run.seed: (run.valid_error, run.test_error) for run in runs})
+
+
+def _tried(cell: Cell, run: Trained) -> int:
+    """How many runs the choice is the best of."""
+    if cell.is_machine:
+        return int(run.result["tried"])
+    held = cell.held
+    return len(cell.ended()) if held is None else held.tried
 
 
 def figures(row: Mapping[str, Any], errors: Mapping[int, tuple[float, float]]) -> dict[str, Any]:
@@ -58,7 +66,7 @@ def figures(row: Mapping[str, Any], errors: Mapping[int, tuple[float, float]]) -
         "test_error_sd": _percent(sd),
         "test_error_chosen": _percent(chosen),
         "ci95": _percent(intervals.binomial(chosen, n_test)),
-        "reached": _reached(row, mean),
+        "reached": reached(row, mean),
         "valid_errors": _by_seed(errors, 0),
         "test_errors": _by_seed(errors, 1),
     }
@@ -68,12 +76,13 @@ def _by_seed(errors: Mapping[int, tuple[float, float]], which: int) -> str:
     return " ".join(f"{seed}:{100 * errors[seed][which]:.4f}" for seed in sorted(errors))
 
 
-def _reached(row: Mapping[str, Any], mean: float) -> str:
+def reached(row: Mapping[str, Any], mean: float) -> str:
     """Whether our mean is at most the upper end of the paper's binomial interval."""
     if not row["published"] or row["data_set"] not in ABSOLUTE:
         return ""
     published = float(row["published"]) / 100
-    return "yes" if mean <= published + intervals.binomial(published, row["test_rows"]) else "no"
+    most = published + intervals.binomial(published, int(row["test_rows"]))
+    return "yes" if mean <= most else "no"
 
 
 def _setting(cell: Cell, run: Trained) -> str:
@@ -96,6 +105,8 @@ def _edges(cell: Cell, run: Trained) -> str:
         return ", ".join(filter(None, found))
     chosen = cell.chosen()
     assert chosen is not None
+    if cell.held is not None:
+        return cell.held.edge
     rates = [job.config["finetune"]["learning_rate"] for job, _ in cell.ended()]
     return _edge(choices.RATE, chosen.config["finetune"]["learning_rate"], rates)
 

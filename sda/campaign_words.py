@@ -4,9 +4,8 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from sda import campaign, checkpoint, runfolder
+from sda import campaign, checkpoint, choices, runfolder
 from sda.campaign import Campaign
-from sda.choices import Choice
 from sda.search import key_of
 
 FILE = "campaign.json"
@@ -21,7 +20,7 @@ def keep(plan: Campaign, folder: Path) -> None:
     if plan.choices:
         known = {cell: asdict(choice) for cell, choice in plan.choices.items()}
         checkpoint.replace(folder / CHOICES, json.dumps(known, indent=1).encode())
-    else:
+    elif plan.choices is not None:
         (folder / CHOICES).unlink(missing_ok=True)
 
 
@@ -39,22 +38,23 @@ def recorded(folder: Path) -> Campaign:
     words = _words(file) if file.exists() else []
     path = str(folder.resolve().parent).replace("'", "\\'")
     here = f"runs_folder='{path}'"
-    plan = campaign.read(folder.resolve().name, ["campaign.hours=0", *words, here])
-    return replace(plan, choices=_choices(folder / CHOICES))
+    none = f"{campaign.CHOICES}=null"  # those of the last call count
+    plan = campaign.read(folder.resolve().name, ["campaign.hours=0", none, *words, here])
+    return with_choices(replace(plan, choices=None), folder)
 
 
-def _choices(file: Path) -> dict[str, Choice]:
-    if not file.exists():
-        return {}
+def with_choices(plan: Campaign, folder: Path) -> Campaign:
+    """The campaign with the choices that its last call had, if this one says nothing of them."""
+    file = folder / CHOICES
+    if plan.choices is not None or not file.exists():
+        return plan
+    again = f"{campaign.CHOICES}=FILE writes it anew, {campaign.CHOICES}=null forgets it"
     try:
         known = json.loads(file.read_text("utf-8"))
-        return {
-            cell: Choice(tuple(map(str, c["words"])), float(c["rate"]), int(c["tried"]))
-            for cell, c in known.items()
-        }
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        line = f"{file} is damaged; the campaign's command with its campaign.choices writes it anew"
-        raise ValueError(line) from error
+        found = {cell: choices.made(values, cell) for cell, values in known.items()}
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{file} is damaged; {again}: {error}") from None
+    return replace(plan, choices=found)
 
 
 def _words(file: Path) -> list[str]:

@@ -1,23 +1,35 @@
 """What an earlier search came to, read from its table, to be repeated without a search."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sda import ranges, search
 
 RATE = "finetune.learning_rate"
 NEEDED = ("data_set", "arm", "seeds", "tried", "setting")  # columns
+REFUSED = ("overwrite", "runs_folder", *(key for key in search.OWN if key != RATE))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The setting with the best validation error of a cell."""
+    """The setting with the best validation error of a cell.
+
+    Raises:
+        ValueError: a word sets what a campaign sets itself, or a number is none.
+    """
 
     words: tuple[str, ...]  # overrides, without those that have no effect on the arm
     rate: float  # of fine-tuning
     tried: int  # runs that it is the best of
+    edge: str = ""  # values of it beyond which nothing was tried
+
+    def __post_init__(self) -> None:
+        search.refuse(self.words, REFUSED, "which it sets itself in every run")
+        ranges.positive(RATE, self.rate)
+        ranges.whole("tried", self.tried, 1)
 
     def named(self, settings: list[list[str]], init: str) -> list[str]:
         """Its words as they stand in a list of settings, which name its folder; else its own."""
@@ -25,8 +37,8 @@ class Choice:
         return next(same, list(self.words))
 
 
-def table(file: Path) -> dict[str, dict[str, str]]:
-    """Read the rows of a campaign's table that were run, by the name of their cell.
+def table(file: Path, columns: Sequence[str] = NEEDED) -> dict[str, dict[str, str]]:
+    """Read the lines of a campaign's table that were run, by the name of their cell.
 
     Raises:
         ValueError: it is not there, or no such table, in one line.
@@ -36,9 +48,17 @@ def table(file: Path) -> dict[str, dict[str, str]]:
             rows = list(csv.DictReader(lines))
     except (OSError, ValueError, csv.Error) as error:
         raise ValueError(f"the table {file} cannot be read: {error}") from None
-    if not rows or not set(NEEDED) <= set(rows[0]):
-        raise ValueError(f"{file} must be a campaign's table, with columns {', '.join(NEEDED)}")
-    return {cell_of(row): row for row in rows if row["seeds"] != "0"}
+    if not rows or not set(columns) <= set(rows[0]):
+        raise ValueError(f"{file} must be a campaign's table, with columns {', '.join(columns)}")
+    found: dict[str, dict[str, str]] = {}
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise ValueError(f"{file}, line {number}: must have a field for each of its columns")
+        cell = cell_of(row)
+        if cell in found:
+            raise ValueError(f"{file}, line {number}: {cell} is there twice")
+        found[cell] = row
+    return {cell: row for cell, row in found.items() if row["seeds"] != "0"}
 
 
 def cell_of(row: Mapping[str, str]) -> str:
@@ -62,12 +82,27 @@ def read(file: Path) -> dict[str, Choice]:
 def _choice(row: Mapping[str, str], where: str) -> Choice:
     words = row["setting"].split()
     rates = [word.partition("=")[2] for word in words if search.key_of(word) == RATE]
+    others = [word for word in words if search.key_of(word) != RATE]
     try:
-        rate, tried = float(rates[-1]), int(row["tried"])
+        values = {"rate": float(rates[-1]), "tried": int(row["tried"])}
     except (IndexError, ValueError):
         raise ValueError(
             f"{where}: setting must have {RATE}=, and tried a number; "
             f"got {row['setting']!r}, {row['tried']!r}"
         ) from None
-    others = tuple(word for word in words if search.key_of(word) != RATE)
-    return Choice(others, ranges.positive(f"{where}: {RATE}", rate), tried)
+    return made({"words": others, "edge": row.get("edge", ""), **values}, where)
+
+
+def made(values: Any, where: str) -> Choice:
+    """A choice of plain values, as ``dataclasses.asdict`` makes them.
+
+    Raises:
+        ValueError: they are none, in one line that says where.
+    """
+    try:
+        words = values["words"]
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError(f"words must be a list of overrides, got {words!r}")
+        return Choice(**(values | {"words": tuple(words)}))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{where}: {error}") from None

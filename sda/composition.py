@@ -8,10 +8,12 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException
+from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 Plain = dict[str, Any]
+FAULTS = (HydraException, OmegaConfBaseException)  # of words and files that do not go together
 
 
 def folder() -> Path:

@@ -157,6 +157,21 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def digest(settings: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits of what a flat configuration computes, whatever its seed."""
+    aside = {*HARMLESS, "name", "published", "seed"}
+    every = LATER | dict(settings)
+    said = {k: _plain(value) for k, value in every.items() if not {k, k.split(".")[0]} & aside}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _plain(value: Any) -> Any:
+    """The same whether a number was written 2 or 2.0."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def folder_name(words: list[str]) -> str:
     """Join words into a folder name of letters, digits, ``.``, ``-`` and ``_``.
 

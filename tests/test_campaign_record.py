@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from scipy import stats
-from tiny_campaign import change, written
+from tiny_campaign import written
 
 from experiments import table1
 from sda import (
@@ -20,9 +20,11 @@ from sda import (
     campaign_words,
     choices,
     intervals,
+    runfolder,
 )
 from sda.campaign_gaps import Gap
 from sda.jobs import place
+from sda.runfolder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,24 +73,73 @@ def test_seeds_run_in_another_folder_are_added_to_those_of_the_table(done, table
     assert _plain(_joined(done, table)["digits_sda3"]) == whole
 
 
-def test_fewer_runs_of_another_setting_do_not_replace_a_line(done, table, tmp_path):
-    sda = campaign.cells(done, done.tiers[0])[0]
-    for run in sda.runs(2):
-        shutil.rmtree(run.path)  # of the choice; three others of the search are left
-    kept = campaign_record.read(table)["digits_sda3"]
-    assert _joined(done, table)["digits_sda3"] == kept
-    for job, _ in sda.finished():
-        change(job, valid_error=0.0)
-    assert _joined(done, table)["digits_sda3"] == kept
-    assert campaign_table.rows(done)[0]["setting"] != kept["setting"]
+ROW = {
+    "data_set": "basic", "arm": "saa3", "source": "a", "data_hash": "d", "settings_hash": "s",
+    "test_rows": 1000, "published": "3.46", "minutes": "2.0", "tried": 9, "setting": "x=1",
+    "edge": "", "seeds": 0,
+}  # fmt: skip
 
 
-def test_runs_of_other_data_do_not_come_into_a_table(done, table):
+def _row(tests, **changes):
+    """A row with these test errors in percent, by seed; on validation each errs 1 % less."""
+    row = ROW | changes
+    return row | campaign_table.figures(
+        row, {seed: ((error - 1) / 100, error / 100) for seed, error in tests.items()}
+    )
+
+
+def test_seeds_of_the_same_data_and_settings_come_together():
+    kept = _row({0: 3.0, 1: 3.2}, minutes="5.0", tried=36, edge="highest rate")
+    row = campaign_record.joined(_row({1: 3.4, 2: 3.6}, minutes="2.0", tried=3), kept)
+    assert row["test_errors"] == "0:3.0000 1:3.4000 2:3.6000"  # what was run last counts
+    assert row["valid_error_mean"] == "2.33"
+    assert (row["test_error_mean"], row["test_error_chosen"]) == ("3.33", "3.00")
+    assert (row["tried"], row["edge"], row["minutes"]) == (36, "highest rate", "3.0")
+    more = campaign_record.joined(_row({0: 3.1}, tried=40, edge="lowest rate"), kept)
+    assert (more["seeds"], more["tried"], more["edge"]) == (2, 40, "lowest rate")
+
+
+@pytest.mark.parametrize(
+    "other", [{"settings_hash": "t"}, {"data_hash": "e"}, {"settings_hash": ""}, {"data_hash": ""}]
+)
+def test_seeds_of_other_or_unknown_data_or_settings_are_not_mixed(other):
+    kept = _row({0: 3.0, 1: 3.2}, **other)
+    assert campaign_record.joined(_row({2: 9.0}), kept) is kept
+    row = _row({2: 9.0, 3: 9.0})
+    assert campaign_record.joined(row, kept)["test_errors"] == row["test_errors"]
+
+
+def test_a_line_stays_that_rests_on_more():
+    kept = _row({0: 3.0, 1: 3.2}, tried=36, settings_hash="t")
+    assert campaign_record.joined(_row({0: 1.0, 1: 1.0}, tried=35), kept) is kept
+    assert campaign_record.joined(_row({0: 1.0, 1: 1.0}, tried=36), kept)["seeds"] == 2
+    assert campaign_record.joined(_row({0: 1.0}, tried=99), kept) is kept
+    assert campaign_record.joined(dict(ROW), kept) is kept
+    machine = _row({0: 3.0}, arm="svm_rbf", tried=60, settings_hash="t")
+    assert campaign_record.joined(_row({0: 2.0}, arm="svm_rbf", tried=2), machine) is machine
+    unknown = kept | {"test_errors": "", "valid_errors": "", "settings_hash": "s"}
+    assert campaign_record.joined(_row({5: 1.0}, tried=99), unknown) is unknown
+    assert campaign_record.joined(_row({5: 1.0}), None)["test_errors"] == "5:1.0000"
+
+
+def test_a_line_that_stays_is_compared_with_what_is_published_today():
+    kept = _row({0: 3.0})
+    assert kept["reached"] == "yes"
+    row = campaign_record.joined(ROW | {"published": "1.00"}, kept)
+    assert row == kept | {"published": "1.00", "reached": "no"}
+
+
+def test_a_run_of_other_settings_of_the_call_is_another_setting(done, table):
+    whole = _joined(done, table)["digits_sda3"]
     sda = campaign.cells(done, done.tiers[0])[0]
-    for job in sda.repeated(2):
-        change(job, data_hash="0123456789abcdef")
-    with pytest.raises(ValueError, match=r"digits_sda3: the table is of other data \(.*01234567\)"):
-        _joined(done, table)
+    result = RunFolder(place(sda.repeated(1)[0])).result
+    said = result["settings"]
+    assert whole["settings_hash"] == runfolder.digest(said)
+    aside = said | {"seed": 7, "threads": 4, "data_folder": "x", "published.test_error.sda": 0.1}
+    assert runfolder.digest(aside) == runfolder.digest(said)
+    assert runfolder.digest(said | {"finetune.epochs": 99}) != runfolder.digest(said)
+    assert runfolder.digest({"a": [1, True]}) == runfolder.digest({"a": [1.0, True]})
+    assert runfolder.digest({"a": 1}) != runfolder.digest({"a": True})
 
 
 @pytest.mark.slow
@@ -107,11 +158,12 @@ def test_choices_are_repeated_without_a_search_in_the_folders_that_it_would_use(
     assert {path.parent for path in after} == chosen < {path.parent for path in before}
     kept = campaign_words.recorded(tmp_path / "runs" / "tiny")
     table.unlink()  # the campaign's folder knows them
-    again = [_plain(row) for row in campaign_table.rows(kept)]
-    aside = {"edge": ""}  # of what was tried elsewhere
-    assert [row | aside for row in again] == [_plain(row) | aside for row in rows]
-    plain = [word for word in words if not word.startswith("campaign.choices")]
-    assert campaign_command.main(["tiny", *plain]) == 0  # the search that they took the place of
+    assert [_plain(row) for row in campaign_table.rows(kept)] == [_plain(row) for row in rows]
+    words.remove(f"campaign.choices={table}")
+    assert campaign_command.main(["tiny", *words]) == 0  # the same command without: it goes on
+    assert set(written(tmp_path / "runs")) == set(after)
+    words.append("campaign.choices=null")
+    assert campaign_command.main(["tiny", *words]) == 0  # the search that they took the place of
     assert set(written(tmp_path / "runs")) == set(before)
     assert [_plain(row) for row in campaign_table.rows(done)] == [_plain(row) for row in rows]
     assert not (tmp_path / "runs" / "tiny" / campaign_words.CHOICES).exists()
@@ -126,42 +178,59 @@ def test_a_choice_holds_while_less_has_been_tried_here(done, table):
         assert ("corruption.fraction=0.3" in job.overrides) == holds
 
 
+HEAD = "data_set,arm,seeds,tried,setting\n"
+GOOD = "digits,sda3,1,9,corruption.fraction=0.1 finetune.learning_rate=1\n"
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
         (None, r"table.csv cannot be read: .*No such file"),
         ("a,b\n1,2\n", r"table.csv must be a campaign's table, with columns data_set, arm,"),
-        (
-            "data_set,arm,seeds,tried,setting\ndigits,sda3,1,4,corruption.fraction=0.1\n",
-            r"digits_sda3: setting must have finetune.learning_rate=.*got 'corruption.fraction=0",
-        ),
-        (
-            "data_set,arm,seeds,tried,setting\ndigits,sda3,1,many,finetune.learning_rate=1\n",
-            r"and tried a number; got .*'many'",
-        ),
-        (
-            "data_set,arm,seeds,tried,setting\ndigits,sda3,1,9,finetune.learning_rate=-1\n",
-            r"digits_sda3: finetune.learning_rate must be .*-1",
-        ),
-        (
-            "data_set,arm,seeds,tried,setting\ndigits,sda3,1,9,nosuch=3 finetune.learning_rate=1\n",
-            r"nosuch",
-        ),
+        (HEAD, r"table.csv must be a campaign's table"),
+        (f"{HEAD}digits,sda3,5\n", r"line 2: must have a field for each of its columns"),
+        (f"{HEAD}{GOOD}{GOOD}", r"line 3: digits_sda3 is there twice"),
+        (f"{HEAD}digits,sda3,1,4,corruption.fraction=0.1\n", r"must have finetune.learning_rate="),
+        (f"{HEAD}{GOOD}".replace("9", "many"), r"and tried a number; got .*'many'"),
+        (f"{HEAD}{GOOD}".replace("9", "0"), r"digits_sda3: tried must be .*got 0"),
+        (f"{HEAD}{GOOD}".replace("rate=1", "rate=-1"), r"digits_sda3: finetune.learn.*-1"),
+        (f"{HEAD}{GOOD}".replace("sda3", "saa3"), r"has no choice for a cell of the campaign"),
+        (f"{HEAD}{GOOD}".replace("fraction=0.1", "fractoin=3"), r"digits_sda3 is no .*fractoin"),
+        (f"{HEAD}{GOOD}".replace("fraction=0.1", "fraction=7"), r"digits_sda3 is no good: .*got 7"),
+        (f"{HEAD}{GOOD}".replace("rate=1", "rate=1 overwrite=true"), r"must not set overwrite"),
+        (f"{HEAD}{GOOD}".replace("rate=1", "rate=1 init=random"), r"must not set init"),
     ],
 )
-def test_a_table_that_has_no_choices_is_told_before_any_work(tiny, tmp_path, content, why):
+def test_a_table_that_has_no_choices_is_told_in_a_line_before_any_work(
+    tiny, tmp_path, content, why
+):
     file = tmp_path / "table.csv"
     if content is not None:
         file.write_text(content)
     words = ["campaign.hours=1", f"campaign.choices={file}", f"runs_folder={tmp_path / 'runs'}"]
-    with pytest.raises(Exception, match=why):
+    with pytest.raises(ValueError, match=why) as told:
         campaign_command.main(["tiny", *words])
+    assert "\n" not in str(told.value)
     assert not (tmp_path / "runs").exists()
+
+
+def test_words_of_a_call_must_not_override_a_choice(tiny, tmp_path):
+    file = tmp_path / "table.csv"
+    file.write_text(HEAD + GOOD.replace("corruption.fraction=0.1", "finetune.momentum=0.5"))
+    words = [f"campaign.choices={file}", f"runs_folder={tmp_path / 'runs'}"]
+    with pytest.raises(ValueError, match=r"must not set finetune.momentum, which digits_sda3 cho"):
+        campaign_command.main(["tiny", "campaign.hours=1", *words, "finetune.momentum=0.9"])
 
 
 def test_damaged_choices_beside_the_runs_are_told(done, tmp_path):
     folder = tmp_path / "runs" / "tiny"
-    for damaged in ("{bad", "[1]", '{"digits_sda3": {"words": []}}'):
+    good = '{"digits_sda3": {"words": [], "rate": 1, "tried": 2}}'
+    (folder / campaign_words.CHOICES).write_text(good)
+    assert set(campaign_words.recorded(folder).choices) == {"digits_sda3"}
+    for damaged in (
+        "{bad", "[1]", '{"digits_sda3": {"words": []}}', good.replace("[]", '"abc"'),
+        good.replace("1", "NaN"), good.replace("2", "3.7"),
+    ):  # fmt: skip
         (folder / campaign_words.CHOICES).write_text(damaged)
         with pytest.raises(ValueError, match=r"choices.json is damaged"):
             campaign_words.recorded(folder)
@@ -176,37 +245,86 @@ def test_a_gap_stays_where_both_lines_do_and_else_is_of_the_seeds_that_are_known
     joined = list(same.values())
     stays = {"digits_random3": Gap(1.0, 2.0, "rows")}
     assert campaign_gaps.of(done, joined, same, stays) == stays
-    further = {cell: row | {"seeds": 2, "test_errors": "0:1 1:2"} for cell, row in same.items()}
-    assert (
-        campaign_gaps.of(done, list(further.values()), same, stays) == stays
-    )  # of the chosen runs
-    other = {cell: row | {"test_error_chosen": "9.99"} for cell, row in same.items()}
-    assert campaign_gaps.of(done, joined, other, stays) != stays
-    seeds = {"digits_random3": Gap(1.0, 2.0, "2 seeds")}
-    assert campaign_gaps.of(done, joined, same, seeds) == seeds
     told = campaign_gaps.of(done, joined, {}, stays)["digits_random3"]
     assert told.over == whole["digits_random3"].over == "2 seeds"
     assert told.points == pytest.approx(whole["digits_random3"].points, abs=1e-3)
     assert told.half_width == pytest.approx(whole["digits_random3"].half_width, abs=2e-3)
 
 
-def test_a_gap_of_lines_without_their_seeds_is_welchs():
-    row = {"arm": "x", "valid_errors": "", "test_errors": "", "ci95": "0.30"}
-    one, other = [3.1, 3.4, 3.3, 3.9], [2.0, 2.4, 2.1]
-    rows = []
-    for values in (one, other):
-        mean, sd = intervals.spread(values)
-        figures = {"seeds": len(values), "test_error_mean": mean, "test_error_sd": sd}
-        rows.append(row | figures | {"test_error_chosen": f"{values[0]}"})
-    gap = campaign_gaps._of_rows(*rows)
-    known = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
-    assert gap.points == pytest.approx((known.low + known.high) / 2)
-    assert gap.half_width == pytest.approx((known.high - known.low) / 2)
-    assert str(gap) == f"**+{gap.points:.2f} ± {gap.half_width:.2f} over seeds, unpaired**"
-    alone = campaign_gaps._of_rows(rows[0] | {"seeds": 1}, rows[1])
-    assert (alone.points, alone.over) == (pytest.approx(1.1), "rows, unpaired")
-    assert alone.half_width == pytest.approx(0.3 * 2**0.5)
-    assert "**" not in str(alone)
+ROWS = Gap(1.0, 0.2, "rows")
+
+
+def test_a_gap_is_over_the_seeds_of_both_lines_that_are_known():
+    one, other = _row({0: 3.0, 1: 3.3, 2: 3.9}), _row({0: 2.0, 1: 2.4, 4: 9.0})
+    paired = intervals.paired([3.0, 3.3], [2.0, 2.4])
+    gap = campaign_gaps._of_rows(one, other, ROWS, (one | {"x": 1}, other))
+    assert gap == Gap(pytest.approx(paired.mean), pytest.approx(paired.half_width), "2 seeds")
+    assert campaign_gaps._of_rows(one, other, ROWS, (one, other)) is ROWS
+
+
+def test_a_gap_of_lines_without_common_seeds_is_welchs():
+    first, second = [3.1, 3.4, 3.3, 3.9], [2.0, 2.4, 2.1]
+    one, other = _row(dict(enumerate(first))), _row(dict(enumerate(second)))
+    unknown = {"valid_errors": "", "test_errors": ""}
+    gap = campaign_gaps._of_rows(one | unknown, other, ROWS, (one, other | {"x": 1}))
+    known = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    assert gap.points == pytest.approx((known.low + known.high) / 2, abs=0.01)
+    assert gap.half_width == pytest.approx((known.high - known.low) / 2, rel=0.02)
+    assert str(gap) == f"**{gap.points:+.2f} ± {gap.half_width:.2f} over seeds, unpaired**"
+
+
+def test_spreads_that_rounding_has_made_nothing_do_not_make_a_gap_certain():
+    one, other = _row({0: 3.0, 1: 3.0}), _row({5: 2.99, 6: 2.99})
+    gap = campaign_gaps._of_rows(one, other)
+    assert gap.half_width > 0.01
+    assert "**" not in str(gap)
+
+
+def test_a_gap_over_rows_holds_while_a_line_has_one_seed_and_the_chosen_runs_are_the_same():
+    one, other = _row({0: 3.0}), _row({0: 2.0})
+    more = _row({0: 2.0, 1: 2.5})
+    assert campaign_gaps._of_rows(one, more, ROWS, (one, other)) is ROWS
+    for before in ((_row({0: 3.1}), other), (one | {"setting": "x=2"}, other), (None, other)):
+        gap = campaign_gaps._of_rows(one, more, ROWS, before)
+        assert (gap.points, gap.over) == (pytest.approx(1.0), "rows, unpaired")
+        parts = [intervals.binomial(error, 1000) * 100 for error in (0.03, 0.02)]
+        assert gap.half_width == pytest.approx((parts[0] ** 2 + parts[1] ** 2) ** 0.5, abs=0.01)
+        assert "**" not in str(gap)
+
+
+@pytest.mark.parametrize("other", [{"data_hash": "e"}, {"data_hash": "", "source": "b"}])
+def test_there_is_no_gap_between_lines_of_other_data(other):
+    with pytest.raises(ValueError, match="not of the same data"):
+        campaign_gaps._of_rows(_row({0: 3.0, 1: 3.1}), _row({0: 2.0, 1: 2.1}, **other))
+
+
+LINE = _row({0: 3.0, 1: 3.2})
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"seeds": "many"}, "invalid literal"),
+        ({"seeds": "-1"}, "seeds must be"),
+        ({"test_error_mean": "nan"}, "test_error_mean must be"),
+        ({"test_error_mean": "300"}, "test_error_mean must be"),
+        ({"test_error_sd": ""}, "test_error_sd must be there for more than one seed"),
+        ({"test_errors": "0:14.8 0:99"}, "once for each seed, got '0:99'"),
+        (
+            {"test_errors": "0:1 2:3"},
+            r"valid_errors are of seeds \[0, 1\], test_errors of \[0, 2\]",
+        ),
+        ({"test_errors": "0:1 1:300"}, "test_errors of seed 1 must be"),
+        ({"seeds": "3"}, "3 seeds, but the errors of 2"),
+    ],
+)
+def test_a_damaged_line_of_a_table_is_told_with_its_cell(tmp_path, changes, why):
+    columns = campaign_table.COLUMNS
+    campaign_record.write(tmp_path / "table.csv", [LINE], columns)
+    assert campaign_record.read(tmp_path / "table.csv") == {"basic_saa3": LINE}
+    campaign_record.write(tmp_path / "table.csv", [LINE | changes], columns)
+    with pytest.raises(ValueError, match=rf"table.csv, basic_saa3: .*{why}"):
+        campaign_record.read(tmp_path / "table.csv")
 
 
 def test_gaps_are_read_as_they_were_written(tmp_path):
@@ -253,11 +371,23 @@ def test_the_script_keeps_what_the_folders_lack_unless_told_to_begin_afresh(
     shutil.rmtree(place(second))
     kept = told()
     assert kept == first
+    assert capsys.readouterr().err.endswith("new in the table: nothing\n")
+    lines = first["table1.csv"].splitlines(keepends=True)
+    (out / "table1.csv").write_text("".join([*lines, lines[1].replace("digits", "others")]))
+    assert ",".join(["others", "sda3"]) in told()["table1.csv"]  # of a cell that was given up
+    (out / "table1.csv").write_text(first["table1.csv"])
     gap = {name: re.search(r"\S+ ± \S+ over [^(]*\S", text["table1.md"]) for name, text in (
         ("kept", kept), ("afresh", told("--afresh")),
     )}  # fmt: skip
     assert "2 seeds" in gap["kept"][0]
     assert "over rows" in gap["afresh"][0]
+    told()
     shutil.rmtree(tmp_path / "runs" / "tiny" / "digits")
-    with pytest.raises(SystemExit, match=r"error: no cell of tiny has a finished run in"):
+    before = told()
+    assert "not run" not in before["table1.csv"]
+    with pytest.raises(SystemExit, match="error: no cell of tiny has a finished run in"):
+        told("--afresh")
+    (out / "table1.csv").write_text(before["table1.csv"].replace("embedded,", "embedded,x,"))
+    with pytest.raises(SystemExit, match="must have a field for each of its columns"):
         told()
+    assert (out / "table1.md").read_text() == before["table1.md"]

@@ -170,7 +170,7 @@ def test_a_mean_above_the_papers_interval_is_said_not_to_be_reached(done, monkey
     row = campaign_table.rows(done)[0]
     most = 0.25 + intervals.binomial(0.25, row["test_rows"])
     for mean, verdict in ((most - 1e-6, "yes"), (most + 1e-6, "no")):
-        assert campaign_table._reached(row, mean) == verdict
+        assert campaign_table.reached(row, mean) == verdict
     assert _full([row | {"reached": "no"}]).count("paper 25.00, not reached") == 1
     assert "not reached" not in _full([row | {"reached": "yes"}])
     monkeypatch.setattr(campaign_table, "ABSOLUTE", ("others",))
