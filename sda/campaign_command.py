@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sda import campaign, campaign_words, composition, config, sweeping
-from sda.campaign import Campaign, Cell, Tier, is_done
+from sda.campaign import Campaign, Tier
+from sda.cell import Cell, is_done
 from sda.jobs import Job
 from sda.terminal import clock
 

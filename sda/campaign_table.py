@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sda import alignment, campaign, choices, intervals, runfolder, search
-from sda.campaign import Campaign, Cell
+from sda.campaign import Campaign
+from sda.cell import SEED, Cell
 from sda.finished import Trained
 
 COLUMNS = (
@@ -26,7 +27,7 @@ def _row(cell: Cell, seeds: int) -> dict[str, Any]:
     runs = cell.runs(seeds)
     if not runs:
         return dict.fromkeys(COLUMNS, "not run") | known | {"seeds": 0}
-    chosen = next((run for run in runs if run.seed == campaign.SEED), runs[0])
+    chosen = next((run for run in runs if run.seed == SEED), runs[0])
     row = known | {
         "source": chosen.result["source"],
         "data_hash": chosen.result["data_hash"][:8],
@@ -58,7 +59,7 @@ def figures(row: Mapping[str, Any], errors: Mapping[int, tuple[float, float]]) -
     n_test = int(row["test_rows"])
     valid, test = zip(*(errors[seed] for seed in sorted(errors)), strict=True)
     mean, sd = intervals.spread(test)
-    chosen = errors.get(campaign.SEED, (valid[0], test[0]))[1]
+    chosen = errors.get(SEED, (valid[0], test[0]))[1]
     return {
         "seeds": len(errors),
         "valid_error_mean": _percent(sum(valid) / len(valid)),

@@ -13,7 +13,9 @@ from sda import (
     campaign_command,
     campaign_words,
     config,
+    proposing,
 )
+from sda.cell import is_done
 from sda.jobs import place
 from sda.runfolder import RunFolder
 from sda.search import read as read_search
@@ -215,7 +217,7 @@ def test_damaged_proposals_are_told_in_one_line(done, tmp_path):
 def test_a_proposal_is_told_best_validation_errors_and_no_test_error(done, monkeypatch):
     sda, *_ = campaign.cells(done, done.tiers[0])
     told = []
-    monkeypatch.setattr(campaign.proposing, "propose", lambda space, tried: told.append(tried))
+    monkeypatch.setattr(proposing, "propose", lambda space, tried: told.append(tried))
     for job, _ in sda.finished():
         change(job, test_error=2.0)
     change(sda.tried()[0][0], valid_error=0.2)
@@ -283,7 +285,7 @@ def test_diverged_runs_are_neither_chosen_nor_repeated(done):
     chosen = cell.chosen()
     change(chosen, status="diverged", valid_error=0.0)
     assert cell.chosen() != chosen
-    assert campaign.is_done(chosen)
+    assert is_done(chosen)
 
 
 def _trained(job):

@@ -284,6 +284,8 @@ def test_a_gap_over_rows_holds_while_a_line_has_one_seed_and_the_chosen_runs_are
     one, other = _row({0: 3.0}), _row({0: 2.0})
     more = _row({0: 2.0, 1: 2.5})
     assert campaign_gaps._of_rows(one, more, ROWS, (one, other)) is ROWS
+    seeds = ROWS._replace(over="3 seeds")
+    assert campaign_gaps._of_rows(one, more, seeds, (one, other)).over == "rows, unpaired"
     for before in ((_row({0: 3.1}), other), (one | {"setting": "x=2"}, other), (None, other)):
         gap = campaign_gaps._of_rows(one, more, ROWS, before)
         assert (gap.points, gap.over) == (pytest.approx(1.0), "rows, unpaired")

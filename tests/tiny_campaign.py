@@ -10,6 +10,7 @@ from sda import (
     campaign_command,
     composition,
 )
+from sda.cell import job_of
 from sda.jobs import place
 
 TIER = "tiers: [{cells: [digits_sda3, digits_random3, digits_svm_rbf], settings: 2, seeds: 2}]"
@@ -67,12 +68,12 @@ def conf(tmp_path_factory):
 def tiny(conf, tmp_path, monkeypatch):
     """How to read it."""
     monkeypatch.setattr(composition, "folder", lambda: conf)
-    campaign._job.cache_clear()
+    job_of.cache_clear()
     composition._composed.cache_clear()
     yield lambda hours: campaign.read(
         "tiny", [f"campaign.hours={hours}", f"runs_folder={tmp_path / 'runs'}"]
     )
-    campaign._job.cache_clear()
+    job_of.cache_clear()
     composition._composed.cache_clear()
 
 
