@@ -8,6 +8,8 @@ import pytest
 from sda import (
     campaign,
     campaign_command,
+    campaign_record,
+    campaign_table,
     composition,
 )
 from sda.cell import job_of
@@ -86,6 +88,18 @@ def done(tiny, conf, tmp_path):
         shutil.copytree(tmp_path / "runs", kept)
     shutil.copytree(kept, tmp_path / "runs", dirs_exist_ok=True)
     return plan
+
+
+@pytest.fixture
+def table(done, tmp_path):
+    """The table of the campaign that is over."""
+    campaign_record.write(tmp_path / "table.csv", campaign_table.rows(done), campaign_table.COLUMNS)
+    return tmp_path / "table.csv"
+
+
+def plain(row):
+    """A row of a table as text, without how long its runs took."""
+    return {part: str(value) for part, value in row.items() if part != "minutes"}
 
 
 def written(folder):
