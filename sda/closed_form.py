@@ -215,7 +215,8 @@ def _with_runs(x: Tensor) -> Tensor:
 def _affine(x: Tensor, w: Tensor, c: Tensor, out: Tensor | None = None) -> Tensor:
     """Compute x W + c, float32 (or as precise as c) whatever the product is rounded to."""
     if x.dtype == c.dtype:
-        return exact.affine(x, w, c, out)
+        into = exact.matrices(c, len(x), x.shape[1], w.shape[2]) if out is None else out
+        return exact.affine(x, w, c, into)
     rounded = torch.baddbmm(c.to(x.dtype), x, w)
     return rounded.to(c.dtype) if out is None else out.copy_(rounded)
 

@@ -13,17 +13,18 @@ ALIGNED = 4  # floats, 16 bytes: where a product may begin that is not to depend
 def affine(x: Tensor, w: Tensor, c: Tensor, out: Tensor | None = None) -> Tensor:
     """Compute x W + c: x (n, d) or (R, n, d), W (*runs, d, h), c (*runs, 1, h) to (*runs, n, h).
 
-    ``out`` (R, n, h), where there is an axis of runs, is like ``matrices``.
+    ``out`` (R, n, h) is like ``matrices``; then x and W have an axis of runs, and no gradient.
     Always a batched product, if only of one: libraries take other paths for plain matrices. Where
     a gradient is wanted, plain products after all: their backward pass is much faster.
     """
-    if torch.is_grad_enabled() and w.requires_grad:
-        return x @ w + c
-    if w.dim() == 2:
-        return torch.baddbmm(c.unsqueeze(0), x.unsqueeze(0), w.unsqueeze(0)).squeeze(0)
     if out is None:
+        if torch.is_grad_enabled() and w.requires_grad:
+            return x @ w + c
+        if w.dim() == 2:
+            return torch.baddbmm(c.unsqueeze(0), x.unsqueeze(0), w.unsqueeze(0)).squeeze(0)
+        x = x.expand(w.shape[0], *x.shape[-2:])
         out = matrices(c, w.shape[0], x.shape[-2], w.shape[-1])
-    return torch.baddbmm(c, *_operands(x.expand(w.shape[0], *x.shape[-2:]), w), out=out)
+    return torch.baddbmm(c, *_operands(x, w), out=out)
 
 
 def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
