@@ -47,9 +47,9 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
     for word in overrides:
         if word.startswith("-"):
             raise ValueError(f"a campaign takes key=value, no options; got {word}")
-    own = [word for word in overrides if word.startswith("campaign.")]
+    own = [word for word in overrides if search.key_of(word).startswith("campaign.")]
     # A campaign's file need not have choices.
-    known = [f"++{word}" if search.key_of(word) == CHOICES else word for word in own]
+    known = [f"++{w.lstrip('+')}" if search.key_of(w) == CHOICES else w for w in own]
     plain = composition.resolved(composition.compose([f"+campaign={name}", *known]))["campaign"]
     if plain["hours"] is None:
         raise ValueError("a campaign needs its hours: campaign.hours=2")

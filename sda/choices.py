@@ -47,7 +47,8 @@ def table(file: Path, columns: Sequence[str] = NEEDED) -> dict[str, dict[str, st
         with file.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
     except (OSError, ValueError, csv.Error) as error:
-        raise ValueError(f"the table {file} cannot be read: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"the table {file} cannot be read: {why}") from None
     if not rows or not set(columns) <= set(rows[0]):
         raise ValueError(f"{file} must be a campaign's table, with columns {', '.join(columns)}")
     found: dict[str, dict[str, str]] = {}
