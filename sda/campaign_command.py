@@ -92,8 +92,10 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
         Interrupted: after a signal; the same command goes on.
     """
     until = time.monotonic() + 3600 * plan.hours
-    plan = campaign_words.with_choices(plan, _folder(plan))
-    tiers = checked(plan)
+    tiers = checked(plan)  # before the words say where the folder is: they may be wrong
+    known = campaign_words.with_choices(plan, _folder(plan))
+    if known is not plan:
+        plan, tiers = known, checked(known)
     if plan.choices:
         print(_repeated(tiers), flush=True)
     at_once = sweeping.slots(_settings(plan))

@@ -185,6 +185,7 @@ def more(plan, settings):
     return dataclasses.replace(plan, tiers=(tier,))
 
 
+@pytest.mark.slow
 def test_beyond_the_list_optuna_proposes_as_many_settings_for_every_arm(done, tmp_path):
     sda, random, _ = campaign.cells(done, done.tiers[0])
     assert campaign_command.run(more(done, 4)) == (True, [])

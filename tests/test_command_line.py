@@ -455,6 +455,7 @@ def test_gradients_of_saturated_units_do_not_slow_a_run_down():
     assert not (denormal * 0.5).any()
 
 
+@pytest.mark.slow
 def test_an_option_that_is_unknown_is_named_in_two_lines():
     done = shell("data=digits", "--foo")
     assert done.returncode == 2

@@ -120,6 +120,7 @@ def test_the_statistics_that_the_convex_rule_is_held_to_are_those_of_the_real_fi
     np.testing.assert_allclose(found, REAL_PARTS, atol=0.4)
 
 
+@pytest.mark.slow
 def test_convex_is_the_same_for_the_same_seed_only():
     first, second, other = (convexity.draw(300, seed).pixels for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, second)

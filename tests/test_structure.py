@@ -22,6 +22,7 @@ def test_the_checks_pass(tool):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_importing_the_package_brings_neither_hydra_nor_tensorboard_nor_matplotlib():
     code = (
         "import sys, sda; "
