@@ -25,11 +25,13 @@ class Choice:
     rate: float  # of fine-tuning
     tried: int  # runs that it is the best of
     edge: str = ""  # values of it beyond which nothing was tried
+    further: bool = False  # whether the search goes on from it, behind what it is the best of
 
     def __post_init__(self) -> None:
         search.refuse(self.words, REFUSED, "which it sets itself in every run")
         ranges.positive(RATE, self.rate)
         ranges.whole("tried", self.tried, 1)
+        ranges.flag("further", self.further)
 
     def named(self, settings: list[list[str]], init: str) -> list[str]:
         """Its words as they stand in a list of settings, which name its folder; else its own."""

@@ -88,22 +88,41 @@ def test_seeds_of_the_same_data_and_settings_come_together():
 )
 def test_seeds_of_other_or_unknown_data_or_settings_are_not_mixed(other):
     kept = _row({0: 3.0, 1: 3.2}, **other)
-    assert campaign_record.joined(_row({2: 9.0}), kept) is kept
+    assert campaign_record.joined(_row({2: 9.0}), kept) == kept
     row = _row({2: 9.0, 3: 9.0})
     assert campaign_record.joined(row, kept)["test_errors"] == row["test_errors"]
 
 
 def test_a_line_stays_that_rests_on_more():
     kept = _row({0: 3.0, 1: 3.2}, tried=36, settings_hash="t")
-    assert campaign_record.joined(_row({0: 1.0, 1: 1.0}, tried=35), kept) is kept
+    assert campaign_record.joined(_row({0: 1.0, 1: 1.0}, tried=35), kept) == kept
     assert campaign_record.joined(_row({0: 1.0, 1: 1.0}, tried=36), kept)["seeds"] == 2
-    assert campaign_record.joined(_row({0: 1.0}, tried=99), kept) is kept
-    assert campaign_record.joined(dict(ROW), kept) is kept
+    assert campaign_record.joined(_row({0: 1.0}, tried=99), kept) == kept
+    assert campaign_record.joined(dict(ROW), kept) == kept
     machine = _row({0: 3.0}, arm="svm_rbf", tried=60, settings_hash="t")
-    assert campaign_record.joined(_row({0: 2.0}, arm="svm_rbf", tried=2), machine) is machine
+    assert campaign_record.joined(_row({0: 2.0}, arm="svm_rbf", tried=2), machine) == machine
     unknown = kept | {"test_errors": "", "valid_errors": "", "settings_hash": "s"}
-    assert campaign_record.joined(_row({5: 1.0}, tried=99), unknown) is unknown
+    assert campaign_record.joined(_row({5: 1.0}, tried=9), unknown) == unknown
     assert campaign_record.joined(_row({5: 1.0}), None)["test_errors"] == "5:1.0000"
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({}, True),
+        ({"setting": "x=2"}, False),
+        ({"data_hash": "e"}, False),
+        ({"settings_hash": "t"}, False),
+    ],
+)
+def test_a_line_that_stays_counts_what_was_tried_since_if_its_choice_is_still_the_best(
+    changes, counts
+):
+    kept = _row({0: 3.0, 1: 3.2}, tried=12, edge="highest rate")
+    kept |= {"valid_errors": "", "test_errors": ""}
+    kept |= {"settings_hash": "", "data_hash": ""} if counts else {}
+    row = campaign_record.joined(_row({0: 3.1}, tried=18) | changes, kept)
+    assert row == kept | ({"tried": 18, "edge": ""} if counts else {})
 
 
 def test_a_line_that_stays_is_compared_with_what_is_published_today():
