@@ -2,9 +2,10 @@
 
     ./run experiments/table1.py [--runs runs] [--campaign table1]
 
-Writes ``table1.md``, ``table1.csv`` and ``table1_gaps.csv`` beside this file and the means into the
-README. Errors in percent; the setting of each cell was chosen on validation error among those
-tried; a cell without a finished run says "not run".
+Writes ``table1.md``, ``table1.csv``, ``table1_gaps.csv`` and ``table1_searches.csv`` beside this
+file and the means into the README. Errors in percent; the setting of each cell was chosen on
+validation error among those tried, which ``table1_searches.csv`` lists; a cell without a finished
+run says "not run".
 
 The table outlives the folders: where there is one already, a line stays that rests on more than
 there is in the folders, and seeds of the same settings and data come together. ``--afresh`` keeps
@@ -21,6 +22,7 @@ from sda import (
     campaign,
     campaign_gaps,
     campaign_record,
+    campaign_searches,
     campaign_table,
     campaign_words,
     checkpoint,
@@ -59,6 +61,8 @@ def write(args: argparse.Namespace) -> None:
     file, beside = out / "table1.csv", out / "table1_gaps.csv"
     kept = {} if args.afresh else campaign_record.read(file)
     kept_gaps = campaign_gaps.read(beside) if kept else {}
+    searches = out / "table1_searches.csv"
+    kept_searches = campaign_searches.read(searches) if kept else []
     plan = planned(args, choices.read(file) if kept else {})
     own = campaign_table.rows(plan)
     if not kept and not any(row["seeds"] for row in own):
@@ -68,6 +72,8 @@ def write(args: argparse.Namespace) -> None:
     names = [choices.cell_of(row) for row in rows]
     rows += [row for cell, row in kept.items() if cell not in names]  # no longer the campaign's
     gaps = campaign_gaps.of(plan, rows, kept, kept_gaps)
+    cells = [cell for cell, _ in campaign_table.last_cells(plan)]
+    tried = campaign_searches.joined(campaign_searches.of(cells), kept_searches)
 
     text = (HERE / "table1_template.md").read_text()
     text = text.replace("{table}", campaign_table.markdown(rows, campaign_table.full))
@@ -81,6 +87,7 @@ def write(args: argparse.Namespace) -> None:
 
     # Nothing is written before all is known. Of gaps, those stay whose lines do: they come first.
     campaign_gaps.write(beside, gaps, rows)
+    campaign_record.write(searches, tried, campaign_searches.COLUMNS)
     campaign_record.write(file, rows, campaign_table.COLUMNS)
     checkpoint.replace(out / "table1.md", text.encode())
     if args.out is None:

@@ -8,6 +8,7 @@ from sda import alignment, campaign, choices, intervals, runfolder, search
 from sda.campaign import Campaign
 from sda.cell import SEED, Cell
 from sda.finished import Trained
+from sda.jobs import Job
 
 COLUMNS = (
     "data_set", "arm", "source", "data_hash", "settings_hash", "test_rows", "seeds",
@@ -35,7 +36,7 @@ def _row(cell: Cell, seeds: int) -> dict[str, Any]:
         "test_rows": chosen.n_test,
         "minutes": f"{sum(run.seconds for run in runs) / len(runs) / 60:.1f}",
         "tried": int(chosen.result["tried"]) if cell.is_machine else cell.n_tried,
-        "setting": _setting(cell, chosen),
+        "setting": _chosen(cell, chosen),
         "edge": _edges(cell, chosen),
     }
     return row | figures(row, {run.seed: (run.valid_error, run.test_error) for run in runs})
@@ -78,14 +79,19 @@ def reached(row: Mapping[str, Any], mean: float) -> str:
     return "yes" if mean <= most else "no"
 
 
-def _setting(cell: Cell, run: Trained) -> str:
+def _chosen(cell: Cell, run: Trained) -> str:
     """What was chosen, in the words of the search."""
     if cell.is_machine:
         return " ".join(f"{key}={value:g}" for key, value in run.result["chosen"].items())
     chosen = cell.chosen()
     assert chosen is not None
+    return setting(cell, chosen)
+
+
+def setting(cell: Cell, job: Job) -> str:
+    """A run of the search in its words, without those that have no effect on the arm."""
     aside = {"experiment", "seed", *(word.partition("=")[0] for word in cell.words)}
-    words = [word for word in chosen.overrides if word.partition("=")[0] not in aside]
+    words = [word for word in job.overrides if word.partition("=")[0] not in aside]
     effective = search.effective(words, cell.config["init"])
     return " ".join(word for word in words if word in effective)
 

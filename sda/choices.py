@@ -39,24 +39,34 @@ class Choice:
         return next(same, list(self.words))
 
 
+def lines(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read the lines of a campaign's file, each with a field for each of its columns.
+
+    Raises:
+        ValueError: it is not there, or no such file, in one line.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8") as text:
+            rows = list(csv.DictReader(text))
+    except (OSError, ValueError, csv.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"the table {file} cannot be read: {why}") from None
+    if not rows or not set(columns) <= set(rows[0]):
+        raise ValueError(f"{file} must be a campaign's table, with columns {', '.join(columns)}")
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise ValueError(f"{file}, line {number}: must have a field for each of its columns")
+    return rows
+
+
 def table(file: Path, columns: Sequence[str] = NEEDED) -> dict[str, dict[str, str]]:
     """Read the lines of a campaign's table that were run, by the name of their cell.
 
     Raises:
         ValueError: it is not there, or no such table, in one line.
     """
-    try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, ValueError, csv.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ValueError(f"the table {file} cannot be read: {why}") from None
-    if not rows or not set(columns) <= set(rows[0]):
-        raise ValueError(f"{file} must be a campaign's table, with columns {', '.join(columns)}")
     found: dict[str, dict[str, str]] = {}
-    for number, row in enumerate(rows, 2):
-        if None in row or None in row.values():
-            raise ValueError(f"{file}, line {number}: must have a field for each of its columns")
+    for number, row in enumerate(lines(file, columns), 2):
         cell = cell_of(row)
         if cell in found:
             raise ValueError(f"{file}, line {number}: {cell} is there twice")

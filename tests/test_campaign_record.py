@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 from scipy import stats
-from tiny_campaign import plain
+from tiny_campaign import change, plain
 
 from experiments import table1
 from sda import (
     campaign,
     campaign_gaps,
     campaign_record,
+    campaign_searches,
     campaign_table,
     choices,
     intervals,
@@ -250,6 +251,32 @@ def test_gaps_are_read_as_they_were_written(tmp_path):
             campaign_gaps.read(tmp_path / "gaps.csv")
 
 
+def test_every_run_of_a_search_is_listed_without_test_errors_and_stays_listed(done, tmp_path):
+    cells = campaign.cells(done, done.tiers[0])
+    sda, random, _ = cells
+    change(sda.finished()[0][0], status="diverged")
+    lines = campaign_searches.of(cells)
+    assert [line["arm"] for line in lines] == ["sda3"] * 4 + ["random3"] * 4
+    assert [line["status"] for line in lines] == ["diverged"] + ["finished"] * 7
+    errors = {line["setting"]: line["valid_error"] for line in lines if line["arm"] == "random3"}
+    told = {rate: result["valid_error"] for rate, result in _by_setting(random).items()}
+    assert {setting: float(error) for setting, error in errors.items()} == pytest.approx(
+        {setting: 100 * error for setting, error in told.items()}, abs=0.005
+    )
+    assert not any("test" in column for column in campaign_searches.COLUMNS)
+    file = tmp_path / "searches.csv"
+    campaign_record.write(file, lines, campaign_searches.COLUMNS)
+    shutil.rmtree(place(random.finished()[1][0]))
+    change(sda.finished()[0][0], valid_error=0.5)
+    again = campaign_searches.joined(campaign_searches.of(cells), campaign_searches.read(file))
+    assert again == [lines[0], lines[1] | {"valid_error": "50.00"}, *lines[2:]]
+    assert campaign_searches.read(tmp_path / "nosuch.csv") == []
+
+
+def _by_setting(cell):
+    return {campaign_table.setting(cell, job): result for job, result in cell.finished()}
+
+
 def test_the_script_keeps_what_the_folders_lack_unless_told_to_begin_afresh(
     done, tmp_path, monkeypatch, capsys
 ):
@@ -263,7 +290,7 @@ def test_the_script_keeps_what_the_folders_lack_unless_told_to_begin_afresh(
         return {path.name: path.read_text() for path in out.iterdir()}
 
     first = told()
-    assert set(first) == {"table1.csv", "table1_gaps.csv", "table1.md"}
+    assert set(first) == {"table1.csv", "table1_gaps.csv", "table1_searches.csv", "table1.md"}
     second = campaign.cells(done, done.tiers[0])[0].repeated(2)[1]
     shutil.rmtree(place(second))
     kept = told()
