@@ -105,13 +105,8 @@ def planned(args: argparse.Namespace, known: dict[str, Choice]) -> Campaign:
         return campaign.read(args.campaign, ["campaign.hours=0"])
     plan = campaign_words.recorded(folder)
     here = plan.choices or {}
-    more = {cell: one for cell, one in known.items() if holds(one, here.get(cell))}
+    more = {c: one for c, one in known.items() if c not in here or one.tried >= here[c].tried}
     return replace(plan, choices={**here, **more})
-
-
-def holds(known: Choice, here: Choice | None) -> bool:
-    """Whether the table's choice counts, not that of the folders' campaign, if it has one."""
-    return here is None or (not here.further and known.tried >= here.tried)
 
 
 if __name__ == "__main__":

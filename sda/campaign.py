@@ -1,7 +1,7 @@
 """A campaign: tiers of the cells of a table, and how it is read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from sda import choices, composition, ranges, search
 from sda.cell import Cell, job_of
 from sda.choices import Choice
 
-CHOICES, FURTHER = "campaign.choices", "campaign.further"
+CHOICES = "campaign.choices"
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,8 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
         if word.startswith("-"):
             raise ValueError(f"a campaign takes key=value, no options; got {word}")
     own = [word for word in overrides if search.key_of(word).startswith("campaign.")]
-    # A campaign's file need not have them.
-    free = (CHOICES, FURTHER)
-    known = [f"++{word.lstrip('+')}" if search.key_of(word) in free else word for word in own]
+    # A campaign's file need not have choices.
+    known = [f"++{w.lstrip('+')}" if search.key_of(w) == CHOICES else w for w in own]
     plain = composition.resolved(composition.compose([f"+campaign={name}", *known]))["campaign"]
     if plain["hours"] is None:
         raise ValueError("a campaign needs its hours: campaign.hours=2")
@@ -62,13 +61,7 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
     search.refuse(words, ("overwrite",), "since it goes on: remove a folder to have its run again")
     hours = ranges.number("campaign.hours", plain["hours"], 0)
     tiers = tuple(map(_tier, plain["tiers"]))
-    further = ranges.flag(FURTHER, plain.get("further", False))
-    found = _choices(plain.get("choices"), tiers, own)
-    if further and not found:
-        raise ValueError(f"{FURTHER}=true goes on from choices: give {CHOICES}=FILE")
-    if found:
-        found = {cell: replace(choice, further=further) for cell, choice in found.items()}
-    return Campaign(name, hours, tiers, words, said, found)
+    return Campaign(name, hours, tiers, words, said, _choices(plain.get("choices"), tiers, own))
 
 
 def _choices(

@@ -3,7 +3,7 @@
 Tier by tier: of every cell each setting once, then the best one with more seeds. The folders of the
 runs, and the proposals beside them, are the only memory, so that the same command goes on where it
 stopped. With the table of an earlier campaign (``campaign.choices=FILE``) its choices are taken and
-not searched for again, or the search goes on from them (``campaign.further=true``).
+not searched for again.
 """
 
 import sys
@@ -47,15 +47,14 @@ def stages(tiers: Sequence[tuple[Tier, list[Cell]]]) -> Iterator[tuple[str, list
 def _search(cells: Sequence[Cell], settings: int) -> list[Job]:
     """The runs of a search as far as they are known: the first setting of all cells comes first.
 
-    A cell whose choice an earlier search has made is not searched unless it goes on from there.
+    A cell whose choice an earlier search has made is not searched.
     """
-    searched = [cell for cell in cells if cell.choice is None or cell.choice.further]
+    searched = [cell for cell in cells if cell.choice is None]
     for cell in searched:
         if len(cell.settings()) < settings:
             cell.propose()
     tried = [cell.tried(settings) for cell in searched]
-    first = [job for k in range(settings) for jobs in tried for job in chain(*jobs[k : k + 1])]
-    return list({tuple(job.overrides): job for job in first}.values())
+    return [job for k in range(settings) for jobs in tried for job in chain(*jobs[k : k + 1])]
 
 
 def checked(plan: Campaign) -> list[tuple[Tier, list[Cell]]]:
@@ -129,9 +128,7 @@ def _repeated(tiers: Sequence[tuple[Tier, list[Cell]]]) -> str:
     """Say which cells are searched though choices were given."""
     cells = {cell.name: cell for _, those in tiers for cell in those if not cell.is_machine}
     searched = [name for name, cell in cells.items() if cell.choice is None]
-    further = any(cell.choice.further for cell in cells.values() if cell.choice is not None)
     repeated = f"the choices of an earlier search for {len(cells) - len(searched)} cells"
-    repeated += ", and settings behind them" * further
     rest = f"; searched: {', '.join(searched)}" if searched else ""
     return f"{repeated}{rest} ({campaign.CHOICES}=null searches all)"
 

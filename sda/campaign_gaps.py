@@ -17,6 +17,8 @@ OURS = "sda3"
 OTHERS = ("random3", "saa3", "dbn3")
 COLUMNS = ("data_set", "arm", "points", "half_width", "over")  # of their file
 Row = Mapping[str, Any]  # of the table
+CHOSEN = ("setting", "test_error_chosen")  # what tells the chosen run of a row
+RESULTS = (*CHOSEN, "data_hash", "seeds", "test_error_mean", "test_error_sd", "test_errors")
 
 
 class Gap(NamedTuple):
@@ -161,8 +163,7 @@ def _of_rows(
     """
     if _differ(other, ours):
         raise ValueError("not of the same data")
-    unchanged = [row is earlier for row, earlier in zip((other, ours), before, strict=True)]
-    if kept is not None and all(unchanged):
+    if kept is not None and _same(RESULTS, (other, ours), before):
         return kept
     first, second = campaign_record.errors(other), campaign_record.errors(ours)
     seeds = sorted(first.keys() & second.keys())
@@ -172,7 +173,7 @@ def _of_rows(
     if min(other["seeds"], ours["seeds"]) > 1:
         parts = [_spread(row) for row in (other, ours)]
         return Gap(*intervals.unpaired(*parts)[:2], "seeds, unpaired")
-    if kept is not None and kept.over == "rows" and _same_chosen((other, ours), before):
+    if kept is not None and kept.over == "rows" and _same(CHOSEN, (other, ours), before):
         return kept
     apart = float(other["test_error_chosen"]) - float(ours["test_error_chosen"])
     width = math.hypot(float(other["ci95"]), float(ours["ci95"]))
@@ -185,9 +186,8 @@ def _differ(first: Row, second: Row) -> bool:
     return bool(first[part] != second[part])
 
 
-def _same_chosen(rows: Sequence[Row], before: Sequence[Row | None]) -> bool:
-    """Whether the chosen runs of rows are those of the earlier ones: of the same setting, error."""
-    parts = ("setting", "test_error_chosen")
+def _same(parts: Sequence[str], rows: Sequence[Row], before: Sequence[Row | None]) -> bool:
+    """Whether rows say of their runs what the earlier ones do."""
     return all(
         earlier is not None and all(row[part] == earlier[part] for part in parts)
         for row, earlier in zip(rows, before, strict=True)

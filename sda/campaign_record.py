@@ -9,7 +9,6 @@ from typing import Any
 from sda import campaign_table, checkpoint, choices, ranges
 
 PERCENT = ("valid_error_mean", "test_error_mean", "test_error_chosen", "ci95")
-HASHES = ("data_hash", "settings_hash")  # empty: not known
 MAYBE = ("test_error_sd", "published")  # empty: of one run, in no paper
 
 
@@ -84,7 +83,7 @@ def joined(row: dict[str, Any], kept: dict[str, Any] | None) -> dict[str, Any]:
         return row
     if not row["seeds"]:
         return _stays(kept, row)
-    alike = all(row[part] and row[part] == kept[part] for part in HASHES)
+    alike = all(row[part] and row[part] == kept[part] for part in ("data_hash", "settings_hash"))
     known = (errors(kept) if alike else {}) | errors(row)
     if len(known) < kept["seeds"] or (not alike and row["tried"] < kept["tried"]):
         return _stays(kept, row)
@@ -92,17 +91,12 @@ def joined(row: dict[str, Any], kept: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _stays(kept: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """The earlier row, against what is published as it is known today.
-
-    Where more has been tried here and the choice is still the earlier one, that is said.
-    """
+    """The earlier row, against what is published as it is known today."""
+    if kept["published"] == row["published"]:
+        return kept
     again = kept | {"published": row["published"]}
-    again["reached"] = campaign_table.reached(again, float(kept["test_error_mean"]) / 100)
-    could_be = all(kept[part] in ("", row[part]) for part in HASHES)
-    if row["seeds"] and could_be and row["setting"] == kept["setting"]:
-        searched = max(kept, row, key=lambda one: int(one["tried"]))
-        again |= {part: searched[part] for part in ("tried", "edge")}
-    return again
+    mean = float(kept["test_error_mean"]) / 100
+    return again | {"reached": campaign_table.reached(again, mean)}
 
 
 def _costs(row: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:

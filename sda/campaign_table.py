@@ -35,11 +35,19 @@ def _row(cell: Cell, seeds: int) -> dict[str, Any]:
         "settings_hash": runfolder.digest(chosen.result["settings"]),
         "test_rows": chosen.n_test,
         "minutes": f"{sum(run.seconds for run in runs) / len(runs) / 60:.1f}",
-        "tried": int(chosen.result["tried"]) if cell.is_machine else cell.n_tried,
+        "tried": _tried(cell, chosen),
         "setting": _chosen(cell, chosen),
         "edge": _edges(cell, chosen),
     }
     return row | figures(row, {run.seed: (run.valid_error, run.test_error) for run in runs})
+
+
+def _tried(cell: Cell, run: Trained) -> int:
+    """How many runs the choice is the best of."""
+    if cell.is_machine:
+        return int(run.result["tried"])
+    held = cell.held
+    return len(cell.ended()) if held is None else held.tried
 
 
 def figures(row: Mapping[str, Any], errors: Mapping[int, tuple[float, float]]) -> dict[str, Any]:
@@ -107,8 +115,6 @@ def _edges(cell: Cell, run: Trained) -> str:
     if cell.held is not None:
         return cell.held.edge
     rates = [job.config["finetune"]["learning_rate"] for job, _ in cell.ended()]
-    if cell.before and cell.search is not None:  # of an earlier search, whole settings
-        rates += cell.search.rates
     return _edge(choices.RATE, chosen.config["finetune"]["learning_rate"], rates)
 
 

@@ -28,7 +28,7 @@ class Cell:
     config: dict[str, Any]  # resolved, of its first run
     words: tuple[str, ...]
     search: Search | None  # None: a support vector machine, whose kernel says what is searched
-    choice: Choice | None = None  # of an earlier search
+    choice: Choice | None = None  # of an earlier search; it holds while less has been tried here
 
     @property
     def data_set(self) -> str:
@@ -60,7 +60,7 @@ class Cell:
 
     def propose(self) -> None:
         """Take one more setting, which Optuna proposes, if all before it have ended."""
-        outcomes = [self._outcome(setting) for setting in self.settings()[self.before :]]
+        outcomes = [self._outcome(setting) for setting in self.settings()]
         tried = [outcome for outcome in outcomes if outcome is not None]
         if self.search is None or not self.search.space or len(tried) < len(outcomes):
             return
@@ -107,47 +107,14 @@ class Cell:
             return [job_of((f"experiment={self.campaign}/{self.name}", *self.words), "svm")]
         return [self.job(setting, rate, SEED) for rate in self.search.rates]
 
-    @property
-    def before(self) -> int:
-        """How many settings of its list are an earlier search's, whose choice stands for them."""
-        if self.search is None or self.choice is None or not self.choice.further:
-            return 0
-        return min(self.choice.tried // len(self.search.rates), len(self.search.settings))
-
     def tried(self, most: int | None = None) -> list[list[Job]]:
-        """The runs of the search, setting by setting, up to setting ``most`` of its list.
-
-        Where an earlier search is gone on with, its choice comes first, to be compared with.
-        """
-        earlier = [[self._earlier()]] if self.before else []
-        return earlier + [self._runs_of(setting) for setting in self.settings()[self.before : most]]
-
-    def _earlier(self) -> Job:
-        """The run that an earlier search chose."""
-        assert self.choice is not None
-        words = self.choice.named(self.settings(), self.config["init"])
-        return self.job(words, self.choice.rate, SEED)
+        """The runs of the search, setting by setting, the first ``most``."""
+        return [self._runs_of(setting) for setting in self.settings()[:most]]
 
     def ended(self) -> list[tuple[Job, dict[str, Any]]]:
         """The runs of the search that have ended, finished or diverged, with their results."""
-        different = {tuple(job.overrides): job for jobs in self.tried() for job in jobs}
-        ended = [job for job in different.values() if is_done(job)]
-        return [(job, RunFolder(place(job)).result) for job in ended]
-
-    @property
-    def n_tried(self) -> int:
-        """Of how many runs its choice is the best, those of an earlier search among them."""
-        if self.held is not None:
-            return self.held.tried
-        if not self.before:
-            return len(self.ended())
-        assert self.search is not None
-        assert self.choice is not None
-        # A setting of the list that it had tried in part is tried again, with all rates.
-        whole = self.before * len(self.search.rates)
-        earlier = whole if self.before < len(self.search.settings) else self.choice.tried
-        behind = {tuple(job.overrides) for jobs in self.tried()[1:] for job in jobs if is_done(job)}
-        return earlier + len(behind)
+        tried = [job for jobs in self.tried() for job in jobs if is_done(job)]
+        return [(job, RunFolder(place(job)).result) for job in tried]
 
     def finished(self) -> list[tuple[Job, dict[str, Any]]]:
         """The finished runs of the search with their results."""
@@ -155,22 +122,20 @@ class Cell:
 
     @property
     def held(self) -> Choice | None:
-        """The choice of an earlier search, while that has tried more than has been tried here.
-
-        Where the search goes on from it, until it has been run here, to be compared with.
-        """
-        if self.before:
-            return None if is_done(self._earlier()) else self.choice
-        return self.choice if self.choice and self.choice.tried > len(self.ended()) else None
+        """The choice of an earlier search, while that has tried more than has been tried here."""
+        if self.choice is None or self.choice.tried <= len(self.ended()):
+            return None
+        return self.choice
 
     def chosen(self) -> Job | None:
         """The finished run of the search with the best validation error; None: there is none.
 
         Ties are broken by validation cross-entropy. No test error takes part. The choice of an
-        earlier search need not have been run here (``held``).
+        earlier search, which need not have been run here, holds while that has tried more.
         """
-        if self.held is not None:
-            return self._earlier()
+        held = self.held
+        if held is not None:
+            return self.job(held.named(self.settings(), self.config["init"]), held.rate, SEED)
         finished = self.finished()
         return min(finished, key=lambda pair: _score(pair[1]))[0] if finished else None
 

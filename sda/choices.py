@@ -25,13 +25,11 @@ class Choice:
     rate: float  # of fine-tuning
     tried: int  # runs that it is the best of
     edge: str = ""  # values of it beyond which nothing was tried
-    further: bool = False  # whether the search goes on from it, behind what it is the best of
 
     def __post_init__(self) -> None:
         search.refuse(self.words, REFUSED, "which it sets itself in every run")
         ranges.positive(RATE, self.rate)
         ranges.whole("tried", self.tried, 1)
-        ranges.flag("further", self.further)
 
     def named(self, settings: list[list[str]], init: str) -> list[str]:
         """Its words as they stand in a list of settings, which name its folder; else its own."""
@@ -47,11 +45,12 @@ def lines(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """
     try:
         with file.open(newline="", encoding="utf-8") as text:
-            rows = list(csv.DictReader(text))
+            reader = csv.DictReader(text)
+            heads, rows = reader.fieldnames or (), list(reader)
     except (OSError, ValueError, csv.Error) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise ValueError(f"the table {file} cannot be read: {why}") from None
-    if not rows or not set(columns) <= set(rows[0]):
+    if not set(columns) <= set(heads):
         raise ValueError(f"{file} must be a campaign's table, with columns {', '.join(columns)}")
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():

@@ -11,7 +11,6 @@ from tiny_campaign import plain, written
 from sda import (
     campaign,
     campaign_command,
-    campaign_record,
     campaign_table,
     campaign_words,
     choices,
@@ -48,69 +47,6 @@ def test_choices_are_repeated_without_a_search_in_the_folders_that_it_would_use(
     assert not (tmp_path / "runs" / "tiny" / campaign_words.CHOICES).exists()
 
 
-@pytest.mark.slow
-def test_a_search_that_goes_on_from_its_choice_ends_as_one_that_has_all_its_runs(
-    done, tiny, tmp_path
-):
-    rows = campaign_table.rows(done)
-    before = written(tmp_path / "runs")
-    (tier,) = done.tiers
-    half = replace(done, tiers=(replace(tier, settings=1, seeds=1),))
-    shutil.rmtree(tmp_path / "runs")
-    assert campaign_command.run(half) == (True, [])
-    file = tmp_path / "half.csv"
-    campaign_record.write(file, campaign_table.rows(half), campaign_table.COLUMNS)
-    shutil.rmtree(tmp_path / "runs")
-    words = ["campaign.hours=1", f"runs_folder={tmp_path / 'runs'}"]
-    on = [f"campaign.choices={file}", "campaign.further=true"]
-    assert campaign_command.main(["tiny", *words, *on]) == 0
-    after = written(tmp_path / "runs")
-    assert len(before) - 4 <= len(after) < len(before)  # not those that were not chosen
-    assert campaign_command.main(["tiny", *words]) == 0  # the same command without: it goes on
-    assert written(tmp_path / "runs") == after
-    kept = campaign_words.recorded(tmp_path / "runs" / "tiny")
-    assert [plain(row) for row in campaign_table.rows(kept)] == [plain(row) for row in rows]
-
-
-def test_a_search_goes_on_behind_the_settings_whose_choice_is_known(done):
-    (tier,) = done.tiers
-    earlier = choices.Choice(("corruption.fraction=0.1",), 0.5, 2, further=True)
-    place_of = {
-        (fraction, rate): f"init-sda_seed-0_corruption.fraction-{fraction}_finetune"
-        f".learning_rate-{rate}"
-        for fraction in (0.1, 0.4)
-        for rate in (0.5, 1)
-    }
-
-    def sought(tried, settings):
-        plan = replace(done, choices={"digits_sda3": replace(earlier, tried=tried)})
-        cell = campaign.cells(plan, tier)[0]
-        return cell, [place(job).name for jobs in cell.tried(settings) for job in jobs]
-
-    chosen, *behind = place_of[0.1, 0.5], place_of[0.4, 0.5], place_of[0.4, 1]
-    cell, runs = sought(2, 2)
-    assert [runs[0], *[run.replace("_stack.initialisation-papers", "") for run in runs[1:]]] == [
-        chosen, *behind,
-    ]  # fmt: skip
-    assert cell.n_tried == 4
-    cell, runs = sought(3, 2)  # the second was tried in part: again, with all rates
-    assert len(runs) == 3
-    assert cell.n_tried == 4
-    cell, runs = sought(9, 2)  # proposals that are not known here
-    assert runs == [chosen]
-    assert cell.n_tried == 9
-    assert len(sought(1, 2)[1]) == 4  # not a whole setting: all
-    for folder in map(place, cell.tried(1)[0]):
-        shutil.rmtree(folder)
-    assert cell.held == replace(earlier, tried=9)  # until it is here to be compared with
-
-
-def test_to_go_on_wants_choices_to_go_on_from(tiny, tmp_path):
-    for word, why in (("true", "give campaign.choices=FILE"), ("3", "true or false, got 3")):
-        with pytest.raises(ValueError, match=f"campaign.further.*{why}"):
-            campaign_command.main(["tiny", "campaign.hours=1", f"campaign.further={word}"])
-
-
 def test_a_choice_holds_while_less_has_been_tried_here(done, table):
     known = choices.read(table)
     other = replace(known["digits_sda3"], words=("corruption.fraction=0.3",), rate=0.7)
@@ -131,7 +67,8 @@ GOOD = "digits,sda3,1,9,corruption.fraction=0.1 finetune.learning_rate=1\n"
     [
         (None, r"table.csv cannot be read: No such file"),
         ("a,b\n1,2\n", r"table.csv must be a campaign's table, with columns data_set, arm,"),
-        (HEAD, r"table.csv must be a campaign's table"),
+        ("", r"table.csv must be a campaign's table"),
+        (HEAD, r"table.csv has no choice for a cell of the campaign"),
         (f"{HEAD}digits,sda3,5\n", r"line 2: must have a field for each of its columns"),
         (f"{HEAD}{GOOD}{GOOD}", r"line 3: digits_sda3 is there twice"),
         (f"{HEAD}digits,sda3,1,4,corruption.fraction=0.1\n", r"must have finetune.learning_rate="),
