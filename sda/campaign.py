@@ -11,6 +11,7 @@ from sda.cell import Cell, job_of
 from sda.choices import Choice
 
 CHOICES = "campaign.choices"
+KEYS = ("campaign.hours", CHOICES, "campaign.tiers", "campaign.words")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
         if word.startswith("-"):
             raise ValueError(f"a campaign takes key=value, no options; got {word}")
     own = [word for word in overrides if search.key_of(word).startswith("campaign.")]
+    for word in own:
+        ranges.one_of("what a call sets of a campaign", search.key_of(word), KEYS)
     # A campaign's file need not have choices.
     known = [f"++{w.lstrip('+')}" if search.key_of(w) == CHOICES else w for w in own]
     plain = composition.resolved(composition.compose([f"+campaign={name}", *known]))["campaign"]

@@ -57,6 +57,30 @@ def _search(cells: Sequence[Cell], settings: int) -> list[Job]:
     return [job for k in range(settings) for jobs in tried for job in chain(*jobs[k : k + 1])]
 
 
+def to_go(tiers: Sequence[tuple[Tier, list[Cell]]]) -> str:
+    """Say how many runs all tiers have left, and what they take by the minutes of their cells."""
+    last = {cell.name: (cell, tier) for tier, cells in tiers for cell in cells}
+    runs, minutes = 0, 0.0
+    for cell, tier in last.values():
+        due = _due(cell, tier)
+        runs += due
+        minutes += due * (cell.config["minutes"] or 0)
+    return f"{runs} runs, some {minutes / 60:.1f} hours of one core by the minutes of their cells"
+
+
+def _due(cell: Cell, tier: Tier) -> int:
+    """How many runs a cell has left: of its search, of settings not yet proposed, of its seeds."""
+    search = [] if cell.choice else list(chain(*cell.tried(tier.settings)))
+    due = [job for job in search if not is_done(job)]
+    if cell.search is None:
+        return len(due)
+    further = tier.settings - len(cell.settings()) if cell.search.space and not cell.choice else 0
+    again = cell.repeated(tier.seeds)
+    seeds = [job for job in again if not is_done(job) and job not in search]
+    n_seeds = len(seeds) if again else tier.seeds - 1  # one is of the search
+    return len(due) + max(0, further) * len(cell.search.rates) + n_seeds
+
+
 def checked(plan: Campaign) -> list[tuple[Tier, list[Cell]]]:
     """Read every cell and its settings: a wrong one is told now, not hours later."""
     tiers = [(tier, campaign.cells(plan, tier)) for tier in plan.tiers]
@@ -106,10 +130,12 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
         print(line, flush=True)
     at_hand = [(tier, [c for c in cells if c.data_set not in absent]) for tier, cells in tiers]
     failed, busy = absent, set[str]()
+    print(f"to go: {to_go(at_hand)}", flush=True)
     for title, jobs in stages(at_hand):
         due = [job for job in jobs if not is_done(job)]
+        done = f"{len(jobs) - len(due)} of {len(jobs)} runs done"
         left = clock(max(0.0, until - time.monotonic()))
-        print(f"{title}: {len(jobs) - len(due)} of {len(jobs)} runs done, {left} left", flush=True)
+        print(f"{title}: {done}, {left} left of the hours", flush=True)
         if not due:
             continue
         outcomes = sweeping.run_all(due, together=True, until=until, at_once=at_once)

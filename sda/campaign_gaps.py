@@ -209,5 +209,9 @@ def _said(other: Row | None, ours: Row, gaps: Mapping[str, Gap | str]) -> str:
 
 def _order(arms: Mapping[str, Row]) -> str:
     means = {arm: float(row["test_error_mean"]) for arm, row in arms.items() if row["seeds"]}
-    inside = sorted(means, key=lambda arm: means[arm])
-    return " < ".join(campaign_table.HEADINGS.get(arm, arm) for arm in inside)
+    first, *others = sorted(means, key=lambda arm: means[arm])
+    said, last = campaign_table.HEADINGS[first], means[first]
+    for arm in others:
+        said += f" {'=' if means[arm] == last else '<'} {campaign_table.HEADINGS[arm]}"
+        last = means[arm]
+    return said

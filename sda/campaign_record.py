@@ -104,11 +104,12 @@ def _costs(row: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, 
     if kept is None:
         return {}
     searched = max(row, kept, key=lambda one: int(one["tried"]))
-    own, others = set(errors(row)), set(errors(kept))
-    earlier = len(others - own)
-    minutes = len(own) * float(row["minutes"]) + earlier * float(kept["minutes"])
+    own, others = errors(row), errors(kept)
+    new = sum(others.get(seed) != own[seed] for seed in own)  # else the earlier row knows its time
+    known = len(own | others)
+    minutes = new * float(row["minutes"]) + (known - new) * float(kept["minutes"])
     return {
         "tried": searched["tried"],
         "edge": searched["edge"],
-        "minutes": f"{minutes / (len(own) + earlier):.1f}",
+        "minutes": f"{minutes / known:.1f}",
     }

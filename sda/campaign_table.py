@@ -182,12 +182,23 @@ def _has_no_seeds(row: dict[str, Any]) -> bool:
 
 def details(rows: list[dict[str, Any]]) -> list[list[str]]:
     """What was chosen for every cell that was run."""
-    parts = ("data_set", "arm", "source", "tried", "setting", "edge", "valid_error_mean", "minutes")
+    parts = ("data_set", "arm", "source", "tried", "setting", "edge")
     heads = [
-        "data set", "arm", "data", "runs tried", "chosen", "edge of what was tried", "validation",
-        "minutes a run",
+        "data set", "arm", "data", "runs tried", "chosen", "edge of what was tried",
+        "validation error that chose it", "its mean over seeds", "minutes a run",
     ]  # fmt: skip
-    return [heads, *([str(row[part]) for part in parts] for row in rows if row["seeds"])]
+    told = [row for row in rows if row["seeds"]]
+    ends = [(_searched(row), row["valid_error_mean"], row["minutes"]) for row in told]
+    lines = [
+        [*(str(row[part]) for part in parts), *end] for row, end in zip(told, ends, strict=True)
+    ]
+    return [heads, *lines]
+
+
+def _searched(row: Mapping[str, Any]) -> str:
+    """The validation error of a row's run with the seed of the search, if it is known."""
+    known = dict(word.split(":") for word in str(row["valid_errors"]).split())
+    return f"{float(known[str(SEED)]):.2f}" if str(SEED) in known else ""
 
 
 def last_cells(plan: Campaign) -> list[tuple[Cell, int]]:

@@ -171,7 +171,7 @@ def slots(settings: dict[str, Any]) -> int:
 
 
 def _report(ended: Sequence[Outcome], done: int, total: int, seconds: float) -> None:
-    """Tell of runs that ended together, the last of ``done``: all of them say what time is left."""
+    """Tell of runs that ended together, the last of ``done``, and how long the others take."""
     for number, outcome in enumerate(ended, done - len(ended) + 1):
         head = f"[{number}/{total}] {outcome.folder}"
         if outcome.fault:
@@ -179,4 +179,4 @@ def _report(ended: Sequence[Outcome], done: int, total: int, seconds: float) -> 
             continue
         error = f"{100 * outcome.result['valid_error']:.2f} %"
         left = clock(seconds / done * (total - done))
-        print(f"{head}: validation error {error}, {left} left", flush=True)
+        print(f"{head}: validation error {error}, {left} to go", flush=True)

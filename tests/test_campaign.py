@@ -97,6 +97,26 @@ def test_cells_whose_data_are_not_here_are_named_first_and_left_out(
     assert len(written(tmp_path / "runs")) == 2
 
 
+def test_a_campaign_says_how_much_of_all_tiers_is_to_go(done, tiny, conf, tmp_path):
+    plan = tiny(1)
+    (tier,) = plan.tiers
+
+    def told(**changes):
+        tiers = campaign_command.checked(
+            dataclasses.replace(plan, tiers=(dataclasses.replace(tier, **changes),))
+        )
+        return campaign_command.to_go([*tiers, *tiers])
+
+    assert told().startswith("0 runs, some 0.0 hours")
+    assert told(seeds=5).startswith("6 runs")  # three more of two networks
+    assert told(settings=4).startswith("8 runs")  # two proposals with two rates for each
+    sda = campaign.cells(plan, tier)[0]
+    place(sda.repeated(2)[1]).joinpath("result.json").unlink()
+    assert told().startswith("1 runs, some 0.2 hours")
+    shutil.rmtree(tmp_path / "runs")
+    assert told().startswith("11 runs, some 1.7 hours")  # 4 + 1 of each network, a machine
+
+
 def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(done, monkeypatch):
     *_, machine = campaign.cells(done, done.tiers[0])
     shutil.rmtree(place(machine.tried()[0][0]))
@@ -360,6 +380,11 @@ def test_a_campaign_without_hours_or_name_is_refused():
     [
         ("campaign.tiers=3", "campaign.tiers must be a list, got 3"),
         ("campaign.words=3", "campaign.words must be a list, got 3"),
+        (
+            "campaign.huors=3",
+            "what a call sets of a campaign must be one of campaign.hours, campaign.choices, "
+            "campaign.tiers, campaign.words, got 'campaign.huors'",
+        ),
         ("campaign.tiers=[3]", "a tier must have cells, settings and seeds, got 3"),
         (
             "campaign.tiers=[{cells: [a], settings: 1}]",

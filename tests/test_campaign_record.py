@@ -80,6 +80,8 @@ def test_seeds_of_the_same_data_and_settings_come_together():
     assert row["valid_error_mean"] == "2.33"
     assert (row["test_error_mean"], row["test_error_chosen"]) == ("3.33", "3.00")
     assert (row["tried"], row["edge"], row["minutes"]) == (36, "highest rate", "3.0")
+    again = campaign_record.joined(_row({2: 3.6}, minutes="2.0"), row)
+    assert again == row  # the same run once more
     more = campaign_record.joined(_row({0: 3.1}, tried=40, edge="lowest rate"), kept)
     assert (more["seeds"], more["tried"], more["edge"]) == (2, 40, "lowest rate")
 

@@ -82,6 +82,25 @@ def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
     assert _full(campaign_table.rows(done)).count("not run; paper 25.00") == 3
 
 
+def test_the_error_that_chose_a_setting_is_told_beside_its_mean_over_seeds(done):
+    rows = campaign_table.rows(done)
+    heads, first, *_ = campaign_table.details(rows)
+    told = dict(zip(heads, first, strict=True))
+    sda = campaign.cells(done, done.tiers[0])[0]
+    errors = {run.seed: run.valid_error for run in sda.runs(2)}
+    chose = min(result["valid_error"] for _, result in sda.finished())
+    assert errors[0] == chose
+    assert told["validation error that chose it"] == f"{100 * chose:.2f}"
+    assert told["its mean over seeds"] == f"{50 * sum(errors.values()):.2f}"
+    gone = campaign_table.details([rows[0] | {"valid_errors": ""}])[1]
+    assert gone[heads.index("validation error that chose it")] == ""
+
+
+def test_equal_means_are_told_to_be_equal(done):
+    rows = [row | {"test_error_mean": "1.25"} for row in campaign_table.rows(done)]
+    assert campaign_gaps.lines(rows, {})[1][-1] == "SdA-3 = random, 3 layers"
+
+
 def test_the_table_names_edges_of_the_rates_and_no_setting_without_effect(done, tmp_path):
     sda, *_ = campaign.cells(done, done.tiers[0])
     for job, _ in sda.finished():

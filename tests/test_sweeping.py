@@ -460,9 +460,9 @@ def test_a_sweep_in_batches_is_the_sweep_run_by_run(tmp_path, alone):
     assert [(Path(o.folder) / "metrics.jsonl").stat().st_mtime_ns for o in again] == before
 
 
-def test_runs_that_ended_together_all_say_what_time_is_left_after_them(capsys):
+def test_runs_that_ended_together_all_say_what_time_the_others_take(capsys):
     ended = [sweeping.Outcome(f"run{k}", {"valid_error": 0.25}, None) for k in range(3)]
     sweeping._report(ended, 3, 6, 60.0)  # three of six in a minute: another minute
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["[1/6] run0", "[2/6] run1", "[3/6] run2"]
-    assert [line.partition(", ")[2] for line in lines] == ["1:00 left"] * 3
+    assert [line.partition(", ")[2] for line in lines] == ["1:00 to go"] * 3

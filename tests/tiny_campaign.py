@@ -36,6 +36,7 @@ CELL = """\
 # @package _global_
 defaults: [tiny/digits, _self_]
 init: INIT
+minutes: 10
 published: {paper: a test, n_test: 500, test_error: {INIT: 0.25}}
 """
 
