@@ -48,6 +48,8 @@ class Point:
             "test error": f"{100 * mean:.2f}",
             "95 % interval, ±": percent(half_width),
             "seeds": str(seeds),
+            # With them the paired intervals can be told when the runs are gone.
+            "test errors": " ".join(f"{k}:{100 * r.test_error:.4f}" for k, r in self.runs.items()),
         }
 
 

@@ -73,7 +73,8 @@ def _campaign(folder: Path) -> Iterator[str]:
     yield _plain(campaign_table.as_printed(cells, campaign_table.full))
     yield _note(
         "Test error in percent: mean over seeds of the setting with the best validation error; "
-        "chosen: its run with the seed of the search, ± its binomial 95 % interval."
+        "chosen: its run with the seed of the search, ± its binomial 95 % interval. Of the runs in "
+        "this folder alone: a table that was kept, as experiments/table1.md, may rest on more."
     )
     yield "<h2>Gaps</h2>"
     yield _plain(campaign_gaps.lines(cells, campaign_gaps.of(plan, cells)))

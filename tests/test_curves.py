@@ -45,7 +45,7 @@ def test_validation_error_chooses_among_what_was_tried_and_test_error_does_not(t
     assert point.row("labels") == {
         "data set": "basic (regenerated, abcdef01)", "arm": "sda", "labels": "100",
         "chosen": "finetune.learning_rate=1.0", "valid error": "20.00", "test error": "40.50",
-        "95 % interval, ±": "6.35", "seeds": "2",
+        "95 % interval, ±": "6.35", "seeds": "2", "test errors": "0:40.0000 1:41.0000",
     }  # fmt: skip
 
 
