@@ -14,8 +14,10 @@ nothing. Without folders it is written as it is.
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sda import (
     alignment,
@@ -29,6 +31,7 @@ from sda import (
     choices,
 )
 from sda.campaign import Campaign
+from sda.campaign_gaps import Gap
 from sda.choices import Choice
 
 HERE = Path(__file__).parent
@@ -51,6 +54,42 @@ def main() -> None:
 
 
 def write(args: argparse.Namespace) -> None:
+    """Write what the folders and the earlier table come to, when all of it is known."""
+    out = folder(args)
+    kept = {} if args.afresh else campaign_record.read(out / "table1.csv")
+    plan = planned(args, choices.read(out / "table1.csv") if kept else {})
+    own = campaign_table.rows(plan)
+    if not kept and not any(row["seeds"] for row in own):
+        where = args.runs or "runs"
+        raise ValueError(f"no cell of {args.campaign} has a finished run in {where}")
+    rows = [campaign_record.joined(row, kept.get(choices.cell_of(row))) for row in own]
+    new = [row for row in rows if row != kept.get(choices.cell_of(row))]
+    names = {choices.cell_of(row) for row in rows}
+    rows += [row for cell, row in kept.items() if cell not in names]  # no longer the campaign's
+    kept_gaps = campaign_gaps.read(out / "table1_gaps.csv") if kept else {}
+    gaps = campaign_gaps.of(plan, rows, kept, kept_gaps)
+    kept_searches = campaign_searches.read(out / "table1_searches.csv") if kept else []
+    searched = campaign_searches.of(cell for cell, _ in campaign_table.last_cells(plan))
+    brief = campaign_table.markdown(rows, campaign_table.brief)
+    texts = {out / "table1.md": page(rows, gaps)}
+    if args.out is None:
+        texts[README] = with_table(README.read_text(), brief)
+
+    # Of gaps, those stay whose lines do: they come first.
+    campaign_gaps.write(out / "table1_gaps.csv", gaps, rows)
+    tried = campaign_searches.joined(searched, kept_searches)
+    campaign_record.write(out / "table1_searches.csv", tried, campaign_searches.COLUMNS)
+    campaign_record.write(out / "table1.csv", rows, campaign_table.COLUMNS)
+    for file, text in texts.items():
+        checkpoint.replace(file, text.encode())
+    print(brief)
+    if kept:
+        said = ", ".join(map(choices.cell_of, new))
+        print(f"new in the table: {said or 'nothing'}", file=sys.stderr)
+
+
+def folder(args: argparse.Namespace) -> Path:
+    """Where to write: beside this file, where table1's table is."""
     if args.out is None and args.campaign != "table1":
         raise ValueError(
             f"--campaign {args.campaign} needs --out: table1's table is beside this file"
@@ -58,44 +97,23 @@ def write(args: argparse.Namespace) -> None:
     out = args.out or HERE
     if not out.is_dir():
         raise ValueError(f"--out wants a folder that exists, got {out}")
-    file, beside = out / "table1.csv", out / "table1_gaps.csv"
-    kept = {} if args.afresh else campaign_record.read(file)
-    kept_gaps = campaign_gaps.read(beside) if kept else {}
-    searches = out / "table1_searches.csv"
-    kept_searches = campaign_searches.read(searches) if kept else []
-    plan = planned(args, choices.read(file) if kept else {})
-    own = campaign_table.rows(plan)
-    if not kept and not any(row["seeds"] for row in own):
-        where = args.runs or "runs"
-        raise ValueError(f"no cell of {args.campaign} has a finished run in {where}")
-    rows = [campaign_record.joined(row, kept.get(choices.cell_of(row))) for row in own]
-    names = [choices.cell_of(row) for row in rows]
-    rows += [row for cell, row in kept.items() if cell not in names]  # no longer the campaign's
-    gaps = campaign_gaps.of(plan, rows, kept, kept_gaps)
-    cells = [cell for cell, _ in campaign_table.last_cells(plan)]
-    tried = campaign_searches.joined(campaign_searches.of(cells), kept_searches)
+    return Path(out)
 
-    text = (HERE / "table1_template.md").read_text()
-    text = text.replace("{table}", campaign_table.markdown(rows, campaign_table.full))
+
+def page(rows: list[dict[str, Any]], gaps: Mapping[str, Gap | str]) -> str:
+    """The table in full, how far the methods are apart, what was chosen."""
     heads, *apart = campaign_gaps.lines(rows, gaps)
-    text = text.replace("{gaps}", alignment.piped(heads, apart))
+    parts = {"gaps": alignment.piped(heads, apart)}
     heads, *details = campaign_table.details(rows)
-    text = text.replace("{details}", alignment.piped(heads, details))
-    brief = campaign_table.markdown(rows, campaign_table.brief)
-    before, begin, rest = README.read_text().partition("<!-- table1 -->\n")
-    readme = f"{before}{begin}{brief}\n{rest[rest.index('<!-- /table1 -->') :]}"
+    parts |= {"details": alignment.piped(heads, details)}
+    parts |= {"table": campaign_table.markdown(rows, campaign_table.full)}
+    return (HERE / "table1_template.md").read_text().format(**parts)
 
-    # Nothing is written before all is known. Of gaps, those stay whose lines do: they come first.
-    campaign_gaps.write(beside, gaps, rows)
-    campaign_record.write(searches, tried, campaign_searches.COLUMNS)
-    campaign_record.write(file, rows, campaign_table.COLUMNS)
-    checkpoint.replace(out / "table1.md", text.encode())
-    if args.out is None:
-        checkpoint.replace(README, readme.encode())
-    print(brief)
-    new = [name for name, row in zip(names, rows, strict=False) if row != kept.get(name)]
-    if kept:
-        print(f"new in the table: {', '.join(new) or 'nothing'}", file=sys.stderr)
+
+def with_table(readme: str, brief: str) -> str:
+    """The README with another table of means."""
+    before, begin, rest = readme.partition("<!-- table1 -->\n")
+    return f"{before}{begin}{brief}\n{rest[rest.index('<!-- /table1 -->') :]}"
 
 
 def planned(args: argparse.Namespace, known: dict[str, Choice]) -> Campaign:
