@@ -113,6 +113,8 @@ class Cell:
 
     def ended(self) -> list[tuple[Job, dict[str, Any]]]:
         """The runs of the search that have ended, finished or diverged, with their results."""
+        if not Path(self.config["runs_folder"], self.config["name"]).is_dir():
+            return []  # without composing what was tried
         tried = [job for jobs in self.tried() for job in jobs if is_done(job)]
         return [(job, RunFolder(place(job)).result) for job in tried]
 
