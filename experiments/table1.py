@@ -58,18 +58,23 @@ def write(args: argparse.Namespace) -> None:
     out = folder(args)
     kept = {} if args.afresh else campaign_record.read(out / "table1.csv")
     plan = planned(args, choices.read(out / "table1.csv") if kept else {})
-    own = campaign_table.rows(plan)
+    cells = campaign_table.last_cells(plan)
+    own = campaign_table.rows(cells)
     if not kept and not any(row["seeds"] for row in own):
         where = args.runs or "runs"
         raise ValueError(f"no cell of {args.campaign} has a finished run in {where}")
-    rows = [campaign_record.joined(row, kept.get(choices.cell_of(row))) for row in own]
+    known = [(cell.name, campaign_table.searched(cell)) for cell, _ in cells]
+    pairs = zip(own, known, strict=True)
+    rows = [campaign_record.joined(row, kept.get(cell), tried) for row, (cell, tried) in pairs]
     new = [row for row in rows if row != kept.get(choices.cell_of(row))]
-    names = {choices.cell_of(row) for row in rows}
-    rows += [row for cell, row in kept.items() if cell not in names]  # no longer the campaign's
+    rows += [row for cell, row in kept.items() if cell not in dict(known)]  # given up since
     kept_gaps = campaign_gaps.read(out / "table1_gaps.csv") if kept else {}
-    gaps = campaign_gaps.of(plan, rows, kept, kept_gaps)
-    kept_searches = campaign_searches.read(out / "table1_searches.csv") if kept else []
-    searched = campaign_searches.of(cell for cell, _ in campaign_table.last_cells(plan))
+    gaps = campaign_gaps.of(cells, rows, kept, kept_gaps)
+    searches = out / "table1_searches.csv"
+    kept_searches = [] if args.afresh else campaign_searches.read(searches)
+    stay = dict(known).keys() - {choices.cell_of(row) for row in new}
+    here = campaign_searches.of(cell for cell, _ in cells)
+    searched = campaign_searches.joined(here, kept_searches, stay)
     brief = campaign_table.markdown(rows, campaign_table.brief)
     texts = {out / "table1.md": page(rows, gaps)}
     if args.out is None:
@@ -77,8 +82,7 @@ def write(args: argparse.Namespace) -> None:
 
     # Of gaps, those stay whose lines do: they come first.
     campaign_gaps.write(out / "table1_gaps.csv", gaps, rows)
-    tried = campaign_searches.joined(searched, kept_searches)
-    campaign_record.write(out / "table1_searches.csv", tried, campaign_searches.COLUMNS)
+    campaign_record.write(searches, searched, campaign_searches.COLUMNS)
     campaign_record.write(out / "table1.csv", rows, campaign_table.COLUMNS)
     for file, text in texts.items():
         checkpoint.replace(file, text.encode())
@@ -103,11 +107,11 @@ def folder(args: argparse.Namespace) -> Path:
 def page(rows: list[dict[str, Any]], gaps: Mapping[str, Gap | str]) -> str:
     """The table in full, how far the methods are apart, what was chosen."""
     heads, *apart = campaign_gaps.lines(rows, gaps)
-    parts = {"gaps": alignment.piped(heads, apart)}
+    text = (HERE / "table1_template.md").read_text()
+    text = text.replace("{table}", campaign_table.markdown(rows, campaign_table.full))
+    text = text.replace("{gaps}", alignment.piped(heads, apart))
     heads, *details = campaign_table.details(rows)
-    parts |= {"details": alignment.piped(heads, details)}
-    parts |= {"table": campaign_table.markdown(rows, campaign_table.full)}
-    return (HERE / "table1_template.md").read_text().format(**parts)
+    return text.replace("{details}", alignment.piped(heads, details))
 
 
 def with_table(readme: str, brief: str) -> str:

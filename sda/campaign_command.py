@@ -70,15 +70,17 @@ def to_go(tiers: Sequence[tuple[Tier, list[Cell]]]) -> str:
 
 def _due(cell: Cell, tier: Tier) -> int:
     """How many runs a cell has left: of its search, of settings not yet proposed, of its seeds."""
-    search = [] if cell.choice else list(chain(*cell.tried(tier.settings)))
-    due = [job for job in search if not is_done(job)]
+    seeds = len([job for job in cell.repeated(tier.seeds) if not is_done(job)])
+    if cell.choice is not None:
+        return seeds
+    search = len([job for job in chain(*cell.tried(tier.settings)) if not is_done(job)])
     if cell.search is None:
-        return len(due)
-    further = tier.settings - len(cell.settings()) if cell.search.space and not cell.choice else 0
-    again = cell.repeated(tier.seeds)
-    seeds = [job for job in again if not is_done(job) and job not in search]
-    n_seeds = len(seeds) if again else tier.seeds - 1  # one is of the search
-    return len(due) + max(0, further) * len(cell.search.rates) + n_seeds
+        return search
+    if cell.search.space:
+        search += max(0, tier.settings - len(cell.settings())) * len(cell.search.rates)
+    if search and cell.chosen() is None:
+        seeds = tier.seeds - 1  # one is of the search
+    return search + seeds
 
 
 def checked(plan: Campaign) -> list[tuple[Tier, list[Cell]]]:

@@ -2,14 +2,14 @@
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sda import campaign_record, campaign_table, choices, intervals, ranges
-from sda.campaign import Campaign
+from sda.cell import Cell
 from sda.finished import Trained
 from sda.intervals import Difference
 
@@ -68,7 +68,7 @@ def write(file: Path, gaps: Mapping[str, Gap | str], rows: Sequence[Row]) -> Non
 
 
 def of(
-    plan: Campaign,
+    cells: Iterable[tuple[Cell, int]],
     rows: Sequence[Row],
     kept_rows: Mapping[str, Row] | None = None,
     kept: Mapping[str, Gap] | None = None,
@@ -76,13 +76,13 @@ def of(
     """The gap of every other method's cell that was run, or why there is none.
 
     Args:
-        plan: whose folders are read.
+        cells: whose folders are read, each with so many seeds.
         rows: of its table.
         kept_rows: those of an earlier table.
         kept: its gaps, which stay where both rows did.
     """
     kept_rows, kept = kept_rows or {}, kept or {}
-    runs = {cell.name: cell.runs(seeds) for cell, seeds in campaign_table.last_cells(plan)}
+    runs = {cell.name: cell.runs(seeds) for cell, seeds in cells}
     ours = {row["data_set"]: row for row in rows if row["arm"] == OURS and row["seeds"]}
     found: dict[str, Gap | str] = {}
     for row in rows:
@@ -92,7 +92,7 @@ def of(
         names = [choices.cell_of(one) for one in pair]
         here = [runs.get(name, []) for name in names]
         try:
-            if [len(one) for one in here] == [row["seeds"] for row in pair]:
+            if all(_are_of(row, one) for row, one in zip(pair, here, strict=True)):
                 gap = difference(*here)
                 over = "rows" if gap.n == here[1][0].n_test else f"{gap.n} seeds"
                 found[names[0]] = _percent(gap, over)
@@ -102,6 +102,12 @@ def of(
         except ValueError as error:
             found[names[0]] = str(error)
     return found
+
+
+def _are_of(row: Row, runs: Sequence[Trained]) -> bool:
+    """Whether a row is of these runs, all of them and no others."""
+    errors = {run.seed: 100 * run.test_error for run in runs}
+    return bool(runs) and row["test_errors"] == campaign_table.by_seed(errors)
 
 
 def lines(rows: Sequence[Row], gaps: Mapping[str, Gap | str]) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sda import campaign_table, checkpoint, choices, ranges
 
 PERCENT = ("valid_error_mean", "test_error_mean", "test_error_chosen", "ci95")
+HASHES = ("data_hash", "settings_hash")  # empty: not known
 MAYBE = ("test_error_sd", "published")  # empty: of one run, in no paper
 
 
@@ -35,6 +37,7 @@ def _checked(row: Mapping[str, str], where: str) -> dict[str, Any]:
         if whole["seeds"] > 1 and not row["test_error_sd"]:
             raise ValueError("test_error_sd must be there for more than one seed")
         known = errors(whole)
+        _by_seed(whole, "seed_minutes", math.inf)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     if known and len(known) != whole["seeds"]:
@@ -57,35 +60,43 @@ def errors(row: Mapping[str, Any]) -> dict[int, tuple[float, float]]:
     Raises:
         ValueError: they are no errors, or not those of the same seeds.
     """
-    valid, test = (_by_seed(column, str(row[column])) for column in ("valid_errors", "test_errors"))
+    valid, test = (_by_seed(row, column, 100) for column in ("valid_errors", "test_errors"))
     if valid.keys() != test.keys():
         raise ValueError(f"valid_errors are of seeds {[*valid]}, test_errors of {[*test]}")
-    return {seed: (valid[seed], test[seed]) for seed in test}
+    return {seed: (valid[seed] / 100, test[seed] / 100) for seed in test}
 
 
-def _by_seed(column: str, said: str) -> dict[int, float]:
+def _by_seed(row: Mapping[str, Any], column: str, most: float) -> dict[int, float]:
+    """What a row says of its single runs; {}: nothing."""
     found: dict[int, float] = {}
-    for word in said.split():
-        seed, _, error = word.partition(":")
+    for word in str(row[column]).split():
+        seed, _, figure = word.partition(":")
         if not seed.isdecimal() or int(seed) in found:
-            raise ValueError(f"{column} must have seed:percent once for each seed, got {word!r}")
-        found[int(seed)] = ranges.number(f"{column} of seed {seed}", float(error), 0, 100) / 100
+            raise ValueError(f"{column} must have seed:figure once for each seed, got {word!r}")
+        found[int(seed)] = ranges.number(f"{column} of seed {seed}", float(figure), 0, most)
     return found
 
 
-def joined(row: dict[str, Any], kept: dict[str, Any] | None) -> dict[str, Any]:
+def joined(row: dict[str, Any], kept: dict[str, Any] | None, searched: int) -> dict[str, Any]:
     """A row of the folders that are here, with the seeds that its row of an earlier table has.
 
     Seeds of the same data and settings come together. Where they are fewer than the earlier row
     rests on, or the settings are others and not as many were tried, that stays.
+
+    Args:
+        row: of the folders; where it repeats the choice of an earlier search, its tried is that's.
+        kept: the earlier row.
+        searched: how many runs of a search are in the folders.
     """
     if kept is None:
         return row
     if not row["seeds"]:
         return _stays(kept, row)
-    alike = all(row[part] and row[part] == kept[part] for part in ("data_hash", "settings_hash"))
+    alike = all(row[part] and row[part] == kept[part] for part in HASHES)
+    other = any(row[part] and kept[part] not in ("", row[part]) for part in HASHES)
+    tried = searched if other else row["tried"]  # no search of other data or settings counts
     known = (errors(kept) if alike else {}) | errors(row)
-    if len(known) < kept["seeds"] or (not alike and row["tried"] < kept["tried"]):
+    if len(known) < kept["seeds"] or (not alike and tried < kept["tried"]):
         return _stays(kept, row)
     return row | campaign_table.figures(row, known) | _costs(row, kept if alike else None)
 
@@ -104,12 +115,12 @@ def _costs(row: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, 
     if kept is None:
         return {}
     searched = max(row, kept, key=lambda one: int(one["tried"]))
-    own, others = errors(row), errors(kept)
-    new = sum(others.get(seed) != own[seed] for seed in own)  # else the earlier row knows its time
-    known = len(own | others)
-    minutes = new * float(row["minutes"]) + (known - new) * float(kept["minutes"])
+    known = dict.fromkeys(errors(kept), float(kept["minutes"]))  # where nothing else is known
+    for one in (kept, row):
+        known |= _by_seed(one, "seed_minutes", math.inf)
     return {
         "tried": searched["tried"],
         "edge": searched["edge"],
-        "minutes": f"{minutes / known:.1f}",
+        "minutes": f"{sum(known.values()) / len(known):.1f}" if known else row["minutes"],
+        "seed_minutes": campaign_table.by_seed(known, 1),
     }

@@ -1,6 +1,6 @@
 """The runs that the searches of a campaign have tried: what each choice is the best of."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ COLUMNS = (
     "data_set", "arm", "data_hash", "settings_hash", "setting", "status", "valid_error",
     "valid_loss",
 )  # fmt: skip
+KEY = ("data_set", "arm", "data_hash", "settings_hash")  # of a run
 Line = Mapping[str, Any]
 
 
@@ -48,9 +49,14 @@ def read(file: Path) -> list[Line]:
     return list(choices.lines(file, COLUMNS)) if file.exists() else []
 
 
-def joined(here: Iterable[Line], kept: Iterable[Line]) -> list[Line]:
-    """Those of both, cell by cell; of a run that is in both, what it came to last."""
-    parts = ("data_set", "arm", "data_hash", "settings_hash")
-    known = {tuple(line[part] for part in parts): line for line in (*kept, *here)}
-    cells = list(dict.fromkeys(key[:2] for key in known))
-    return sorted(known.values(), key=lambda line: cells.index((line["data_set"], line["arm"])))
+def joined(here: Sequence[Line], kept: Sequence[Line], stay: Collection[str]) -> list[Line]:
+    """The lines of both, cell by cell.
+
+    Of a run that is in both, what it came to last; what it had come to if the line of its cell in
+    the table stays.
+    """
+    first = [line for line in here if choices.cell_of(line) in stay]
+    then = [line for line in here if choices.cell_of(line) not in stay]
+    known = {tuple(line[part] for part in KEY): line for line in (*first, *kept, *then)}
+    cells = list(dict.fromkeys(map(choices.cell_of, known.values())))
+    return sorted(known.values(), key=lambda line: cells.index(choices.cell_of(line)))

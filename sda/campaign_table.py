@@ -1,7 +1,7 @@
 """The table that a campaign has come to: cells chosen and repeated, beside what is published."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sda import alignment, campaign, choices, intervals, runfolder, search
@@ -14,6 +14,7 @@ COLUMNS = (
     "data_set", "arm", "source", "data_hash", "settings_hash", "test_rows", "seeds",
     "valid_error_mean", "test_error_mean", "test_error_sd", "test_error_chosen", "ci95",
     "published", "reached", "minutes", "tried", "setting", "edge", "valid_errors", "test_errors",
+    "seed_minutes",
 )  # fmt: skip
 HEADINGS = {
     "svm_rbf": "SVM rbf", "svm_poly": "SVM poly", "random1": "random, 1 layer", "dbn1": "DBN-1",
@@ -35,19 +36,18 @@ def _row(cell: Cell, seeds: int) -> dict[str, Any]:
         "settings_hash": runfolder.digest(chosen.result["settings"]),
         "test_rows": chosen.n_test,
         "minutes": f"{sum(run.seconds for run in runs) / len(runs) / 60:.1f}",
-        "tried": _tried(cell, chosen),
+        "seed_minutes": by_seed({r.seed: r.seconds / 60 for r in runs if r.seconds >= 0}, 1),
+        "tried": cell.held.tried if cell.held else searched(cell),
         "setting": _chosen(cell, chosen),
         "edge": _edges(cell, chosen),
     }
     return row | figures(row, {run.seed: (run.valid_error, run.test_error) for run in runs})
 
 
-def _tried(cell: Cell, run: Trained) -> int:
-    """How many runs the choice is the best of."""
-    if cell.is_machine:
-        return int(run.result["tried"])
-    held = cell.held
-    return len(cell.ended()) if held is None else held.tried
+def searched(cell: Cell) -> int:
+    """How many runs of a search have ended here; of a machine's only run, how many settings."""
+    ended = cell.ended()
+    return int(ended[0][1]["tried"]) if cell.is_machine and ended else len(ended)
 
 
 def figures(row: Mapping[str, Any], errors: Mapping[int, tuple[float, float]]) -> dict[str, Any]:
@@ -69,13 +69,14 @@ def figures(row: Mapping[str, Any], errors: Mapping[int, tuple[float, float]]) -
         "test_error_chosen": _percent(chosen),
         "ci95": _percent(intervals.binomial(chosen, n_test)),
         "reached": reached(row, mean),
-        "valid_errors": _by_seed(errors, 0),
-        "test_errors": _by_seed(errors, 1),
+        "valid_errors": by_seed({seed: 100 * pair[0] for seed, pair in errors.items()}),
+        "test_errors": by_seed({seed: 100 * pair[1] for seed, pair in errors.items()}),
     }
 
 
-def _by_seed(errors: Mapping[int, tuple[float, float]], which: int) -> str:
-    return " ".join(f"{seed}:{100 * errors[seed][which]:.4f}" for seed in sorted(errors))
+def by_seed(figures: Mapping[int, float], digits: int = 4) -> str:
+    """What a row says of its single runs."""
+    return " ".join(f"{seed}:{figures[seed]:.{digits}f}" for seed in sorted(figures))
 
 
 def reached(row: Mapping[str, Any], mean: float) -> str:
@@ -185,7 +186,7 @@ def details(rows: list[dict[str, Any]]) -> list[list[str]]:
     parts = ("data_set", "arm", "source", "tried", "setting", "edge")
     heads = [
         "data set", "arm", "data", "runs tried", "chosen", "edge of what was tried",
-        "validation error that chose it", "its mean over seeds", "minutes a run",
+        "validation error of seed 0", "its mean over seeds", "minutes a run",
     ]  # fmt: skip
     told = [row for row in rows if row["seeds"]]
     ends = [(_searched(row), row["valid_error_mean"], row["minutes"]) for row in told]
@@ -210,6 +211,6 @@ def last_cells(plan: Campaign) -> list[tuple[Cell, int]]:
     return list(found.values())
 
 
-def rows(plan: Campaign) -> list[dict[str, Any]]:
-    """A row for every cell."""
-    return [_row(cell, seeds) for cell, seeds in last_cells(plan)]
+def rows(cells: Iterable[tuple[Cell, int]]) -> list[dict[str, Any]]:
+    """A row for every cell, over so many seeds."""
+    return [_row(cell, seeds) for cell, seeds in cells]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sda import checkpoint, composition, proposing, runfolder
+from sda import checkpoint, command, composition, proposing, runfolder
 from sda.choices import Choice
 from sda.finished import Trained
 from sda.jobs import Job, place
@@ -113,7 +113,7 @@ class Cell:
 
     def ended(self) -> list[tuple[Job, dict[str, Any]]]:
         """The runs of the search that have ended, finished or diverged, with their results."""
-        if not Path(self.config["runs_folder"], self.config["name"]).is_dir():
+        if not command.folder_of(self.config["name"], self.config["runs_folder"]).is_dir():
             return []  # without composing what was tried
         tried = [job for jobs in self.tried() for job in jobs if is_done(job)]
         return [(job, RunFolder(place(job)).result) for job in tried]

@@ -52,10 +52,14 @@ def place(plan: Plan, runs_folder: str, overrides: list[str]) -> Path:
     """The folder of a run: ``<runs folder>/<name>/<arm, seed and what else was overridden>``."""
     said = [word.lstrip("+~") for word in overrides if "=" in word]
     unsaid = ("init", "seed", "experiment", "data", "name", "published", *runfolder.HARMLESS)
-    within = (runfolder.folder_name([part]) for part in plan.name.split("/"))
     words = [f"init={plan.init}", f"seed={plan.seed}"]
     words += sorted(word for word in said if word.partition("=")[0] not in unsaid)
-    return Path(runs_folder, *within, runfolder.folder_name(words))
+    return folder_of(plan.name, runs_folder) / runfolder.folder_name(words)
+
+
+def folder_of(name: str, runs_folder: str) -> Path:
+    """Where the runs of a name are."""
+    return Path(runs_folder, *(runfolder.folder_name([part]) for part in name.split("/")))
 
 
 class Asked(NamedTuple):

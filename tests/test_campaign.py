@@ -12,6 +12,7 @@ from sda import (
     campaign,
     campaign_command,
     campaign_words,
+    choices,
     config,
     proposing,
 )
@@ -113,8 +114,28 @@ def test_a_campaign_says_how_much_of_all_tiers_is_to_go(done, tiny, conf, tmp_pa
     sda = campaign.cells(plan, tier)[0]
     place(sda.repeated(2)[1]).joinpath("result.json").unlink()
     assert told().startswith("1 runs, some 0.2 hours")
+    for job, _ in sda.ended():
+        change(job, status="diverged")
+    assert told().startswith("0 runs")  # nothing to repeat
+    known = choices.Choice(("corruption.fraction=0.1",), 0.5, 9)
+    plan = dataclasses.replace(plan, choices={"digits_sda3": known})
     shutil.rmtree(tmp_path / "runs")
+    assert told(seeds=3).startswith("10 runs, some 1.5 hours")  # of the other 4 + 2, a machine
+    plan = dataclasses.replace(plan, choices=None)
     assert told().startswith("11 runs, some 1.7 hours")  # 4 + 1 of each network, a machine
+
+
+def test_runs_are_found_whatever_the_name_of_their_folder(tiny, conf, tmp_path):
+    folder = conf / "experiment" / "tiny"
+    own = CELL.replace("INIT", "random") + "name: tiny/my digits\n"
+    (folder / "digits_named.yaml").write_text(own)
+    words = ["campaign.hours=1", f"runs_folder={tmp_path / 'runs'}"]
+    tiers = "campaign.tiers=[{cells: [digits_named], settings: 1, seeds: 2}]"
+    assert campaign_command.main(["tiny", *words, tiers]) == 0
+    (cell,) = campaign.cells(tiny(1), campaign.Tier(("digits_named",), 1, 2))
+    assert len(cell.ended()) == 2
+    assert len(cell.runs(2)) == 2
+    (folder / "digits_named.yaml").unlink()
 
 
 def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(done, monkeypatch):

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 from scipy import stats
-from tiny_campaign import change, plain
+from tiny_campaign import change, plain, table_rows
 
 from experiments import table1
 from sda import (
     campaign,
+    campaign_command,
     campaign_gaps,
     campaign_record,
     campaign_searches,
@@ -29,27 +30,27 @@ def _joined(plan, table):
     """The rows of what is left in the folders, with what the table says, by cell."""
     known = replace(plan, choices=choices.read(table))
     kept = campaign_record.read(table)
-    rows = campaign_table.rows(known)
-    joined = [campaign_record.joined(row, kept.get(choices.cell_of(row))) for row in rows]
+    rows = table_rows(known)
+    joined = [_join(row, kept.get(choices.cell_of(row))) for row in rows]
     return {choices.cell_of(row): row for row in joined}
 
 
 def test_a_table_read_again_is_the_same_and_stays_when_the_folders_are_gone(done, table, tmp_path):
-    rows = {choices.cell_of(row): plain(row) for row in campaign_table.rows(done)}
+    rows = {choices.cell_of(row): plain(row) for row in table_rows(done)}
     assert {cell: plain(row) for cell, row in _joined(done, table).items()} == rows
     shutil.rmtree(tmp_path / "runs")
     assert {cell: plain(row) for cell, row in _joined(done, table).items()} == rows
 
 
 def test_seeds_run_in_another_folder_are_added_to_those_of_the_table(done, table, tmp_path):
-    whole = plain(campaign_table.rows(done)[0])
+    whole = plain(table_rows(done)[0])
     sda = campaign.cells(done, done.tiers[0])[0]
     first, second = sda.repeated(2)
     searched = [place(job) for jobs in sda.tried() for job in jobs]
     for path in (place(second), *searched):  # what the table has: one seed of the choice, of four
         if path != place(first):
             path.rename(tmp_path / path.name)
-    alone = campaign_table.rows(done)[0]
+    alone = table_rows(done)[0]
     assert (alone["seeds"], alone["tried"]) == (1, 1)
     line = alone | {"tried": 4, "edge": whole["edge"]}
     campaign_record.write(table, [line], campaign_table.COLUMNS)
@@ -58,10 +59,14 @@ def test_seeds_run_in_another_folder_are_added_to_those_of_the_table(done, table
     assert plain(_joined(done, table)["digits_sda3"]) == whole
 
 
+def _join(row, kept, searched=None):
+    return campaign_record.joined(row, kept, row["tried"] if searched is None else searched)
+
+
 ROW = {
     "data_set": "basic", "arm": "saa3", "source": "a", "data_hash": "d", "settings_hash": "s",
     "test_rows": 1000, "published": "3.46", "minutes": "2.0", "tried": 9, "setting": "x=1",
-    "edge": "", "seeds": 0,
+    "edge": "", "seeds": 0, "seed_minutes": "",
 }  # fmt: skip
 
 
@@ -75,14 +80,20 @@ def _row(tests, **changes):
 
 def test_seeds_of_the_same_data_and_settings_come_together():
     kept = _row({0: 3.0, 1: 3.2}, minutes="5.0", tried=36, edge="highest rate")
-    row = campaign_record.joined(_row({1: 3.4, 2: 3.6}, minutes="2.0", tried=3), kept)
+    row = _join(_row({1: 3.4, 2: 3.6}, minutes="2.0", seed_minutes="1:1.0 2:3.0", tried=3), kept)
     assert row["test_errors"] == "0:3.0000 1:3.4000 2:3.6000"  # what was run last counts
     assert row["valid_error_mean"] == "2.33"
     assert (row["test_error_mean"], row["test_error_chosen"]) == ("3.33", "3.00")
     assert (row["tried"], row["edge"], row["minutes"]) == (36, "highest rate", "3.0")
-    again = campaign_record.joined(_row({2: 3.6}, minutes="2.0"), row)
+    assert row["seed_minutes"] == "0:5.0 1:1.0 2:3.0"
+    again = _join(_row({2: 3.6}, minutes="3.0", seed_minutes="2:3.0"), row)
     assert again == row  # the same run once more
-    more = campaign_record.joined(_row({0: 3.1}, tried=40, edge="lowest rate"), kept)
+    known = kept | {"seed_minutes": "0:6.0 1:4.0"}
+    one = _row({2: 3.6}, minutes="2.0", seed_minutes="2:2.0")
+    two = _row({2: 3.6, 3: 3.6}, minutes="11.0", seed_minutes="2:2.0 3:20.0")
+    told = _join(two, _join(one, known))
+    assert (told["minutes"], _join(two, told)["minutes"]) == ("8.0", "8.0")
+    more = _join(_row({0: 3.1}, tried=40, edge="lowest rate"), kept)
     assert (more["seeds"], more["tried"], more["edge"]) == (2, 40, "lowest rate")
 
 
@@ -91,28 +102,31 @@ def test_seeds_of_the_same_data_and_settings_come_together():
 )
 def test_seeds_of_other_or_unknown_data_or_settings_are_not_mixed(other):
     kept = _row({0: 3.0, 1: 3.2}, **other)
-    assert campaign_record.joined(_row({2: 9.0}), kept) is kept
+    assert _join(_row({2: 9.0}), kept) is kept
     row = _row({2: 9.0, 3: 9.0})
-    assert campaign_record.joined(row, kept)["test_errors"] == row["test_errors"]
+    assert _join(row, kept)["test_errors"] == row["test_errors"]
 
 
 def test_a_line_stays_that_rests_on_more():
     kept = _row({0: 3.0, 1: 3.2}, tried=36, settings_hash="t")
-    assert campaign_record.joined(_row({0: 1.0, 1: 1.0}, tried=35), kept) is kept
-    assert campaign_record.joined(_row({0: 1.0, 1: 1.0}, tried=36), kept)["seeds"] == 2
-    assert campaign_record.joined(_row({0: 1.0}, tried=99), kept) is kept
-    assert campaign_record.joined(dict(ROW), kept) is kept
+    assert _join(_row({0: 1.0, 1: 1.0}, tried=35), kept) is kept
+    assert _join(_row({0: 1.0, 1: 1.0}, tried=36), kept)["seeds"] == 2
+    # What is the choice of 36 runs of other settings, or other data, is here that of one.
+    assert _join(_row({0: 1.0, 1: 1.0}, tried=36), kept, 1) is kept
+    assert _join(_row({0: 1.0, 1: 1.0}, tried=36), kept | {"settings_hash": ""}, 1)["seeds"] == 2
+    assert _join(_row({0: 1.0}, tried=99), kept) is kept
+    assert _join(dict(ROW), kept) is kept
     machine = _row({0: 3.0}, arm="svm_rbf", tried=60, settings_hash="t")
-    assert campaign_record.joined(_row({0: 2.0}, arm="svm_rbf", tried=2), machine) is machine
+    assert _join(_row({0: 2.0}, arm="svm_rbf", tried=2), machine) is machine
     unknown = kept | {"test_errors": "", "valid_errors": "", "settings_hash": "s"}
-    assert campaign_record.joined(_row({5: 1.0}, tried=99), unknown) is unknown
-    assert campaign_record.joined(_row({5: 1.0}), None)["test_errors"] == "5:1.0000"
+    assert _join(_row({5: 1.0}, tried=99), unknown) is unknown
+    assert _join(_row({5: 1.0}), None)["test_errors"] == "5:1.0000"
 
 
 def test_a_line_that_stays_is_compared_with_what_is_published_today():
     kept = _row({0: 3.0})
     assert kept["reached"] == "yes"
-    row = campaign_record.joined(ROW | {"published": "1.00"}, kept)
+    row = _join(ROW | {"published": "1.00"}, kept)
     assert row == kept | {"published": "1.00", "reached": "no"}
 
 
@@ -132,13 +146,13 @@ def test_a_run_of_other_settings_of_the_call_is_another_setting(done, table):
 def test_a_gap_stays_where_both_lines_do_and_else_is_of_the_seeds_that_are_known(
     done, table, tmp_path
 ):
-    whole = campaign_gaps.of(done, campaign_table.rows(done))
+    whole = campaign_gaps.of(campaign_table.last_cells(done), table_rows(done))
     shutil.rmtree(tmp_path / "runs")
     same = _joined(done, table)
     joined = list(same.values())
     stays = {"digits_random3": Gap(1.0, 2.0, "rows")}
-    assert campaign_gaps.of(done, joined, same, stays) == stays
-    told = campaign_gaps.of(done, joined, {}, stays)["digits_random3"]
+    assert campaign_gaps.of(campaign_table.last_cells(done), joined, same, stays) == stays
+    told = campaign_gaps.of(campaign_table.last_cells(done), joined, {}, stays)["digits_random3"]
     assert told.over == whole["digits_random3"].over == "2 seeds"
     assert told.points == pytest.approx(whole["digits_random3"].points, abs=1e-3)
     assert told.half_width == pytest.approx(whole["digits_random3"].half_width, abs=2e-3)
@@ -252,7 +266,7 @@ def test_every_run_of_a_search_is_listed_without_test_errors_and_stays_listed(do
     campaign_record.write(file, lines, campaign_searches.COLUMNS)
     shutil.rmtree(place(random.finished()[1][0]))
     change(sda.finished()[0][0], valid_error=0.5)
-    again = campaign_searches.joined(campaign_searches.of(cells), campaign_searches.read(file))
+    again = campaign_searches.joined(campaign_searches.of(cells), campaign_searches.read(file), ())
     assert again == [lines[0], lines[1] | {"valid_error": "50.00"}, *lines[2:]]
     assert campaign_searches.read(tmp_path / "nosuch.csv") == []
 
@@ -291,6 +305,16 @@ def test_the_script_keeps_gaps_and_searches_whose_seeds_nobody_knows_any_more(
     (tmp_path / "out" / "table1_searches.csv").unlink()
     once = told()
     assert told() == once
+
+
+def test_a_trial_of_other_settings_does_not_take_the_place_of_what_was_searched(
+    done, told, tmp_path
+):
+    first = told()
+    shutil.rmtree(tmp_path / "runs")
+    words = [f"runs_folder={tmp_path / 'runs'}", f"campaign.choices={tmp_path}/out/table1.csv"]
+    assert campaign_command.main(["tiny", "campaign.hours=1", *words, "finetune.epochs=1"]) == 0
+    assert told() == first | {"table1_searches.csv": told()["table1_searches.csv"]}
 
 
 def test_the_script_keeps_what_the_folders_lack_unless_told_to_begin_afresh(

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tiny_campaign import change
+from tiny_campaign import change, table_rows
 
 from sda import (
     campaign,
@@ -24,8 +24,8 @@ from sda.runfolder import RunFolder
 
 
 def _gaps(plan):
-    rows = campaign_table.rows(plan)
-    return campaign_gaps.lines(rows, campaign_gaps.of(plan, rows))
+    rows = table_rows(plan)
+    return campaign_gaps.lines(rows, campaign_gaps.of(campaign_table.last_cells(plan), rows))
 
 
 def _full(rows):
@@ -67,7 +67,7 @@ def test_gaps_are_over_the_seeds_of_both_or_over_the_rows_of_one(done):
 
 
 def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
-    rows = campaign_table.rows(done)
+    rows = table_rows(done)
     sda = next(row for row in rows if row["arm"] == "sda3")
     assert sda["seeds"] == 2
     assert sda["tried"] == 4
@@ -79,25 +79,25 @@ def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
     assert (machine["tried"], machine["seeds"], machine["published"]) == (2, 1, "25.00")
     assert "not run" not in _full(rows)
     shutil.rmtree(tmp_path / "runs")
-    assert _full(campaign_table.rows(done)).count("not run; paper 25.00") == 3
+    assert _full(table_rows(done)).count("not run; paper 25.00") == 3
 
 
-def test_the_error_that_chose_a_setting_is_told_beside_its_mean_over_seeds(done):
-    rows = campaign_table.rows(done)
+def test_the_validation_error_that_chose_is_told_beside_its_mean_over_seeds(done):
+    rows = table_rows(done)
     heads, first, *_ = campaign_table.details(rows)
     told = dict(zip(heads, first, strict=True))
     sda = campaign.cells(done, done.tiers[0])[0]
     errors = {run.seed: run.valid_error for run in sda.runs(2)}
     chose = min(result["valid_error"] for _, result in sda.finished())
     assert errors[0] == chose
-    assert told["validation error that chose it"] == f"{100 * chose:.2f}"
+    assert told["validation error of seed 0"] == f"{100 * chose:.2f}"
     assert told["its mean over seeds"] == f"{50 * sum(errors.values()):.2f}"
     gone = campaign_table.details([rows[0] | {"valid_errors": ""}])[1]
-    assert gone[heads.index("validation error that chose it")] == ""
+    assert gone[heads.index("validation error of seed 0")] == ""
 
 
 def test_equal_means_are_told_to_be_equal(done):
-    rows = [row | {"test_error_mean": "1.25"} for row in campaign_table.rows(done)]
+    rows = [row | {"test_error_mean": "1.25"} for row in table_rows(done)]
     assert campaign_gaps.lines(rows, {})[1][-1] == "SdA-3 = random, 3 layers"
 
 
@@ -105,7 +105,7 @@ def test_the_table_names_edges_of_the_rates_and_no_setting_without_effect(done, 
     sda, *_ = campaign.cells(done, done.tiers[0])
     for job, _ in sda.finished():
         change(job, valid_error=0.1, valid_loss=job.config["finetune"]["learning_rate"])
-    rows = {row["arm"]: row for row in campaign_table.rows(done)}
+    rows = {row["arm"]: row for row in table_rows(done)}
     assert rows["sda3"]["setting"] == "corruption.fraction=0.1 finetune.learning_rate=0.5"
     assert rows["sda3"]["edge"] == "lowest finetune.learning_rate"
     assert "corruption" not in rows["random3"]["setting"]
@@ -123,7 +123,7 @@ def test_a_rate_that_has_not_been_tried_yet_is_no_rate_below_the_chosen_one(done
         change(job, valid_error=0.1, valid_loss=-job.config["finetune"]["learning_rate"])
         if job.config["finetune"]["learning_rate"] == 0.5:
             shutil.rmtree(place(job))
-    (row,) = (row for row in campaign_table.rows(done) if row["arm"] == "sda3")
+    (row,) = (row for row in table_rows(done) if row["arm"] == "sda3")
     assert row["setting"].endswith("finetune.learning_rate=1")
     assert row["edge"] == ""  # of one rate there is none
 
@@ -186,14 +186,14 @@ def test_runs_count_also_where_the_data_lie_in_another_folder(done):
 
 def test_a_mean_above_the_papers_interval_is_said_not_to_be_reached(done, monkeypatch):
     monkeypatch.setattr(campaign_table, "ABSOLUTE", ("digits",))
-    row = campaign_table.rows(done)[0]
+    row = table_rows(done)[0]
     most = 0.25 + intervals.binomial(0.25, row["test_rows"])
     for mean, verdict in ((most - 1e-6, "yes"), (most + 1e-6, "no")):
         assert campaign_table.reached(row, mean) == verdict
     assert _full([row | {"reached": "no"}]).count("paper 25.00, not reached") == 1
     assert "not reached" not in _full([row | {"reached": "yes"}])
     monkeypatch.setattr(campaign_table, "ABSOLUTE", ("others",))
-    assert campaign_table.rows(done)[0]["reached"] == ""
+    assert table_rows(done)[0]["reached"] == ""
 
 
 def test_the_report_of_a_campaign_is_one_page_with_everything_in_it(done, tmp_path, capsys):

@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_campaign import plain, written
+from tiny_campaign import plain, table_rows, written
 
 from sda import (
     campaign,
     campaign_command,
-    campaign_table,
     campaign_words,
     choices,
 )
@@ -25,7 +24,7 @@ def test_choices_are_repeated_without_a_search_in_the_folders_that_it_would_use(
     done, tiny, table, tmp_path
 ):
     before = written(tmp_path / "runs")
-    rows = campaign_table.rows(done)
+    rows = table_rows(done)
     chosen = {
         place(job) for cell in campaign.cells(done, done.tiers[0]) for job in cell.repeated(2)
     }
@@ -36,14 +35,14 @@ def test_choices_are_repeated_without_a_search_in_the_folders_that_it_would_use(
     assert {path.parent for path in after} == chosen < {path.parent for path in before}
     kept = campaign_words.recorded(tmp_path / "runs" / "tiny")
     table.unlink()  # the campaign's folder knows them
-    assert [plain(row) for row in campaign_table.rows(kept)] == [plain(row) for row in rows]
+    assert [plain(row) for row in table_rows(kept)] == [plain(row) for row in rows]
     words.remove(f"campaign.choices={table}")
     assert campaign_command.main(["tiny", *words]) == 0  # the same command without: it goes on
     assert set(written(tmp_path / "runs")) == set(after)
     words.append("campaign.choices=null")
     assert campaign_command.main(["tiny", *words]) == 0  # the search that they took the place of
     assert set(written(tmp_path / "runs")) == set(before)
-    assert [plain(row) for row in campaign_table.rows(done)] == [plain(row) for row in rows]
+    assert [plain(row) for row in table_rows(done)] == [plain(row) for row in rows]
     assert not (tmp_path / "runs" / "tiny" / campaign_words.CHOICES).exists()
 
 
