@@ -268,6 +268,8 @@ def test_every_run_of_a_search_is_listed_without_test_errors_and_stays_listed(do
     change(sda.finished()[0][0], valid_error=0.5)
     again = campaign_searches.joined(campaign_searches.of(cells), campaign_searches.read(file), ())
     assert again == [lines[0], lines[1] | {"valid_error": "50.00"}, *lines[2:]]
+    stay = {"digits_sda3"}  # its row, of the run as it was
+    assert campaign_searches.joined(campaign_searches.of(cells), lines, stay) == lines
     assert campaign_searches.read(tmp_path / "nosuch.csv") == []
 
 
