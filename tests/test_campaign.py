@@ -125,6 +125,7 @@ def test_a_campaign_says_how_much_of_all_tiers_is_to_go(done, tiny, conf, tmp_pa
     assert told().startswith("11 runs, some 1.7 hours")  # 4 + 1 of each network, a machine
 
 
+@pytest.mark.slow
 def test_runs_are_found_whatever_the_name_of_their_folder(tiny, conf, tmp_path):
     folder = conf / "experiment" / "tiny"
     own = CELL.replace("INIT", "random") + "name: tiny/my digits\n"

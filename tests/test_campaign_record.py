@@ -309,6 +309,7 @@ def test_the_script_keeps_gaps_and_searches_whose_seeds_nobody_knows_any_more(
     assert told() == once
 
 
+@pytest.mark.slow
 def test_a_trial_of_other_settings_does_not_take_the_place_of_what_was_searched(
     done, told, tmp_path
 ):
