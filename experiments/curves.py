@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from sda.finished import Trained
 from sda.intervals import Difference
 from sda.pictures import COLOURS
 
-LINES = ("-o", "-s", "-^", "-D")
+LINES = ("-o", "-s", "-^", "-D", "-v", "-P")
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,19 @@ def points(folder: str, setting: str) -> list[Point]:
         if not isinstance(value, int | float):
             raise ValueError(f"{run.path} has {setting}={value!r}, which is no number")
         data = "{data} ({source}, {data_hash:.8})".format(**run.result)
-        key = (data, contrasts.ORDER.get(run.init, len(contrasts.ORDER)), run.init, value)
+        key = (data, contrasts.ORDER.get(run.init, len(contrasts.ORDER)), _arm(run), value)
         groups.setdefault(key, []).append(run)
     return [_chosen(*key, runs) for key, runs in sorted(groups.items(), key=lambda g: g[0])]
+
+
+def _arm(run: Trained) -> str:
+    """The arm; where it took rows with noise for the data, that makes another one of it."""
+    read = contrasts.computed([run])
+    where = {"pretrain": "pretraining", "finetune": "fine-tuning"}
+    noisy = [word for part, word in where.items() if f"{part}.corruption._target_" in read]
+    if run.init.startswith("svm_") and "corruption._target_" in read:
+        noisy = ["training"]
+    return ", noisy rows in ".join([run.init, *filter(None, [" and ".join(noisy)])])
 
 
 def _chosen(data: str, _: int, arm: str, value: float, runs: Sequence[Trained]) -> Point:
@@ -84,7 +95,7 @@ def _chosen(data: str, _: int, arm: str, value: float, runs: Sequence[Trained]) 
     names = contrasts.labels([json.loads(settings) for settings in candidates])
     most = max(map(len, candidates.values()))
     complete = [
-        (*_score(own), name.removeprefix(arm).strip(), own)
+        (*_score(own), name.removeprefix(runs[0].init).strip(), own)
         for name, own in zip(names, candidates.values(), strict=True)
         if len(own) == most
     ]
@@ -107,17 +118,20 @@ def contrast(first: Point, second: Point, names: tuple[str, str]) -> str:
     found = intervals.paired(
         *([p.runs[seed].test_error for seed in seeds] for p in (first, second))
     )
+    size = f"{100 * found.mean:+.2f}"
+    if found.n == 1:
+        return f"{difference} {size} points over one seed, which has no interval"
     verdict = "includes 0"
     if found.excludes_zero:
         verdict = f"excludes 0: {names[found.mean > 0]} better"
-    size = f"{100 * found.mean:+.2f} ± {percent(found.half_width)} points over {found.n} seeds"
+    size += f" ± {percent(found.half_width)} points over {found.n} seeds"
     return f"{difference} {size}, {verdict}"
 
 
 def draw(axis: Axes, data: str, points: Sequence[Point]) -> None:
     """Draw the arms of one data set, with their intervals."""
     arms = dict.fromkeys(point.arm for point in points)
-    for arm, line, colour in zip(arms, LINES, COLOURS, strict=False):
+    for arm, line, colour in zip(arms, cycle(LINES), cycle(COLOURS), strict=False):
         own = [point for point in points if point.arm == arm]
         errors = [point.test_error for point in own]
         # A single seed has no interval: no bar.
@@ -128,6 +142,7 @@ def draw(axis: Axes, data: str, points: Sequence[Point]) -> None:
             values, means, bars, fmt=line, color=colour, label=arm, capsize=3, ms=4, lw=1.2
         )
     axis.set_title(data, fontsize=9)
+    axis.set_ylim(bottom=max(0.0, axis.get_ylim()[0]))  # intervals of two seeds may reach below
     axis.set_ylabel("mean test error, %; bars: 95 % over seeds", fontsize=9)
     axis.grid(color="0.9", linewidth=0.6)
     for side in ("top", "right"):

@@ -20,10 +20,12 @@ def main(folder: str, out: str) -> None:
     write_table(Path(out).with_suffix(".csv"), [point.row("fraction") for point in found])
     figure, panels = sheet(found)
     for data, (axis, own) in panels.items():
-        axis.set_xlabel("fraction of the components masked, in all layers")
-        axis.axhline(100 * own[0].test_error.mean, color="0.5", linestyle="--", linewidth=0.8)
-        axis.legend(frameon=False)
-        for arm in dict.fromkeys(point.arm for point in own):
+        arms = dict.fromkeys(point.arm for point in own)
+        axis.set_xlabel("fraction of the components masked")
+        if len(arms) == 1:
+            axis.axhline(100 * own[0].test_error.mean, color="0.5", linestyle="--", linewidth=0.8)
+        axis.legend(frameon=False, fontsize=8)
+        for arm in arms:
             for line in verdicts([point for point in own if point.arm == arm]):
                 print(f"{data}, {arm}, {line}")
     save(figure, Path(out), "RGB")

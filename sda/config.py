@@ -56,10 +56,12 @@ def build_run(plain: Plain) -> Run:
         seed=ranges.whole("seed", plain["seed"], high=math.inf),
         layers=tuple(_layers(plain, hidden)),
         pretraining=tuple(
-            _made("pretrain", Pretraining, values)
+            _made("pretrain", Pretraining, _with_noise("pretrain", values))
             for values in _per_layer("pretrain", plain["pretrain"], depth)
         ),
-        finetuning=_finetuning(plain["finetune"]),
+        finetuning=_made(
+            "finetune", Finetuning, _with_noise("finetune", _section("finetune", plain["finetune"]))
+        ),
         initialisation=Initialisation(plain["stack"]["initialisation"]),
         device=device(plain["device"]),
         tensorboard=plain["tensorboard"],
@@ -159,11 +161,15 @@ def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:
     ]
 
 
-def _finetuning(node: Mapping[str, Any]) -> Finetuning:
-    noise = node.get("corruption")
-    if isinstance(noise, Mapping):
-        node = {**node, "corruption": _build("finetune.corruption", noise)}
-    return _made("finetune", Finetuning, node)
+def corruption(where: str, node: object) -> Any:
+    """Build the corruption of a node; what is none, null say, is left to who asked for it."""
+    if isinstance(node, Mapping) and "layers" in node:
+        raise ValueError(f"{where} must be one for all rows, got one for each layer")
+    return _build(where, node) if isinstance(node, Mapping) else node
+
+
+def _with_noise(where: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**node, "corruption": corruption(f"{where}.corruption", node.get("corruption"))}
 
 
 def _parts(where: str, node: Plain, depth: int) -> list[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from sda import intervals
 from sda.finished import Trained, Unfinished
 from sda.intervals import Difference
-from sda.runfolder import HARMLESS, LATER
+from sda.runfolder import HARMLESS, complete
 
 # Settings that do not say what an arm computes. The data is known by its hash,
 # the stack that codes come from by the settings it was trained with (`codes.`), the precision by
@@ -122,7 +122,7 @@ def computed(runs: Sequence[Trained]) -> dict[str, Any]:
     run = runs[0]
     every = run.result["settings"]
     if any(key.startswith("finetune.") for key in every):
-        every = LATER | every
+        every = complete(every)
     settings = {
         key: value
         for key, value in every.items()
@@ -146,10 +146,14 @@ def labels(settings: Sequence[dict[str, Any]]) -> list[str]:
     """
     keys = sorted({key for own in settings for key in own} - {"init"})
     values = {key: {_word(own[key]) for own in settings if key in own} for key in keys}
-    named = [_label(own, [key for key in keys if len(values[key]) > 1]) for own in settings]
-    if len(set(named)) < len(named):  # they differ in a key that only some of them have
-        uneven = [k for k in keys if len(values[k]) > 1 or any(k not in own for own in settings)]
-        named = [_label(own, uneven) for own in settings]
+    telling = {key for key in keys if len(values[key]) > 1}
+    named = [_label(own, sorted(telling)) for own in settings]
+    # Namesakes differ in a key that only some of them have.
+    for name in {name for name in named if named.count(name) > 1}:
+        alike = [k for k, other in enumerate(named) if other == name]
+        some = {key for key in keys if len({key in settings[k] for k in alike}) > 1}
+        for k in alike:
+            named[k] = _label(settings[k], sorted(telling | some))
     return named
 
 

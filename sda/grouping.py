@@ -23,7 +23,10 @@ def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
         (layer.n_hidden, str(layer.activation), repr(layer.reconstruction), layer.tied)
         for layer in plan.layers
     ]
-    batches = [(settings.batch_size, str(settings.precision)) for settings in plan.pretraining]
+    batches = [
+        (settings.batch_size, str(settings.precision), settings.corruption is None)
+        for settings in plan.pretraining
+    ]
     tuning = plan.finetuning
     network = (tuning.batch_size, str(tuning.precision), tuning.encoders, str(plan.initialisation))
     where = (str(plan.device), plan.tensorboard, config["threads"])

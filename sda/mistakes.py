@@ -64,7 +64,9 @@ def _near_miss(message: str) -> str | None:
     known += [part for key in known for part in key.split(".")]
     known += [path.stem for path in composition.folder().rglob("*.yaml")]
     for word in quoted:
-        close = get_close_matches(word.split("/")[-1], set(known) - {word}, n=1, cutoff=0.75)
+        if word in known:  # it exists, for another command or with another choice
+            continue
+        close = get_close_matches(word.split("/")[-1], known, n=1, cutoff=0.75)
         if close:
             return close[0]
     return None

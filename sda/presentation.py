@@ -1,6 +1,6 @@
 """How examples are presented: shuffled, corrupted afresh, in minibatches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ def presentations(
     orders: Sequence[Tensor],
     noise: Sequence[torch.Generator],
     runs: tuple[int, ...],
+    seen: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[tuple[Tensor, Corrupted]]:
     """Yield blocks of minibatches (clean, corrupted) of one epoch, every row once.
 
@@ -31,12 +32,15 @@ def presentations(
         orders: of each run, a permutation of the rows (n,).
         noise: of each run, on the device of the blocks.
         runs: () or (R,); blocks are (*runs, b, d).
+        seen: turns a block of rows into what counts as clean; None: the rows themselves.
     """
     n = x.shape[-2]
     block = batch_size * max(1, BLOCK // batch_size)
     for start in range(0, n, block):
         rows = [order[start : start + block] for order in orders]
         clean = gather(x, rows, runs, noise[0].device)
+        if seen is not None:
+            clean = seen(clean)
         yield clean, corrupt(clean, corruptions, noise, runs)
 
 

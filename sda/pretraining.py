@@ -1,7 +1,7 @@
 """The scheduler: each layer is trained, bottom to top, on the clean codes of the layer below."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from sda.corruption import Corruption
 from sda.descent import Descent, DivergenceError
 from sda.epochs import HOPELESS_COMPONENT, LayerEpoch
 from sda.judging import Judge
+from sda.noisy_rows import NoisyRows
 from sda.precision import Precision, precision
 from sda.presentation import presentations, shuffled
 from sda.readiness import check_extent, check_pretraining
@@ -36,6 +37,9 @@ class Pretraining:
     weight_decay: float = 0.0  # of the weights, not of the biases
     patience: int | None = None  # epochs with only worse validation errors; None: no early stopping
     precision: Precision | str = Precision.fp32  # of the products of a step
+    corruption: Corruption | None = (
+        None  # of the rows, as if it were in the data; None: as they are
+    )
 
     def __post_init__(self) -> None:
         precision("pretrain.precision", self.precision)
@@ -46,6 +50,8 @@ class Pretraining:
         ranges.number("pretrain.weight_decay", self.weight_decay, 0)
         if self.patience is not None:
             ranges.whole("pretrain.patience", self.patience, 1)
+        if not (self.corruption is None or callable(self.corruption)):
+            raise ValueError(f"pretrain.corruption must be one or null, got {self.corruption!r}")
 
 
 @dataclass
@@ -107,7 +113,8 @@ def pretraining_epochs(
     Args:
         stack: with runs (R,), or ordinary: then R is 1.
         x: training rows (n, d), the same for all runs.
-        settings: for each run, one for each layer. Batch sizes and precisions are the same for all.
+        settings: for each run, one for each layer. Batch sizes and precisions are the same for all,
+            and rows have noise (``corruption``) for all runs or for none.
         seeds: of the runs.
         valid: validation rows (m, d).
         trials: for each layer, the corruption of the validation rows for each run, so that arms
@@ -122,7 +129,8 @@ def pretraining_epochs(
         if depth >= progress.depth:
             plans = [run[depth] for run in settings]
             judge = _judge(layer, valid_codes, depth, seeds, trials, storage)
-            yield from pretrain_layer(layer, codes, plans, seeds, depth, judge, progress)
+            noisy = _noisy(stack, x, plans, depth)
+            yield from pretrain_layer(layer, codes, plans, seeds, depth, judge, progress, noisy)
             del judge  # and the rows that it keeps
             progress.depth, progress.epoch = depth + 1, -1
         if depth + 1 < len(stack):
@@ -139,10 +147,12 @@ def pretrain_layer(
     depth: int,
     judge: Judge | None,
     progress: Progress,
+    noisy: NoisyRows | None = None,
 ) -> Iterator[LayerEpoch]:
     """Train one layer in place to undo the corruption of its input ``codes`` (n, d) or (R, n, d).
 
     Yields epoch 0, then every epoch; at the end, runs with a patience get their best weights back.
+    With ``noisy`` the codes of these rows are what it takes for clean.
     """
     check_extent(layer, codes, depth)
     descent = _descent(layer, plans, progress.velocities)
@@ -155,8 +165,11 @@ def pretrain_layer(
     while (active := stopping.active(progress.epoch)).any():
         epoch = progress.epoch + 1
         descent.only(active)
+        rows, seen = (codes, None) if noisy is None else (noisy.x, noisy.seen(seeds, epoch))
         with descent.precision.products():
-            loss = _train_one_epoch(layer, codes, descent, plans[0].batch_size, seeds, depth, epoch)
+            loss = _train_one_epoch(
+                layer, rows, seen, descent, plans[0].batch_size, seeds, depth, epoch
+            )
         stopping.finite &= (loss < bound) | ~active
         errors = judge.errors() if judge else None
         if judge and errors:
@@ -171,7 +184,8 @@ def pretrain_layer(
 
 def _train_one_epoch(
     layer: DenoisingAutoencoder,
-    codes: Tensor,
+    rows: Tensor,
+    seen: Callable[[Tensor], Tensor] | None,
     descent: Descent,
     batch_size: int,
     seeds: Sequence[int],
@@ -179,13 +193,13 @@ def _train_one_epoch(
     epoch: int,
 ) -> Tensor:
     """Present every row once, corrupted afresh, and descend; the mean cost, float64, (runs)."""
-    n, device = codes.shape[-2], layer.weight.device
-    orders = [shuffled(n, stream(seed, "order", depth, epoch), codes.device) for seed in seeds]
+    n, device = rows.shape[-2], layer.weight.device
+    orders = [shuffled(n, stream(seed, "order", depth, epoch), rows.device) for seed in seeds]
     noise = [stream(seed, "corruption", depth, epoch, device=device) for seed in seeds]
     total = torch.zeros(layer.runs, dtype=exact.wide(device), device=device)
     descend = steps.descending(layer, seeds, depth, epoch, device)
     for clean, corrupted in presentations(
-        codes, layer.corruptions, batch_size, orders, noise, layer.runs
+        rows, layer.corruptions, batch_size, orders, noise, layer.runs, seen
     ):
         total += descend(layer, descent, clean, corrupted, batch_size)
     return total / n
@@ -216,6 +230,13 @@ def _judge(
         return None
     trial = layer.corruptions if trials is None else trials[depth]
     return Judge(layer, valid_codes, depth, seeds, trial, storage)
+
+
+def _noisy(
+    stack: StackedDenoisingAutoencoder, x: Tensor, plans: Sequence[Pretraining], depth: int
+) -> NoisyRows | None:
+    noise = [plan.corruption for plan in plans if plan.corruption is not None]
+    return NoisyRows(x, stack, depth, noise) if noise else None
 
 
 def _descent(

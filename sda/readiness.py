@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sda import steps
+from sda import noisy_rows, steps
 from sda.autoencoder import Activation, DenoisingAutoencoder
 from sda.blocks import check_rows, extent
 from sda.precision import Precision
@@ -41,11 +41,16 @@ def check_pretraining(
             Precision(plan.precision).check(device or x.device, plan.batch_size, own)
         if valid is None and any(plan.patience is not None for plan in plans):
             raise ValueError("early stopping (patience) needs validation rows, got none")
-    check_extent(stack[0], x, 0)
+    low, high = extent(x)
+    stack[0].reconstruction.check(low, high, "the inputs of layer 0")
+    for lowest, *_ in settings:
+        if lowest.corruption is not None:  # the rows with it are what is reconstructed
+            reach = noisy_rows.reach(low, high, lowest.corruption)
+            stack[0].reconstruction.check(*reach, "rows with the noise of pretrain.corruption")
     for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
         # Known before any training: tanh codes lie in [-1, 1], rectified ones in [0, ∞).
-        reach = {Activation.tanh: (-1.0, 1.0), Activation.relu: (0.0, torch.inf)}
-        low, high = reach.get(below.activation, (0.0, 1.0))
+        reached = {Activation.tanh: (-1.0, 1.0), Activation.relu: (0.0, torch.inf)}
+        low, high = reached.get(below.activation, (0.0, 1.0))
         layer.reconstruction.check(low, high, f"the inputs of layer {depth}")
 
 

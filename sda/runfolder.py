@@ -22,7 +22,12 @@ CHANGEABLE = ("threads", "device", "tensorboard", "codes_memory", "data_folder",
 HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs")
 
 # Settings that are younger than some runs, with what those runs did.
-LATER: dict[str, Any] = {"finetune.labelled": None, "finetune.corruption": None}
+LATER: dict[str, Any] = {
+    "finetune.labelled": None,
+    "finetune.corruption": None,
+    "pretrain.corruption": None,
+}
+IN_DIGESTS = ("finetune.labelled", "finetune.corruption")  # as old as digests: always in them
 
 
 class RunFolderError(ValueError):
@@ -157,10 +162,22 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat configuration of any age with the settings that are younger than it."""
+    said = {key: value for key, value in LATER.items() if not _says(settings, key)}
+    return said | dict(settings)
+
+
+def _says(settings: Mapping[str, Any], key: str) -> bool:
+    return any(own == key or own.startswith(f"{key}.") for own in settings)
+
+
 def digest(settings: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits of what a flat configuration computes, whatever its seed."""
     aside = {*HARMLESS, "name", "published", "seed"}
-    every = LATER | dict(settings)
+    every = complete(settings)
+    # Else every younger setting would change all digests.
+    aside |= {k for k in LATER if every.get(k) == LATER[k]} - {*IN_DIGESTS}
     said = {k: _plain(value) for k, value in every.items() if not {k, k.split(".")[0]} & aside}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
 

@@ -71,7 +71,7 @@ def train(plan: SvmPlan, settings: dict[str, Any], path: Path, splits: Splits) -
         command.describe(folder, plan, settings, splits)
         folder.update_result(status="running", message=None)
         try:
-            x, y = plan.features(splits.train.x), splits.train.y
+            x, y = plan.learned(splits.train.x, "training"), splits.train.y
             training = Training(x, y)
             compared = training
             if plan.search_rows is not None:
@@ -107,7 +107,8 @@ def _search(plan: SvmPlan, training: Training, splits: Splits, folder: RunFolder
 
 def _with_validation_rows(plan: SvmPlan, unit: float, splits: Splits) -> Training:
     """All rows that may be learned from; gamma means what it meant when it was chosen."""
-    x = torch.cat([plan.features(splits.train.x), plan.features(splits.valid.x)])
+    parts = {"training": splits.train.x, "validation": splits.valid.x}
+    x = torch.cat([plan.learned(rows, what) for what, rows in parts.items()])
     return Training(x, np.concatenate([splits.train.y, splits.valid.y]), unit)
 
 

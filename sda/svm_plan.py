@@ -16,9 +16,11 @@ from torch import Tensor
 from sda import composition, config, contrasts, models, ranges
 from sda.blocks import floats, shared
 from sda.checkpoint import CheckpointError
+from sda.corruption import Corruption
 from sda.data.splits import Splits
 from sda.finished import Trained
 from sda.runfolder import PRETRAINED, RunFolder, RunFolderError
+from sda.seeding import stream
 from sda.stack import StackedDenoisingAutoencoder
 from sda.svm import Kernel, Setting
 
@@ -51,6 +53,7 @@ class SvmPlan:
     encoder: Encoder | None  # None: it sees the input
     refit: bool  # whether the machine that is tested learns from the validation rows too
     search_rows: int | None  # training rows that settings are compared on; None: all
+    corruption: Corruption | None  # of the rows that it learns from; None: as they are
     settings: dict[str, Any]  # flat; parameters under the arm's name
     published: dict[str, Any] | None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -63,7 +66,20 @@ class SvmPlan:
     @torch.no_grad()
     def features(self, x: NDArray[Any]) -> Tensor:
         """What the machine sees of rows x (n, d): themselves or their codes, unscaled."""
+        return self._coded(shared(x))
+
+    @torch.no_grad()
+    def learned(self, x: NDArray[Any], what: str) -> Tensor:
+        """What it learns from rows x (n, d): as ``features``, but of rows with their noise.
+
+        ``what`` they are, training or validation rows, names with the seed what is drawn.
+        """
         rows = shared(x)
+        if self.corruption is not None:
+            rows = self.corruption(floats(rows), stream(self.seed, "noisy rows", what)).x
+        return self._coded(rows)
+
+    def _coded(self, rows: Tensor) -> Tensor:
         if self.encoder is None:
             return floats(rows)
         blocks = map(floats, rows.split(BLOCK))
@@ -130,6 +146,7 @@ def build(plain: Mapping[str, Any]) -> SvmPlan:
         encoder=encoder,
         refit=ranges.flag("refit", plain["refit"]),
         search_rows=rows,
+        corruption=config.corruption("corruption", plain.get("corruption")),
         settings=settings,
         published=plain["published"],
     )

@@ -108,6 +108,15 @@ def test_a_run_of_before_there_were_fewer_labels_is_of_the_arm_that_uses_all(tmp
     assert found == {"sda finetune.labelled=null": 2, "sda finetune.labelled=100": 1}
 
 
+def test_namesakes_are_told_apart_by_what_only_some_of_them_have_and_by_nothing_else(tmp_path):
+    run_folder(tmp_path / "random", "random")
+    run_folder(tmp_path / "clean", "saa")
+    run_folder(tmp_path / "noisy", "saa", settings={"pretrain.corruption._target_": "sda.Masking"})
+    assert set(arms(comparison.compare([tmp_path]))) == {
+        "random", "saa pretrain.corruption=null", "saa pretrain.corruption=Masking",
+    }  # fmt: skip
+
+
 def test_an_arm_is_named_by_the_setting_that_differs(tmp_path):
     run_folder(tmp_path / "a")
     run_folder(tmp_path / "b", settings={"corruption.fraction": 0.4})

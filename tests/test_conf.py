@@ -127,14 +127,20 @@ def test_every_value_that_an_experiment_sweeps_over_builds(experiment):
             assert run.finetuning.learning_rate > 0
 
 
-def test_noisy_inputs_are_seen_in_fine_tuning_by_all_arms_but_the_denoising_one():
-    noise = {
-        init: build("experiment=noisy_inputs", f"init={init}", "corruption.fraction=0.4")
-        for init in ("random", "saa", "sda")
+def test_figure_12_puts_one_noise_to_four_uses():
+    noise = Masking(0.4)
+    uses = {
+        "undone": ("sda", None, None),
+        "in_pretraining": ("saa", noise, None),
+        "in_both": ("saa", noise, noise),
+        "in_finetuning": ("random", None, noise),
     }
-    seen = {init: run.finetuning.corruption for init, run in noise.items()}
-    assert seen == {"random": Masking(0.4), "saa": Masking(0.4), "sda": None}
-    assert all(run.layers[0].corruption == Masking(0.4) for run in noise.values())
+    for use, (init, pretraining, finetuning) in uses.items():
+        run = build("experiment=noisy_inputs", f"use={use}", "corruption.fraction=0.4")
+        assert (run.init, run.finetuning.corruption) == (init, finetuning)
+        assert [plan.corruption for plan in run.pretraining] == [pretraining] * 3
+        undone = noise if use == "undone" else Masking(0.0)
+        assert [layer.corruption for layer in run.trained_layers()] == [undone] * 3
 
 
 def test_a_random_arm_is_never_pretrained_whatever_the_configuration_says():

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from sda import composition
+from sda.__main__ import main
 from sda.jobs import Job, train_jobs
 
 sys.path.insert(0, str(composition.folder().parent / "experiments"))  # scripts import each other so
@@ -126,6 +127,29 @@ def test_the_runs_of_the_experiment_are_what_the_figure_of_labels_reads(tmp_path
     ]  # fmt: skip
     epochs = [point.runs[0].result["epochs"] for point in found]
     assert epochs == [2, 1, 2, 1]
+
+
+def test_the_figure_of_noisy_inputs_draws_every_use_of_the_noise(tmp_path):
+    quick = [
+        "stack.hidden=[5]", "pretrain.epochs=1", "pretrain.precision=fp32", "finetune.epochs=1",
+        "data=digits", "~data.source", f"runs_folder={tmp_path}",
+    ]  # fmt: skip
+    sweep = composition.compose(["experiment=noisy_inputs"]).hydra.sweeper.params
+    for use in sweep["use"].split(","):
+        words = ["experiment=noisy_inputs", f"use={use}", *quick]
+        train_jobs([Job(composition.resolved(composition.compose(words)), words)])
+    svm = ["name=noisy_inputs", "corruption=masking", f"runs_folder={tmp_path}", "kernel.C=[1]"]
+    with pytest.raises(SystemExit) as end:
+        main(["svm", *svm])
+    assert not end.value.code
+    found = curves.points(str(tmp_path / "noisy_inputs"), "corruption.fraction")
+    assert [(point.arm, point.value) for point in found] == [
+        ("random, noisy rows in fine-tuning", 0.25),
+        ("saa, noisy rows in pretraining", 0.25),
+        ("saa, noisy rows in pretraining and fine-tuning", 0.25),
+        ("sda", 0.25),
+        ("svm_rbf, noisy rows in training", 0.25),
+    ]
 
 
 @pytest.mark.parametrize(

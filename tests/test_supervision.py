@@ -206,16 +206,18 @@ def test_the_noise_of_inputs_is_that_of_pretraining_where_the_configuration_poin
     assert plan().finetuning.corruption is None
 
 
+@pytest.mark.parametrize("phase", ["pretrain", "finetune"])
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("0.3", "finetune.corruption must be one or null, got 0.3"),
+        ("0.3", "{phase}.corruption must be one or null, got 0.3"),
+        ("{layers:[]}", "{phase}.corruption must be one for all rows, got one for each layer"),
         ("{_target_:sda.corruption.Masking,fraction:7}", "fraction must be a number in [0, 1]"),
         ("{_target_:sda.corruption.Masking,std:7}", "sda.corruption.Masking takes fraction"),
     ],
 )
-def test_noise_that_cannot_be_made_is_refused_in_one_line(word, said):
+def test_noise_that_cannot_be_made_is_refused_in_one_line(phase, word, said):
     with pytest.raises(ValueError) as refused:
-        plan(f"finetune.corruption={word}")
-    assert said in str(refused.value)
+        plan(f"{phase}.corruption={word}")
+    assert said.format(phase=phase) in str(refused.value)
     assert "\n" not in str(refused.value)

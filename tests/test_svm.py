@@ -12,7 +12,7 @@ import pytest
 import torch
 from sklearn.svm import SVC
 
-from sda import composition, config, models, svm, svm_command, svm_plan
+from sda import Masking, composition, config, models, stream, svm, svm_command, svm_plan
 from sda.__main__ import main
 from sda.data.embedded import digits
 from sda.finished import Trained, read
@@ -253,6 +253,31 @@ def test_a_search_on_all_rows_goes_by_the_settings_it_had_before_there_was_a_cho
     assert "search_rows" not in result(tmp_path)["settings"]
 
 
+def test_a_machine_learns_from_rows_with_noise_and_is_chosen_and_tested_on_clean_ones(
+    tmp_path, splits
+):
+    words = ["corruption=masking", "corruption.fraction=0.4", "seed=3"]
+    settle(tmp_path / "a", splits, *words)
+    settle(tmp_path / "b", splits, *words, "refit=true")
+    noise = Masking(0.4)
+
+    def noisy(rows, what):
+        return noise(torch.from_numpy(rows), stream(3, "noisy rows", what)).x.numpy().astype(float)
+
+    x, y = noisy(splits.train.x, "training"), splits.train.y
+    refit = np.concatenate([x, noisy(splits.valid.x, "validation")])
+    for name, learned, classes in (
+        ("a", x, y), ("b", refit, np.concatenate([y, splits.valid.y]))
+    ):  # fmt: skip
+        found = result(tmp_path / name)
+        chosen = {"C": found["chosen"]["C"], "gamma": found["chosen"]["gamma_absolute"]}
+        searched = SVC(**chosen).fit(x, y).predict(splits.valid.x.astype(float))
+        assert found["valid_error"] == np.mean(searched != splits.valid.y)
+        tested = SVC(**chosen).fit(learned, classes).predict(splits.test.x.astype(float))
+        assert found["test_error"] == np.mean(tested != splits.test.y)
+        assert found["settings"]["corruption.fraction"] == 0.4
+
+
 def interrupted_after(tmp_path, splits, monkeypatch, tried):
     """Stop a search by a signal during its setting number ``tried``."""
     original, count = Training.fit, iter(range(1, 100))
@@ -414,6 +439,8 @@ REFUSED = [
     (["search_rows=1"], "search_rows must be a whole number of at least 2, got 1"),
     (["search_rows=100000"], "search_rows must be a whole number of at most"),
     (["seed=-1"], "seed must be a whole number"),
+    (["corruption=masking", "corruption.fraction=2"], "fraction must be a number in [0, 1], got 2"),
+    (["corruption=by_layer"], "corruption must be one for all rows, got one for each layer"),
     (["threads=0"], "threads must be a whole number"),
     (["-m", "seed=1,2"], "svm does one machine at a time, got -m"),
 ]

@@ -1,0 +1,141 @@
+"""Rows with noise that pretraining takes for the data: what is seen, drawn, judged and refused."""
+
+import dataclasses
+import itertools
+
+import pytest
+import torch
+
+from sda import (
+    Gaussian,
+    Layer,
+    Masking,
+    Pretraining,
+    SaltAndPepper,
+    SquaredError,
+    StackedDenoisingAutoencoder,
+    closed_form,
+    composition,
+    config,
+    join,
+    pretrain,
+    runfolder,
+    select,
+    stream,
+)
+from sda.pretraining import Progress, pretraining_epochs
+
+NOISY = Pretraining(epochs=2, learning_rate=0.1, batch_size=8, corruption=Masking(0.3))
+X, VALID = (torch.rand(n, 9, generator=stream(0, name)) + 0.01 for n, name in ((30, "x"), (7, "v")))
+X, VALID = X / 1.01, VALID / 1.01  # in (0, 1]: what is 0 was masked
+
+
+def make(seed=0, fraction=0.0, **choices):
+    plans = [Layer(n, Masking(fraction), **choices) for n in (7, 5, 4)]
+    return StackedDenoisingAutoencoder.plan(9, plans, seed)
+
+
+def bits(stack):
+    return torch.cat([p.detach().flatten() for p in stack.parameters()])
+
+
+def spied(monkeypatch, stack, settings):
+    """Train, and return what every layer took for clean and what its encoder got, by epoch."""
+    seen = {}
+    descend = closed_form.descend_layer
+
+    def record(layer, descent, clean, corrupted, batch_size):
+        seen.setdefault(id(layer), []).append((clean.clone(), corrupted.x.clone()))
+        return descend(layer, descent, clean, corrupted, batch_size)
+
+    monkeypatch.setattr(closed_form, "descend_layer", record)
+    pretrain(stack, X, settings, seed=3)
+    return [seen[id(layer)] for layer in stack]
+
+
+def test_an_autoencoder_has_to_reconstruct_the_noise_that_it_is_given(monkeypatch):
+    lowest, *_ = spied(monkeypatch, make(), NOISY)
+    for clean, given in lowest:
+        assert torch.equal(clean, given)
+        assert ((clean == 0).sum(1) == round(0.3 * 9)).all()
+        rows, x = clean.unsqueeze(1), X.unsqueeze(0)
+        assert ((rows == x) | (rows == 0)).all(2).any(1).all()
+
+
+def test_noise_is_drawn_anew_in_every_epoch(monkeypatch):
+    lowest, *_ = spied(monkeypatch, make(), NOISY)
+    masks = [sorted((clean == 0).tolist()) for clean, _ in lowest]
+    assert masks[0] != masks[1]
+
+
+def test_upper_layers_see_the_codes_of_rows_with_noise(monkeypatch):
+    """With everything masked these are the codes of black rows, whatever the rows."""
+    stack = make()
+    layers = spied(monkeypatch, stack, dataclasses.replace(NOISY, corruption=Masking(1.0)))
+    with torch.no_grad():
+        for depth, epochs in enumerate(layers):
+            for clean, _ in epochs:
+                assert torch.equal(clean, stack.encode(torch.zeros(30, 9), depth))
+
+
+def test_a_denoising_layer_may_have_noise_in_its_rows_too(monkeypatch):
+    for clean, given in spied(monkeypatch, make(fraction=0.5), NOISY)[0]:
+        assert not torch.equal(clean, given)
+        assert torch.equal(given[given != 0], clean[given != 0])
+
+
+def test_validation_rows_are_judged_clean():
+    def first(settings):
+        return next(iter(pretraining_epochs(make(), X, [[settings] * 3], [3], VALID)))
+
+    noisy, plain = first(NOISY), first(dataclasses.replace(NOISY, corruption=None))
+    assert (noisy.valid_clean, noisy.valid) == (plain.valid_clean, plain.valid)
+
+
+def test_runs_with_noise_of_their_own_end_in_the_same_bits_alone_and_in_company():
+    noise = [Masking(0.3), SaltAndPepper(0.2), Masking(0.1)]
+    settings = [[dataclasses.replace(NOISY, corruption=own)] * 3 for own in noise]
+    company = join([make(seed) for seed in range(3)])
+    list(pretraining_epochs(company, X, settings, range(3)))
+    for seed, own in enumerate(settings):
+        alone = make(seed)
+        pretrain(alone, X, own, seed)
+        assert torch.equal(bits(select(company, seed)), bits(alone))
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 5])
+def test_a_stopped_run_goes_on_to_the_same_bits(epochs):
+    whole, stopped, progress = make(), make(), Progress()
+    pretrain(whole, X, NOISY, 3)
+    going = pretraining_epochs(stopped, X, [[NOISY] * 3], [3], progress=progress)
+    list(itertools.islice(going, epochs))
+    list(pretraining_epochs(stopped, X, [[NOISY] * 3], [3], progress=progress))
+    assert torch.equal(bits(stopped), bits(whole))
+
+
+@pytest.mark.parametrize(
+    "noise", [Gaussian(0.1), Masking(0.1, value=-1), SaltAndPepper(0.1, True, 0, 2)]
+)
+def test_cross_entropy_refuses_noise_that_leaves_its_range_before_any_work(noise):
+    settings = dataclasses.replace(NOISY, corruption=noise)
+    stack = make()
+    before = bits(stack)
+    with pytest.raises(
+        ValueError, match=r"\[0, 1\], but rows with the noise of pretrain.corr"
+    ) as no:
+        pretrain(stack, X, settings, 3)
+    assert "\n" not in str(no.value)
+    assert torch.equal(bits(stack), before)
+    pretrain(make(reconstruction=SquaredError()), X, settings, 3)
+
+
+def settings(*words):
+    return config.build_run(composition.resolved(composition.compose(list(words)))).settings
+
+
+def test_a_setting_that_is_younger_than_a_run_does_not_change_what_the_run_is_known_by():
+    now, noisy = settings(), settings("pretrain.corruption=${corruption}")
+    before = {key: value for key, value in now.items() if key != "pretrain.corruption"}
+    assert runfolder.digest(before) == runfolder.digest(now) != runfolder.digest(noisy)
+    assert runfolder.differences(before, now) == []
+    assert "pretrain.corruption" not in runfolder.complete(noisy)
