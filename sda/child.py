@@ -55,12 +55,19 @@ class Child:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
         _start_server()
-        self._receiver, sender = context.Pipe(duplex=False)
+        # Says how it ended; readable when it has, however that was, and whoever it was forked from.
+        self.report, sender = context.Pipe(duplex=False)
         self._asked = False
         self._folders = [str(place(job)) for job in jobs]
         self.process: BaseProcess = context.Process(target=_work, args=(jobs, sender))
         self.process.start()
         sender.close()
+
+    def _said(self) -> tuple[str | None, str | None] | None:
+        try:
+            return self.report.recv()  # type: ignore[no-any-return]
+        except EOFError:
+            return None
 
     def ask_to_stop(self) -> None:
         """Have its runs save and end, or itself where there is nothing to save yet."""
@@ -69,10 +76,12 @@ class Child:
             os.kill(self.process.pid, STOP)
 
     def outcomes(self) -> list[Outcome]:
-        """How each of its runs ended, when the process is over."""
-        try:
-            fault, passing = self._receiver.recv()
-        except EOFError:
+        """How each of its runs ended; waits for it."""
+        said = self._said()
+        self.process.join()
+        if said:
+            fault, passing = said
+        else:
             fault = f"its process died (exit status {self.process.exitcode})"
             passing = STOPPED if self._asked and self.process.exitcode == -STOP else None
         ended = []

@@ -95,8 +95,8 @@ def _parted(task: list[Job]) -> tuple[list[list[Job]], list[Outcome]]:
 
 def _ended(running: list[Child]) -> Iterator[Outcome]:
     """Wait a little; the outcomes of processes that are over, which leave the list."""
-    wait([child.process.sentinel for child in running], timeout=0.2)
-    for child in [child for child in running if not child.process.is_alive()]:
+    over = wait([child.report for child in running], timeout=0.2)
+    for child in [child for child in running if child.report in over]:
         running.remove(child)
         yield from child.outcomes()
 

@@ -1,6 +1,7 @@
 """Runs that train as one program are the runs that each would be alone."""
 
 import json
+import multiprocessing.forkserver
 import os
 import shutil
 import signal
@@ -368,6 +369,28 @@ def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed
     ended = list(sweeping._train([[job]], 1, lambda: next(over)))
     assert [outcome for some in ended for outcome in some] == []
     assert processes[0].exitcode == 0  # it was not killed
+
+
+@pytest.mark.slow
+def test_a_sweep_listens_on_when_what_its_processes_are_forked_from_is_killed(tmp_path):
+    long = ["init=random", "finetune.epochs=3000", "finetune.patience=null"]
+    sweep = [[f"seed={seed}", *long] for seed in (0, 1)]
+    asked = jobs(tmp_path, "jobs=2", sweep=sweep)
+    begun = [place(job) / "metrics.jsonl" for job in asked]
+    killed = []
+
+    def is_over():
+        if all(path.exists() for path in begun) and not killed:
+            killed.append(multiprocessing.forkserver._forkserver._forkserver_pid)
+            os.kill(killed[0], signal.SIGKILL)
+            return False
+        return killed
+
+    ended = [some for some in sweeping._train([[job] for job in asked], 2, is_over) if some]
+    assert ended == []  # stopped, not failed
+    assert [RunFolder(place(job)).result["status"] for job in asked] == ["interrupted"] * 2
+    (outcome,) = sweeping.run_all(jobs(tmp_path, sweep=[["seed=2"]]))  # from another one
+    assert outcome.fault is None
 
 
 @pytest.mark.slow
