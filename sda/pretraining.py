@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sda import exact, ranges, steps
+from sda import exact, noisy_rows, ranges, steps
 from sda.autoencoder import DenoisingAutoencoder
 from sda.blocks import in_blocks
 from sda.corruption import Corruption
@@ -129,7 +129,7 @@ def pretraining_epochs(
         if depth >= progress.depth:
             plans = [run[depth] for run in settings]
             judge = _judge(layer, valid_codes, depth, seeds, trials, storage)
-            noisy = _noisy(stack, x, plans, depth)
+            noisy = noisy_rows.noisy(stack, x, [plan.corruption for plan in plans], depth)
             yield from pretrain_layer(layer, codes, plans, seeds, depth, judge, progress, noisy)
             del judge  # and the rows that it keeps
             progress.depth, progress.epoch = depth + 1, -1
@@ -230,13 +230,6 @@ def _judge(
         return None
     trial = layer.corruptions if trials is None else trials[depth]
     return Judge(layer, valid_codes, depth, seeds, trial, storage)
-
-
-def _noisy(
-    stack: StackedDenoisingAutoencoder, x: Tensor, plans: Sequence[Pretraining], depth: int
-) -> NoisyRows | None:
-    noise = [plan.corruption for plan in plans if plan.corruption is not None]
-    return NoisyRows(x, stack, depth, noise) if noise else None
 
 
 def _descent(
