@@ -1,6 +1,7 @@
 """Stochastic gradient descent with a rate, a momentum and a decay for each run."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,26 @@ ROWS = 100  # of a weight matrix that are updated at once while products are rou
 
 class DivergenceError(ArithmeticError):
     """Training left the finite numbers."""
+
+
+class Plan(Protocol):
+    """What the settings of one run say of its descent."""
+
+    @property
+    def learning_rate(self) -> float:
+        """η."""
+
+    @property
+    def momentum(self) -> float:
+        """μ."""
+
+    @property
+    def weight_decay(self) -> float:
+        """λ."""
+
+    @property
+    def precision(self) -> Precision | str:
+        """Of the products of a step."""
 
 
 class Descent:
@@ -60,6 +81,23 @@ class Descent:
         self._gradients = {name: torch.empty_like(weight) for name, weight in self._rounded.items()}
         self._scales: dict[int, Tensor] = {}
         self.steps: dict[int, Step] = {}  # in closed form, by rows of a minibatch
+
+    @classmethod
+    def planned(
+        cls,
+        parameters: dict[str, nn.Parameter],
+        plans: Sequence[Plan],
+        velocities: dict[str, Tensor],
+    ) -> "Descent":
+        """The descent that the settings of each run ask for, of one precision for all."""
+        return cls(
+            parameters,
+            [plan.learning_rate for plan in plans],
+            [plan.momentum for plan in plans],
+            [plan.weight_decay for plan in plans],
+            velocities,
+            Precision(plans[0].precision),
+        )
 
     def only(self, active: Tensor) -> None:
         """Let the runs that are True in ``active`` (runs) move, and hold the others."""

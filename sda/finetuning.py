@@ -119,7 +119,7 @@ def finetuning_epochs(
     progress = progress if progress is not None else Progress()
     check_finetuning(classifier, train, valid, settings)
     parameters = trained_parameters(classifier, settings[0].encoders)
-    descent = _descent(parameters, settings, progress.velocities)
+    descent = Descent.planned(parameters, settings, progress.velocities)
     stopping = _stopping(parameters, classifier, settings, progress.stopping)
     progress.velocities, progress.stopping = descent.velocities, stopping.state()
     chances = chance_errors(train[1], valid[1], settings[0].labelled, seeds)
@@ -206,21 +206,6 @@ def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.P
             parameters[f"layers.{depth}.weight"] = layer.weight
             parameters[f"layers.{depth}.hidden_bias"] = layer.hidden_bias
     return parameters
-
-
-def _descent(
-    parameters: dict[str, nn.Parameter],
-    settings: Sequence[Finetuning],
-    velocities: dict[str, Tensor],
-) -> Descent:
-    return Descent(
-        parameters,
-        [s.learning_rate for s in settings],
-        [s.momentum for s in settings],
-        [s.weight_decay for s in settings],
-        velocities,
-        Precision(settings[0].precision),
-    )
 
 
 def _stopping(

@@ -155,7 +155,8 @@ def pretrain_layer(
     With ``noisy`` the codes of these rows are what it takes for clean.
     """
     check_extent(layer, codes, depth)
-    descent = _descent(layer, plans, progress.velocities)
+    parameters = dict(layer.named_parameters())
+    descent = Descent.planned(parameters, plans, progress.velocities)
     stopping = _stopping(layer, plans, progress.stopping)
     progress.velocities, progress.stopping = descent.velocities, stopping.state()
     if progress.epoch < 0:
@@ -230,19 +231,6 @@ def _judge(
         return None
     trial = layer.corruptions if trials is None else trials[depth]
     return Judge(layer, valid_codes, depth, seeds, trial, storage)
-
-
-def _descent(
-    layer: DenoisingAutoencoder, plans: Sequence[Pretraining], velocities: dict[str, Tensor]
-) -> Descent:
-    return Descent(
-        dict(layer.named_parameters()),
-        [plan.learning_rate for plan in plans],
-        [plan.momentum for plan in plans],
-        [plan.weight_decay for plan in plans],
-        velocities,
-        Precision(plans[0].precision),
-    )
 
 
 def _stopping(
