@@ -28,6 +28,11 @@ def build(*words):
     return config.build_run(composition.resolved(composition.compose(words)))
 
 
+def chosen(word, primary="config"):
+    """The settings with one file chosen, which is read once for all tests."""
+    return composition.variant([word], primary)
+
+
 def test_there_are_files():
     assert len(FILES) > 15
     groups = {"data", "corruption", "reconstruction", "stack", "pretrain", "finetune", "experiment"}
@@ -36,7 +41,7 @@ def test_there_are_files():
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_composes_and_builds(group, choice):
-    run = build(f"{group}={choice}")
+    run = config.build_run(chosen(f"{group}={choice}"))
     assert run.layers
     arms = {
         "random3": Init.random,
@@ -58,7 +63,7 @@ def test_every_file_says_in_its_first_lines_what_it_is(path):
 
 @pytest.mark.parametrize("experiment", [c for group, c in CHOICES if group == "experiment"])
 def test_an_experiment_has_its_own_name_and_published_figures_in_range(experiment):
-    run = build(f"experiment={experiment}")
+    run = config.build_run(chosen(f"experiment={experiment}"))
     inside, _, cell = experiment.rpartition("/")
     row = re.sub(r"_(random|saa|sda|dbn)\d$", "", cell).replace("_", "-")
     assert run.name == (f"{inside}/{row}" if inside else experiment)
@@ -69,13 +74,13 @@ def test_an_experiment_has_its_own_name_and_published_figures_in_range(experimen
 @pytest.mark.parametrize("experiment", [c for group, c in EVERY if group == "experiment"])
 def test_an_experiment_means_the_same_data_wherever_it_is_run(experiment):
     primary = "svm" if experiment in MACHINES else "config"
-    data = composition.variant([f"experiment={experiment}"], primary)["data"]
+    data = chosen(f"experiment={experiment}", primary)["data"]
     assert data.get("source", "pinned") != "auto"
 
 
 @pytest.mark.parametrize("choice", MACHINES)
 def test_a_cell_of_a_machine_says_its_kernel_its_data_and_what_is_published(choice):
-    plain = composition.resolved(composition.compose([f"experiment={choice}"], "svm"))
+    plain = chosen(f"experiment={choice}", "svm")
     row, _, arm = choice.removeprefix("table1/").partition("_svm_")
     assert svm_plan.build(plain).kernel == arm
     assert plain["name"] == f"table1/{row.replace('_', '-')}"
@@ -99,9 +104,9 @@ def test_a_cell_has_the_papers_figure_of_its_set_and_method_or_none(choice):
     arm = next((arm for arm in (*COLUMNS, "random1", "random3") if cell.endswith(f"_{arm}")), None)
     if arm is None:
         return  # what the cells of a data set share
-    published = composition.variant(
-        [f"experiment={choice}"], "svm" if choice in MACHINES else "config"
-    )["published"]
+    published = chosen(f"experiment={choice}", "svm" if choice in MACHINES else "config")[
+        "published"
+    ]
     row = cell.removesuffix(f"_{arm}").replace("_", "-")
     if arm.startswith("random") or (row, arm) == ("mnist", "svm_poly"):
         assert published is None

@@ -108,7 +108,9 @@ def uninterrupted(tmp_path_factory):
 
 @pytest.mark.parametrize("every", [0.0, 1e9], ids=["saved each epoch", "saved at phase ends"])
 @pytest.mark.parametrize("event", ["before the save", "after the save"])
-@pytest.mark.parametrize("number", EVENTS)
+@pytest.mark.parametrize(
+    "number", [n if n % 3 == 0 else pytest.param(n, marks=pytest.mark.slow) for n in EVENTS]
+)
 def test_killed_between_any_two_epochs(tmp_path, uninterrupted, number, event, every, monkeypatch):
     monkeypatch.setattr(records, "SAVE_EVERY", every)
     monkeypatch.setattr(records, "SAVE_SHARE", 1e9)

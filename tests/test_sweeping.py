@@ -225,7 +225,9 @@ def test_runs_that_do_not_pay_at_once_still_share_their_pretraining(
     assert [record(job) for job in asked] == wide_alone
 
 
-@pytest.mark.parametrize("number", [2, 5, 8, 9, 13, 17])
+@pytest.mark.parametrize(
+    "number", [2, 9, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 8, 13, 17))]
+)
 def test_a_batch_killed_while_runs_wait_their_turn_goes_on(tmp_path, wide_alone, number):
     asked = jobs(tmp_path, sweep=WIDE)
     die_after_saving(asked, number)
