@@ -5,7 +5,9 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +62,9 @@ class RunFolder:
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise RunFolderError(f"cannot write to {self.path}: {error.strerror}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            self._lock = None
-            raise RunFolderError(f"another process is training in {self.path}") from None
+        if not _locked(self._lock):
+            self.close()
+            raise RunFolderError(f"another process is training in {self.path}")
         for stray in self.path.rglob("*.tmp"):  # of killed writers: nobody else writes here now
             if _ours(stray.relative_to(self.path)):
                 stray.unlink(missing_ok=True)
@@ -141,6 +140,16 @@ class RunFolder:
                     path.rmdir()
             elif _ours(path.relative_to(self.path)):
                 path.unlink()
+
+
+def _locked(file: int) -> bool:
+    """Take the lock of a file. Who looks whether it is taken (``jobs.is_held``) has it meanwhile."""
+    for pause in (0.0, 0.05, 0.1, 0.2):
+        time.sleep(pause)
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
 
 
 def _ours(path: Path) -> bool:

@@ -1,10 +1,12 @@
 """Runs that train as one program are the runs that each would be alone."""
 
+import fcntl
 import json
 import multiprocessing.forkserver
 import os
 import shutil
 import signal
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from sda import command, composition, config, grouping, records, sweeping
 from sda.__main__ import main
 from sda.child import STOPPED, Child
-from sda.jobs import Job, place, train_jobs
+from sda.jobs import Job, is_held, place, train_jobs
 from sda.runfolder import RunFolder, RunFolderError
 
 QUICK = [
@@ -337,6 +339,19 @@ def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(tmp_
     other.close()
     assert outcome.is_busy
     assert "another process is training in" in outcome.fault
+
+
+def test_who_looks_whether_a_folder_is_in_use_does_not_keep_a_run_from_starting_in_it(tmp_path):
+    (job,) = jobs(tmp_path, sweep=[["seed=0"]])
+    folder = RunFolder(place(job))
+    folder.open()
+    folder.close()
+    with (place(job) / "lock").open() as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)  # what is_held has for an instant
+        threading.Timer(0.1, fcntl.flock, (looked_at, fcntl.LOCK_UN)).start()
+        folder.open()
+    assert is_held(job)
+    folder.close()
 
 
 def test_a_process_that_is_stopped_while_it_starts_has_not_failed(tmp_path):
