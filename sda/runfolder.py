@@ -143,7 +143,7 @@ class RunFolder:
 
 
 def _locked(file: int) -> bool:
-    """Take the lock of a file. Who looks whether it is taken (``jobs.is_held``) has it meanwhile."""
+    """Take the lock of a file. Who looks if it is taken (``jobs.is_held``) has it meanwhile."""
     for pause in (0.0, 0.05, 0.1, 0.2):
         time.sleep(pause)
         with suppress(OSError):
