@@ -139,3 +139,7 @@ def test_a_setting_that_is_younger_than_a_run_does_not_change_what_the_run_is_kn
     assert runfolder.digest(before) == runfolder.digest(now) != runfolder.digest(noisy)
     assert runfolder.differences(before, now) == []
     assert "pretrain.corruption" not in runfolder.complete(noisy)
+
+
+def test_digests_in_tables_of_before_mean_what_they_meant():
+    assert runfolder.digest({"finetune.epochs": 1, "seed": 3}) == "c1096515"

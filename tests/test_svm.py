@@ -273,6 +273,8 @@ def test_a_machine_learns_from_rows_with_noise_and_is_chosen_and_tested_on_clean
         chosen = {"C": found["chosen"]["C"], "gamma": found["chosen"]["gamma_absolute"]}
         searched = SVC(**chosen).fit(x, y).predict(splits.valid.x.astype(float))
         assert found["valid_error"] == np.mean(searched != splits.valid.y)
+        lines = (tmp_path / name / "search.jsonl").read_text().splitlines()
+        assert found["valid_error"] == min(json.loads(line)["valid_error"] for line in lines)
         tested = SVC(**chosen).fit(learned, classes).predict(splits.test.x.astype(float))
         assert found["test_error"] == np.mean(tested != splits.test.y)
         assert found["settings"]["corruption.fraction"] == 0.4
