@@ -469,7 +469,8 @@ def test_only_runs_that_are_alike_but_for_numbers_train_together():
         jobs("runs", sweep=[words])[0]
         for words in (
             ["stack.hidden=[9,7]"], ["pretrain.batch_size=10"], ["data.seed=2"],
-            ["pretrain.corruption=${corruption}"], ["stack.tied=false"], ["stack.activation=tanh", "reconstruction=squared_error"],
+            ["pretrain.corruption=${corruption}"], ["stack.tied=false"],
+            ["stack.activation=tanh", "reconstruction=squared_error"],
         )
     ]  # fmt: skip
     everything = [*base, *other]
