@@ -54,6 +54,9 @@ class Point:
         }
 
 
+Drawn = dict[str, tuple[Axes, list[Point]]]  # by data set: where it is drawn, and what
+
+
 def points(folder: str, setting: str) -> list[Point]:
     """Read the finished runs in a folder by data set, arm and value of a setting; name the others.
 
@@ -120,12 +123,22 @@ def contrast(first: Point, second: Point, names: tuple[str, str]) -> str:
     )
     size = f"{100 * found.mean:+.2f}"
     if found.n == 1:
-        return f"{difference} {size} points over one seed, which has no interval"
+        return f"{difference} {size} points over one seed, no interval"
     verdict = "includes 0"
     if found.excludes_zero:
         verdict = f"excludes 0: {names[found.mean > 0]} better"
     size += f" ± {percent(found.half_width)} points over {found.n} seeds"
     return f"{difference} {size}, {verdict}"
+
+
+def against(points: Sequence[Point], arm: str, unit: str = "") -> list[str]:
+    """Of one data set, at each value of the setting: the other arms against this one."""
+    at = {(point.arm, point.value): point for point in points}
+    return [
+        f"{value:g}{unit}: {contrast(point, at[arm, value], (other, arm))}"
+        for (other, value), point in sorted(at.items(), key=lambda pair: pair[0][1])
+        if other != arm and (arm, value) in at
+    ]
 
 
 def draw(axis: Axes, data: str, points: Sequence[Point]) -> None:
@@ -142,14 +155,13 @@ def draw(axis: Axes, data: str, points: Sequence[Point]) -> None:
             values, means, bars, fmt=line, color=colour, label=arm, capsize=3, ms=4, lw=1.2
         )
     axis.set_title(data, fontsize=9)
-    axis.set_ylim(bottom=max(0.0, axis.get_ylim()[0]))  # intervals of two seeds may reach below
     axis.set_ylabel("mean test error, %; bars: 95 % over seeds", fontsize=9)
     axis.grid(color="0.9", linewidth=0.6)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
 
 
-def sheet(points: Sequence[Point]) -> tuple[Figure, dict[str, tuple[Axes, list[Point]]]]:
+def sheet(points: Sequence[Point]) -> tuple[Figure, Drawn]:
     """A figure with an axis for each data set, drawn, and its points."""
     panels = dict.fromkeys(point.data for point in points)
     figure = Figure(figsize=(5.2 * len(panels), 3.8), layout="constrained")

@@ -11,15 +11,24 @@ the denoising autoencoders are better than the others, outside the interval.
 from pathlib import Path
 
 import script
-from curves import Point, contrast, points, sheet
+from curves import Drawn, Point, against, points, sheet
 from filters import save, write_table
+from matplotlib.figure import Figure
 
 
 def main(folder: str, out: str) -> None:
     found = points(folder, "finetune.labelled")
     write_table(Path(out).with_suffix(".csv"), [point.row("labels") for point in found])
-    figure, panels = sheet(found)
-    for data, (axis, own) in panels.items():
+    figure, panels = picture(found)
+    for data, (_, own) in panels.items():
+        for line in against(own, "sda", " labels"):
+            print(f"{data}, {line}")
+    save(figure, Path(out), "RGB")
+
+
+def picture(points: list[Point]) -> tuple[Figure, Drawn]:
+    figure, panels = sheet(points)
+    for axis, own in panels.values():
         axis.set_xscale("log")
         axis.set_yscale("log")
         values = sorted({point.value for point in own})
@@ -29,19 +38,7 @@ def main(folder: str, out: str) -> None:
         axis.yaxis.set_minor_formatter("{x:g}")
         axis.set_xlabel("rows with labels")
         axis.legend(frameon=False)
-        for line in verdicts(own):
-            print(f"{data}, {line}")
-    save(figure, Path(out), "RGB")
-
-
-def verdicts(points: list[Point]) -> list[str]:
-    """Of one data set, at each number: the other arms against sda."""
-    at = {(point.arm, point.value): point for point in points}
-    return [
-        f"{value:g} labels: {contrast(point, at['sda', value], (arm, 'sda'))}"
-        for (arm, value), point in sorted(at.items(), key=lambda pair: pair[0][1])
-        if arm != "sda" and ("sda", value) in at
-    ]
+    return figure, panels
 
 
 if __name__ == "__main__":

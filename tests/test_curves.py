@@ -97,6 +97,36 @@ def test_the_figure_of_labels_has_its_table_and_its_verdicts(tmp_path, capsys):
     ]  # fmt: skip
 
 
+def test_the_means_of_a_figure_lie_inside_its_axes_on_log_scales_too(tmp_path):
+    many_labels(tmp_path)
+    for picture in (labels.picture, noise.picture):
+        _, panels = picture(curves.points(str(tmp_path), "finetune.labelled"))
+        for axis, own in panels.values():
+            low, high = axis.get_ylim()
+            assert low >= 0
+            assert low < min(100 * point.test_error.mean for point in own) * 1.01
+            assert max(100 * point.test_error.mean for point in own) < high < 100
+            assert axis.get_yscale() == "linear" or low > 10
+
+
+def test_several_uses_of_noise_are_set_against_denoising_at_the_same_fraction(tmp_path, capsys):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    noisy = {"pretrain__corruption___target_": "sda.corruption.Masking"}
+    for fraction, gap in ((0, 0.0), (0.25, 0.1)):
+        for init, error, own in (("sda", 0.2, {}), ("saa", 0.2 + gap, noisy)):
+            words = {"init": init, "corruption__fraction": fraction, **own}
+            run_folder(folder, valid=error, test=error, **words)
+    noise.main(str(folder), str(tmp_path / "noise.png"))
+    said = [line.split(", ", 2)[2] for line in capsys.readouterr().out.splitlines()[5:]]
+    assert said == [
+        "saa, noisy rows in pretraining, 0 - 0.25 -10.00 points over one seed, no interval",
+        "sda, 0 - 0.25 +0.00 points over one seed, no interval",
+        "0: saa, noisy rows in pretraining - sda +0.00 points over one seed, no interval",
+        "0.25: saa, noisy rows in pretraining - sda +10.00 points over one seed, no interval",
+    ]
+
+
 def test_the_figure_of_noise_compares_every_fraction_with_none(tmp_path, capsys):
     folder = tmp_path / "runs"
     folder.mkdir()
