@@ -56,12 +56,10 @@ def build_run(plain: Plain) -> Run:
         seed=ranges.whole("seed", plain["seed"], high=math.inf),
         layers=tuple(_layers(plain, hidden)),
         pretraining=tuple(
-            _made("pretrain", Pretraining, _with_noise("pretrain", values))
-            for values in _per_layer("pretrain", plain["pretrain"], depth)
+            _made("pretrain", Pretraining, values)
+            for values in _per_layer("pretrain", _with_noise("pretrain", plain["pretrain"]), depth)
         ),
-        finetuning=_made(
-            "finetune", Finetuning, _with_noise("finetune", _section("finetune", plain["finetune"]))
-        ),
+        finetuning=_made("finetune", Finetuning, _with_noise("finetune", plain["finetune"])),
         initialisation=Initialisation(plain["stack"]["initialisation"]),
         device=device(plain["device"]),
         tensorboard=plain["tensorboard"],
@@ -162,14 +160,21 @@ def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:
 
 
 def corruption(where: str, node: object) -> Any:
-    """Build the corruption of a node; what is none, null say, is left to who asked for it."""
-    if isinstance(node, Mapping) and "layers" in node:
-        raise ValueError(f"{where} must be one for all rows, got one for each layer")
-    return _build(where, node) if isinstance(node, Mapping) else node
+    """The corruption of rows that a node asks for, or None."""
+    if node is None:
+        return None
+    if isinstance(node, Mapping) and "layers" not in node:
+        return _build(where, node)
+    got = "one for each layer" if isinstance(node, Mapping | list) else repr(node)
+    raise ValueError(
+        f"{where} must be null or one for all layers, a node as in conf/corruption "
+        f"('${{corruption}}' is one), got {got}"
+    )
 
 
-def _with_noise(where: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**node, "corruption": corruption(f"{where}.corruption", node.get("corruption"))}
+def _with_noise(where: str, node: object) -> Mapping[str, Any]:
+    own = _section(where, node)
+    return {**own, "corruption": corruption(f"{where}.corruption", own.get("corruption"))}
 
 
 def _parts(where: str, node: Plain, depth: int) -> list[Any]:

@@ -57,10 +57,10 @@ def noisy(
 def reach(low: float, high: float, corruption: Corruption) -> tuple[float, float]:
     """Where values in [low, high] lie with noise; the caller's own kind is taken to stay there."""
     match corruption:
-        case Masking(value=value):
+        case Masking(fraction=share, value=value) if share:
             return min(low, value), max(high, value)
-        case SaltAndPepper(low=salt, high=pepper):
-            return min(low, salt), max(high, pepper)
+        case SaltAndPepper(fraction=share, low=lowest, high=highest) if share:
+            return min(low, lowest), max(high, highest)
         case Gaussian(std=std) if std:
             return -math.inf, math.inf
     return low, high

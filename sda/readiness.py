@@ -43,15 +43,31 @@ def check_pretraining(
             raise ValueError("early stopping (patience) needs validation rows, got none")
     low, high = extent(x)
     stack[0].reconstruction.check(low, high, "the inputs of layer 0")
-    for lowest, *_ in settings:
-        if lowest.corruption is not None:  # the rows with it are what is reconstructed
-            reach = noisy_rows.reach(low, high, lowest.corruption)
-            stack[0].reconstruction.check(*reach, "rows with the noise of pretrain.corruption")
+    _check_noise(stack[0], settings, low, high)
     for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
         # Known before any training: tanh codes lie in [-1, 1], rectified ones in [0, ∞).
         reached = {Activation.tanh: (-1.0, 1.0), Activation.relu: (0.0, torch.inf)}
         low, high = reached.get(below.activation, (0.0, 1.0))
         layer.reconstruction.check(low, high, f"the inputs of layer {depth}")
+
+
+def _check_noise(
+    lowest: DenoisingAutoencoder,
+    settings: "Sequence[Sequence[Pretraining]]",
+    low: float,
+    high: float,
+) -> None:
+    """Rows in [low, high] have noise for all runs or for none, and can be reconstructed with it."""
+    for depth, plans in enumerate(zip(*settings, strict=True)):
+        if len({plan.corruption is None for plan in plans}) > 1:
+            raise ValueError(
+                "pretrain.corruption must be null for all runs that train together or for none, "
+                f"got both for layer {depth}"
+            )
+    for plan, *_ in settings:
+        if plan.corruption is not None:
+            reach = noisy_rows.reach(low, high, plan.corruption)
+            lowest.reconstruction.check(*reach, "rows with the noise of pretrain.corruption")
 
 
 def check_extent(layer: DenoisingAutoencoder, codes: Tensor, depth: int) -> None:

@@ -29,7 +29,7 @@ LATER: dict[str, Any] = {
     "finetune.corruption": None,
     "pretrain.corruption": None,
 }
-IN_DIGESTS = ("finetune.labelled", "finetune.corruption")  # as old as digests: always in them
+IN_DIGESTS = ("finetune.labelled", "finetune.corruption")  # as old as digests: in all of them
 
 
 class RunFolderError(ValueError):
@@ -184,7 +184,7 @@ def _says(settings: Mapping[str, Any], key: str) -> bool:
 def digest(settings: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits of what a flat configuration computes, whatever its seed."""
     aside = {*HARMLESS, "name", "published", "seed"}
-    every = complete(settings)
+    every = dict.fromkeys(IN_DIGESTS) | complete(settings)
     # Else every younger setting would change all digests.
     aside |= {k for k in LATER if every.get(k) == LATER[k]} - {*IN_DIGESTS}
     said = {k: _plain(value) for k, value in every.items() if not {k, k.split(".")[0]} & aside}

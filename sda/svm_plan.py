@@ -19,7 +19,7 @@ from sda.checkpoint import CheckpointError
 from sda.corruption import Corruption
 from sda.data.splits import Splits
 from sda.finished import Trained
-from sda.runfolder import PRETRAINED, RunFolder, RunFolderError
+from sda.runfolder import LATER, PRETRAINED, RunFolder, RunFolderError
 from sda.seeding import stream
 from sda.stack import StackedDenoisingAutoencoder
 from sda.svm import Kernel, Setting
@@ -212,4 +212,9 @@ def _encoder(codes_of: Any, layer: Any) -> Encoder | None:
 def _pretraining(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
     """Settings that a stack was pretrained with, so that compare tells the stacks apart."""
     read = contrasts.computed([Trained(folder, result)])
-    return {f"codes.{key}": value for key, value in read.items() if not key.startswith("finetune.")}
+    return {
+        f"codes.{key}": value
+        for key, value in read.items()
+        # A setting that says nothing is left out: machines from before there was one lack it.
+        if not key.startswith("finetune.") and not (key in LATER and value == LATER[key])
+    }

@@ -84,12 +84,14 @@ def test_a_denoising_layer_may_have_noise_in_its_rows_too(monkeypatch):
         assert torch.equal(given[given != 0], clean[given != 0])
 
 
-def test_validation_rows_are_judged_clean():
-    def first(settings):
-        return next(iter(pretraining_epochs(make(), X, [[settings] * 3], [3], VALID)))
-
-    noisy, plain = first(NOISY), first(dataclasses.replace(NOISY, corruption=None))
-    assert (noisy.valid_clean, noisy.valid) == (plain.valid_clean, plain.valid)
+def test_every_layer_is_judged_on_codes_of_clean_validation_rows():
+    stack = make()
+    with torch.no_grad():
+        for epoch in pretraining_epochs(stack, X, [[NOISY] * 3], [3], VALID):
+            codes, layer = stack.encode(VALID, epoch.depth), stack[epoch.depth]
+            cost = layer.reconstruction.loss(layer.decode(layer.encode(codes)), codes).sum(1).mean()
+            assert torch.allclose(epoch.valid_clean.float(), cost)
+            assert torch.equal(epoch.valid, epoch.valid_clean)
 
 
 def test_runs_with_noise_of_their_own_end_in_the_same_bits_alone_and_in_company():
@@ -113,6 +115,13 @@ def test_a_stopped_run_goes_on_to_the_same_bits(epochs):
     assert torch.equal(bits(stopped), bits(whole))
 
 
+def test_noise_that_hits_nothing_is_not_refused_for_where_it_would_lead():
+    plain, nothing = make(), make()
+    pretrain(plain, X, dataclasses.replace(NOISY, corruption=Masking(0.0)), 3)
+    pretrain(nothing, X, dataclasses.replace(NOISY, corruption=SaltAndPepper(0.0, high=2)), 3)
+    assert torch.equal(bits(plain), bits(nothing))
+
+
 @pytest.mark.parametrize(
     "noise", [Gaussian(0.1), Masking(0.1, value=-1), SaltAndPepper(0.1, True, 0, 2)]
 )
@@ -129,6 +138,12 @@ def test_cross_entropy_refuses_noise_that_leaves_its_range_before_any_work(noise
     pretrain(make(reconstruction=SquaredError()), X, settings, 3)
 
 
+def test_runs_with_noise_and_without_do_not_train_together():
+    plans = [[NOISY] * 3, [NOISY, dataclasses.replace(NOISY, corruption=None), NOISY]]
+    with pytest.raises(ValueError, match=r"null for all runs .* or for none, got both for layer 1"):
+        next(iter(pretraining_epochs(join([make(0), make(1)]), X, plans, [0, 1])))
+
+
 def settings(*words):
     return config.build_run(composition.resolved(composition.compose(list(words)))).settings
 
@@ -142,4 +157,6 @@ def test_a_setting_that_is_younger_than_a_run_does_not_change_what_the_run_is_kn
 
 
 def test_digests_in_tables_of_before_mean_what_they_meant():
-    assert runfolder.digest({"finetune.epochs": 1, "seed": 3}) == "c1096515"
+    before = {"finetune.epochs": 1, "seed": 3}
+    assert runfolder.digest(before) == "c1096515"
+    assert runfolder.digest(before | {"finetune.corruption._target_": "sda.x"}) == "4f353b11"

@@ -210,8 +210,10 @@ def test_the_noise_of_inputs_is_that_of_pretraining_where_the_configuration_poin
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("0.3", "{phase}.corruption must be one or null, got 0.3"),
-        ("{layers:[]}", "{phase}.corruption must be one for all rows, got one for each layer"),
+        ("0.3", "{phase}.corruption must be null or one for all layers, a node as in"),
+        ("masking", "('${{corruption}}' is one), got 'masking'"),
+        ("{layers:[]}", "('${{corruption}}' is one), got one for each layer"),
+        ("[null,null]", "('${{corruption}}' is one), got one for each layer"),
         ("{_target_:sda.corruption.Masking,fraction:7}", "fraction must be a number in [0, 1]"),
         ("{_target_:sda.corruption.Masking,std:7}", "sda.corruption.Masking takes fraction"),
     ],

@@ -442,7 +442,7 @@ REFUSED = [
     (["search_rows=100000"], "search_rows must be a whole number of at most"),
     (["seed=-1"], "seed must be a whole number"),
     (["corruption=masking", "corruption.fraction=2"], "fraction must be a number in [0, 1], got 2"),
-    (["corruption=by_layer"], "corruption must be one for all rows, got one for each layer"),
+    (["corruption=by_layer"], "corruption must be null or one for all layers"),
     (["threads=0"], "threads must be a whole number"),
     (["-m", "seed=1,2"], "svm does one machine at a time, got -m"),
 ]
