@@ -20,6 +20,8 @@ from sda.runfolder import RunFolder, RunFolderError
 from sda.terminal import reopen_closed
 
 STOPPED, BUSY = "stopped", "busy"
+PATIENCE = 5.0  # seconds in which a process that has nothing left to do ends
+UNKNOWN = 255  # exit status where what a process was forked from is gone
 STOP = signal.SIGTERM
 HELD_BACK = (signal.SIGTERM, signal.SIGHUP)  # from a process until it listens
 
@@ -78,12 +80,13 @@ class Child:
     def outcomes(self) -> list[Outcome]:
         """How each of its runs ended; waits for it."""
         said = self._said()
-        self.process.join()
+        self.process.join(PATIENCE)
         if said:
             fault, passing = said
         else:
             fault = f"its process died (exit status {self.process.exitcode})"
-            passing = STOPPED if self._asked and self.process.exitcode == -STOP else None
+            stopped = self.process.exitcode in (-STOP, UNKNOWN)
+            passing = STOPPED if self._asked and stopped else None
         ended = []
         for folder in self._folders:
             result = RunFolder(Path(folder)).result

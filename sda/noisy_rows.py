@@ -1,7 +1,9 @@
 """Rows with noise that pretraining takes for the data: nothing tells it which is which.
 
 What denoising is compared with in Vincent et al. (2010), figure 12: the same noise, put to an
-ordinary autoencoder that has to reconstruct it too.
+ordinary autoencoder that has to reconstruct it too. As in the authors' code (PLearn's option
+``noisy``) it is in the input alone: upper layers see the codes of rows with noise, and get none of
+their own.
 """
 
 import math

@@ -135,6 +135,7 @@ def pretraining_epochs(
             progress.depth, progress.epoch = depth + 1, -1
         if depth + 1 < len(stack):
             # Clean codes: corruption trains a layer, it never feeds the next one.
+            # (Noise in the rows themselves does: figure 12's other autoencoders, ``noisy_rows``.)
             codes = encode(layer, codes, storage)
             valid_codes = None if valid_codes is None else encode(layer, valid_codes, storage)
 
@@ -152,7 +153,7 @@ def pretrain_layer(
     """Train one layer in place to undo the corruption of its input ``codes`` (n, d) or (R, n, d).
 
     Yields epoch 0, then every epoch; at the end, runs with a patience get their best weights back.
-    With ``noisy`` the codes of these rows are what it takes for clean.
+    With ``noisy`` the codes of these rows are what it takes for clean; ``codes`` serve epoch 0.
     """
     check_extent(layer, codes, depth)
     parameters = dict(layer.named_parameters())
