@@ -45,7 +45,7 @@ class Point:
             "arm": self.arm,
             heading: f"{self.value:g}",
             "chosen": self.chosen,
-            "valid error": f"{100 * _score(self.runs)[0]:.2f}",
+            "valid error": f"{100 * score(self.runs)[0]:.2f}",
             "test error": f"{100 * mean:.2f}",
             "95 % interval, ±": percent(half_width),
             "seeds": str(seeds),
@@ -63,20 +63,32 @@ def points(folder: str, setting: str) -> list[Point]:
     Raises:
         ValueError: no run is finished, or one says nothing of the setting.
     """
+    groups: dict[tuple[str, int, str, float], list[Trained]] = {}
+    for run in finished_in(folder):
+        value = run.result["settings"].get(setting)
+        if not isinstance(value, int | float):
+            raise ValueError(f"{run.path} has {setting}={value!r}, which is no number")
+        groups.setdefault((*place(run), value), []).append(run)
+    return [
+        Point(data, arm, value, *best(runs))
+        for (data, _, arm, value), runs in sorted(groups.items(), key=lambda group: group[0])
+    ]
+
+
+def finished_in(folder: str) -> list[Trained]:
+    """The finished runs in a folder; the others are named. Raises ValueError if there is none."""
     trained, unfinished = finished.read([Path(folder)])
     for run in unfinished:
         print(f"left out: {run.path} is {run.status}")
     if not trained:
         raise ValueError(f"no run in {folder} is finished")
-    groups: dict[tuple[str, int, str, float], list[Trained]] = {}
-    for run in trained:
-        value = run.result["settings"].get(setting)
-        if not isinstance(value, int | float):
-            raise ValueError(f"{run.path} has {setting}={value!r}, which is no number")
-        data = "{data} ({source}, {data_hash:.8})".format(**run.result)
-        key = (data, contrasts.ORDER.get(run.init, len(contrasts.ORDER)), _arm(run), value)
-        groups.setdefault(key, []).append(run)
-    return [_chosen(*key, runs) for key, runs in sorted(groups.items(), key=lambda g: g[0])]
+    return trained
+
+
+def place(run: Trained) -> tuple[str, int, str]:
+    """The data set of a run, where its arm stands among arms, and the arm."""
+    data = "{data} ({source}, {data_hash:.8})".format(**run.result)
+    return data, contrasts.ORDER.get(run.init, len(contrasts.ORDER)), _arm(run)
 
 
 def _arm(run: Trained) -> str:
@@ -89,8 +101,11 @@ def _arm(run: Trained) -> str:
     return ", noisy rows in ".join([run.init, *filter(None, [" and ".join(noisy)])])
 
 
-def _chosen(data: str, _: int, arm: str, value: float, runs: Sequence[Trained]) -> Point:
-    """The candidate with the lowest mean validation error, of those with the most seeds."""
+def best(runs: Sequence[Trained]) -> tuple[str, dict[int, Trained]]:
+    """The candidate with the lowest mean validation error, of those with the most seeds.
+
+    Returns what sets it apart from the others that were tried, and its runs by seed.
+    """
     candidates: dict[str, dict[int, Trained]] = {}
     for run in runs:
         settings = json.dumps(contrasts.computed([run]), sort_keys=True)
@@ -98,15 +113,15 @@ def _chosen(data: str, _: int, arm: str, value: float, runs: Sequence[Trained]) 
     names = contrasts.labels([json.loads(settings) for settings in candidates])
     most = max(map(len, candidates.values()))
     complete = [
-        (*_score(own), name.removeprefix(runs[0].init).strip(), own)
+        (*score(own), name.removeprefix(runs[0].init).strip(), own)
         for name, own in zip(names, candidates.values(), strict=True)
         if len(own) == most
     ]
     *_, chosen, own = min(complete, key=lambda candidate: candidate[:3])
-    return Point(data, arm, value, chosen, dict(sorted(own.items())))
+    return chosen, dict(sorted(own.items()))
 
 
-def _score(runs: dict[int, Trained]) -> tuple[float, float]:
+def score(runs: dict[int, Trained]) -> tuple[float, float]:
     """Mean validation error and, to break ties, mean validation cross-entropy."""
     losses = [float(run.result.get("valid_loss", math.inf)) for run in runs.values()]
     return float(np.mean([run.valid_error for run in runs.values()])), float(np.mean(losses))
@@ -114,12 +129,19 @@ def _score(runs: dict[int, Trained]) -> tuple[float, float]:
 
 def contrast(first: Point, second: Point, names: tuple[str, str]) -> str:
     """Say how far two points are apart over the seeds of both, in percentage points."""
+    return contrast_runs(first.runs, second.runs, names)
+
+
+def contrast_runs(
+    first: dict[int, Trained], second: dict[int, Trained], names: tuple[str, str]
+) -> str:
+    """Say how far runs by seed are from others over the seeds of both, in percentage points."""
     difference = " - ".join(names)
-    seeds = sorted(first.runs.keys() & second.runs.keys())
+    seeds = sorted(first.keys() & second.keys())
     if not seeds:
         return f"{difference}: no seed in common"
     found = intervals.paired(
-        *([p.runs[seed].test_error for seed in seeds] for p in (first, second))
+        *([runs[seed].test_error for seed in seeds] for runs in (first, second))
     )
     size = f"{100 * found.mean:+.2f}"
     if found.n == 1:

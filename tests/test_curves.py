@@ -13,6 +13,7 @@ from sda.jobs import Job, train_jobs
 
 sys.path.insert(0, str(composition.folder().parent / "experiments"))  # scripts import each other so
 
+import chosen
 import curves
 import labels
 import noise
@@ -125,6 +126,35 @@ def test_several_uses_of_noise_are_set_against_denoising_at_the_same_fraction(tm
         "0: saa, noisy rows in pretraining - sda +0.00 points over one seed, no interval",
         "0.25: saa, noisy rows in pretraining - sda +10.00 points over one seed, no interval",
     ]
+
+
+def test_of_every_size_and_arm_validation_chooses_among_the_rates_that_were_tried(tmp_path, capsys):
+    errors = {  # validation and test error by rate
+        ("[9]", "sda"): {0.1: (0.2, 0.30), 1.0: (0.3, 0.10)},
+        ("[9]", "random"): {0.1: (0.4, 0.40), 1.0: (0.5, 0.20)},
+        ("[9, 9]", "sda"): {0.1: (0.2, 0.25), 1.0: (0.1, 0.26)},
+    }
+    for (hidden, init), rates in errors.items():
+        for rate, (valid, test) in rates.items():
+            for seed in (0, 1):
+                own = {"stack__hidden": json.loads(hidden), "finetune__learning_rate": rate}
+                run_folder(
+                    tmp_path, init=init, seed=seed, valid=valid, test=test + seed / 50, **own
+                )
+    chosen.main(str(tmp_path), ["stack.hidden"])
+    rows = list(csv.DictReader((tmp_path / "chosen.csv").read_text().splitlines()))
+    assert [(row["settings"], row["arm"], row["test error"], row["sd"]) for row in rows] == [
+        ("stack.hidden=[9]", "random", "41.00", "1.41"),
+        ("stack.hidden=[9]", "sda", "31.00", "1.41"),
+        ("stack.hidden=[9,9]", "sda", "27.00", "1.41"),
+    ]
+    assert rows[2]["chosen"] == "finetune.learning_rate=1.0"
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if "random - sda" in line]
+    assert said.endswith(
+        "[9]: random - sda +10.00 ± 0.00 points over 2 seeds, excludes 0: sda better"
+    )
+    with pytest.raises(ValueError, match=r"has no setting stack\.hiden"):
+        chosen.main(str(tmp_path), ["stack.hiden"])
 
 
 def test_the_figure_of_noise_compares_every_fraction_with_none(tmp_path, capsys):

@@ -1,0 +1,79 @@
+"""Test error of what validation chose, for every combination of some settings of a sweep.
+
+    ./run experiments/chosen.py runs/depth_width stack.hidden
+
+Of the finished runs of one data set and arm that agree in these settings, the candidate (of rates,
+fractions, whatever else was tried) with the lowest mean validation error over seeds; no test error
+chooses. Prints a line for each and writes them to chosen.csv in the folder, then says how far the
+other arms are from sda where they agree, with the paired interval. "sd" is over seeds.
+"""
+
+import argparse
+import statistics
+import sys
+from pathlib import Path
+
+from curves import best, contrast_runs, finished_in, percent, place, score
+from filters import write_table
+
+from sda import intervals
+from sda.finished import Trained
+
+Place = tuple[str, str, int, str]  # data set, settings, where its arm stands among arms, arm
+
+
+def main(folder: str, settings: list[str]) -> None:
+    groups: dict[Place, list[Trained]] = {}
+    for run in finished_in(folder):
+        read = run.result["settings"]
+        for key in settings:
+            if key not in read:
+                raise ValueError(f"{run.path} has no setting {key}")
+        data, order, arm = place(run)
+        said = " ".join(f"{key}={_short(read[key])}" for key in settings)
+        groups.setdefault((data, said, order, arm), []).append(run)
+    shortest_first = sorted(groups, key=lambda key: (key[0], len(key[1]), *key[1:]))
+    found = {key: best(groups[key]) for key in shortest_first}
+    rows = [_row(key, chosen, own) for key, (chosen, own) in found.items()]
+    write_table(Path(folder) / "chosen.csv", rows)
+    by_place = {(data, said, arm): own for (data, said, _, arm), (_, own) in found.items()}
+    for (data, said, arm), own in by_place.items():
+        if arm != "sda" and (data, said, "sda") in by_place:
+            names = (arm, "sda")
+            print(f"{data}, {said}: {contrast_runs(own, by_place[data, said, 'sda'], names)}")
+
+
+def _short(value: object) -> str:
+    """A value without what a class and a list need in a file."""
+    return str(value).replace(" ", "").removeprefix("sda.corruption.")
+
+
+def _row(key: Place, chosen: str, own: dict[int, Trained]) -> dict[str, str]:
+    data, said, _, arm = key
+    errors = [run.test_error for run in own.values()]
+    mean, half_width, seeds = intervals.of_mean(errors)
+    return {
+        "data set": data,
+        "settings": said,
+        "arm": arm,
+        "chosen": chosen,
+        "valid error": f"{100 * score(own)[0]:.2f}",
+        "test error": f"{100 * mean:.2f}",
+        "sd": f"{100 * statistics.stdev(errors):.2f}" if seeds > 1 else "",
+        "95 % interval, ±": percent(half_width),
+        "seeds": str(seeds),
+        "test errors": " ".join(f"{k}:{100 * run.test_error:.4f}" for k, run in own.items()),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", help="with the runs")
+    parser.add_argument("settings", nargs="+", help="that tell the lines apart, as stack.hidden")
+    args = parser.parse_args()
+    try:
+        main(args.folder, args.settings)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
