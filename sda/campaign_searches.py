@@ -50,7 +50,7 @@ def read(file: Path) -> list[Line]:
 
 
 def joined(here: Sequence[Line], kept: Sequence[Line], stay: Collection[str]) -> list[Line]:
-    """The lines of both, cell by cell.
+    """The lines of both, cell by cell, each where it was in the earlier file.
 
     Of a run that is in both, what it came to last; what it had come to if the line of its cell in
     the table stays.
@@ -58,5 +58,6 @@ def joined(here: Sequence[Line], kept: Sequence[Line], stay: Collection[str]) ->
     first = [line for line in here if choices.cell_of(line) in stay]
     then = [line for line in here if choices.cell_of(line) not in stay]
     known = {tuple(line[part] for part in KEY): line for line in (*first, *kept, *then)}
-    cells = list(dict.fromkeys(map(choices.cell_of, known.values())))
-    return sorted(known.values(), key=lambda line: cells.index(choices.cell_of(line)))
+    order = [tuple(line[part] for part in KEY) for line in (*kept, *here)]
+    cells = list(dict.fromkeys(key[:2] for key in order))
+    return [known[key] for key in sorted(dict.fromkeys(order), key=lambda k: cells.index(k[:2]))]

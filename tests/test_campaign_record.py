@@ -270,6 +270,8 @@ def test_every_run_of_a_search_is_listed_without_test_errors_and_stays_listed(do
     assert again == [lines[0], lines[1] | {"valid_error": "50.00"}, *lines[2:]]
     stay = {"digits_sda3"}  # its row, of the run as it was
     assert campaign_searches.joined(campaign_searches.of(cells), lines, stay) == lines
+    turned = [*lines[4:], *lines[3:0:-1]]  # lines keep their places, a new one comes last
+    assert campaign_searches.joined(campaign_searches.of(cells), turned, stay) == turned + lines[:1]
     assert campaign_searches.read(tmp_path / "nosuch.csv") == []
 
 
