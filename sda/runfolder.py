@@ -89,6 +89,8 @@ class RunFolder:
             RunFolderError: it is an older record, that can be read only where the run was begun.
         """
         record = self.result
+        if "status" not in record:  # stopped before it began: the others may not even be described
+            return []
         own = record.get("folder", self.path)  # older records count from the current folder
         batch = [
             [Path(os.path.abspath(self.path / os.path.relpath(path, own))) for path in twins]

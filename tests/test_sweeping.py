@@ -15,6 +15,7 @@ import pytest
 from sda import command, composition, config, grouping, records, sweeping
 from sda.__main__ import main
 from sda.child import STOPPED, Child
+from sda.interruption import Interrupted
 from sda.jobs import Job, is_held, place, train_jobs
 from sda.runfolder import RunFolder, RunFolderError
 
@@ -339,6 +340,25 @@ def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(tmp_
     other.close()
     assert outcome.is_busy
     assert "another process is training in" in outcome.fault
+
+
+def test_a_batch_that_was_stopped_before_all_of_it_was_described_trains_all_the_same(
+    tmp_path, monkeypatch
+):
+    asked = jobs(tmp_path, sweep=[["seed=0"], ["seed=1"]])
+    original = command._describe
+
+    def stopped(folder, *rest):
+        if folder.path == place(asked[1]):
+            raise Interrupted(signal.SIGTERM, "stopped")
+        original(folder, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "_describe", stopped)
+        with pytest.raises(Interrupted):
+            train_jobs(asked)
+    outcomes = sweeping.run_all(asked, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None, None]
 
 
 def test_who_looks_whether_a_folder_is_in_use_does_not_keep_a_run_from_starting_in_it(tmp_path):
