@@ -357,11 +357,10 @@ def test_in_the_end_the_arms_of_a_data_set_try_equally_many_runs_with_equally_ma
             arms[cell.arm] = max(arms.get(cell.arm, (0, 0)), (tried, tier.seeds))
             last[cell.name] = max(last.get(cell.name, 0), tier.settings)
             listed[cell.name] = len(cell.search.settings)
-            if cell.arm in ("random3", "saa3", "sda3"):
-                rates.setdefault(cell.data_set, set()).add(cell.search.rates)
+            rates.setdefault(cell.data_set, set()).add(cell.search.rates)
     assert [len(arms) for arms in most.values()] == [6] * 9
     assert {name for name in last if listed[name] > last[name]} == set()  # no setting is for show
-    assert [len(one) for one in rates.values()] == [1] * 9  # random weights at the same rates
+    assert [len(one) for one in rates.values()] == [1] * 9  # all of them at the same rates
     for data_set, arms in most.items():
         runs = {"basic": 44, "rect": 27, "convex": 27}
         assert set(arms.values()) == {(runs.get(data_set, 18), 5)}, data_set
