@@ -81,6 +81,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _dispatch(words: list[str]) -> int:
+    own_help = words[:1] in (["compare"], ["report"], ["data"])
+    if not own_help and {"-h", "--help"} & {*words}:  # wherever it stands: somebody wants to read
+        print(HELP + composition.choices())
+        return 0
     match words:
         case []:
             return _demonstrate()
@@ -96,9 +100,6 @@ def _dispatch(words: list[str]) -> int:
             return data_commands.main(rest)
         case ["campaign", *rest]:
             return campaign_command.main(rest)
-        case ["-h" | "--help", *_]:
-            print(HELP + composition.choices())
-            return 0
     mistakes.refuse_stray(words[0])
     words = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it first
     args = _parsed(words)

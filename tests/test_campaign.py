@@ -393,7 +393,7 @@ def test_a_campaign_without_hours_or_name_is_refused():
     with pytest.raises(ValueError, match="hours must be a number of at least 0, got -1"):
         campaign.read("table1", ["campaign.hours=-1"])
     with pytest.raises(ValueError, match=r"needs a name: table1"):
-        campaign_command.main(["--help"])
+        campaign_command.main(["campaign.hours=1"])
 
 
 @pytest.mark.parametrize(

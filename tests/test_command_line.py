@@ -246,6 +246,13 @@ def test_help_names_every_choice(capsys):
     assert said.isascii()  # a terminal of any encoding can show it
 
 
+@pytest.mark.parametrize("words", [["svm"], ["campaign"], ["campaign", "table1"], ["data=rect"]])
+def test_who_asks_for_help_anywhere_gets_it_and_nothing_is_trained(words, tmp_path, capsys):
+    assert run(*words, "--help") == (0, "")
+    assert "sda campaign table1" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(sys.flags.utf8_mode, reason="Python was told to heed no locale")
 def test_a_folder_says_what_was_written_there_whatever_the_locale(tmp_path):
     folder = RunFolder(tmp_path)
