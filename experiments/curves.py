@@ -20,6 +20,7 @@ from sda.intervals import Difference
 from sda.pictures import COLOURS
 
 LINES = ("-o", "-s", "-^", "-D", "-v", "-P")
+FEWEST = 3  # seeds of an interval that is drawn: that of two is some thirteen standard errors long
 
 
 @dataclass(frozen=True)
@@ -169,15 +170,27 @@ def draw(axis: Axes, data: str, points: Sequence[Point]) -> None:
     for arm, line, colour in zip(arms, cycle(LINES), cycle(COLOURS), strict=False):
         own = [point for point in points if point.arm == arm]
         errors = [point.test_error for point in own]
-        # A single seed has no interval: no bar.
-        bars = [100 * e.half_width if e.n > 1 else 0.0 for e in errors]
+        bars = [100 * e.half_width if e.n >= FEWEST else 0.0 for e in errors]
         means = [100 * e.mean for e in errors]
         values = [point.value for point in own]
         axis.errorbar(
             values, means, bars, fmt=line, color=colour, label=arm, capsize=3, ms=4, lw=1.2
         )
+        single = [point for point in own if len(point.runs) < FEWEST]
+        axis.plot(
+            [point.value for point in single for _ in point.runs],
+            [100 * run.test_error for point in single for run in point.runs.values()],
+            linestyle="none",
+            marker="o",
+            color=colour,
+            fillstyle="none",
+            ms=8,
+        )
     axis.set_title(data, fontsize=9)
-    axis.set_ylabel("mean test error, %; bars: 95 % over seeds", fontsize=9)
+    shown = "bars: 95 % over seeds"
+    if any(len(point.runs) < FEWEST for point in points):
+        shown += f", {FEWEST} or more; rings: runs of fewer"
+    axis.set_ylabel(f"mean test error, %\n{shown}", fontsize=9)
     axis.grid(color="0.9", linewidth=0.6)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)

@@ -110,6 +110,21 @@ def test_the_means_of_a_figure_lie_inside_its_axes_on_log_scales_too(tmp_path):
             assert axis.get_yscale() == "linear" or low > 10
 
 
+def test_fewer_than_three_seeds_are_drawn_run_by_run_without_an_interval(tmp_path):
+    for labelled, seeds in ((100, 3), (300, 2), (1000, 1)):
+        for seed in range(seeds):
+            error = 0.3 + seed / 10
+            run_folder(tmp_path, valid=0.3, test=error, seed=seed, finetune__labelled=labelled)
+    _, panels = labels.picture(curves.points(str(tmp_path), "finetune.labelled"))
+    ((axis, _),) = panels.values()
+    (rings,) = [line for line in axis.lines if line.get_fillstyle() == "none"]
+    assert sorted(rings.get_xdata()) == [300, 300, 1000]
+    assert sorted(rings.get_ydata()) == pytest.approx([30, 30, 40])
+    (bars,) = axis.containers[0].lines[2]
+    lengths = [segment[1][1] - segment[0][1] for segment in bars.get_segments()]
+    assert lengths == pytest.approx([2 * 24.84, 0, 0], abs=0.01)  # t of 2 degrees, sd of 0.1
+
+
 def test_several_uses_of_noise_are_set_against_denoising_at_the_same_fraction(tmp_path, capsys):
     folder = tmp_path / "runs"
     folder.mkdir()
