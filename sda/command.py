@@ -1,19 +1,17 @@
 """One configured run, from a command: refused, trained, or gone on with."""
 
 import os
-import platform
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from sda import __version__, experiment, runfolder
+from sda import environment, experiment, runfolder
 from sda.arms import Run
 from sda.data.splits import Splits
 from sda.descent import DivergenceError
@@ -188,7 +186,7 @@ def refuse_other(folder: RunFolder, settings: dict[str, Any], data_hash: str | N
 def check_same(folder: RunFolder, plan: Plan, splits: Splits) -> None:
     """Raise RunFolderError for a folder whose run is not this one."""
     refuse_other(folder, plan.settings, splits.digest())
-    past, now = folder.environment, environment(plan)
+    past, now = folder.environment, environment.of(plan.device)
     moved = [
         f"{key} {past[key]} -> {now[key]}" for key in now if past.get(key, now[key]) != now[key]
     ]
@@ -212,7 +210,7 @@ def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[lis
 def describe(folder: RunFolder, plan: Plan, settings: Mapping[str, Any], splits: Splits) -> None:
     """Write down what is computed, on what and with what."""
     folder.write_config(settings)
-    folder.write_json("environment.json", environment(plan))
+    folder.write_json("environment.json", environment.of(plan.device))
     folder.update_result(
         name=plan.name,
         data=splits.name,
@@ -224,21 +222,6 @@ def describe(folder: RunFolder, plan: Plan, settings: Mapping[str, Any], splits:
         published=plan.published,
         settings=plan.settings,
     )
-
-
-def environment(plan: Plan) -> dict[str, Any]:
-    """What bits may depend on: versions, processor features, threads, device."""
-    cuda = torch.cuda.get_device_name() if plan.device.type == "cuda" else None
-    return {
-        "sda": __version__,
-        "torch": str(torch.__version__),
-        "scikit-learn": version("scikit-learn"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "device": cuda or str(plan.device),
-    }
 
 
 def settle(count: int) -> None:

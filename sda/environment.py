@@ -1,0 +1,35 @@
+"""What the bits of a run depend on beside its settings and data."""
+
+import platform
+from contextlib import suppress
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from sda import __version__
+
+
+def of(device: torch.device) -> dict[str, Any]:
+    """Versions, processor and what of it is used, threads, device."""
+    cuda = torch.cuda.get_device_name() if device.type == "cuda" else None
+    return {
+        "sda": __version__,
+        "torch": str(torch.__version__),
+        "scikit-learn": version("scikit-learn"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "device": cuda or str(device),
+    }
+
+
+def _processor() -> str:
+    """Its name. Two that can do the same may round differently: a Xeon and an EPYC do."""
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"  # which Linux does not know
