@@ -3,9 +3,10 @@
     ./run experiments/chosen.py runs/depth_width stack.hidden
 
 Of the finished runs of one data set and arm that agree in these settings, the candidate (of rates,
-fractions, whatever else was tried) with the lowest mean validation error over seeds; no test error
-chooses. Prints a line for each and writes them to chosen.csv in the folder, then says how far the
-other arms are from sda where they agree, with the paired interval. "sd" is over seeds.
+fractions, whatever else was tried) with the lowest mean validation error over seeds, of those with
+the most seeds; no test error chooses. Prints a line for each and writes them to chosen.csv in the
+folder, then says how far the other arms are from sda where they agree, with the paired interval.
+"sd" is over seeds.
 """
 
 import argparse

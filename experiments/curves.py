@@ -1,9 +1,8 @@
 """Test error against a setting: of what was tried, the best on validation error, over its seeds.
 
-What `labels.py` and `noise.py` share. No test error chooses anything.
+What `labels.py`, `noise.py` and `chosen.py` share. No test error chooses anything.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,19 +104,26 @@ def _arm(run: Trained) -> str:
 def best(runs: Sequence[Trained]) -> tuple[str, dict[int, Trained]]:
     """The candidate with the lowest mean validation error, of those with the most seeds.
 
-    Returns what sets it apart from the others that were tried, and its runs by seed.
+    The others are named. Returns what sets it apart from what was tried, and its runs by seed.
+
+    Raises:
+        ValueError: two runs of one candidate and seed have other errors.
     """
     candidates: dict[str, dict[int, Trained]] = {}
     for run in runs:
-        settings = json.dumps(contrasts.computed([run]), sort_keys=True)
-        candidates.setdefault(settings, {})[run.seed] = run
-    names = contrasts.labels([json.loads(settings) for settings in candidates])
+        known = candidates.setdefault(contrasts.likeness(run), {}).setdefault(run.seed, run)
+        if (known.valid_error, known.test_error) != (run.valid_error, run.test_error):
+            raise ValueError(f"{known.path} and {run.path} are one run with other errors")
+    first = [next(iter(own.values())) for own in candidates.values()]
+    names = contrasts.labels([contrasts.computed([run]) for run in first])
     most = max(map(len, candidates.values()))
-    complete = [
-        (*score(own), name.removeprefix(runs[0].init).strip(), own)
-        for name, own in zip(names, candidates.values(), strict=True)
-        if len(own) == most
-    ]
+    complete = []
+    for name, own in zip(names, candidates.values(), strict=True):
+        if len(own) == most:
+            complete.append((*score(own), name.removeprefix(runs[0].init).strip(), own))
+        else:
+            seeds = ", ".join(map(str, sorted(own)))
+            print(f"left out: {name} has only seeds {seeds}; another has {most} seeds")
     *_, chosen, own = min(complete, key=lambda candidate: candidate[:3])
     return chosen, dict(sorted(own.items()))
 

@@ -29,6 +29,8 @@ from sda import (
     campaign_words,
     checkpoint,
     choices,
+    composition,
+    mistakes,
 )
 from sda.campaign import Campaign
 from sda.campaign_gaps import Gap
@@ -49,6 +51,8 @@ def main() -> None:
     args = parser.parse_args()
     try:
         write(args)
+    except composition.FAULTS as error:
+        sys.exit(mistakes.explained(error))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -16,6 +16,13 @@ from sda.initialisation import Initialisation
 from sda.pretraining import Pretraining
 from sda.stack import Layer, StackedDenoisingAutoencoder
 
+# Settings that an arm does not read: they are no difference between two runs of it.
+UNREAD = {
+    "random": ("pretrain.", "corruption.", "reconstruction.", "stack.emphasis.", "stack.tied"),
+    "saa": ("corruption.", "stack.emphasis."),
+    "dbn": ("corruption.", "stack.emphasis."),
+}
+
 
 class Init(StrEnum):
     """The arm: where fine-tuning starts from.

@@ -141,7 +141,9 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
         if not due:
             continue
         outcomes = sweeping.run_all(due, together=True, until=until, at_once=at_once)
-        busy = busy - {o.folder for o in outcomes} | {o.folder for o in outcomes if o.is_busy}
+        again = {o.folder for o in outcomes}  # what an earlier stage made of them is past
+        busy = busy - again | {o.folder for o in outcomes if o.is_busy}
+        failed = {which: line for which, line in failed.items() if which not in again}
         faulty = [o for o in outcomes if o.failed and o.result.get("status") != "diverged"]
         failed |= dict(zip([o.folder for o in faulty], sweeping.faults(faulty), strict=True))
         if len(outcomes) < len(due):

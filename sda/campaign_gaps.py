@@ -1,6 +1,5 @@
 """How far the methods of a campaign are from SdA-3 on each data set, and their order."""
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -43,11 +42,16 @@ def read(file: Path) -> dict[str, Gap]:
     """
     if not file.exists():
         return {}
-    try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            return {choices.cell_of(line): _read(line) for line in csv.DictReader(lines)}
-    except (OSError, KeyError, TypeError, AttributeError, ValueError, csv.Error) as error:
-        raise ValueError(f"{file} must have the columns {', '.join(COLUMNS)}: {error}") from None
+    found: dict[str, Gap] = {}
+    for number, line in enumerate(choices.lines(file, COLUMNS), 2):
+        cell = choices.cell_of(line)
+        try:
+            if cell in found:
+                raise ValueError(f"{cell} is there twice")
+            found[cell] = _read(line)
+        except ValueError as error:
+            raise ValueError(f"{file}, line {number}: {error}") from None
+    return found
 
 
 def _read(line: Mapping[str, str]) -> Gap:

@@ -31,7 +31,8 @@ def _checked(row: Mapping[str, str], where: str) -> dict[str, Any]:
     try:
         for part in ("seeds", "tried", "test_rows"):
             whole[part] = ranges.whole(part, int(row[part]), 1)
-        ranges.number("minutes", float(row["minutes"]), 0)
+        if row["minutes"]:
+            ranges.number("minutes", float(row["minutes"]), 0)
         for part in (*PERCENT, *(part for part in MAYBE if row[part])):
             ranges.number(part, float(row[part]), 0, 100)
         if whole["seeds"] > 1 and not row["test_error_sd"]:
@@ -115,12 +116,9 @@ def _costs(row: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, 
     if kept is None:
         return {}
     searched = max(row, kept, key=lambda one: int(one["tried"]))
-    known = dict.fromkeys(errors(kept), float(kept["minutes"]))  # where nothing else is known
+    mean = kept["minutes"]  # where nothing else is known
+    known = dict.fromkeys(errors(kept), float(mean)) if mean else {}
     for one in (kept, row):
         known |= _by_seed(one, "seed_minutes", math.inf)
-    return {
-        "tried": searched["tried"],
-        "edge": searched["edge"],
-        "minutes": f"{sum(known.values()) / len(known):.1f}" if known else row["minutes"],
-        "seed_minutes": campaign_table.by_seed(known, 1),
-    }
+    costs = campaign_table.costs(known) if known else {}
+    return {"tried": searched["tried"], "edge": searched["edge"], **costs}

@@ -35,13 +35,18 @@ def _row(cell: Cell, seeds: int) -> dict[str, Any]:
         "data_hash": chosen.result["data_hash"][:8],
         "settings_hash": runfolder.digest(chosen.result["settings"]),
         "test_rows": chosen.n_test,
-        "minutes": f"{sum(run.seconds for run in runs) / len(runs) / 60:.1f}",
-        "seed_minutes": by_seed({r.seed: r.seconds / 60 for r in runs if r.seconds >= 0}, 1),
+        **costs({run.seed: run.seconds / 60 for run in runs if run.seconds >= 0}),
         "tried": cell.held.tried if cell.held else searched(cell),
         "setting": _chosen(cell, chosen),
         "edge": _edges(cell, chosen),
     }
     return row | figures(row, {run.seed: (run.valid_error, run.test_error) for run in runs})
+
+
+def costs(minutes: Mapping[int, float]) -> dict[str, str]:
+    """What a row says of the minutes of its runs, by seed, as far as they are known."""
+    mean = f"{sum(minutes.values()) / len(minutes):.1f}" if minutes else ""
+    return {"minutes": mean, "seed_minutes": by_seed(minutes, 1)}
 
 
 def searched(cell: Cell) -> int:

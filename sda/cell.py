@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sda import checkpoint, command, composition, proposing, runfolder
+from sda import checkpoint, command, composition, finished, proposing, runfolder
 from sda.choices import Choice
-from sda.finished import Trained
+from sda.finished import Trained, Unfinished
 from sda.jobs import Job, place
 from sda.runfolder import RunFolder
 from sda.search import Search
 
 SEED = 0  # of the search
+AGAIN = "remove its folder to have it run again"
 PROPOSALS = "proposals"  # in the folder of the runs: a file for every cell that has any
 
 
@@ -91,7 +92,7 @@ class Cell:
         jobs = self._runs_of(setting)
         if not all(is_done(job) for job in jobs):
             return None
-        results = [RunFolder(place(job)).result for job in jobs]
+        results = [_result(job) for job in jobs]
         errors = [r["valid_error"] for r in results if r["status"] == "finished"]
         return jobs[0].config, min(errors, default=1.0)
 
@@ -112,11 +113,15 @@ class Cell:
         return [self._runs_of(setting) for setting in self.settings()[:most]]
 
     def ended(self) -> list[tuple[Job, dict[str, Any]]]:
-        """The runs of the search that have ended, finished or diverged, with their results."""
+        """The runs of the search that have ended, finished or diverged, with their results.
+
+        Raises:
+            ValueError: a finished one lacks what it is chosen by.
+        """
         if not command.folder_of(self.config["name"], self.config["runs_folder"]).is_dir():
             return []  # without composing what was tried
         tried = [job for jobs in self.tried() for job in jobs if is_done(job)]
-        return [(job, RunFolder(place(job)).result) for job in tried]
+        return [(job, _result(job)) for job in tried]
 
     def finished(self) -> list[tuple[Job, dict[str, Any]]]:
         """The finished runs of the search with their results."""
@@ -138,8 +143,8 @@ class Cell:
         held = self.held
         if held is not None:
             return self.job(held.named(self.settings(), self.config["init"]), held.rate, SEED)
-        finished = self.finished()
-        return min(finished, key=lambda pair: _score(pair[1]))[0] if finished else None
+        complete = self.finished()
+        return min(complete, key=lambda pair: _score(pair[1]))[0] if complete else None
 
     def repeated(self, seeds: int) -> list[Job]:
         """The chosen run with so many seeds, its own among them; [] before anything is chosen."""
@@ -151,10 +156,12 @@ class Cell:
         return [job_of(words) for words in jobs]
 
     def runs(self, seeds: int) -> list[Trained]:
-        """The finished ones among ``repeated``."""
-        paths = [place(job) for job in self.repeated(seeds) if is_done(job)]
-        found = [Trained(path, RunFolder(path).result) for path in paths]
-        return [run for run in found if run.result["status"] == "finished"]
+        """The finished ones among ``repeated``. Raises ValueError for one that is damaged."""
+        found = [finished.in_folder(place(job)) for job in self.repeated(seeds) if is_done(job)]
+        for run in found:
+            if isinstance(run, Unfinished) and run.status != "diverged":
+                raise ValueError(f"{run.path} is {run.status}, {run.message}: {AGAIN}")
+        return [run for run in found if isinstance(run, Trained)]
 
 
 @functools.cache
@@ -169,6 +176,14 @@ def is_done(job: Job) -> bool:
     if result.get("status") not in ("finished", "diverged"):
         return False
     return not runfolder.differences(result.get("settings", {}), job.settings)
+
+
+def _result(job: Job) -> dict[str, Any]:
+    result = RunFolder(place(job)).result
+    fault = finished.fault_of(result) if result["status"] == "finished" else None
+    if fault:
+        raise ValueError(f"{place(job)}: its result.json {fault}: {AGAIN}")
+    return result
 
 
 def _score(result: dict[str, Any]) -> tuple[float, float]:

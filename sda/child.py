@@ -21,7 +21,6 @@ from sda.terminal import reopen_closed
 
 STOPPED, BUSY = "stopped", "busy"
 PATIENCE = 5.0  # seconds in which a process that has nothing left to do ends
-UNKNOWN = 255  # exit status where what a process was forked from is gone
 STOP = signal.SIGTERM
 HELD_BACK = (signal.SIGTERM, signal.SIGHUP)  # from a process until it listens
 
@@ -65,28 +64,23 @@ class Child:
         self.process.start()
         sender.close()
 
-    def _said(self) -> tuple[str | None, str | None] | None:
-        try:
-            return self.report.recv()  # type: ignore[no-any-return]
-        except EOFError:
-            return None
-
     def ask_to_stop(self) -> None:
         """Have its runs save and end, or itself where there is nothing to save yet."""
         self._asked = True
         if self.process.pid is not None:
-            os.kill(self.process.pid, STOP)
+            with suppress(ProcessLookupError):  # it is over since somebody looked
+                os.kill(self.process.pid, STOP)
 
     def outcomes(self) -> list[Outcome]:
         """How each of its runs ended; waits for it."""
-        said = self._said()
-        self.process.join(PATIENCE)
-        if said:
-            fault, passing = said
-        else:
+        fault: str | None
+        try:
+            fault, passing = self.report.recv()
+            self.process.join(PATIENCE)
+        except EOFError:
+            self.process.join(PATIENCE)
             fault = f"its process died (exit status {self.process.exitcode})"
-            stopped = self.process.exitcode in (-STOP, UNKNOWN)
-            passing = STOPPED if self._asked and stopped else None
+            passing = STOPPED if self._asked and self.process.exitcode == -STOP else None
         ended = []
         for folder in self._folders:
             result = RunFolder(Path(folder)).result

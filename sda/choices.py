@@ -10,7 +10,7 @@ from sda import ranges, search
 
 RATE = "finetune.learning_rate"
 NEEDED = ("data_set", "arm", "seeds", "tried", "setting")  # columns
-REFUSED = ("overwrite", "runs_folder", *(key for key in search.OWN if key != RATE))
+REFUSED = (*search.PLACE, *(key for key in search.OWN if key != RATE))
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,16 @@ from typing import Any
 import numpy as np
 
 from sda import intervals
+from sda.arms import UNREAD
 from sda.finished import Trained, Unfinished
 from sda.intervals import Difference
-from sda.runfolder import HARMLESS, complete
+from sda.runfolder import HARMLESS, complete, plain
 
 # Settings that do not say what an arm computes. The data is known by its hash,
 # the stack that codes come from by the settings it was trained with (`codes.`), the precision by
 # that of pretraining and of fine-tuning.
 ASIDE = {*HARMLESS, "seed", "name", "published", "data", "codes_of", "precision"}
 ORDER = {"random": 0, "saa": 1, "dbn": 2, "sda": 3}
-
-# Settings that an arm does not read: there they are no difference between two runs.
-UNREAD = {
-    "random": ("pretrain.", "corruption.", "reconstruction.", "stack.emphasis.", "stack.tied"),
-    "saa": ("corruption.", "stack.emphasis."),
-    "dbn": ("corruption.", "stack.emphasis."),
-}
 
 
 @dataclass(frozen=True)
@@ -131,10 +125,16 @@ def computed(runs: Sequence[Trained]) -> dict[str, Any]:
     return settings | {"init": run.init}
 
 
+def likeness(run: Trained) -> str:
+    """Equal for runs that computed the same but for their seed, whether told 2 or 2.0."""
+    said = {key: plain(value) for key, value in computed([run]).items()}
+    return json.dumps(said, sort_keys=True)
+
+
 def _groups(runs: Sequence[Trained]) -> list[list[Trained]]:
     groups: dict[str, list[Trained]] = {}
     for run in runs:
-        groups.setdefault(json.dumps(computed([run]), sort_keys=True), []).append(run)
+        groups.setdefault(likeness(run), []).append(run)
     return list(groups.values())
 
 
@@ -145,7 +145,7 @@ def labels(settings: Sequence[dict[str, Any]]) -> list[str]:
     comparison of initialisations, and the table must show it.
     """
     keys = sorted({key for own in settings for key in own} - {"init"})
-    values = {key: {_word(own[key]) for own in settings if key in own} for key in keys}
+    values = {key: {_word(plain(own[key])) for own in settings if key in own} for key in keys}
     telling = {key for key in keys if len(values[key]) > 1}
     named = [_label(own, sorted(telling)) for own in settings]
     # Namesakes differ in a key that only some of them have.

@@ -123,7 +123,7 @@ def read(folders: Sequence[Path]) -> tuple[list[Trained], list[Unfinished]]:
         raise ValueError(
             f"no run in {', '.join(map(str, folders))}: no result.json, no config.yaml"
         )
-    runs = [_read(path) for path in sorted(paths.values())]
+    runs = [in_folder(path) for path in sorted(paths.values())]
     finished = [run for run in runs if isinstance(run, Trained)]
     return finished, [run for run in runs if isinstance(run, Unfinished)]
 
@@ -136,7 +136,8 @@ def _runs(folder: Path) -> Iterator[Path]:
                 yield file.parent
 
 
-def _read(path: Path) -> Trained | Unfinished:
+def in_folder(path: Path) -> Trained | Unfinished:
+    """The run in a folder, finished or, with the reason, not."""
     try:
         result = json.loads((path / "result.json").read_text("utf-8"))
     except FileNotFoundError:
@@ -148,8 +149,7 @@ def _read(path: Path) -> Trained | Unfinished:
     if result["status"] != "finished":
         status = "running, or killed" if result["status"] == "running" else result["status"]
         return Unfinished(path, status, " ".join(str(result.get("message") or "").split()))
-    fault = _fault(result)
-    if fault:
+    if fault := fault_of(result):
         return Unfinished(path, "unreadable", f"result.json {fault}")
     run = Trained(path, result)
     predictions = run.predictions()
@@ -161,7 +161,7 @@ def _read(path: Path) -> Trained | Unfinished:
     return run
 
 
-def _fault(result: dict[str, Any]) -> str | None:
+def fault_of(result: dict[str, Any]) -> str | None:
     """What keeps a finished result from being compared."""
     for key, kinds in NEEDED.items():
         value = result.get(key)

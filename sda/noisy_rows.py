@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sda.corruption import Corruption, Gaussian, Masking, SaltAndPepper
+from sda.precision import Precision
 from sda.presentation import corrupt
 from sda.seeding import stream
 from sda.stack import StackedDenoisingAutoencoder
@@ -40,7 +41,8 @@ class NoisyRows:
         @torch.no_grad()
         def codes(rows: Tensor) -> Tensor:
             noisy = corrupt(rows, self.corruptions, noise, self.stack.runs).x
-            return self.stack.encode(noisy, self.depth)
+            with Precision.fp32.products():  # as clean codes are, whatever a step rounds
+                return self.stack.encode(noisy, self.depth)
 
         return codes
 

@@ -186,17 +186,17 @@ def _says(settings: Mapping[str, Any], key: str) -> bool:
 def digest(settings: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits of what a flat configuration computes, whatever its seed."""
     aside = {*HARMLESS, "name", "published", "seed"}
-    every = dict.fromkeys(IN_DIGESTS) | complete(settings)
     # Else every younger setting would change all digests.
-    aside |= {k for k in LATER if every.get(k) == LATER[k]} - {*IN_DIGESTS}
-    said = {k: _plain(value) for k, value in every.items() if not {k, k.split(".")[0]} & aside}
+    telling = {key: value for key, value in settings.items() if (key, value) not in LATER.items()}
+    every = dict.fromkeys(IN_DIGESTS) | telling
+    said = {k: plain(value) for k, value in every.items() if not {k, k.split(".")[0]} & aside}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same whether a number was written 2 or 2.0."""
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

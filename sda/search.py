@@ -2,16 +2,14 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from sda import proposing, ranges
+from sda.arms import UNREAD
 
-IDLE = {  # settings that have no effect on an arm
-    "saa": ("corruption.",),
-    "dbn": ("corruption.",),
-    "random": ("corruption.", "pretrain."),
-}
 OWN = ("experiment", "name", "init", "seed", "finetune.learning_rate")  # a campaign sets them
+PLACE = ("overwrite", "runs_folder")  # of all its runs
 
 
 @dataclass(frozen=True)
@@ -34,15 +32,17 @@ def key_of(word: str) -> str:
 
 def effective(words: Iterable[str], init: str) -> frozenset[str]:
     """Those of the overrides that have an effect on an arm."""
-    idle = IDLE.get(init, ())
+    idle = UNREAD.get(init, ())
     return frozenset(word for word in words if not key_of(word).startswith(idle))
 
 
-def refuse(words: Sequence[str], keys: Collection[str], why: str) -> None:
+def refuse(
+    words: Sequence[str], keys: Collection[str], why: str, whose: str = "a campaign's words"
+) -> None:
     """Raise ValueError for an override of one of the keys."""
     for word in words:
         if key_of(word) in keys:
-            raise ValueError(f"a campaign's words must not set {key_of(word)}, {why}: got {word!r}")
+            raise ValueError(f"{whose} must not set {key_of(word)}, {why}: got {word!r}")
 
 
 def read(plain: Mapping[str, Any]) -> Search:
@@ -55,23 +55,41 @@ def read(plain: Mapping[str, Any]) -> Search:
         ValueError: it has none, or a wrong one; in one line.
     """
     described = plain["search"]
-    if not isinstance(described, Mapping) or not {"settings", "rates"} <= set(described):
+    parts = described if isinstance(described, Mapping) else {}
+    if not all(isinstance(parts.get(part), list) for part in ("settings", "rates")):
         raise ValueError(
             f"{plain['name']}: search must have settings (a list of overrides) and rates "
             f"(a list of numbers), got {described}"
         )
     for part in described:
         ranges.one_of("a part of search", part, ("settings", "rates", "space"))
+    rates = [ranges.positive("a rate of search.rates", rate) for rate in described["rates"]]
+    if not rates or len({f"{rate:g}" for rate in rates}) < len(rates):  # as folders name them
+        raise ValueError(f"search.rates must be different numbers, at least one, got {rates}")
     init = str(plain["init"])
     settings: dict[frozenset[str], tuple[str, ...]] = {}
     for line in described["settings"]:
         words = tuple(str(line).split())
+        refuse(words, (*OWN, *PLACE), "which the campaign sets itself", "a setting of a search")
         settings.setdefault(effective(words, init), words)
+    _refuse_followed(plain, [*chain(*settings.values()), *(described.get("space") or {})], init)
     return Search(
         tuple(settings.values()),
-        tuple(ranges.positive("a rate of search.rates", rate) for rate in described["rates"]),
-        _space(described.get("space") or {}, plain, IDLE.get(init, ())),
+        tuple(rates),
+        _space(described.get("space") or {}, plain, UNREAD.get(init, ())),
     )
+
+
+def _refuse_followed(plain: Mapping[str, Any], words: Sequence[str], init: str) -> None:
+    """Raise ValueError where what an arm does not read may be read in another place after all."""
+    noisy = [part for part in ("pretrain", "finetune") if plain[part].get("corruption")]
+    for word in words:
+        idle = key_of(word).startswith(UNREAD.get(init, ()))
+        if noisy and idle and key_of(word).startswith("corruption."):
+            raise ValueError(
+                f"{plain['name']}: a search of init={init} must not set {key_of(word)} beside "
+                f"{noisy[0]}.corruption, which may follow it"
+            )
 
 
 def _space(described: Any, plain: Mapping[str, Any], idle: tuple[str, ...]) -> proposing.Space:

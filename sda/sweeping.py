@@ -12,7 +12,7 @@ from sda import config, grouping
 from sda.child import BUSY, STOPPED, Child, Outcome
 from sda.interruption import Interrupted, Interruption
 from sda.jobs import Job, is_held, place, refusal
-from sda.runfolder import RunFolder
+from sda.runfolder import RunFolder, differences
 from sda.terminal import clock
 
 
@@ -40,6 +40,7 @@ def run_all(
         Interrupted: after a signal, when all runs have stopped.
     """
     most = slots(jobs[0].config) if at_once is None else at_once
+    asked, jobs = jobs, _distinct(jobs)
     outcomes = _refused(jobs)
     left = [job for job in jobs if str(place(job)) not in outcomes]
     tasks = _grouped(left) if together else [[job] for job in left]
@@ -50,7 +51,18 @@ def run_all(
             _report(ended, len(outcomes), len(jobs), time.monotonic() - start)
     if signals.requested:
         raise Interrupted(signals.requested, "sweep interrupted; the same command goes on with it")
-    return [outcomes[path] for job in jobs if (path := str(place(job))) in outcomes]
+    return [outcomes[path] for job in asked if (path := str(place(job))) in outcomes]
+
+
+def _distinct(jobs: Sequence[Job]) -> list[Job]:
+    """Each run once; two that only share a folder stay two, of which one will be refused."""
+    first: dict[str, Job] = {}
+    return [
+        job
+        for job in jobs
+        if (same := first.setdefault(str(place(job)), job)) is job
+        or differences(same.settings, job.settings)
+    ]
 
 
 def _train(

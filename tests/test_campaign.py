@@ -15,6 +15,7 @@ from sda import (
     choices,
     config,
     proposing,
+    sweeping,
 )
 from sda.cell import is_done
 from sda.jobs import place
@@ -262,7 +263,7 @@ def test_a_proposal_is_told_best_validation_errors_and_no_test_error(done, monke
     told = []
     monkeypatch.setattr(proposing, "propose", lambda space, tried: told.append(tried))
     for job, _ in sda.finished():
-        change(job, test_error=2.0)
+        change(job, test_error=1.0)
     change(sda.tried()[0][0], valid_error=0.2)
     change(sda.tried()[0][1], valid_error=0.1)
     change(sda.tried()[1][0], status="diverged")
@@ -292,6 +293,12 @@ def test_what_was_proposed_and_run_stays_when_the_list_grows(done, conf):
             {"settings": [], "rates": [1], "spaces": 1},
             "a part of search must be one of settings, rates, space, got 'spaces'",
         ),
+        ({"settings": "a=1", "rates": [1]}, "search must have settings .* and rates"),
+        ({"settings": [], "rates": 0.5}, "search must have settings .* and rates"),
+        ({"settings": [], "rates": []}, "search.rates must be different numbers, at least one"),
+        ({"settings": [], "rates": [1, 1.0]}, "search.rates must be different numbers"),
+        ({"settings": ["init=random"], "rates": [1]}, "must not set init, which the campaign sets"),
+        ({"settings": ["overwrite=true"], "rates": [1]}, "must not set overwrite, which"),
         ({"settings": [], "rates": [1], "space": ["a"]}, "must name settings and their values"),
         ({"settings": [], "rates": [1], "space": {"seed": 1}}, "must not have seed, which"),
     ],
@@ -309,6 +316,66 @@ def test_settings_that_differ_in_what_an_arm_has_not_are_one(done):
     plain |= {"search": {"settings": lines, "rates": [1]}}
     assert len(read_search(plain).settings) == 2
     assert read_search(plain | {"init": "saa"}).settings == (tuple(lines[0].split()),)
+
+
+def test_a_search_does_not_set_what_its_arm_reads_in_another_place(done):
+    plain = campaign.cells(done, done.tiers[0])[0].config
+    plain |= {"search": {"settings": ["corruption.fraction=0.4"], "rates": [1]}}
+    noisy = plain | {"pretrain": plain["pretrain"] | {"corruption": {"fraction": 0.4}}}
+    assert read_search(noisy | {"init": "sda"}).settings == (("corruption.fraction=0.4",),)
+    with pytest.raises(ValueError, match=r"must not set corruption.fraction beside pretrain.corr"):
+        read_search(noisy | {"init": "saa"})
+
+
+def test_a_damaged_result_is_refused_and_chooses_nothing(done):
+    cell = campaign.cells(done, done.tiers[0])[0]
+    job = cell.repeated(2)[1]
+    result = RunFolder(place(job)).result
+    change(job, test_error=1 - result["test_error"])
+    assert len(cell.runs(2)) == 2  # no predictions, nothing to contradict
+    change(cell.chosen(), valid_error=None)
+    with pytest.raises(ValueError, match=r"no usable valid_error .*: remove its folder to have it"):
+        cell.chosen()
+
+
+def test_a_result_that_its_predictions_contradict_is_in_no_table(done):
+    cell = campaign.cells(done, done.tiers[0])[0]
+    file = place(cell.repeated(2)[1]) / "result.json"
+    file.write_text(file.read_text().replace('"test_error": 0.', '"test_error": 0.9'))
+    with pytest.raises(ValueError, match=r"is contradictory, its predictions err on .*: remove"):
+        cell.runs(2)
+
+
+def test_a_cell_that_is_listed_twice_is_run_once(tiny):
+    tier = campaign.Tier(("digits_svm_rbf", "digits_svm_rbf"), 1, 1)
+    assert campaign_command.run(dataclasses.replace(tiny(1), tiers=(tier,))) == (True, [])
+
+
+def test_a_run_that_fails_and_then_ends_well_has_not_failed(tiny, monkeypatch):
+    original, calls = sweeping.run_all, []
+
+    def fails_at_first(jobs, **others):
+        calls.append(jobs)
+        ended = original(jobs, **others)
+        if len(calls) > 1:
+            return ended
+        shutil.rmtree(place(jobs[0]))
+        return [outcome._replace(fault="it died") for outcome in ended]
+
+    monkeypatch.setattr(sweeping, "run_all", fails_at_first)
+    tiers = (campaign.Tier(("digits_svm_rbf",), 1, 1),) * 2
+    assert campaign_command.run(dataclasses.replace(tiny(1), tiers=tiers)) == (True, [])
+    assert len(calls) == 2
+
+
+def test_a_search_of_which_a_run_diverged_has_not_failed(tiny, conf):
+    far = CELL.replace("INIT", "random") + "search: {rates: [0.5, 1.0e+30]}\n"
+    (conf / "experiment" / "tiny" / "digits_random1.yaml").write_text(far)
+    tier = campaign.Tier(("digits_random1",), 1, 1)
+    plan = dataclasses.replace(tiny(1), tiers=(tier,))
+    assert campaign_command.run(plan) == (True, [])
+    (cell,) = campaign.cells(plan, tier)
+    assert [result["status"] for _, result in cell.ended()] == ["finished", "diverged"]
 
 
 def test_a_wrong_setting_is_told_before_any_work_starts(tiny, conf, tmp_path):

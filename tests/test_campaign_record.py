@@ -243,9 +243,15 @@ def test_gaps_are_read_as_they_were_written(tmp_path):
     campaign_gaps.write(tmp_path / "gaps.csv", gaps, rows)
     assert campaign_gaps.read(tmp_path / "gaps.csv") == {"bg_img_random3": gaps["bg_img_random3"]}
     assert campaign_gaps.read(tmp_path / "nosuch.csv") == {}
-    for damaged in ("a,b\n1,2\n", "data_set,arm,points,half_width,over\na,b,much,1,rows\n"):
+    heads = "data_set,arm,points,half_width,over\n"
+    for damaged, why in (
+        ("a,b\n1,2\n", " must be a campaign's table, with columns data_set, arm, "),
+        (f"{heads}a,b,much,1,rows\n", ", line 2: could not convert"),
+        (f"{heads}a,b,1,1\n", ", line 2: must have a field for each"),
+        (f"{heads}a,b,1,1,rows\na,b,2,1,rows\n", ", line 3: a_b is there twice"),
+    ):
         (tmp_path / "gaps.csv").write_text(damaged)
-        with pytest.raises(ValueError, match=r"gaps.csv must have the columns data_set, arm, "):
+        with pytest.raises(ValueError, match=f"gaps.csv{why}"):
             campaign_gaps.read(tmp_path / "gaps.csv")
 
 

@@ -148,8 +148,8 @@ def test_a_gap_over_rows_is_never_bold_it_leaves_out_how_seeds_differ(done):
     for job in random.repeated(1):
         file = place(job) / "test_predictions.npz"
         y = np.load(file)["y"]
-        np.savez(file, y=y, predicted=(y + 1) % 10)
         change(job, test_error=1.0)
+        np.savez(file, y=y, predicted=(y + 1) % 10)
     *_, line = _gaps(done)
     assert re.match(r"\+\d+\.\d\d ± \d\.\d\d over rows", line[1])
 

@@ -79,6 +79,7 @@ GOOD = "digits,sda3,1,9,corruption.fraction=0.1 finetune.learning_rate=1\n"
         (f"{HEAD}{GOOD}".replace("fraction=0.1", "fraction=7"), r"digits_sda3 is no good: .*got 7"),
         (f"{HEAD}{GOOD}".replace("rate=1", "rate=1 overwrite=true"), r"must not set overwrite"),
         (f"{HEAD}{GOOD}".replace("rate=1", "rate=1 init=random"), r"must not set init"),
+        (f"{HEAD}{GOOD}".replace("rate=1", "rate=1 runs_folder=x"), r"must not set runs_folder"),
     ],
 )
 def test_a_table_that_has_no_choices_is_told_in_a_line_before_any_work(
@@ -92,6 +93,14 @@ def test_a_table_that_has_no_choices_is_told_in_a_line_before_any_work(
         campaign_command.main(["tiny", *words])
     assert "\n" not in str(told.value)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_choice_is_repeated_in_the_words_that_name_the_folders_of_its_search(done):
+    _, random, _ = campaign.cells(done, done.tiers[0])
+    listed = ["stack.initialisation=papers", "corruption.fraction=0.4"]
+    choice = choices.Choice(("stack.initialisation=papers",), 0.5, 9)
+    assert choice.named(random.settings(), "random") == listed  # random reads no fraction
+    assert choice.named([["stack.hidden=[7]"]], "random") == ["stack.initialisation=papers"]
 
 
 def test_words_of_a_call_must_not_override_a_choice(tiny, tmp_path):

@@ -18,11 +18,13 @@ from sda import (
     composition,
     config,
     join,
+    noisy_rows,
     pretrain,
     runfolder,
     select,
     stream,
 )
+from sda.precision import Precision
 from sda.pretraining import Progress, pretraining_epochs
 
 NOISY = Pretraining(epochs=2, learning_rate=0.1, batch_size=8, corruption=Masking(0.3))
@@ -115,11 +117,37 @@ def test_a_stopped_run_goes_on_to_the_same_bits(epochs):
     assert torch.equal(bits(stopped), bits(whole))
 
 
-def test_noise_that_hits_nothing_is_not_refused_for_where_it_would_lead():
+@pytest.mark.parametrize("noise", [SaltAndPepper(0.0, high=2), Gaussian(0.0)])
+def test_noise_that_hits_nothing_is_not_refused_for_where_it_would_lead(noise):
     plain, nothing = make(), make()
     pretrain(plain, X, dataclasses.replace(NOISY, corruption=Masking(0.0)), 3)
-    pretrain(nothing, X, dataclasses.replace(NOISY, corruption=SaltAndPepper(0.0, high=2)), 3)
+    pretrain(nothing, X, dataclasses.replace(NOISY, corruption=noise), 3)
     assert torch.equal(bits(plain), bits(nothing))
+
+
+def test_every_layer_gets_other_noise():
+    stack = make()
+    rows, codes = (
+        noisy_rows.NoisyRows(X, stack, depth, [Masking(0.3)]).seen([3], epoch=1)(X)
+        for depth in (0, 1)
+    )
+    assert codes.shape == stack.encode(rows, 1).shape
+    assert not torch.equal(codes, stack.encode(rows, 1))
+
+
+def test_codes_with_noise_are_as_exact_as_clean_ones_whatever_a_step_rounds(monkeypatch):
+    stack, rounded = make(), []
+    encode = stack.encode
+
+    def watched(x, depth):
+        rounded.append(torch.backends.cuda.matmul.allow_tf32)
+        return encode(x, depth)
+
+    monkeypatch.setattr(stack, "encode", watched)
+    with Precision.tf32.products():
+        noisy_rows.NoisyRows(X, stack, 1, [Masking(0.3)]).seen([3], epoch=1)(X)
+        assert torch.backends.cuda.matmul.allow_tf32
+    assert rounded == [False]
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,19 @@ def test_a_layer_with_patience_stops_and_has_its_best_weights_back():
     assert equal(weights(stack), at_epoch[best][1])
 
 
+def test_an_ordinary_autoencoder_beside_denoising_ones_is_stopped_on_clean_rows():
+    x, valid = data(), data(11, purpose="valid")
+    settings = Pretraining(60, 3.0, 8, patience=4)
+    stack, at_epoch = make(hidden=(5,), fraction=0.0), {}
+    for epoch in pretraining_epochs(stack, x, [[settings]], [0], valid, [[Masking(0.5)]]):
+        at_epoch[epoch.epoch] = (float(epoch.valid), float(epoch.valid_clean), weights(stack))
+    trained = [epoch for epoch in at_epoch if epoch > 0]
+    tried, clean = (min(trained, key=lambda k: (at_epoch[k][which], -k)) for which in (0, 1))
+    assert tried != clean  # else this would tell nothing
+    assert max(trained) == clean + 4 < 60
+    assert equal(weights(stack), at_epoch[clean][2])
+
+
 def test_a_generator_that_nobody_iterates_trains_nothing_and_pretrain_does():
     stack = make()
     before = weights(stack)

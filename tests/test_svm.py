@@ -393,6 +393,8 @@ def test_features_are_the_codes_of_the_pretrained_stack(network, layer, splits):
     codes = models.load(network / "pretrained.pt").encode(x, layer)
     torch.testing.assert_close(plan.features(splits.test.x), codes.detach())
     assert plan.seed == 5  # the label is that of the stack
+    # What an older stack does not say, and a younger one says without effect, sets none apart.
+    assert not [key for key in plan.settings if key.startswith("codes.pretrain.corruption")]
 
 
 def test_a_machine_on_codes_is_told_from_one_on_the_input_and_on_another_layer(

@@ -383,6 +383,20 @@ def test_a_process_that_is_stopped_while_it_starts_has_not_failed(tmp_path):
     assert outcome.passing == STOPPED
 
 
+def test_a_process_that_is_over_can_still_be_asked_to_stop(tmp_path):
+    child = Child(jobs(tmp_path, sweep=[["seed=0", "finetune.epochs=1"]]))
+    child.process.join()
+    child.ask_to_stop()
+    (outcome,) = child.outcomes()
+    assert outcome.fault is None
+
+
+def test_a_run_that_is_listed_twice_trains_once_and_has_two_outcomes(tmp_path):
+    ended = sweeping.run_all(jobs(tmp_path, sweep=[["seed=0"], ["seed=0"]]), together=True)
+    assert [outcome.fault for outcome in ended] == [None, None]
+    assert ended[0] == ended[1]
+
+
 def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed(
     tmp_path, monkeypatch
 ):
