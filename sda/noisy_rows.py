@@ -47,17 +47,6 @@ class NoisyRows:
         return codes
 
 
-def noisy(
-    stack: StackedDenoisingAutoencoder,
-    x: Tensor,
-    corruptions: Sequence[Corruption | None],
-    depth: int,
-) -> NoisyRows | None:
-    """The rows as a layer sees them if runs want noise in them, all or none; None: none does."""
-    wanted = [corruption for corruption in corruptions if corruption is not None]
-    return NoisyRows(x, stack, depth, wanted) if wanted else None
-
-
 def reach(low: float, high: float, corruption: Corruption) -> tuple[float, float]:
     """Where values in [low, high] lie with noise; the caller's own kind is taken to stay there."""
     match corruption:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sda import exact, noisy_rows, ranges, steps
+from sda import exact, ranges, steps
 from sda.autoencoder import DenoisingAutoencoder
 from sda.blocks import in_blocks
 from sda.corruption import Corruption
@@ -37,9 +37,7 @@ class Pretraining:
     weight_decay: float = 0.0  # of the weights, not of the biases
     patience: int | None = None  # epochs with only worse validation errors; None: no early stopping
     precision: Precision | str = Precision.fp32  # of the products of a step
-    corruption: Corruption | None = (
-        None  # of the rows, as if it were in the data; None: as they are
-    )
+    corruption: Corruption | None = None  # of the rows, as if it were in the data; None: none
 
     def __post_init__(self) -> None:
         precision("pretrain.precision", self.precision)
@@ -129,7 +127,8 @@ def pretraining_epochs(
         if depth >= progress.depth:
             plans = [run[depth] for run in settings]
             judge = _judge(layer, valid_codes, depth, seeds, trials, storage)
-            noisy = noisy_rows.noisy(stack, x, [plan.corruption for plan in plans], depth)
+            noise = [plan.corruption for plan in plans if plan.corruption is not None]
+            noisy = NoisyRows(x, stack, depth, noise) if noise else None
             yield from pretrain_layer(layer, codes, plans, seeds, depth, judge, progress, noisy)
             del judge  # and the rows that it keeps
             progress.depth, progress.epoch = depth + 1, -1
