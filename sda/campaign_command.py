@@ -16,6 +16,7 @@ from typing import Any
 from sda import campaign, campaign_words, composition, config, sweeping
 from sda.campaign import Campaign, Tier
 from sda.cell import Cell, is_done
+from sda.child import Outcome
 from sda.jobs import Job
 from sda.terminal import clock
 
@@ -131,7 +132,7 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     for line in absent.values():
         print(line, flush=True)
     at_hand = [(tier, [c for c in cells if c.data_set not in absent]) for tier, cells in tiers]
-    failed, busy = absent, set[str]()
+    ended: dict[str, Outcome] = {}  # of a run that was tried in several stages, the last
     print(f"to go: {to_go(at_hand)}", flush=True)
     for title, jobs in stages(at_hand):
         due = [job for job in jobs if not is_done(job)]
@@ -141,17 +142,19 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
         if not due:
             continue
         outcomes = sweeping.run_all(due, together=True, until=until, at_once=at_once)
-        again = {o.folder for o in outcomes}  # what an earlier stage made of them is past
-        busy = busy - again | {o.folder for o in outcomes if o.is_busy}
-        failed = {which: line for which, line in failed.items() if which not in again}
-        faulty = [o for o in outcomes if o.failed and o.result.get("status") != "diverged"]
-        failed |= dict(zip([o.folder for o in faulty], sweeping.faults(faulty), strict=True))
+        ended |= {outcome.folder: outcome for outcome in outcomes}
         if len(outcomes) < len(due):
             print("the hours are over; the same command goes on", flush=True)
-            return False, list(failed.values())
+            return False, [*absent.values(), *_faults(ended.values())]
+    busy = [outcome for outcome in ended.values() if outcome.is_busy]
     if busy:
         print(f"left to other processes: {len(busy)}; the same command goes on", flush=True)
-    return not busy, list(failed.values())
+    return not busy, [*absent.values(), *_faults(ended.values())]
+
+
+def _faults(outcomes: Iterable[Outcome]) -> list[str]:
+    """A line for every run that failed; one that diverged was tried, and is worth knowing."""
+    return sweeping.faults([o for o in outcomes if o.result.get("status") != "diverged"])
 
 
 def _repeated(tiers: Sequence[tuple[Tier, list[Cell]]]) -> str:
