@@ -65,13 +65,13 @@ def test_a_candidate_that_lacks_a_seed_is_not_chosen_and_said_to_be_left_out(tmp
 
 
 def test_a_number_is_the_same_however_it_was_written_and_runs_that_disagree_are_refused(tmp_path):
-    for seed, rate in ((0, 1), (1, 1.0), (1, 1)):
+    for seed, rate in ((0, 1.0), (1, 1)):
         own = {"finetune__learning_rate": rate, "finetune__labelled": 100}
         run_folder(tmp_path, valid=0.2, test=0.3, seed=seed, **own)
     (point,) = curves.points(str(tmp_path), "finetune.labelled")
     assert list(point.runs) == [0, 1]
     run_folder(tmp_path, valid=0.2, test=0.1, seed=1, **own)
-    with pytest.raises(ValueError, match=r"/[12] and .*/3 are one run with other errors"):
+    with pytest.raises(ValueError, match=r"/1 and .*/2 are one run with other errors"):
         curves.points(str(tmp_path), "finetune.labelled")
 
 
