@@ -54,6 +54,19 @@ def test_show_writes_a_montage_per_class_and_tells_the_statistics(capsys, tmp_pa
         assert picture.size == (2 * (12 * 9 - 1), 2 * (5 * 9 - 1))
 
 
+def test_several_names_are_several_sets_each_once(capsys):
+    assert main(["make", "digits", "patches", "digits"]) == 0
+    made = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert made == ["digits", "patches"]
+
+
+def test_fetch_takes_several_names_and_no_folder(capsys):
+    assert main(["fetch", "digits", "patches"]) == 0
+    assert capsys.readouterr().out.count("nothing to fetch") == 2
+    with pytest.raises(SystemExit):
+        main(["fetch", "digits", "--folder", "elsewhere"])
+
+
 def test_an_unknown_name_is_refused_with_the_choices(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["make", "rekt"])

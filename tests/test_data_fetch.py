@@ -117,10 +117,12 @@ def test_a_server_that_recovers_is_asked_again_after_growing_waits(server, waits
         ("hang", "timed out"),
     ],
 )
-def test_a_failure_is_told_in_one_line_and_leaves_nothing(server, what, told):
+def test_a_failure_is_told_in_one_line_and_leaves_nothing(server, monkeypatch, what, told):
     server.plan = [what]
+    monkeypatch.setattr(module, "RETRIES", 1)
+    monkeypatch.setattr(module, "TIMEOUT", 0.2)
     with pytest.raises(DownloadError) as caught:
-        fetch(wanted(server), retries=1, timeout=0.2)
+        fetch(wanted(server))
     message = str(caught.value)
     assert told in message
     assert wanted(server).base_url + "toy.zip" in message
@@ -133,7 +135,7 @@ def test_a_failure_is_told_in_one_line_and_leaves_nothing(server, what, told):
 
 def test_a_refused_connection_is_told_and_leaves_nothing():
     with pytest.raises(DownloadError, match=r"refused.*By hand"):
-        fetch(Download("http://127.0.0.1:9/", "toy.zip", SUM), retries=0)
+        fetch(Download("http://127.0.0.1:9/", "toy.zip", SUM))
     assert files() == []
 
 
@@ -148,7 +150,7 @@ def test_a_damaged_file_stays_told_as_wrong_when_the_server_is_gone(server):
     path.write_bytes(b"damaged")
     server.plan = ["404"]
     with pytest.raises(DownloadError, match="404"):
-        fetch(wanted(server), retries=0)
+        fetch(wanted(server))
 
 
 def test_the_published_names_and_sums_are_asked_for():

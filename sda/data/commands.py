@@ -27,15 +27,8 @@ from sda.data.sources import SOURCES
 from sda.data.splits import Splits
 
 # name: training, validation and test rows, classes
-SETS = {
-    "basic": ("10000 2000 50000", 10),
-    "rot": ("10000 2000 50000", 10),
-    "bg-rand": ("10000 2000 50000", 10),
-    "bg-img": ("10000 2000 50000", 10),
-    "rot-bg-img": ("10000 2000 50000", 10),
-    "rect": ("1000 200 50000", 2),
-    "rect-img": ("10000 2000 50000", 2),
-    "convex": ("6000 2000 50000", 2),
+SETS: dict[str, tuple[str, int | None]] = {
+    **{p.name: (f"{p.n_train} {p.n_valid} {p.n_test}", p.n_classes) for p in PROBLEMS.values()},
     "mnist": ("50000 10000 10000", 10),
     "digits": ("1000 297 500", 10),
     "patches": ("20000 5000 5000", None),
@@ -62,7 +55,7 @@ _FROM_MNIST = ("basic", "rot", "bg-rand", "bg-img", "rot-bg-img", "mnist")
 def main(argv: list[str]) -> int:
     """Run one command; print what it did; return the exit code, 1 if anything could not be had."""
     options = _parser().parse_args(argv)
-    names = list(SETS) if options.name == "all" else [options.name]
+    names = list(SETS) if "all" in options.names else list(dict.fromkeys(options.names))
     return int(options.command(names, options))
 
 
@@ -94,46 +87,44 @@ def _fetch(names: list[str], options: argparse.Namespace) -> int:
 
 
 def _make(names: list[str], options: argparse.Namespace) -> int:
-    return _each(names, options, _tell_made)
-
-
-def _show(names: list[str], options: argparse.Namespace) -> int:
-    return _each(names, options, _tell_shown)
-
-
-def _each(
-    names: list[str],
-    options: argparse.Namespace,
-    tell: Callable[[Splits, float, argparse.Namespace], None],
-) -> int:
     failed = 0
     for name in names:
-        if name in _OF_ONE_SOURCE and options.source != "auto":
-            failed += 1
-            print(f"{name}: it has one source, got --source {options.source}", file=sys.stderr)
-            continue
         start = time.perf_counter()
-        try:
-            splits = _OPEN[name](options)
-        except DataError as error:
+        splits = _opened(name, options)
+        if splits is None:
             failed += 1
-            print(f"{name}: {error}", file=sys.stderr)
-        else:
-            tell(splits, time.perf_counter() - start, options)
+            continue
+        rows = " ".join(str(len(part.y)) for part in splits.parts().values())
+        seconds = time.perf_counter() - start
+        print(f"{name:<11} {rows:<18} {splits.source:<20} {seconds:6.2f} s", flush=True)
     return int(failed > 0)
 
 
-def _tell_made(splits: Splits, seconds: float, options: argparse.Namespace) -> None:
-    rows = " ".join(str(len(part.y)) for part in splits.parts().values())
-    print(f"{splits.name:<11} {rows:<18} {splits.source:<20} {seconds:6.2f} s", flush=True)
+def _show(names: list[str], options: argparse.Namespace) -> int:
+    failed = 0
+    for name in names:
+        splits = _opened(name, options)
+        if splits is None:
+            failed += 1
+            continue
+        for what, value in statistics.describe(splits).items():
+            print(f"{name}  {what}: {value}")
+        if splits.image_shape is not None:
+            for file in montages.save_classes(splits, splits.image_shape, Path(options.out)):
+                print(f"{name}  {file}")
+    return int(failed > 0)
 
 
-def _tell_shown(splits: Splits, seconds: float, options: argparse.Namespace) -> None:
-    for what, value in statistics.describe(splits).items():
-        print(f"{splits.name}  {what}: {value}")
-    if splits.image_shape is not None:
-        for file in montages.save_classes(splits, splits.image_shape, Path(options.out)):
-            print(f"{splits.name}  {file}")
+def _opened(name: str, options: argparse.Namespace) -> Splits | None:
+    """The set, or None if it cannot be had, which is told."""
+    if name in _OF_ONE_SOURCE and options.source != "auto":
+        print(f"{name}: it has one source, got --source {options.source}", file=sys.stderr)
+        return None
+    try:
+        return _OPEN[name](options)
+    except DataError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return None
 
 
 def _here(name: str, options: argparse.Namespace) -> str:
@@ -178,12 +169,14 @@ def _parser() -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=text, description=text.capitalize() + ".")
         one.set_defaults(command=command)
         if name == "list":
-            one.set_defaults(name="all")
+            one.set_defaults(names=["all"])
         else:
+            known = [*SETS, "all"]
             one.add_argument(
-                "name", choices=[*SETS, "all"], help=", ".join([*SETS, "all"]), metavar="NAME"
+                "names", nargs="+", choices=known, help=", ".join(known), metavar="NAME"
             )
-        one.add_argument("--folder", help="the data folder (default: SDA_DATA)")
+        if name != "fetch":
+            one.add_argument("--folder", help="the data folder (default: SDA_DATA)")
         if name in ("make", "show"):
             one.add_argument("--source", choices=SOURCES, default="auto")
             one.add_argument("--seed", type=_seed, default=0, help="of the generator (default: 0)")

@@ -46,7 +46,7 @@ def downloads(name: str) -> list[Download]:
     return [] if problem is None else [Download(BASE_URL, problem.archive, f"sha1:{problem.sha1}")]
 
 
-def fetch(wanted: Download, retries: int = RETRIES, timeout: float = TIMEOUT) -> Path:
+def fetch(wanted: Download) -> Path:
     """Bring one file into the cache, unless it is there, whole; return its path.
 
     A file appears under its name only after its checksum was found right. Raises DownloadError.
@@ -57,10 +57,10 @@ def fetch(wanted: Download, retries: int = RETRIES, timeout: float = TIMEOUT) ->
         path=folder,
         base_url=wanted.base_url,
         registry={wanted.file: wanted.checksum},
-        retry_if_failed=retries,
+        retry_if_failed=RETRIES,
     )
     try:
-        downloader = pooch.HTTPDownloader(timeout=timeout)
+        downloader = pooch.HTTPDownloader(timeout=TIMEOUT)
         return Path(keeper.fetch(wanted.file, downloader=downloader))
     except (requests.exceptions.RequestException, ValueError, OSError) as error:
         reason = " ".join(str(error).split())
