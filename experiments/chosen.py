@@ -14,8 +14,8 @@ import statistics
 import sys
 from pathlib import Path
 
-from curves import best, contrast_runs, finished_in, percent, place, score
-from filters import write_table
+from curves import best, contrast, finished_in, percent, place, score
+from figure import write_table
 
 from sda import intervals
 from sda.finished import Trained
@@ -41,7 +41,7 @@ def main(folder: str, settings: list[str]) -> None:
     for (data, said, arm), own in by_place.items():
         if arm != "sda" and (data, said, "sda") in by_place:
             names = (arm, "sda")
-            print(f"{data}, {said}: {contrast_runs(own, by_place[data, said, 'sda'], names)}")
+            print(f"{data}, {said}: {contrast(own, by_place[data, said, 'sda'], names)}")
 
 
 def _short(value: object) -> str:

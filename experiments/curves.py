@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sda import contrasts, finished, intervals
+from sda.curves import COLOURS
 from sda.finished import Trained
 from sda.intervals import Difference
-from sda.pictures import COLOURS
 
 LINES = ("-o", "-s", "-^", "-D", "-v", "-P")
 FEWEST = 3  # seeds of an interval that is drawn: that of two is some thirteen standard errors long
@@ -134,14 +134,7 @@ def score(runs: dict[int, Trained]) -> tuple[float, float]:
     return float(np.mean([run.valid_error for run in runs.values()])), float(np.mean(losses))
 
 
-def contrast(first: Point, second: Point, names: tuple[str, str]) -> str:
-    """Say how far two points are apart over the seeds of both, in percentage points."""
-    return contrast_runs(first.runs, second.runs, names)
-
-
-def contrast_runs(
-    first: dict[int, Trained], second: dict[int, Trained], names: tuple[str, str]
-) -> str:
+def contrast(first: dict[int, Trained], second: dict[int, Trained], names: tuple[str, str]) -> str:
     """Say how far runs by seed are from others over the seeds of both, in percentage points."""
     difference = " - ".join(names)
     seeds = sorted(first.keys() & second.keys())
@@ -164,7 +157,7 @@ def against(points: Sequence[Point], arm: str, unit: str = "") -> list[str]:
     """Of one data set, at each value of the setting: the other arms against this one."""
     at = {(point.arm, point.value): point for point in points}
     return [
-        f"{value:g}{unit}: {contrast(point, at[arm, value], (other, arm))}"
+        f"{value:g}{unit}: {contrast(point.runs, at[arm, value].runs, (other, arm))}"
         for (other, value), point in sorted(at.items(), key=lambda pair: pair[0][1])
         if other != arm and (arm, value) in at
     ]

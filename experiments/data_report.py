@@ -17,6 +17,7 @@ from data_pictures import draw_pictures
 from numpy.typing import NDArray
 from sklearn.svm import SVC
 
+from sda import intervals
 from sda.data.backgrounds import LEAST_DEVIATION, bg_img, bg_rand, rot_bg_img
 from sda.data.convexity import convex
 from sda.data.handwritten import BASIC_LABELS, basic
@@ -75,7 +76,7 @@ def main() -> None:
 def statistics_of(
     splits: Splits, measure: Callable[[NDArray[np.bool_]], dict[str, str]], label: int | None
 ) -> dict[str, str]:
-    rows = [part for part in splits.parts().values()]
+    rows = list(splits.parts().values())
     x = np.concatenate([part.x if label is None else part.x[part.y == label] for part in rows])
     return measure(x.reshape(-1, 28, 28) > 0.5)
 
@@ -189,8 +190,8 @@ def predict(machine: SVC, x: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def interval(hits: NDArray[np.bool_]) -> str:
-    share = hits.mean()
-    return f"{100 * share:.2f} ± {196 * np.sqrt(share * (1 - share) / len(hits)):.2f} %"
+    share = float(hits.mean())
+    return f"{100 * share:.2f} ± {100 * intervals.binomial(share, len(hits)):.2f} %"
 
 
 def hash_table(made: dict[str, Splits]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import script
-from filters import first_layer, initial_layer, quartiles, runs_by, save, show, write_table
+from figure import first_layer, initial_layer, quartiles, runs_by, save, show, write_table
 from locality import effective_area, likeness, region
 from matplotlib.figure import Figure
 from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import script
-from filters import first_layer, initial_layer, quartiles, runs_by, save, show, write_table
+from figure import first_layer, initial_layer, quartiles, runs_by, save, show, write_table
 from gabor import Fit, fit
 from matplotlib.figure import Figure
 from numpy.typing import NDArray

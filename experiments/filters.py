@@ -3,29 +3,21 @@
     ./run experiments/filters.py OUT.png RUN_FOLDER [RUN_FOLDER ...]
 
 Runs from the same seed start from the same initial weights, so a unit can be followed over arms.
-What the figures of the papers share stands here too.
 """
 
 import argparse
-import csv
-import io
 import math
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from PIL import Image
+from figure import first_layer
+from script import png
 
-from sda import classifier, config, finished, models, pictures
+from sda import pictures
 from sda.runfolder import RunFolder
 
 ROWS, COLUMNS, GAP = 8, 8, 8
-FIGURES = Path(__file__).parent / "figures"
 
 
 def main(folders: list[str], out: str) -> None:
@@ -43,88 +35,11 @@ def main(folders: list[str], out: str) -> None:
     pictures.save_png(np.hstack(parts), Path(out))
 
 
-def first_layer(folder: Path) -> NDArray[np.float32]:
-    """Weights (d, h) of the first layer of a finished run. Raises ValueError for another folder."""
-    try:
-        network = models.load(folder / "model.pt")
-    except OSError:
-        raise ValueError(f"{folder} holds no finished run: there is no model.pt") from None
-    assert isinstance(network, classifier.Classifier)  # what a run writes there
-    return network.stack[0].weight.detach().numpy()
-
-
-def initial_layer(folder: Path) -> NDArray[np.float32]:
-    """Weights (d, h) that the first layer of a run started from."""
-    d = len(first_layer(folder))
-    return config.build_run(RunFolder(folder).config).stack(d)[0].weight.detach().numpy()
-
-
-def runs_by(setting: str, folder: str) -> dict[Any, Path]:
-    """Folders of the finished runs in a folder by the value of a setting that each has once.
-
-    Raises:
-        ValueError: a run is not finished or has no such setting, or two have the same value.
-    """
-    trained, unfinished = finished.read([Path(folder)])
-    if unfinished:
-        raise ValueError(f"{unfinished[0].path} is {unfinished[0].status}, not finished")
-    for run in trained:
-        if setting not in run.result["settings"]:
-            raise ValueError(f"{run.path} is a run of another experiment: it has no {setting}")
-    found = {run.result["settings"][setting]: run.path for run in trained}
-    if len(found) < len(trained):
-        raise ValueError(f"{folder} must hold one run for each {setting}, got {len(trained)} runs")
-    return found
-
-
-def show(
-    axis: Axes, filters: NDArray[Any], side: int, columns: int, title: str, size: float = 9
-) -> None:
-    """Draw filters (h, d) as tiles on an axis, each scaled by its own largest weight."""
-    rows = -(-len(filters) // columns)
-    sheet = pictures.filters(filters.T, (side, side), rows, columns)
-    axis.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axis.set_title(title, fontsize=size)
-    axis.set_axis_off()
-
-
-def picture(name: str) -> str:
-    """The path of a picture that can be written, for argparse."""
-    path = Path(name)
-    if path.suffix != ".png" or path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"it wants a .png in a folder that exists, got {name}")
-    return name
-
-
-def save(figure: Figure, path: Path, mode: str = "L") -> None:
-    """Write a figure as a small PNG, in grey ("L") or in colour ("RGB")."""
-    file = io.BytesIO()
-    figure.savefig(file, dpi=110)
-    Image.open(file).convert(mode).quantize(32 if mode == "L" else 64).save(path, optimize=True)
-
-
-def quartiles(values: Sequence[float] | NDArray[Any], digits: int) -> str:
-    """Median and quartiles as ``median [lower, upper]``."""
-    lower, middle, upper = np.quantile(values, [0.25, 0.5, 0.75])
-    return f"{middle:.{digits}f} [{lower:.{digits}f}, {upper:.{digits}f}]"
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Print rows that share their keys, and write them as CSV."""
-    widths = {key: max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]}
-    for row in ({key: key for key in widths}, *rows):
-        print("  ".join(str(row[key]).ljust(width) for key, width in widths.items()).rstrip())
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("out", type=picture, help="the picture, a PNG")
+    parser.add_argument("out", type=png, help="the picture, a PNG")
     parser.add_argument("folders", nargs="+", help="of finished runs")
     args = parser.parse_args()
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import script
 from curves import Drawn, Point, against, points, sheet
-from filters import save, write_table
+from figure import save, write_table
 from matplotlib.figure import Figure
 
 

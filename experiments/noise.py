@@ -13,7 +13,7 @@ from pathlib import Path
 
 import script
 from curves import Drawn, Point, against, contrast, points, sheet
-from filters import save, write_table
+from figure import save, write_table
 from matplotlib.figure import Figure
 
 
@@ -44,7 +44,10 @@ def picture(points: list[Point]) -> tuple[Figure, Drawn]:
 def verdicts(points: list[Point]) -> list[str]:
     """Of one arm on one data set: the lowest fraction against each of the others."""
     lowest, *noisy = points
-    return [contrast(lowest, point, (f"{lowest.value:g}", f"{point.value:g}")) for point in noisy]
+    return [
+        contrast(lowest.runs, point.runs, (f"{lowest.value:g}", f"{point.value:g}"))
+        for point in noisy
+    ]
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-import filters
+FIGURES = Path(__file__).parent / "figures"
 
 
 def run(main: Callable[[str, str], None], says: str | None, picture: str) -> None:
@@ -19,11 +20,17 @@ def run(main: Callable[[str, str], None], says: str | None, picture: str) -> Non
         description=says, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", help="with the runs")
-    parser.add_argument(
-        "out", nargs="?", type=filters.picture, default=str(filters.FIGURES / picture)
-    )
+    parser.add_argument("out", nargs="?", type=png, default=str(FIGURES / picture))
     args = parser.parse_args()
     try:
         main(args.folder, args.out)
     except ValueError as error:
         sys.exit(f"error: {error}")
+
+
+def png(name: str) -> str:
+    """The path of a picture that can be written, for argparse."""
+    path = Path(name)
+    if path.suffix != ".png" or path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"it wants a .png in a folder that exists, got {name}")
+    return name

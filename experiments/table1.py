@@ -27,10 +27,10 @@ from sda import (
     campaign_searches,
     campaign_table,
     campaign_words,
-    checkpoint,
     choices,
     composition,
     mistakes,
+    whole_files,
 )
 from sda.campaign import Campaign
 from sda.campaign_gaps import Gap
@@ -89,7 +89,7 @@ def write(args: argparse.Namespace) -> None:
     campaign_record.write(searches, searched, campaign_searches.COLUMNS)
     campaign_record.write(out / "table1.csv", rows, campaign_table.COLUMNS)
     for file, text in texts.items():
-        checkpoint.replace(file, text.encode())
+        whole_files.replace(file, text.encode())
     print(brief)
     if kept:
         said = ", ".join(map(choices.cell_of, new))

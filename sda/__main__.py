@@ -31,7 +31,8 @@ from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
 from sda.jobs import Job, place, train_jobs
-from sda.runfolder import CHANGEABLE, RunFolder
+from sda.runfolder import RunFolder
+from sda.sameness import CHANGEABLE
 
 DEMONSTRATION = ["--multirun", "experiment=demo"]
 HELP = """\
@@ -158,8 +159,8 @@ def _single(words: list[str], search_path: list[str]) -> int:
     command.refuse_occupied(path, overwrite)
     splits = config.load_data(job.config)
     asked = command.Asked(plan, job.config, path)
-    result = command.train(asked, splits, overwrite=overwrite, resume=False)
-    _print_result(path, result)
+    command.train_together([[asked]], splits, overwrite=overwrite)
+    _print_result(path, command.outcome(path))
     return 0
 
 

@@ -99,7 +99,7 @@ def of(
             if all(_are_of(row, one) for row, one in zip(pair, here, strict=True)):
                 gap = difference(*here)
                 over = "rows" if gap.n == here[1][0].n_test else f"{gap.n} seeds"
-                found[names[0]] = _percent(gap, over)
+                found[names[0]] = _gap(gap, over)
             else:
                 before = [kept_rows.get(name) for name in names]
                 found[names[0]] = _of_rows(*pair, kept.get(names[0]), before)
@@ -153,7 +153,7 @@ def difference(first: list[Trained], second: list[Trained]) -> Difference:
     return intervals.paired(wrong[0].tolist(), wrong[1].tolist())
 
 
-def _percent(gap: Difference, over: str) -> Gap:
+def _gap(gap: Difference, over: str) -> Gap:
     return Gap(100 * gap.mean, 100 * gap.half_width, over)
 
 
@@ -179,7 +179,7 @@ def _of_rows(
     seeds = sorted(first.keys() & second.keys())
     if len(seeds) > 1:
         tests = ([errors[seed][1] for seed in seeds] for errors in (first, second))
-        return _percent(intervals.paired(*tests), f"{len(seeds)} seeds")
+        return _gap(intervals.paired(*tests), f"{len(seeds)} seeds")
     if min(other["seeds"], ours["seeds"]) > 1:
         parts = [_spread(row) for row in (other, ours)]
         return Gap(*intervals.unpaired(*parts)[:2], "seeds, unpaired")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sda import campaign_table, checkpoint, choices, ranges
+from sda import campaign_table, choices, ranges, whole_files
 
 PERCENT = ("valid_error_mean", "test_error_mean", "test_error_chosen", "ci95")
 HASHES = ("data_hash", "settings_hash")  # empty: not known
@@ -52,7 +52,7 @@ def write(file: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str])
     writer = csv.DictWriter(lines, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    checkpoint.replace(file, lines.getvalue().encode())
+    whole_files.replace(file, lines.getvalue().encode())
 
 
 def errors(row: Mapping[str, Any]) -> dict[int, tuple[float, float]]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sda import alignment, campaign, choices, intervals, runfolder, search
+from sda import alignment, campaign, choices, intervals, sameness, search
 from sda.campaign import Campaign
 from sda.cell import SEED, Cell
 from sda.finished import Trained
@@ -33,7 +33,7 @@ def _row(cell: Cell, seeds: int) -> dict[str, Any]:
     row = known | {
         "source": chosen.result["source"],
         "data_hash": chosen.result["data_hash"][:8],
-        "settings_hash": runfolder.digest(chosen.result["settings"]),
+        "settings_hash": sameness.digest(chosen.result["settings"]),
         "test_rows": chosen.n_test,
         **costs({run.seed: run.seconds / 60 for run in runs if run.seconds >= 0}),
         "tried": cell.held.tried if cell.held else searched(cell),

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from sda import campaign, checkpoint, choices, runfolder
+from sda import campaign, choices, sameness, whole_files
 from sda.campaign import Campaign
 from sda.search import key_of
 
@@ -16,10 +16,10 @@ def keep(plan: Campaign, folder: Path) -> None:
     """Write them into the folder of the runs, which is made where it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = [word for word in plan.said if key_of(word) != "runs_folder"]
-    checkpoint.replace(folder / FILE, json.dumps(kept).encode())
+    whole_files.replace(folder / FILE, json.dumps(kept).encode())
     if plan.choices:
         known = {cell: asdict(choice) for cell, choice in plan.choices.items()}
-        checkpoint.replace(folder / CHOICES, json.dumps(known, indent=1).encode())
+        whole_files.replace(folder / CHOICES, json.dumps(known, indent=1).encode())
     elif plan.choices is not None:
         (folder / CHOICES).unlink(missing_ok=True)
 
@@ -64,4 +64,4 @@ def _words(file: Path) -> list[str]:
         words = None
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise ValueError(f"{file} is damaged: it must be a list of the campaign's words")
-    return [word for word in words if key_of(word) not in runfolder.HARMLESS]
+    return [word for word in words if key_of(word) not in sameness.HARMLESS]

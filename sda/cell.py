@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sda import checkpoint, command, composition, finished, proposing, runfolder
+from sda import command, composition, finished, proposing, sameness, whole_files
 from sda.choices import Choice
 from sda.finished import Trained, Unfinished
 from sda.jobs import Job, place
@@ -69,7 +69,7 @@ class Cell:
         if proposal is not None:
             self._proposals.parent.mkdir(parents=True, exist_ok=True)
             words = json.dumps([*self._proposed(), proposal], indent=1)
-            checkpoint.replace(self._proposals, words.encode())
+            whole_files.replace(self._proposals, words.encode())
 
     @property
     def _proposals(self) -> Path:
@@ -175,7 +175,7 @@ def is_done(job: Job) -> bool:
     result = RunFolder(place(job)).result
     if result.get("status") not in ("finished", "diverged"):
         return False
-    return not runfolder.differences(result.get("settings", {}), job.settings)
+    return not sameness.differences(result.get("settings", {}), job.settings)
 
 
 def _result(job: Job) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from sda import whole_files
+
 MAGIC = b"sda-file"
 VERSION = 1
 
@@ -30,26 +32,7 @@ def write(path: Path, payload: Mapping[str, Any]) -> None:
     torch.save(dict(payload), body)
     digest = hashlib.sha256(body.getbuffer()).hexdigest()
     head = b"%s %d %s\n" % (MAGIC, VERSION, digest.encode())
-    replace(path, head + body.getvalue())
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path`` atomically; on failure the old content stays. Raises OSError."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the move itself reaches the disk
-    finally:
-        os.close(folder)
+    whole_files.replace(path, head + body.getvalue())
 
 
 def read(path: Path) -> dict[str, Any]:

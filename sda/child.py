@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sda import mistakes
 from sda.interruption import Interrupted, Interruption
-from sda.jobs import Job, is_held, place, train_jobs
+from sda.jobs import Job, place, train_jobs
 from sda.runfolder import RunFolder, RunFolderError
 from sda.terminal import reopen_closed
 
@@ -121,7 +121,7 @@ def _work(jobs: Sequence[Job], sender: Connection) -> None:
     except Interrupted as error:
         fault, passing = error, STOPPED
     except RunFolderError as error:  # the lock was taken since it was looked at
-        fault, passing = error, BUSY if any(is_held(job) for job in jobs) else None
+        fault, passing = error, BUSY if any(RunFolder(place(job)).is_held for job in jobs) else None
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         fault = error
     line = fault and (

@@ -73,11 +73,8 @@ class Classifier(nn.Module):
 
     def error_rate(self, x: Tensor, y: Tensor) -> Tensor:
         """Fraction of the rows of x (n, d) whose predicted class differs from y (n,): runs."""
-        return (
-            (self.predict(x) != y.to(self.weight.device))
-            .to(exact.wide(self.weight.device))
-            .mean(-1)
-        )
+        wrong = self.predict(x) != y.to(self.weight.device)
+        return wrong.to(exact.wide(wrong.device)).mean(-1)
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,8 +82,7 @@ class Classifier(nn.Module):
         device = self.weight.device
         wrong = torch.zeros(self.runs, dtype=exact.wide(device), device=device)
         loss = torch.zeros_like(wrong)
-        batches = zip(in_blocks(x, wrong.device), y.split(ROWS), strict=True)
-        for rows, classes in ((rows, classes.to(wrong.device)) for rows, classes in batches):
+        for rows, classes in zip(in_blocks(x, device), y.to(device).split(ROWS), strict=True):
             logits = self(rows)
             wrong += (logits.argmax(-1) != classes).sum(-1)
             loss += cross_entropy(logits, classes).sum(-1)

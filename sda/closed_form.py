@@ -27,7 +27,7 @@ from sda import exact
 from sda.autoencoder import Activation, DenoisingAutoencoder
 from sda.contrastive_divergence import RestrictedBoltzmannMachine
 from sda.corruption import Corrupted
-from sda.descent import Descent
+from sda.descent import Descent, with_runs
 from sda.reconstruction import CrossEntropy, SquaredError
 from sda.stack import StackedDenoisingAutoencoder
 
@@ -56,7 +56,7 @@ def descend_layer(
     descent: Descent,
     clean: Tensor,
     corrupted: Corrupted,
-    batch_size: int | None = None,
+    batch_size: int,
 ) -> Tensor:
     """Go through rows (*runs, n, d) by minibatches; return their cost, each before its step.
 
@@ -65,23 +65,22 @@ def descend_layer(
         descent: of all its parameters.
         clean: the targets.
         corrupted: the inputs.
-        batch_size: rows of a minibatch, the last may be shorter; None: all rows are one.
+        batch_size: rows of a minibatch, the last may be shorter.
 
     Returns:
         The cost summed over components and rows, (runs).
     """
-    size = batch_size or clean.shape[-2]
-    targets, inputs = _with_runs(clean), _with_runs(corrupted.x)
+    targets, inputs = with_runs(clean), with_runs(corrupted.x)
     emphases = targets[:, :0]  # nothing is emphasised
     if corrupted.hit is not None and not all(e.is_plain for e in layer.emphases):
-        emphases = _with_runs(layer.emphasis_weights(corrupted.hit))
+        emphases = with_runs(layer.emphasis_weights(corrupted.hit))
     total = clean.new_zeros(targets.shape[0])
-    chunk = size * max(1, CACHED // size)
+    chunk = batch_size * max(1, CACHED // batch_size)
     for first in range(0, targets.shape[1], chunk):
         x, target, emphasis = (t[:, first : first + chunk] for t in (inputs, targets, emphases))
         logits = torch.empty_like(target, memory_format=torch.contiguous_format)
-        weights = emphasis.split(size, 1) if emphasis.shape[1] else repeat(emphasis)
-        splits = (t.split(size, 1) for t in (logits, x, target))
+        weights = emphasis.split(batch_size, 1) if emphasis.shape[1] else repeat(emphasis)
+        splits = (t.split(batch_size, 1) for t in (logits, x, target))
         for own, *batch in zip(*splits, weights, strict=False):
             step = descent.steps.get(batch[0].shape[1])
             if step is None:
@@ -151,23 +150,22 @@ class _LayerStep:
 
 @torch.no_grad()
 def descend_classifier(
-    classifier: "Classifier", descent: Descent, x: Tensor, y: Tensor, batch_size: int | None = None
+    classifier: "Classifier", descent: Descent, x: Tensor, y: Tensor, batch_size: int
 ) -> Tensor:
     """Go through rows (*runs, n, d) of classes (*runs, n) by minibatches.
 
     Returns the cost summed over rows, (runs), that of each minibatch before its step. Encoders that
     ``descent`` does not move are a fixed map: then the softmax layer learns on codes.
     """
-    size = batch_size or y.shape[-1]
     frozen = "layers.0.weight" not in descent.parameters
-    inputs = _with_runs(classifier.stack.encode(x) if frozen else x)
+    inputs = with_runs(classifier.stack.encode(x) if frozen else x)
     inputs = inputs.to(descent.operand("weight").dtype)
     classes = y.reshape(-1, y.shape[-1], 1)
     weight = classifier.weight
     wanted = weight.new_zeros(*classes.shape[:-1], weight.shape[-1]).scatter_(-1, classes, 1.0)
     activations = [] if frozen else [layer.activation for layer in classifier.stack]
     logits = []
-    for batch in zip(inputs.split(size, 1), wanted.split(size, 1), strict=True):
+    for batch in zip(inputs.split(batch_size, 1), wanted.split(batch_size, 1), strict=True):
         step = descent.steps.get(batch[0].shape[1])
         if step is None:
             step = descent.remember(partial(_step_classifier, activations, descent), *batch)
@@ -206,10 +204,6 @@ def _step_classifier(
         descent.move(f"layers.{depth}.weight", rounded[depth], epsilon_rounded)
         descent.move_bias(f"layers.{depth}.hidden_bias", epsilon)
     return logits
-
-
-def _with_runs(x: Tensor) -> Tensor:
-    return x.unsqueeze(0) if x.dim() == 2 else x
 
 
 def _affine(x: Tensor, w: Tensor, c: Tensor, out: Tensor | None = None) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from sda import environment, experiment, runfolder
+from sda import environment, experiment, runfolder, sameness
 from sda.arms import Run
 from sda.data.splits import Splits
 from sda.descent import DivergenceError
@@ -49,7 +49,7 @@ class Plan(Protocol):
 def place(plan: Plan, runs_folder: str, overrides: list[str]) -> Path:
     """The folder of a run: ``<runs folder>/<name>/<arm, seed and what else was overridden>``."""
     said = [word.lstrip("+~") for word in overrides if "=" in word]
-    unsaid = ("init", "seed", "experiment", "data", "name", "published", *runfolder.HARMLESS)
+    unsaid = ("init", "seed", "experiment", "data", "name", "published", *sameness.HARMLESS)
     words = [f"init={plan.init}", f"seed={plan.seed}"]
     words += sorted(word for word in said if word.partition("=")[0] not in unsaid)
     return folder_of(plan.name, runs_folder) / runfolder.folder_name(words)
@@ -68,22 +68,6 @@ class Asked(NamedTuple):
     path: Path
 
 
-def train(asked: Asked, splits: Splits, *, overwrite: bool, resume: bool) -> dict[str, Any]:
-    """Train a run in its folder, or go on with it; return its result.
-
-    A finished run is returned as it stands if ``resume``; nothing finished is trained over unless
-    ``overwrite``. A run that was training together with others takes them along.
-
-    Raises:
-        RunFolderError: the folder holds a run that this command may not touch.
-        DivergenceError, Interrupted, CheckpointError: as ``experiment.run``.
-    """
-    if not resume:
-        refuse_occupied(asked.path, overwrite)
-    train_together([[asked]], splits, overwrite=overwrite)
-    return outcome(asked.path)
-
-
 def train_together(batch: Sequence[Sequence[Asked]], splits: Splits, *, overwrite: bool) -> None:
     """Train runs of one shape as one program, or go on with them; each has a folder of its own.
 
@@ -92,7 +76,8 @@ def train_together(batch: Sequence[Sequence[Asked]], splits: Splits, *, overwrit
     folder, so that it is the same one that goes on after a kill. If all have finished, they stay.
 
     Raises:
-        RunFolderError, Interrupted, CheckpointError: as ``train``.
+        RunFolderError: a folder holds a run that this command may not touch.
+        Interrupted, CheckpointError: as ``experiment.run``.
     """
     for asked in chain.from_iterable(batch):
         experiment.check(asked.plan, splits)
@@ -173,7 +158,7 @@ def refuse_occupied(path: Path, overwrite: bool) -> None:
 def refuse_other(folder: RunFolder, settings: dict[str, Any], data_hash: str | None = None) -> None:
     """Raise RunFolderError for a folder whose run has other settings, or data if they count."""
     before = folder.result
-    changed = runfolder.differences(before.get("settings", settings), settings)
+    changed = sameness.differences(before.get("settings", settings), settings)
     if data_hash is not None and before.get("data_hash", data_hash) != data_hash:
         changed.append("the data: their SHA-256 differs")
     if changed:

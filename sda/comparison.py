@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sda import checkpoint, comparison_json, comparison_text, contrasts, finished, pictures
+from sda import comparison_json, comparison_text, contrasts, curves, finished, whole_files
 from sda.contrasts import Comparison, Table
-from sda.pictures import Panel
+from sda.curves import Panel
 
 NOTHING = 2  # exit code: there is nothing to compare
 
@@ -36,9 +36,9 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
     }
     shown = panels(comparison)
     if shown:
-        contents["comparison.png"] = pictures.curves(shown)
+        contents["comparison.png"] = curves.draw(shown)
     for name, content in contents.items():
-        checkpoint.replace(folder / name, content)
+        whole_files.replace(folder / name, content)
     return [folder / name for name in contents]
 
 

@@ -52,7 +52,7 @@ def build_run(plain: Plain) -> Run:
         raise ValueError(f"published must be null or name figures, got {plain['published']!r}")
     run = Run(
         name=str(plain["name"]),
-        init=Init(ranges.one_of("init", plain["init"], tuple(map(str, Init)))),
+        init=Init(ranges.one_of("init", plain["init"], (*Init,))),
         seed=ranges.whole("seed", plain["seed"], high=math.inf),
         layers=tuple(_layers(plain, hidden)),
         pretraining=tuple(

@@ -25,7 +25,7 @@ from torch import Tensor
 from sda import exact
 from sda.autoencoder import Activation, DenoisingAutoencoder
 from sda.corruption import Masking
-from sda.descent import Descent
+from sda.descent import Descent, with_runs
 from sda.reconstruction import CrossEntropy
 
 
@@ -72,7 +72,7 @@ def descend(
     descent: Descent,
     clean: Tensor,
     coins: Sequence[torch.Generator],
-    batch_size: int | None = None,
+    batch_size: int,
 ) -> Tensor:
     """Go through rows (*runs, n, d) by minibatches, one step of CD-1 each, in place.
 
@@ -81,21 +81,21 @@ def descend(
         descent: of all its parameters.
         clean: the rows.
         coins: what the units of each run are drawn from.
-        batch_size: rows of a minibatch, the last may be shorter; None: all rows are one.
+        batch_size: rows of a minibatch, the last may be shorter.
 
     Returns:
         The cross-entropy of x under s(h Wᵀ + c), in nats, before each step, summed over components
         and rows, (runs). It is no cost that CD-1 descends, but falls while a machine learns.
     """
-    x = clean.unsqueeze(0) if clean.dim() == 2 else clean
-    rows, size = x.shape[1], batch_size or x.shape[1]
+    x = with_runs(clean)
+    rows = x.shape[1]
     d, h = layer.weight.shape[-2:]
     hidden, visible = (
         torch.stack([torch.rand(rows, n, generator=g, device=g.device) for g in coins]).to(x.device)
         for n in (h, d)
     )
     total = x.new_zeros(x.shape[0])
-    minibatches = (t.split(size, 1) for t in (x, hidden, visible))
+    minibatches = (t.split(batch_size, 1) for t in (x, hidden, visible))
     for batch, *chances in zip(*minibatches, strict=True):
         step = descent.steps.get(batch.shape[1])
         if step is None:

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from sda import intervals
-from sda.arms import UNREAD
+from sda.arms import UNREAD, Init
 from sda.finished import Trained, Unfinished
 from sda.intervals import Difference
-from sda.runfolder import HARMLESS, complete, plain
+from sda.sameness import HARMLESS, complete, plain
 
 # Settings that do not say what an arm computes. The data is known by its hash,
 # the stack that codes come from by the settings it was trained with (`codes.`), the precision by
 # that of pretraining and of fine-tuning.
 ASIDE = {*HARMLESS, "seed", "name", "published", "data", "codes_of", "precision"}
-ORDER = {"random": 0, "saa": 1, "dbn": 2, "sda": 3}
+ORDER = {init.value: place for place, init in enumerate(Init)}
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ class Descent:
         if self.momenta is not None:
             self.velocities = velocities or {n: torch.zeros_like(p) for n, p in parameters.items()}
         # The same memory with an axis of runs in any case.
-        self.lifted = {name: _lifted(p.detach()) for name, p in parameters.items()}
-        self._lifted_velocities = {name: _lifted(v) for name, v in self.velocities.items()}
+        self.lifted = {name: with_runs(p.detach()) for name, p in parameters.items()}
+        self._lifted_velocities = {name: with_runs(v) for name, v in self.velocities.items()}
         self._rounded: dict[str, Tensor] = {}
         if precision is Precision.bf16:
             weights = {n: p for n, p in self.lifted.items() if not n.endswith("bias")}
@@ -136,7 +136,7 @@ class Descent:
 
     def _scale(self, rows: int) -> Tensor:
         each = self.rates if self.momenta is None else torch.ones_like(self.rates)
-        return _lifted(each / rows)
+        return with_runs(each / rows)
 
     def move(self, name: str, left: Tensor, right: Tensor) -> None:
         """Take a step of gradient leftᵀ right, scaled already: (R, n, a) and (R, n, b).
@@ -194,5 +194,6 @@ class Descent:
             parameter.sub_(self.rates * self.velocities[name].mul_(self.momenta).add_(gradient))
 
 
-def _lifted(x: Tensor) -> Tensor:
+def with_runs(x: Tensor) -> Tensor:
+    """The same memory (R, n, d), with an axis of one run for x (n, d)."""
     return x.unsqueeze(0) if x.dim() == 2 else x

@@ -73,17 +73,17 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
                 records.open(run, plan.settings)
         try:
             if not saved:
-                inherited.take(plans, standing, records, show)
+                inherited.take(standing, records, show)
             if standing.classifier is None:
-                _pretrain(plans, train[0], valid[0], standing, records, show)
+                _pretrain(train[0], valid[0], standing, records, show)
                 records.pretrained(standing)
             while standing.unfinished:
                 if not standing.going:
                     another = standing.classifier is not None
                     standing.stack_up()
                     records.after_epoch(standing, due=another)
-                _finetune(plans, train, valid, standing, records, show)
-                _part_with_finished(plans, splits, valid, standing, records, show)
+                _finetune(train, valid, standing, records, show)
+                _part_with_finished(splits, valid, standing, records, show)
         except (Interrupted, StorageError) as error:
             _note_stop(error, standing, records)
             raise
@@ -100,7 +100,6 @@ def _at_hand(rows: Rows, plan: Run) -> Labelled:
 
 
 def _pretrain(
-    plans: Sequence[Run],
     x: Tensor,
     valid: Tensor,
     standing: Standing,
@@ -110,7 +109,7 @@ def _pretrain(
     """Pretrain the stacks of all runs whose arm says so."""
     if standing.stack is None or standing.layers.depth == len(standing.stack):
         return
-    leaders = [plans[run] for run in standing.leaders]
+    leaders = [standing.plans[run] for run in standing.leaders]
     depths = range(len(standing.stack))
     trials = [[plan.layers[depth].corruption for plan in leaders] for depth in depths]
     settings, seeds = [plan.pretraining for plan in leaders], [plan.seed for plan in leaders]
@@ -120,8 +119,8 @@ def _pretrain(
     for epoch in pretraining.pretraining_epochs(
         standing.stack, x, settings, seeds, valid, trials, standing.layers, storage
     ):
-        _note_pretraining(plans, epoch, standing, records, show)
-        if len(standing.failed) == len(plans):
+        _note_pretraining(epoch, standing, records, show)
+        if len(standing.failed) == len(standing.plans):
             return
         if line is None or epoch.epoch == 0:
             most = max(plan.pretraining[epoch.depth].epochs for plan in leaders)
@@ -134,7 +133,6 @@ def _pretrain(
 
 
 def _note_pretraining(
-    plans: Sequence[Run],
     epoch: LayerEpoch,
     standing: Standing,
     records: Records,
@@ -146,9 +144,9 @@ def _note_pretraining(
     for k, leader in enumerate(standing.leaders):
         if not epoch.active.reshape(-1)[k]:
             continue
-        settings = plans[leader].pretraining[epoch.depth]
-        trial = plans[leader].layers[epoch.depth].corruption
-        for run in standing.followers(leader):
+        settings = standing.plans[leader].pretraining[epoch.depth]
+        trial = standing.plans[leader].layers[epoch.depth].corruption
+        for run in standing.followers[leader]:
             standing.seconds[run]["pretrain"] += share
             records.row(run, epoch.row(k), share)
             if epoch.diverged(k):
@@ -159,7 +157,6 @@ def _note_pretraining(
 
 
 def _finetune(
-    plans: Sequence[Run],
     train: Labelled,
     valid: Labelled,
     standing: Standing,
@@ -168,7 +165,7 @@ def _finetune(
 ) -> None:
     """Train the classifiers until the runs, or half of a batch of them, are done."""
     assert standing.classifier is not None
-    going = [plans[run] for run in standing.going]
+    going = [standing.plans[run] for run in standing.going]
     line = ProgressLine(
         "fine-tuning", max(plan.finetuning.epochs for plan in going), standing.network.epoch
     )
@@ -189,8 +186,13 @@ def _finetune(
             standing.seconds[run]["finetune"] += seconds / len(going)
             records.row(run, epoch.row(k), seconds / len(going))
             if epoch.diverged(k):
-                _give_up(run, epoch.fault(plans[run].finetuning.learning_rate), standing, records)
-            elif show.is_due(epoch.epoch, plans[run].finetuning.epochs):
+                _give_up(
+                    run,
+                    epoch.fault(standing.plans[run].finetuning.learning_rate),
+                    standing,
+                    records,
+                )
+            elif show.is_due(epoch.epoch, standing.plans[run].finetuning.epochs):
                 show.network(run, stacks.single(standing.classifier.stack, k), epoch.epoch)
         if standing.failed.keys() >= set(standing.going):
             return
@@ -201,7 +203,6 @@ def _finetune(
 
 
 def _part_with_finished(
-    plans: Sequence[Run],
     splits: Splits,
     valid: Labelled,
     standing: Standing,
@@ -210,7 +211,7 @@ def _part_with_finished(
 ) -> None:
     """Test the runs that are done, and go on with the others alone."""
     assert standing.classifier is not None
-    settings = [plans[run].finetuning for run in standing.going]
+    settings = [standing.plans[run].finetuning for run in standing.going]
     training = finetuning.still_training(standing.classifier, settings, standing.network)
     staying = []
     for k, (run, active) in enumerate(zip(standing.going, training, strict=True)):

@@ -12,7 +12,7 @@ from sda.classifier import Classifier
 from sda.corruption import Corruption
 from sda.descent import Descent, DivergenceError
 from sda.epochs import HOPELESS, NetworkEpoch
-from sda.precision import Precision, precision
+from sda.precision import Precision
 from sda.stopping import EarlyStopping
 from sda.supervision import chance_errors, check_finetuning, labelled_blocks
 
@@ -33,7 +33,7 @@ class Finetuning:
     corruption: Corruption | None = None  # of the inputs while training; None: as they are
 
     def __post_init__(self) -> None:
-        precision("finetune.precision", self.precision)
+        ranges.one_of("finetune.precision", self.precision, (*Precision,))
         ranges.whole("finetune.epochs", self.epochs, 1)
         ranges.positive("finetune.learning_rate", self.learning_rate)
         ranges.whole("finetune.batch_size", self.batch_size, 1)
@@ -183,15 +183,14 @@ def _train_one_epoch(
 
 
 def descend_by_autograd(
-    classifier: Classifier, descent: Descent, x: Tensor, y: Tensor, batch_size: int | None = None
+    classifier: Classifier, descent: Descent, x: Tensor, y: Tensor, batch_size: int
 ) -> Tensor:
     """Go through rows by minibatches, down the gradient of the cost as the classifier defines it.
 
     Arguments and result: as ``closed_form.descend_classifier``.
     """
     total = torch.zeros(classifier.runs, dtype=x.dtype, device=x.device)
-    size = batch_size or y.shape[-1]
-    for inputs, classes in zip(x.split(size, -2), y.split(size, -1), strict=True):
+    for inputs, classes in zip(x.split(batch_size, -2), y.split(batch_size, -1), strict=True):
         cost = classifier.cost(inputs, classes)
         descent.step(cost)
         total += cost.detach() * classes.shape[-1]

@@ -68,9 +68,15 @@ def alike(plans: Sequence[Run], configs: Sequence[dict[str, Any]]) -> list[list[
 
 
 def sharing(plans: Sequence[Run], runs: Sequence[int], groups: int) -> list[list[int]]:
-    """Put runs that start from the same weights together, in at least so many groups if it can be.
+    """Put runs that start from the same pretraining together: they are trained in turn.
 
-    Where it does not pay to train runs at once, they still share their pretraining, in turn.
+    Args:
+        plans: of all runs.
+        runs: positions of those to be put together.
+        groups: processes to keep busy; there are as many parts if there are runs enough.
+
+    Returns:
+        Positions, part by part.
     """
     shared: dict[Hashable, list[int]] = {}
     for k in runs:

@@ -11,8 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sda import models, runfolder
-from sda.arms import Run
+from sda import models, sameness
 from sda.checkpoint import CheckpointError
 from sda.finished import Trained
 from sda.records import Records
@@ -22,7 +21,7 @@ from sda.stack import StackedDenoisingAutoencoder, join, single
 from sda.standing import Standing
 
 
-def take(plans: Sequence[Run], standing: Standing, records: Records, show: Show) -> None:
+def take(standing: Standing, records: Records, show: Show) -> None:
     """Put the stacks of earlier runs, and their rows of the record, in place of pretraining.
 
     Nothing happens unless there is one for every pretraining of the batch: same settings but for
@@ -38,10 +37,10 @@ def take(plans: Sequence[Run], standing: Standing, records: Records, show: Show)
     for k, (leader, (run, _)) in enumerate(zip(standing.leaders, found, strict=True)):
         stack = single(standing.stack, k)
         rows, seconds = _rows(run), _seconds(run)
-        for follower in standing.followers(leader):
+        for follower in standing.followers[leader]:
             for row in rows:
                 records.row(follower, row, seconds.get((row["layer"], row["epoch"]), 0.0))
-            for depth, layer in enumerate(plans[leader].layers):
+            for depth, layer in enumerate(standing.plans[leader].layers):
                 last = max(row["epoch"] for row in rows if row["layer"] == depth)
                 show.layer(follower, stack, depth, last, layer.corruption)
             standing.seconds[follower]["pretrain"] = sum(seconds.values())
@@ -71,7 +70,7 @@ def _is_alike(run: Trained, own: RunFolder) -> bool:
         return False
     if there["data_hash"] != here["data_hash"] or here["settings"].get("overwrite"):
         return False  # who trains over what is there wants it trained
-    changed = runfolder.differences(there["settings"], here["settings"])
+    changed = sameness.differences(there["settings"], here["settings"])
     alike = all(line.startswith("finetune.") for line in changed)
     return alike and RunFolder(run.path).environment == own.environment
 

@@ -1,7 +1,5 @@
 """One run of a sweep, a network or a support vector machine: its folder and how it is trained."""
 
-import fcntl
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,21 +42,6 @@ def refusal(job: Job) -> str | None:
     except RunFolderError as error:
         return str(error)
     return None
-
-
-def is_held(job: Job) -> bool:
-    """Whether a process is training in a job's folder."""
-    try:
-        lock = os.open(place(job) / "lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 def train_jobs(jobs: Sequence[Job]) -> None:

@@ -7,8 +7,6 @@ from enum import StrEnum
 
 import torch
 
-from sda import ranges
-
 WORTH_IT = 64  # rows of a minibatch; below, casting the weights costs more than bfloat16 saves
 
 
@@ -54,8 +52,3 @@ class Precision(StrEnum):
 def _has_units() -> bool:
     """Whether the processor multiplies bfloat16 numbers itself."""
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-
-
-def precision(name: str, value: object) -> Precision:
-    """Return ``value`` as a precision; raise ValueError if it is none."""
-    return Precision(ranges.one_of(name, value, (*Precision,)))

@@ -34,14 +34,17 @@ def presentations(
         runs: () or (R,); blocks are (*runs, b, d).
         seen: turns a block of rows into what counts as clean; None: the rows themselves.
     """
-    n = x.shape[-2]
-    block = batch_size * max(1, BLOCK // batch_size)
-    for start in range(0, n, block):
-        rows = [order[start : start + block] for order in orders]
+    for rows in whole_minibatches(orders, batch_size):
         clean = gather(x, rows, runs, noise[0].device)
         if seen is not None:
             clean = seen(clean)
         yield clean, corrupt(clean, corruptions, noise, runs)
+
+
+def whole_minibatches(orders: Sequence[Tensor], batch_size: int) -> Iterator[list[Tensor]]:
+    """Cut the orders (n,) of all runs into blocks of minibatches; only the last may end in part."""
+    block = batch_size * max(1, BLOCK // batch_size)
+    return (list(parts) for parts in zip(*(order.split(block) for order in orders), strict=True))
 
 
 def gather(

@@ -16,7 +16,7 @@ from sda.descent import Descent, DivergenceError
 from sda.epochs import HOPELESS_COMPONENT, LayerEpoch
 from sda.judging import Judge
 from sda.noisy_rows import NoisyRows
-from sda.precision import Precision, precision
+from sda.precision import Precision
 from sda.presentation import presentations, shuffled
 from sda.readiness import check_extent, check_pretraining
 from sda.reconstruction import CrossEntropy
@@ -40,7 +40,7 @@ class Pretraining:
     corruption: Corruption | None = None  # of the rows, as if it were in the data; None: none
 
     def __post_init__(self) -> None:
-        precision("pretrain.precision", self.precision)
+        ranges.one_of("pretrain.precision", self.precision, (*Precision,))
         ranges.whole("pretrain.epochs", self.epochs)
         ranges.positive("pretrain.learning_rate", self.learning_rate)
         ranges.whole("pretrain.batch_size", self.batch_size, 1)

@@ -4,13 +4,13 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 from sda import checkpoint, models
 from sda.interruption import Interrupted, Interruption
 from sda.logbook import Logbook
-from sda.runfolder import HARMLESS, PRETRAINED, RunFolder
+from sda.runfolder import PRETRAINED, RunFolder
+from sda.sameness import HARMLESS
 from sda.stack import single
 from sda.standing import Standing
 
@@ -47,13 +47,8 @@ class Records:
         self._save_took = 0.0
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._closing.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
 
     def tick(self) -> float:
         """Seconds since the last call: the time of an epoch."""
@@ -103,7 +98,7 @@ class Records:
         for k, leader in enumerate(standing.leaders):
             assert standing.stack is not None
             stack = single(standing.stack, k)
-            for run in set(standing.followers(leader)) - standing.failed.keys():
+            for run in set(standing.followers[leader]) - standing.failed.keys():
                 for folder in self.folders[run]:
                     models.save(stack, folder.path / PRETRAINED)
 

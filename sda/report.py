@@ -15,11 +15,12 @@ from sda import (
     campaign_gaps,
     campaign_table,
     campaign_words,
-    checkpoint,
     comparison,
     composition,
+    curves,
     models,
     pictures,
+    whole_files,
 )
 from sda import comparison_text as text
 from sda.classifier import Classifier
@@ -106,7 +107,7 @@ def _table(table: Table) -> Iterator[str]:
     panels = comparison.panels(Comparison([best], [], []))
     if panels:
         yield "<h3>Curves</h3>"
-        yield _image(pictures.curves(panels), "validation error and reconstruction over epochs")
+        yield _image(curves.draw(panels), "validation error and reconstruction over epochs")
     sheets = [(arm.label, sheet) for arm in best.arms if (sheet := _filters(arm.runs[0]))]
     if sheets:
         yield "<h3>First-layer filters</h3>"
@@ -209,6 +210,6 @@ def main(argv: list[str]) -> int:
         return NOTHING
     out = args.out or args.folder / "report.html"
     out.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.replace(out, content.encode())
+    whole_files.replace(out, content.encode())
     print(f"written: {out}")
     return 0

@@ -13,23 +13,10 @@ from typing import Any
 
 import yaml
 
-from sda import checkpoint
+from sda import whole_files
 
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
 PRETRAINED = "pretrained.pt"  # the stack as it was before fine-tuning
-
-# Keys that do not say what is computed; the first of them may change when a run is resumed, the
-# others say what is done with folders, and its folder is given.
-CHANGEABLE = ("threads", "device", "tensorboard", "codes_memory", "data_folder", "data.folder")
-HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs")
-
-# Settings that are younger than some runs, with what those runs did.
-LATER: dict[str, Any] = {
-    "finetune.labelled": None,
-    "finetune.corruption": None,
-    "pretrain.corruption": None,
-}
-IN_DIGESTS = ("finetune.labelled", "finetune.corruption")  # as old as digests: in all of them
 
 
 class RunFolderError(ValueError):
@@ -76,6 +63,21 @@ class RunFolder:
             self._lock = None
 
     @property
+    def is_held(self) -> bool:
+        """Whether a process is training here; who looks has the lock itself for an instant."""
+        try:
+            lock = os.open(self.path / "lock", os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    @property
     def result(self) -> dict[str, Any]:
         """What ``result.json`` says, {} if there is none or it cannot be read."""
         return _read_json(self.path / "result.json")
@@ -84,25 +86,14 @@ class RunFolder:
         """Folders of the runs that the one here was begun with, itself among them; [] if unknown.
 
         The record has them as they were called then: as they lay to each other, they lie now.
-
-        Raises:
-            RunFolderError: it is an older record, that can be read only where the run was begun.
         """
         record = self.result
         if "status" not in record:  # stopped before it began: the others may not even be described
             return []
-        own = record.get("folder", self.path)  # older records count from the current folder
-        batch = [
-            [Path(os.path.abspath(self.path / os.path.relpath(path, own))) for path in twins]
+        return [
+            [Path(os.path.abspath(self.path / os.path.relpath(p, record["folder"]))) for p in twins]
             for twins in record.get("batch") or []
         ]
-        there = [path for twins in batch for path in twins if path.exists()]
-        if batch and not any(path.samefile(self.path) for path in there):
-            raise RunFolderError(
-                f"{self.path} was training together with others, noted by an older version as seen "
-                "from the folder where they were started: go on from there"
-            )
-        return batch
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -121,12 +112,12 @@ class RunFolder:
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved configuration, atomically. Raises OSError."""
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        checkpoint.replace(self.path / "config.yaml", text.encode())
+        whole_files.replace(self.path / "config.yaml", text.encode())
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file, atomically. Raises OSError."""
         text = json.dumps(content, indent=1, sort_keys=False, default=str) + "\n"
-        checkpoint.replace(self.path / name, text.encode())
+        whole_files.replace(self.path / name, text.encode())
 
     def update_result(self, **changes: Any) -> None:
         """Change some entries of ``result.json``, atomically. Raises OSError."""
@@ -145,7 +136,7 @@ class RunFolder:
 
 
 def _locked(file: int) -> bool:
-    """Take the lock of a file. Who looks if it is taken (``jobs.is_held``) has it meanwhile."""
+    """Take the lock of a file, not at the instant at which another looks who has it."""
     for pause in (0.0, 0.05, 0.1, 0.2):
         time.sleep(pause)
         with suppress(OSError):
@@ -161,43 +152,6 @@ def _ours(path: Path) -> bool:
         r"(layer\d+|finetune|codes)/.*|events\.out\..*)(\.\d+\.tmp)?"
     )
     return re.fullmatch(names, path.as_posix()) is not None
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Keys whose values differ between two flat configurations, but for harmless ones."""
-    keys = sorted(before.keys() | now.keys())
-    return [
-        f"{key}: {before.get(key, 'absent')!r} there, {now.get(key, 'absent')!r} now"
-        for key in keys
-        if not {key, key.split(".")[0]} & set(HARMLESS) and before.get(key) != now.get(key)
-    ]
-
-
-def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A flat configuration of any age with the settings that are younger than it."""
-    said = {key: value for key, value in LATER.items() if not _says(settings, key)}
-    return said | dict(settings)
-
-
-def _says(settings: Mapping[str, Any], key: str) -> bool:
-    return any(own == key or own.startswith(f"{key}.") for own in settings)
-
-
-def digest(settings: Mapping[str, Any]) -> str:
-    """Eight hexadecimal digits of what a flat configuration computes, whatever its seed."""
-    aside = {*HARMLESS, "name", "published", "seed"}
-    # Else every younger setting would change all digests.
-    telling = {key: value for key, value in settings.items() if (key, value) not in LATER.items()}
-    every = dict.fromkeys(IN_DIGESTS) | telling
-    said = {k: plain(value) for k, value in every.items() if not {k, k.split(".")[0]} & aside}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def plain(value: Any) -> Any:
-    """The same whether a number was written 2 or 2.0."""
-    if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def folder_name(words: list[str]) -> str:

@@ -141,9 +141,9 @@ def join(stacks: Sequence[StackedDenoisingAutoencoder]) -> StackedDenoisingAutoe
     joined = copy.deepcopy(stacks[0])
     for depth, layer in enumerate(joined):
         singles = [stack[depth] for stack in stacks]
-        _replace_parameters(
-            layer, {n: [dict(s.named_parameters())[n] for s in singles] for n in names(layer)}
-        )
+        for name, _ in list(layer.named_parameters()):
+            parameters = [getattr(single, name).detach() for single in singles]
+            setattr(layer, name, nn.Parameter(torch.stack(parameters)))
         layer.corruptions = tuple(c for single in singles for c in single.corruptions)
         layer.emphases = tuple(e for single in singles for e in single.emphases)
     return joined
@@ -176,16 +176,6 @@ def take(stack: StackedDenoisingAutoencoder, runs: Sequence[int]) -> StackedDeno
     return fewer
 
 
-def names(layer: nn.Module) -> list[str]:
-    """Names of the parameters that a layer has."""
-    return [name for name, _ in layer.named_parameters()]
-
-
 def _kind(layer: DenoisingAutoencoder) -> str:
     shapes = {name: tuple(p.shape) for name, p in layer.named_parameters()}
     return f"{type(layer).__name__} {layer.activation} {layer.reconstruction} {shapes}"
-
-
-def _replace_parameters(layer: nn.Module, values: dict[str, list[nn.Parameter]]) -> None:
-    for name, parameters in values.items():
-        setattr(layer, name, nn.Parameter(torch.stack([p.detach() for p in parameters])))

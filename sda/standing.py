@@ -1,7 +1,7 @@
 """Where runs that train together stand: what one checkpoint holds."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from sda import finetuning, pretraining
 from sda.arms import Run
 from sda.checkpoint import CheckpointError
 from sda.classifier import Classifier
-from sda.runfolder import differences
+from sda.sameness import differences
 from sda.stack import StackedDenoisingAutoencoder, join, single
 
 
@@ -29,6 +29,7 @@ class Standing:
     at_once: int  # most runs that are fine-tuned together
     data_hash: str | None = None  # of what they learn from
     leaders: list[int] = field(init=False)  # plans whose pretraining is computed, for all alike
+    followers: dict[int, list[int]] = field(init=False)  # of each leader, itself among them
     stack: StackedDenoisingAutoencoder | None = field(init=False)
     classifier: Classifier | None = None
     waiting: list[int] = field(init=False)  # to be fine-tuned
@@ -39,11 +40,12 @@ class Standing:
     seconds: list[dict[str, float]] = field(init=False)
 
     def __post_init__(self) -> None:
-        first: dict[Any, int] = {}
+        alike: dict[Hashable, list[int]] = {}
         for run, plan in enumerate(self.plans):
             if plan.is_pretrained:
-                first.setdefault(plan.pretraining_key(), run)
-        self.leaders = list(first.values())
+                alike.setdefault(plan.pretraining_key(), []).append(run)
+        self.followers = {runs[0]: runs for runs in alike.values()}
+        self.leaders = list(self.followers)
         self.stack = None
         if self.leaders:
             initial = [self.plans[run].stack(self.n_visible) for run in self.leaders]
@@ -56,11 +58,6 @@ class Standing:
     def unfinished(self) -> list[int]:
         """Runs that have neither ended nor failed."""
         return [run for run in (*self.going, *self.waiting) if run not in self.failed]
-
-    def followers(self, leader: int) -> list[int]:
-        """All plans that start from the pretraining of the plan ``leader``, itself among them."""
-        key = self.plans[leader].pretraining_key()
-        return [run for run, plan in enumerate(self.plans) if plan.pretraining_key() == key]
 
     def stack_up(self) -> None:
         """Put classifiers on the stacks of the next runs: pretrained ones where the arm says so."""
@@ -77,9 +74,9 @@ class Standing:
             assert self.stack is not None
             # Copied: fine-tuning moves the stack that a run waiting its turn will start from.
             pretrained = copy.deepcopy(single(self.stack, k))
-            stacks |= dict.fromkeys(self.followers(leader), pretrained)
-        for run, plan in enumerate(self.plans):
-            stacks.setdefault(run, plan.stack(self.n_visible).to(plan.device))
+            stacks |= dict.fromkeys(self.followers[leader], pretrained)
+        for run in set(self.going) - stacks.keys():
+            stacks[run] = self.plans[run].stack(self.n_visible).to(self.plans[run].device)
         self.classifier = self._classifier([stacks[run] for run in self.going])
         if not self.waiting:
             self.stack = None
@@ -112,12 +109,12 @@ class Standing:
         """Go back to where a checkpoint was taken, with as many runs at once on any device.
 
         Raises:
-            CheckpointError: it is of other runs; one of an older version need not say whose.
+            CheckpointError: it is of other runs.
         """
         own = [plan.settings for plan in self.plans]
-        pairs = zip(payload.get("settings", own), own, strict=False)
+        pairs = zip(payload["settings"], own, strict=False)
         changed = [line for before, now in pairs for line in differences(before, now)]
-        if payload.get("data_hash", self.data_hash) != self.data_hash:
+        if payload["data_hash"] != self.data_hash:
             changed.append("the data: their SHA-256 differs")
         if (count := len(payload["seconds"])) != len(own):
             changed = [f"{count} runs together there, {len(own)} now"]
@@ -126,7 +123,7 @@ class Standing:
                 f"the checkpoint here is another run's ({'; '.join(changed)}); "
                 "overwrite=true starts afresh"
             )
-        self.at_once = payload.get("at_once", self.at_once)
+        self.at_once = payload["at_once"]
         self.waiting, self.going = list(payload["waiting"]), list(payload["going"])
         self.failed = dict(payload["failed"])
         self.seconds = [dict(seconds) for seconds in payload["seconds"]]

@@ -60,16 +60,15 @@ def descend_by_autograd(
     descent: Descent,
     clean: Tensor,
     corrupted: Corrupted,
-    batch_size: int | None = None,
+    batch_size: int,
 ) -> Tensor:
     """Go through rows by minibatches, down the gradient of the cost as the layer defines it.
 
     Arguments and result: as ``closed_form.descend_layer``.
     """
     total = torch.zeros(layer.runs, dtype=clean.dtype, device=clean.device)
-    size = batch_size or clean.shape[-2]
-    for first in range(0, clean.shape[-2], size):
-        batch = (..., slice(first, first + size), slice(None))
+    for first in range(0, clean.shape[-2], batch_size):
+        batch = (..., slice(first, first + batch_size), slice(None))
         hit = None if corrupted.hit is None else corrupted.hit[batch]
         cost = layer.cost(clean[batch], Corrupted(corrupted.x[batch], hit))
         descent.step(cost)

@@ -11,7 +11,7 @@ from sda.blocks import check_rows
 from sda.classifier import Classifier
 from sda.corruption import Corruption
 from sda.precision import Precision
-from sda.presentation import BLOCK, corrupt, gather, shuffled
+from sda.presentation import corrupt, gather, shuffled, whole_minibatches
 from sda.seeding import stream
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ def labelled_blocks(
         rows = labelled_rows(len(y), labelled, seed).to(x.device)
         orders.append(rows[shuffled(len(rows), stream(seed, "order", "finetune", epoch), x.device)])
     noise = [stream(seed, "corruption", "finetune", epoch, device=device) for seed in seeds]
-    block = batch_size * max(1, BLOCK // batch_size)
-    for start in range(0, len(orders[0]), block):
-        places = [order[start : start + block] for order in orders]
+    for places in whole_minibatches(orders, batch_size):
         inputs = gather(x, places, runs, device)
         if corruptions is not None:
             inputs = corrupt(inputs, corruptions, noise, runs).x

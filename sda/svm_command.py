@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sda import checkpoint, command, composition, config, svm, svm_plan
+from sda import command, composition, config, svm, svm_plan, whole_files
 from sda.data.splits import Splits
 from sda.interruption import Interrupted, Interruption
 from sda.runfolder import RunFolder
@@ -95,7 +95,7 @@ def _search(plan: SvmPlan, training: Training, splits: Splits, folder: RunFolder
         for trial in svm.search(training, valid, left):
             trials.append(trial)
             rows = [json.dumps(_row(trial)) + "\n" for trial in trials]
-            checkpoint.replace(folder.path / SEARCH, "".join(rows).encode())
+            whole_files.replace(folder.path / SEARCH, "".join(rows).encode())
             best = min(trial.valid_error for trial in trials)
             line.show(len(trials), f"validation error {100 * best:.2f} % at best")
             if signals.requested is not None:

@@ -19,7 +19,8 @@ from sda.checkpoint import CheckpointError
 from sda.corruption import Corruption
 from sda.data.splits import Splits
 from sda.finished import Trained
-from sda.runfolder import LATER, PRETRAINED, RunFolder, RunFolderError
+from sda.runfolder import PRETRAINED, RunFolder, RunFolderError
+from sda.sameness import LATER
 from sda.seeding import stream
 from sda.stack import StackedDenoisingAutoencoder
 from sda.svm import Kernel, Setting

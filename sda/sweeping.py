@@ -11,8 +11,9 @@ from typing import Any
 from sda import config, grouping
 from sda.child import BUSY, STOPPED, Child, Outcome
 from sda.interruption import Interrupted, Interruption
-from sda.jobs import Job, is_held, place, refusal
-from sda.runfolder import RunFolder, differences
+from sda.jobs import Job, place, refusal
+from sda.runfolder import RunFolder
+from sda.sameness import differences
 from sda.terminal import clock
 
 
@@ -97,7 +98,7 @@ def _parted(task: list[Job]) -> tuple[list[list[Job]], list[Outcome]]:
     free: list[Job] = []
     busy: list[Outcome] = []
     for job in task:
-        if is_held(job):
+        if RunFolder(place(job)).is_held:
             busy.append(Outcome(str(place(job)), {}, "another process is training it", BUSY))
         else:
             free.append(job)

@@ -19,7 +19,7 @@ from sda import (
     campaign_table,
     choices,
     intervals,
-    runfolder,
+    sameness,
 )
 from sda.campaign_gaps import Gap
 from sda.jobs import place
@@ -135,12 +135,12 @@ def test_a_run_of_other_settings_of_the_call_is_another_setting(done, table):
     sda = campaign.cells(done, done.tiers[0])[0]
     result = RunFolder(place(sda.repeated(1)[0])).result
     said = result["settings"]
-    assert whole["settings_hash"] == runfolder.digest(said)
+    assert whole["settings_hash"] == sameness.digest(said)
     aside = said | {"seed": 7, "threads": 4, "data_folder": "x", "published.test_error.sda": 0.1}
-    assert runfolder.digest(aside) == runfolder.digest(said)
-    assert runfolder.digest(said | {"finetune.epochs": 99}) != runfolder.digest(said)
-    assert runfolder.digest({"a": [1, True]}) == runfolder.digest({"a": [1.0, True]})
-    assert runfolder.digest({"a": 1}) != runfolder.digest({"a": True})
+    assert sameness.digest(aside) == sameness.digest(said)
+    assert sameness.digest(said | {"finetune.epochs": 99}) != sameness.digest(said)
+    assert sameness.digest({"a": [1, True]}) == sameness.digest({"a": [1.0, True]})
+    assert sameness.digest({"a": 1}) != sameness.digest({"a": True})
 
 
 def test_a_gap_stays_where_both_lines_do_and_else_is_of_the_seeds_that_are_known(

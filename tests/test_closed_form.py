@@ -79,7 +79,7 @@ def test_a_layers_steps_equal_autograds(
     for rows in (6, 6, 2):
         x = torch.rand(*net.runs, rows, 12, generator=generator, dtype=dtype)
         hit = torch.rand(x.shape, generator=generator) < 0.3
-        steps.append((x, Corrupted(x.masked_fill(hit, 0.0), hit)))
+        steps.append((x, Corrupted(x.masked_fill(hit, 0.0), hit), rows))
     ends = both(
         net[0], steps, *rule, runs, lambda layer: dict(layer.named_parameters()),
         closed_form.descend_layer, layer_by_autograd,
@@ -100,6 +100,7 @@ def test_a_classifiers_steps_equal_autograds(activation, rule, runs, encoders, d
         (
             torch.rand(*net.runs, rows, 12, generator=generator, dtype=dtype),
             torch.randint(4, (*net.runs, rows), generator=generator),
+            rows,
         )
         for rows in (6, 6, 2)
     ]
@@ -118,7 +119,7 @@ def test_a_run_of_rate_zero_stands_still(rule):
     way = descent(dict(net[0].named_parameters()), 3, *rule)
     x = torch.rand(3, 6, 12, generator=stream(3))
     for _ in range(3):
-        closed_form.descend_layer(net[0], way, x, Corrupted(x, None))
+        closed_form.descend_layer(net[0], way, x, Corrupted(x, None), 6)
     assert torch.equal(net[0].weight[1], before)
     assert not torch.equal(net[0].weight[0], net[0].weight[1])
 

@@ -196,7 +196,7 @@ def no_memory_on_a_gpu():
     ids=["torch", "beyond any memory", "numpy", "gpu"],
 )
 def test_too_little_memory_is_one_line_that_says_what_needs_less(monkeypatch, work, told):
-    monkeypatch.setattr(command, "train", lambda *_, **__: work())
+    monkeypatch.setattr(command, "train_together", lambda *_, **__: work())
     code, said = run(*QUICK)
     assert code == 1
     assert said.startswith("error: not enough memory (")
@@ -206,7 +206,7 @@ def test_too_little_memory_is_one_line_that_says_what_needs_less(monkeypatch, wo
 
 
 def test_a_fault_of_the_program_is_not_passed_off_as_a_mistake(monkeypatch):
-    monkeypatch.setattr(command, "train", lambda *_, **__: torch.ones(2) @ torch.ones(3))
+    monkeypatch.setattr(command, "train_together", lambda *_, **__: torch.ones(2) @ torch.ones(3))
     with pytest.raises(RuntimeError, match="size"):
         main(QUICK)
 

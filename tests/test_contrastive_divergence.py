@@ -148,7 +148,7 @@ def test_the_expected_update_is_the_one_with_every_state_enumerated():
     spread = (chances @ (updates - expected) ** 2).sqrt()
     before = torch.cat([p.flatten() for p in weights(layer)])
     contrastive_divergence.descend(
-        layer, descent(layer, rate=1.0), row.expand(n, D), [stream(5)]
+        layer, descent(layer, rate=1.0), row.expand(n, D), [stream(5)], n
     )  # one minibatch of the same row: its mean over n independent chains
     moved = torch.cat([p.flatten() for p in weights(layer)]) - before
     assert ((moved - expected).abs() <= 5 * spread / math.sqrt(n) + 1e-12).all()

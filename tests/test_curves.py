@@ -18,7 +18,7 @@ import curves
 import labels
 import noise
 import script
-from filters import runs_by
+from figure import runs_by
 
 SETTINGS = {"pretrain.epochs": 3, "finetune.learning_rate": 0.3, "corruption.fraction": 0.25}
 

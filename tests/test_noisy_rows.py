@@ -20,7 +20,7 @@ from sda import (
     join,
     noisy_rows,
     pretrain,
-    runfolder,
+    sameness,
     select,
     stream,
 )
@@ -179,12 +179,12 @@ def settings(*words):
 def test_a_setting_that_is_younger_than_a_run_does_not_change_what_the_run_is_known_by():
     now, noisy = settings(), settings("pretrain.corruption=${corruption}")
     before = {key: value for key, value in now.items() if key != "pretrain.corruption"}
-    assert runfolder.digest(before) == runfolder.digest(now) != runfolder.digest(noisy)
-    assert runfolder.differences(before, now) == []
-    assert "pretrain.corruption" not in runfolder.complete(noisy)
+    assert sameness.digest(before) == sameness.digest(now) != sameness.digest(noisy)
+    assert sameness.differences(before, now) == []
+    assert "pretrain.corruption" not in sameness.complete(noisy)
 
 
 def test_digests_in_tables_of_before_mean_what_they_meant():
     before = {"finetune.epochs": 1, "seed": 3}
-    assert runfolder.digest(before) == "c1096515"
-    assert runfolder.digest(before | {"finetune.corruption._target_": "sda.x"}) == "4f353b11"
+    assert sameness.digest(before) == "c1096515"
+    assert sameness.digest(before | {"finetune.corruption._target_": "sda.x"}) == "4f353b11"

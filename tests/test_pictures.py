@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sda import pictures
-from sda.pictures import BORDER, ZERO, Panel
+from sda import curves, pictures
+from sda.curves import Panel
+from sda.pictures import BORDER, ZERO
 
 
 def tile(sheet, row, column, shape):
@@ -122,11 +123,11 @@ def test_a_saved_picture_is_read_back_unchanged(tmp_path):
 
 
 def test_a_run_that_ended_counts_with_its_last_value_in_the_mean():
-    assert pictures.mean([([1, 2], [4, 2]), ([1, 2, 3], [2, 2, 0])]) == ([1, 2, 3], [3, 2, 1])
+    assert curves.mean([([1, 2], [4, 2]), ([1, 2, 3], [2, 2, 0])]) == ([1, 2, 3], [3, 2, 1])
 
 
 def drawn(panels):
-    return np.asarray(Image.open(io.BytesIO(pictures.curves(panels))).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(curves.draw(panels))).convert("RGB"))
 
 
 def has(image, colour):
@@ -139,12 +140,12 @@ def test_every_arm_has_its_own_colour_and_keeps_it():
     one = Panel("a", {"random": [(epochs, [3, 2, 1])], "sda": [(epochs, [2, 1, 0])]}, {})
     other = Panel("layer 0", {"sda": [(epochs, [9, 8, 7])]}, {"sda": [(epochs, [8, 7, 6])]})
     both = drawn([one, other])
-    assert has(both, pictures.COLOURS[0])
-    assert has(both, pictures.COLOURS[1])
-    assert not has(both, pictures.COLOURS[2])
+    assert has(both, curves.COLOURS[0])
+    assert has(both, curves.COLOURS[1])
+    assert not has(both, curves.COLOURS[2])
     right = both[100:, both.shape[1] // 2 :]  # the second panel, below the legend
-    assert has(right, pictures.COLOURS[1])
-    assert not has(right, pictures.COLOURS[0])
+    assert has(right, curves.COLOURS[1])
+    assert not has(right, curves.COLOURS[0])
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_every_arm_has_its_own_colour_and_keeps_it():
 )
 def test_curves_of_any_values_are_drawn_without_a_warning(values):
     line = (list(range(1, len(values) + 1)), values)
-    assert has(drawn([Panel("a", {"sda": [line, line]}, {})]), pictures.COLOURS[0])
+    assert has(drawn([Panel("a", {"sda": [line, line]}, {})]), curves.COLOURS[0])
 
 
 def test_more_arms_than_colours_and_long_names_are_drawn():
@@ -165,11 +166,11 @@ def test_more_arms_than_colours_and_long_names_are_drawn():
 
 @pytest.mark.slow
 def test_importing_what_draws_imports_no_drawing_library():
-    code = "import sys, sda, sda.pictures, sda.comparison; print(*sys.modules)"
+    code = "import sys, sda, sda.curves, sda.comparison; print(*sys.modules)"
     environment = {"PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     loaded = set(done.stdout.split())
-    assert "sda.pictures" in loaded
+    assert "sda.curves" in loaded
     assert not loaded & {"matplotlib", "PIL", "scipy.stats"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sda import checkpoint, command, composition, config, experiment, models, records, verdict
+from sda import command, composition, config, experiment, models, records, verdict
 from sda.checkpoint import CheckpointError
 from sda.data.splits import Rows, Splits
 from sda.interruption import Interrupted
@@ -39,7 +39,10 @@ def plan(*words, **changes):
 def train(path, *words, resume=False, overwrite=False):
     asked, plain = plan(*words)
     run = command.Asked(asked, plain, Path(path))
-    return command.train(run, splits(), overwrite=overwrite, resume=resume)
+    if not resume:
+        command.refuse_occupied(run.path, overwrite)
+    command.train_together([[run]], splits(), overwrite=overwrite)
+    return command.outcome(run.path)
 
 
 def in_a_child(action):
@@ -55,6 +58,16 @@ def in_a_child(action):
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def killed(path, number, event="after the save", init="sda"):
+    """Train in a child that is killed when an event comes for the ``number``-th time."""
+
+    def action():
+        at_event(event, number, kill)
+        train(path, f"init={init}")
+
+    assert in_a_child(action) == -signal.SIGKILL
 
 
 def at_event(event, number, action):
@@ -115,11 +128,7 @@ def test_killed_between_any_two_epochs(tmp_path, uninterrupted, number, event, e
     monkeypatch.setattr(records, "SAVE_EVERY", every)
     monkeypatch.setattr(records, "SAVE_SHARE", 1e9)
 
-    def killed():
-        at_event(event, number, kill)
-        train(tmp_path / "run", "init=sda")
-
-    assert in_a_child(killed) == -signal.SIGKILL
+    killed(tmp_path / "run", number, event=event)
     train(tmp_path / "run", "init=sda", resume=True)
     assert outcome(tmp_path / "run") == uninterrupted["sda"]
 
@@ -149,11 +158,7 @@ def test_killed_while_writing_the_report(tmp_path, uninterrupted, step, monkeypa
 
 
 def test_a_resumed_run_does_not_train_finished_layers_again(tmp_path, monkeypatch):
-    def killed():
-        at_event("after the save", 4, kill)  # epoch 0 of layer 1: layer 0 is done and saved
-        train(tmp_path / "run", "init=sda")
-
-    in_a_child(killed)
+    killed(tmp_path / "run", 4)  # epoch 0 of layer 1: layer 0 is done and saved
     depths = []
     original = experiment.pretraining.pretrain_layer
 
@@ -167,11 +172,7 @@ def test_a_resumed_run_does_not_train_finished_layers_again(tmp_path, monkeypatc
 
 
 def test_the_random_arm_resumes_too_and_is_never_pretrained(tmp_path, uninterrupted):
-    def killed():
-        at_event("after the save", 2, kill)
-        train(tmp_path / "run", "init=random")
-
-    assert in_a_child(killed) == -signal.SIGKILL
+    killed(tmp_path / "run", 2, init="random")
     train(tmp_path / "run", "init=random", resume=True)
     assert outcome(tmp_path / "run") == uninterrupted["random"]
     assert b'"pretrain"' not in outcome(tmp_path / "run")[1]
@@ -179,11 +180,7 @@ def test_the_random_arm_resumes_too_and_is_never_pretrained(tmp_path, uninterrup
 
 @pytest.mark.parametrize("number", [2, 5, 8])
 def test_restricted_boltzmann_machines_resume_too(tmp_path, uninterrupted, number):
-    def killed():
-        at_event("after the save", number, kill)
-        train(tmp_path / "run", "init=dbn")
-
-    assert in_a_child(killed) == -signal.SIGKILL
+    killed(tmp_path / "run", number, init="dbn")
     train(tmp_path / "run", "init=dbn", resume=True)
     assert outcome(tmp_path / "run") == uninterrupted["dbn"]
     assert outcome(tmp_path / "run")[0]["step"] == "contrastive divergence"
@@ -222,11 +219,7 @@ def test_a_second_signal_leaves_at_once_with_an_older_good_checkpoint(tmp_path, 
 
 
 def test_a_run_with_other_settings_or_other_data_is_refused_with_what_differs(tmp_path):
-    def killed():
-        at_event("after the save", 4, kill)
-        train(tmp_path / "run", "init=sda")
-
-    in_a_child(killed)
+    killed(tmp_path / "run", 4)
     with pytest.raises(RunFolderError, match=r"corruption.fraction: 0.25 there, 0.5 now") as no:
         train(tmp_path / "run", "init=sda", "corruption.fraction=0.5", resume=True)
     assert "\n" not in str(no.value)
@@ -241,38 +234,15 @@ def test_a_run_with_other_settings_or_other_data_is_refused_with_what_differs(tm
     [(5, "toy", "seed: 0 there, 5 now"), (0, "other", "the data: their SHA-256 differs")],
 )
 def test_a_checkpoint_knows_whose_it_is_when_the_result_is_gone(tmp_path, seed, data, said):
-    def killed():
-        at_event("after the save", 4, kill)
-        train(tmp_path / "run", "init=sda")
-
-    in_a_child(killed)
+    killed(tmp_path / "run", 4)
     (tmp_path / "run" / "result.json").unlink()
     run = command.Asked(*plan("init=sda", f"seed={seed}"), tmp_path / "run")
     with pytest.raises(CheckpointError, match=rf"the checkpoint here is another run's \({said}\)"):
-        command.train(run, splits(data), overwrite=False, resume=True)
-
-
-def test_a_checkpoint_of_before_that_does_not_say_whose_it_is_is_gone_on_with(
-    tmp_path, uninterrupted
-):
-    def killed():
-        at_event("after the save", 9, kill)
-        train(tmp_path / "run", "init=sda")
-
-    in_a_child(killed)
-    last = tmp_path / "run" / "checkpoint" / "last.pt"
-    new = ("settings", "data_hash", "at_once")
-    checkpoint.write(last, {k: v for k, v in checkpoint.read(last).items() if k not in new})
-    train(tmp_path / "run", "init=sda", resume=True)
-    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+        command.train_together([[run]], splits(data), overwrite=False)
 
 
 def test_damaged_checkpoints_are_no_fresh_start(tmp_path):
-    def killed():
-        at_event("after the save", 9, kill)
-        train(tmp_path / "run", "init=sda")
-
-    in_a_child(killed)
+    killed(tmp_path / "run", 9)
     for path in (tmp_path / "run" / "checkpoint").glob("*.pt"):
         path.write_bytes(b"junk")
     with pytest.raises(CheckpointError, match="no usable checkpoint"):
@@ -285,11 +255,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_says_what_that_cos
     monkeypatch.setattr(records, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(records, "SAVE_SHARE", 1e9)
 
-    def killed():
-        at_event("after the save", 9, kill)
-        train(tmp_path / "run", "init=sda")
-
-    in_a_child(killed)
+    killed(tmp_path / "run", 9)
     last = tmp_path / "run" / "checkpoint" / "last.pt"
     last.write_bytes(last.read_bytes()[:-7])
     train(tmp_path / "run", "init=sda", resume=True)

@@ -1,4 +1,4 @@
-"""The shape of the code: what may import what, how large files may grow."""
+"""The shape of the code: what may import what."""
 
 import subprocess
 import sys

@@ -26,7 +26,7 @@ from sda.__main__ import main
 from sda.data.splits import Rows, Splits
 from sda.finetuning import finetuning_epochs
 from sda.pretraining import pretraining_epochs
-from sda.runfolder import differences
+from sda.sameness import differences
 from sda.standing import Standing
 from sda.supervision import chance_errors, labelled_blocks, labelled_rows
 

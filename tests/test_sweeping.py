@@ -16,7 +16,7 @@ from sda import command, composition, config, grouping, records, sweeping
 from sda.__main__ import main
 from sda.child import STOPPED, Child
 from sda.interruption import Interrupted
-from sda.jobs import Job, is_held, place, train_jobs
+from sda.jobs import Job, place, train_jobs
 from sda.runfolder import RunFolder, RunFolderError
 
 QUICK = [
@@ -126,21 +126,6 @@ def test_a_killed_batch_that_was_moved_goes_on_from_anywhere_and_leaves_the_orig
     assert statuses(killed, tmp_path / "moved") == ["finished"] * 2
     monkeypatch.chdir(tmp_path / "begun")
     assert [(place(job) / "result.json").read_text() for job in killed] == before
-
-
-def test_a_batch_that_an_older_version_noted_goes_on_from_the_folder_where_it_was_begun(
-    tmp_path, killed, monkeypatch
-):
-    for job in killed:
-        edit(job, lambda result: {k: v for k, v in result.items() if k != "folder"})
-    shutil.copytree(tmp_path / "begun", tmp_path / "copy")
-    for where in (tmp_path, tmp_path / "copy"):  # in a copy, others lie where the record says
-        monkeypatch.chdir(where)
-        with pytest.raises(RunFolderError, match="go on from there"):
-            RunFolder(tmp_path / "begun" / place(killed[1])).batch()
-    monkeypatch.chdir(tmp_path / "begun")
-    train_jobs(killed[1:])
-    assert statuses(killed) == ["finished"] * 2
 
 
 @pytest.mark.parametrize("k", [0, 1])
@@ -332,7 +317,7 @@ def test_a_run_that_another_process_trains_is_said_and_the_others_of_its_task_tr
 
 
 def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(tmp_path, monkeypatch):
-    monkeypatch.setattr(sweeping, "is_held", lambda job: False)  # it was not, a moment ago
+    monkeypatch.setattr(RunFolder, "is_held", False)  # it was not, a moment ago
     asked = jobs(tmp_path, sweep=[["seed=0"]])
     other = RunFolder(place(asked[0]))
     other.open()
@@ -370,7 +355,7 @@ def test_who_looks_whether_a_folder_is_in_use_does_not_keep_a_run_from_starting_
         fcntl.flock(looked_at, fcntl.LOCK_SH)  # what is_held has for an instant
         threading.Timer(0.1, fcntl.flock, (looked_at, fcntl.LOCK_UN)).start()
         folder.open()
-    assert is_held(job)
+    assert RunFolder(place(job)).is_held
     folder.close()
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from sda.data.errors import DataFormatError
+from sda.data.errors import DataFormatError, first_line
 
 MAX_MEMBER_BYTES = 1 << 31  # uncompressed; the benchmark's largest member has about half of that
 
@@ -33,8 +33,7 @@ def opened(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
             with path.open("rb") as stream:
                 yield stream
     except (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, RuntimeError) as error:
-        told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataFormatError(f"{name}: damaged ({told})") from None
+        raise DataFormatError(f"{name}: damaged ({first_line(error)})") from None
 
 
 def is_gzip(path: Path) -> bool:

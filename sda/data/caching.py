@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sda.data.splits import Rows, Splits
+from sda.whole_files import replace
 
 _ABOUT = "about.json"
 _log = logging.getLogger(__name__)
@@ -107,15 +108,7 @@ def _seal(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, about: Mapping[str, Any]) -> None:
-    partial = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    try:
-        with partial.open("w", encoding="utf-8") as stream:
-            json.dump(about, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(file)  # another process reads it whole, as it was or as it is
-    finally:
-        partial.unlink(missing_ok=True)
+    replace(file, json.dumps(about, indent=1).encode())
 
 
 def _open(folder: Path) -> Splits | None:

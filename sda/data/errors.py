@@ -11,3 +11,8 @@ class DataFormatError(DataError):
 
 class MissingDataError(DataError):
     """A file is not where it was looked for; the message says where, and what to do."""
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line; its name where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

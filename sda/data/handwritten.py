@@ -50,12 +50,6 @@ def basic(folder: str | None, source: str) -> Splits:
 
     def rebuild() -> Made:
         images, labels = pooled(folder)
-        for position, label in BASIC_LABELS.items():
-            if labels[position] != label:
-                raise DataFormatError(
-                    f"basic: row {position} of MNIST must be a {label}, got a {labels[position]}: "
-                    "these files are not in the published order"
-                )
         return Made(images[:62000], labels[:62000].astype(np.int64))
 
     return choose(

@@ -1,15 +1,14 @@
 """The idx format of MNIST: a magic number, the dimensions, then the raw values, big-endian."""
 
-import gzip
 import math
 import struct
-import zlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sda.data.archives import is_gzip, opened
 from sda.data.errors import DataFormatError
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -23,20 +22,12 @@ def read_idx(path: Path) -> NDArray[Any]:
     Raises DataFormatError that names the file and the offset. Nothing larger than the file can hold
     is ever allocated.
     """
-    size = path.stat().st_size
-    try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if not zipped:
-                return _read(path, raw, size)
-            with gzip.GzipFile(fileobj=raw) as stream:
-                return _read(path, stream, _DEFLATE_LIMIT * size)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataFormatError(f"{path}: damaged gzip file ({error})") from None
+    at_most = path.stat().st_size * (_DEFLATE_LIMIT if is_gzip(path) else 1)
+    with opened(path) as stream:
+        return _read(path, stream, at_most)
 
 
-def _read(path: Path, stream: BinaryIO | gzip.GzipFile, at_most: int) -> NDArray[Any]:
+def _read(path: Path, stream: IO[bytes], at_most: int) -> NDArray[Any]:
     head = stream.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES or not head[3]:
         raise DataFormatError(f"{path}: offset 0: not an idx file, it starts with {head.hex(' ')}")

@@ -9,6 +9,7 @@ from PIL import Image
 from sda.data.splits import Rows, Splits
 
 _GAP, _GREY = 1, 0.35  # pixels between images, and their shade
+_PER_CLASS = 60
 
 
 def montage(images: NDArray[np.float32], columns: int) -> NDArray[np.uint8]:
@@ -37,13 +38,11 @@ def in_range(rows: Rows, image_shape: tuple[int, int]) -> NDArray[np.float32]:
     return x.reshape(-1, *image_shape)
 
 
-def save_classes(
-    splits: Splits, image_shape: tuple[int, int], folder: Path, per_class: int = 60
-) -> list[Path]:
+def save_classes(splits: Splits, image_shape: tuple[int, int], folder: Path) -> list[Path]:
     """Write one montage of training rows per class into ``folder``; return the files."""
     files = []
     for label in range(splits.n_classes):
-        chosen = np.flatnonzero(splits.train.y == label)[:per_class]
+        chosen = np.flatnonzero(splits.train.y == label)[:_PER_CLASS]
         if len(chosen):
             some = Rows(splits.train.x[chosen], splits.train.y[chosen])
             files.append(folder / f"{splits.name}-class{label}.png")

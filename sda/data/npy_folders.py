@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from sda.data.errors import DataFormatError, MissingDataError
+from sda.data.errors import DataFormatError, MissingDataError, first_line
 
 PARTS = ("train", "valid", "test")
 
@@ -51,5 +51,5 @@ def _mapped(file: Path) -> NDArray[Any]:
     try:
         return np.asarray(npy.open_memmap(file, mode="r"))
     except (OSError, ValueError) as error:
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataFormatError(f"{file}: not a .npy file that can be mapped ({line})") from None
+        told = first_line(error)
+        raise DataFormatError(f"{file}: not a .npy file that can be mapped ({told})") from None

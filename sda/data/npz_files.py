@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from sda.data.errors import DataFormatError
+from sda.data.errors import DataFormatError, first_line
 
 MAX_BYTES = 1 << 36  # of one array; a larger one is taken for a mistake or an attack
 
@@ -31,7 +31,7 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     except DataFormatError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
-        raise DataFormatError(f"{path}: not a readable .npz file ({_line(error)})") from None
+        raise DataFormatError(f"{path}: not a readable .npz file ({first_line(error)})") from None
 
 
 def _read(path: Path, archive: zipfile.ZipFile, member: str) -> NDArray[Any]:
@@ -54,7 +54,3 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, _, dtype = read(stream)
     return shape, dtype
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

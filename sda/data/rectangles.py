@@ -7,7 +7,13 @@ from sda.data.sources import Made, choose
 from sda.data.splits import Splits
 
 SIDE = 28
-RULE = {"rule": "rect 1", "shortest": 4, "longest": 28, "least difference": 3}  # pixels
+SHORTEST, LEAST_DIFFERENCE = 4, 3  # pixels
+RULE = {
+    "rule": "rect 1",
+    "shortest": SHORTEST,
+    "longest": SIDE,
+    "least difference": LEAST_DIFFERENCE,
+}
 
 
 def rect(folder: str | None, source: str, seed: int) -> Splits:
@@ -26,7 +32,7 @@ def draw(n: int, seed: int) -> Made:
     over the places where the rectangle fits: so are all 51200 original images.
     """
     rng = np.random.default_rng(seed)
-    pairs = size_pairs(4, 28, least_difference=3)
+    pairs = size_pairs(SHORTEST, SIDE, LEAST_DIFFERENCE)
     size = pairs[rng.integers(len(pairs), size=n)]
     within, edge = place(size, rng)
     outline = within[:, 0, :, None] & edge[:, 1, None, :]

@@ -8,8 +8,8 @@ from sda.data.sources import Made, choose
 from sda.data.splits import Splits
 
 SIDE = 28
-RULE = {"rule": "rot 1", "angle": "uniform", "subpixels": 3}
 _SUBPIXELS = 3  # per side
+RULE = {"rule": "rot 1", "angle": "uniform", "subpixels": _SUBPIXELS}
 _BLOCK = 256  # images turned together
 
 

@@ -1,0 +1,132 @@
+"""Curves of runs over epochs, a panel for each measure, as a PNG file in memory."""
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Line = tuple[Sequence[float], Sequence[float]]  # epochs, values
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
+MARKERS = ("", "o", "s", "^", "D", "v")  # tell arms apart once the colours are used up
+LOGARITHMIC = 15  # ratio of the largest to the smallest value from which an axis is logarithmic
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share their axes: arm -> its runs, each (epochs, values)."""
+
+    title: str
+    solid: dict[str, list[Line]]
+    dashed: dict[str, list[Line]]
+
+
+def draw(panels: Sequence[Panel]) -> bytes:
+    """Draw arms over epochs, a panel for each measure: thin lines runs, thick ones their mean.
+
+    An arm has the same colour in all panels. Dashed, means alone: the same from clean input.
+
+    Returns:
+        A PNG file.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    columns = min(2, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    arms = list(dict.fromkeys(arm for panel in panels for arm in (*panel.solid, *panel.dashed)))
+    figure = Figure(figsize=(max(5.4 * columns, 7), 3.2 * rows + 0.5), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, panel in zip(axes, panels, strict=False):
+        for arm, runs in panel.solid.items():
+            _draw(axis, runs, _style(arms.index(arm)))
+        for arm, runs in panel.dashed.items():
+            style = _style(arms.index(arm)) | {"linewidth": 1.2, "linestyle": "--"}
+            axis.plot(*mean(runs), **style)
+        _finish(axis, panel)
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
+    handles = [Line2D([], [], label=arm, **_style(k)) for k, arm in enumerate(arms)]
+    if any(panel.dashed for panel in panels):
+        handles.append(Line2D([], [], color="0.4", label="from corrupted input"))
+        handles.append(Line2D([], [], color="0.4", linestyle="--", label="from clean input"))
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=max(1, min(len(handles), 140 // (longest + 8))),
+        fontsize=9,
+        frameon=False,
+    )
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=130)
+    return file.getvalue()
+
+
+def mean(runs: Sequence[Line]) -> tuple[list[float], list[float]]:
+    """Mean over runs at each epoch; a run that has ended counts with its last value.
+
+    Otherwise the runs that stop early, often the good ones, would drop out of the mean.
+    """
+    epochs = sorted({epoch for run in runs for epoch in run[0]})
+    values = [float(np.mean([np.interp(epoch, *run) for run in runs])) for epoch in epochs]
+    return epochs, values
+
+
+def _style(k: int) -> dict[str, Any]:
+    marker = MARKERS[k // len(COLOURS) % len(MARKERS)]
+    return {
+        "color": COLOURS[k % len(COLOURS)],
+        "linewidth": 1.8,
+        "marker": marker,
+        "markersize": 4,
+        "markevery": 0.1,
+    }
+
+
+def _draw(axis: "Axes", runs: Sequence[Line], style: dict[str, Any]) -> None:
+    if len(runs) > 1:
+        for run in runs:
+            axis.plot(*run, color=style["color"], linewidth=0.6, alpha=0.35)
+    axis.plot(*mean(runs), **style)
+
+
+def _finish(axis: "Axes", panel: Panel) -> None:
+    """Title, grid and limits: those of the values after the first epochs."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    lines = [
+        run for group in (panel.solid, panel.dashed) for runs in group.values() for run in runs
+    ]
+    low = min(min(values) for _, values in lines)
+    high = max(max(_settled(values)) for _, values in lines)
+    axis.set_title(panel.title, fontsize=10)
+    axis.set_xlabel("epoch", fontsize=9)
+    axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    axis.grid(alpha=0.25, which="both")
+    if low > 0 and high / low > LOGARITHMIC:
+        axis.set_yscale("log")
+        axis.set_ylim(low / 1.1, high * 1.1)
+        for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            which(FuncFormatter(_round_number))
+    else:
+        room = 0.05 * (high - low) or 0.05 * abs(low) or 1.0
+        axis.set_ylim(max(low - room, 0) if low >= 0 else low - room, high + room)
+    axis.tick_params(labelsize=8, which="both")
+
+
+def _settled(values: Sequence[float]) -> Sequence[float]:
+    """Values after the first twentieth: an untrained network would flatten the rest."""
+    return values[len(values) // 20 :]
+
+
+def _round_number(value: float, _: int) -> str:
+    """Label 1, 2 and 5 of each decade."""
+    digit = value / 10 ** math.floor(math.log10(value) + 1e-9)
+    return f"{value:g}" if round(digit, 6) in (1, 2, 5) else ""
