@@ -30,7 +30,7 @@ from sda import (
 from sda.data import commands as data_commands
 from sda.descent import DivergenceError
 from sda.interruption import Interrupted
-from sda.jobs import Job, place, train_jobs
+from sda.jobs import Job, has_finished, place, train_jobs
 from sda.runfolder import RunFolder
 from sda.sameness import CHANGEABLE
 
@@ -146,7 +146,11 @@ def _tensorboard(folder: Path) -> str:
 
 def _search_path(config_dir: str | None) -> list[str]:
     """The override that adds a person's own folder of configuration files."""
-    return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+    if not config_dir:
+        return []
+    if not Path(config_dir).is_dir():
+        raise ValueError(f"--config-dir must be a folder of configuration files, got {config_dir}")
+    return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"]
 
 
 def _single(words: list[str], search_path: list[str]) -> int:
@@ -165,18 +169,25 @@ def _single(words: list[str], search_path: list[str]) -> int:
 
 
 def _sweep(words: list[str]) -> int:
-    """Let Hydra start what the words ask for, after checking every run that it will start."""
+    """Let Hydra start what the words ask for, after checking every run that it will start.
+
+    Returns 1 if a run that was asked for has no result in the end.
+    """
     args = _parsed(words)
+    jobs = []
     if args.multirun:
         search_path = _search_path(args.config_dir)
         different = {}
         for overrides in _jobs(args.overrides, search_path):
             plain = composition.resolved(composition.compose(overrides + search_path))
+            jobs.append(Job(plain, overrides))
             config.build_run(plain)
             different[repr(plain["data"])] = plain
         for plain in different.values():
             config.load_data(plain)
-    return _hand_over(words, "config")
+    _hand_over(words, "config")
+    asked_hydra = _asks_hydra(args)
+    return int(not asked_hydra and not all(map(has_finished, jobs)))
 
 
 def _hand_over(words: list[str], primary: str) -> int:
@@ -216,7 +227,7 @@ def _resume(path: Path, changes: list[str]) -> int:
     known = composition.flat(saved) if "kernel" in saved else CHANGEABLE
     allowed = [key for key in CHANGEABLE if key in known]
     for word in changes:
-        if word.partition("=")[0] not in allowed:
+        if composition.key_of(word) not in allowed:
             raise ValueError(
                 f"a resumed run keeps its settings; {', '.join(allowed)} may change, got {word!r}"
             )

@@ -9,6 +9,7 @@ from typing import Any
 from sda import choices, composition, ranges, search
 from sda.cell import Cell, job_of
 from sda.choices import Choice
+from sda.composition import key_of
 
 CHOICES = "campaign.choices"
 KEYS = ("campaign.hours", CHOICES, "campaign.tiers", "campaign.words")
@@ -48,11 +49,11 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
     for word in overrides:
         if word.startswith("-"):
             raise ValueError(f"a campaign takes key=value, no options; got {word}")
-    own = [word for word in overrides if search.key_of(word).startswith("campaign.")]
+    own = [word for word in overrides if key_of(word).startswith("campaign.")]
     for word in own:
-        ranges.one_of("what a call sets of a campaign", search.key_of(word), KEYS)
+        ranges.one_of("what a call sets of a campaign", key_of(word), KEYS)
     # A campaign's file need not have choices.
-    known = [f"++{w.lstrip('+')}" if search.key_of(w) == CHOICES else w for w in own]
+    known = [f"++{w.lstrip('+')}" if key_of(w) == CHOICES else w for w in own]
     plain = composition.resolved(composition.compose([f"+campaign={name}", *known]))["campaign"]
     if plain["hours"] is None:
         raise ValueError("a campaign needs its hours: campaign.hours=2")
@@ -72,7 +73,7 @@ def _choices(
 ) -> Mapping[str, Choice] | None:
     """Those of the campaign's cells in a table; {}: none are wanted; None: that was not said."""
     if file is None:
-        return {} if any(search.key_of(word) == CHOICES for word in own) else None
+        return {} if any(key_of(word) == CHOICES for word in own) else None
     named = {name for tier in tiers for name in tier.cells}
     path = Path(ranges.text(CHOICES, file))
     found = {cell: choice for cell, choice in choices.read(path).items() if cell in named}
@@ -118,7 +119,7 @@ def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
             search.refuse(known, sought.keys(), f"which the search of {name} sets")
         choice = None if sought is None else (campaign.choices or {}).get(name)
         if choice is not None:
-            search.refuse(known, {search.key_of(w) for w in choice.words}, f"which {name} chose")
+            search.refuse(known, {key_of(w) for w in choice.words}, f"which {name} chose")
         found.append(Cell(campaign.name, name, plain, known, sought, choice))
     return found
 

@@ -13,12 +13,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sda import campaign, campaign_words, composition, config, sweeping
+from sda import campaign, campaign_words, composition, config, sameness, sweeping
 from sda.campaign import Campaign, Tier
 from sda.cell import Cell, is_done
 from sda.child import Outcome
 from sda.jobs import Job
-from sda.terminal import clock
+from sda.terminal import clock, say
 
 
 def unobtainable(cells: Iterable[Cell]) -> dict[str, str]:
@@ -124,31 +124,31 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     if known is not plan:
         plan, tiers = known, checked(known)
     if plan.choices:
-        print(_repeated(tiers), flush=True)
+        say(_repeated(tiers))
     at_once = sweeping.slots(_settings(plan))
     campaign_words.keep(plan, _folder(plan))
-    print(f"{plan.name}: reading its data sets", flush=True)  # where they are not, making them
+    say(f"{plan.name}: reading its data sets")  # where they are not, making them
     absent = unobtainable(cell for _, cells in tiers for cell in cells)
     for line in absent.values():
-        print(line, flush=True)
+        say(line)
     at_hand = [(tier, [c for c in cells if c.data_set not in absent]) for tier, cells in tiers]
     ended: dict[str, Outcome] = {}  # of a run that was tried in several stages, the last
-    print(f"to go: {to_go(at_hand)}", flush=True)
+    say(f"to go: {to_go(at_hand)}")
     for title, jobs in stages(at_hand):
         due = [job for job in jobs if not is_done(job)]
         done = f"{len(jobs) - len(due)} of {len(jobs)} runs done"
         left = clock(max(0.0, until - time.monotonic()))
-        print(f"{title}: {done}, {left} left of the hours", flush=True)
+        say(f"{title}: {done}, {left} left of the hours")
         if not due:
             continue
         outcomes = sweeping.run_all(due, together=True, until=until, at_once=at_once)
         ended |= {outcome.folder: outcome for outcome in outcomes}
         if len(outcomes) < len(due):
-            print("the hours are over; the same command goes on", flush=True)
+            say("the hours are over; the same command goes on")
             return False, [*absent.values(), *_faults(ended.values())]
     busy = [outcome for outcome in ended.values() if outcome.is_busy]
     if busy:
-        print(f"left to other processes: {len(busy)}; the same command goes on", flush=True)
+        say(f"left to other processes: {len(busy)}; the same command goes on")
     return not busy, [*absent.values(), *_faults(ended.values())]
 
 
@@ -168,7 +168,8 @@ def _repeated(tiers: Sequence[tuple[Tier, list[Cell]]]) -> str:
 
 def _settings(plan: Campaign) -> dict[str, Any]:
     """What its words make of the settings that are no cell's."""
-    return composition.resolved(composition.compose(campaign.words_for("config", plan.words)))
+    words = [word for word in plan.words if composition.key_of(word) in sameness.HARMLESS]
+    return composition.resolved(composition.compose(words))
 
 
 def _folder(plan: Campaign) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 from sda import alignment, campaign, choices, intervals, sameness, search
 from sda.campaign import Campaign
 from sda.cell import SEED, Cell
+from sda.composition import key_of
 from sda.finished import Trained
 from sda.jobs import Job
 
@@ -104,8 +105,8 @@ def _chosen(cell: Cell, run: Trained) -> str:
 
 def setting(cell: Cell, job: Job) -> str:
     """A run of the search in its words, without those that have no effect on the arm."""
-    aside = {"experiment", "seed", *(word.partition("=")[0] for word in cell.words)}
-    words = [word for word in job.overrides if word.partition("=")[0] not in aside]
+    aside = {"experiment", "seed", *(key_of(word) for word in cell.words)}
+    words = [word for word in job.overrides if key_of(word) not in aside]
     effective = search.effective(words, cell.config["init"])
     return " ".join(word for word in words if word in effective)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sda import campaign, choices, sameness, whole_files
 from sda.campaign import Campaign
-from sda.search import key_of
+from sda.composition import key_of
 
 FILE = "campaign.json"
 CHOICES = "choices.json"  # of an earlier search, if the last call had any

@@ -59,8 +59,10 @@ def read(path: Path) -> dict[str, Any]:
         )
     try:
         payload = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception:
-        # torch.load fails in a dozen ways; whatever it was, the bytes are not what we wrote.
+        # torch.load fails in a dozen ways: whole as the bytes are, this program did not write them.
         raise CheckpointError(f"{path} holds objects that are not plain tensors; refused") from None
     if not isinstance(payload, dict):
         raise CheckpointError(f"{path} holds no checkpoint")

@@ -112,7 +112,7 @@ def _work(jobs: Sequence[Job], sender: Connection) -> None:
     os.setpgrp()  # Ctrl-C reaches the sweep alone, which passes it on once
     reopen_closed()
     threading.Thread(target=_stop_when_orphaned, daemon=True).start()
-    fault: Exception | None = None
+    fault: BaseException | None = None
     passing = None
     try:
         with Interruption(at_once=True):  # training itself listens with more patience
@@ -124,9 +124,10 @@ def _work(jobs: Sequence[Job], sender: Connection) -> None:
         fault, passing = error, BUSY if any(RunFolder(place(job)).is_held for job in jobs) else None
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         fault = error
-    line = fault and (
-        mistakes.of_memory(fault) or " ".join(str(fault).split()) or type(fault).__name__
-    )
+    line = None
+    if fault is not None:
+        told = " ".join(str(fault).split()) or type(fault).__name__
+        line = mistakes.of_memory(fault) or told
     with suppress(BrokenPipeError):  # nobody waits for an orphan
         sender.send((line, passing))
 

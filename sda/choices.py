@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sda import ranges, search
+from sda.composition import key_of
 
 RATE = "finetune.learning_rate"
 NEEDED = ("data_set", "arm", "seeds", "tried", "setting")  # columns
@@ -93,8 +94,8 @@ def read(file: Path) -> dict[str, Choice]:
 
 def _choice(row: Mapping[str, str], where: str) -> Choice:
     words = row["setting"].split()
-    rates = [word.partition("=")[2] for word in words if search.key_of(word) == RATE]
-    others = [word for word in words if search.key_of(word) != RATE]
+    rates = [word.partition("=")[2] for word in words if key_of(word) == RATE]
+    others = [word for word in words if key_of(word) != RATE]
     try:
         values = {"rate": float(rates[-1]), "tried": int(row["tried"])}
     except (IndexError, ValueError):

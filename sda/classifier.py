@@ -42,7 +42,7 @@ class Classifier(nn.Module):
         scale = Initialisation(ranges.one_of("initialisation", initialisation, (*Initialisation,)))
         self.stack = stack
         top = stack[len(stack) - 1].weight
-        seeds = [seed] if isinstance(seed, int) else seed
+        seeds = seed if isinstance(seed, Sequence) else [seed]
         weights = [scale.output(top.shape[-1], k, stream(s, "weights", "output")) for s in seeds]
         shape = (*stack.runs, *weights[0].shape)
         self.weight = nn.Parameter(torch.stack(weights).reshape(shape).to(top))

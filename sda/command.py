@@ -1,7 +1,6 @@
 """One configured run, from a command: refused, trained, or gone on with."""
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from sda.arms import Run
 from sda.data.splits import Splits
 from sda.descent import DivergenceError
 from sda.runfolder import RunFolder, RunFolderError
+from sda.terminal import say
 
 
 class Plan(Protocol):
@@ -176,7 +176,7 @@ def check_same(folder: RunFolder, plan: Plan, splits: Splits) -> None:
         f"{key} {past[key]} -> {now[key]}" for key in now if past.get(key, now[key]) != now[key]
     ]
     if past and moved and folder.result.get("status") != "finished":
-        print(f"warning: resumed elsewhere ({', '.join(moved)}): bits may differ", file=sys.stderr)
+        say(f"warning: resumed elsewhere ({', '.join(moved)}): bits may differ", error=True)
 
 
 def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[list[str]]) -> None:

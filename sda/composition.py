@@ -1,6 +1,8 @@
 """Configurations, composed by Hydra from the files in conf and the words of a command line."""
 
 import functools
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,20 +45,33 @@ def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
         primary: the file to start from, ``svm`` for a support vector machine.
 
     Raises:
-        HydraException: a word is no good, or adds a setting that nothing would read.
+        HydraException: a word is no good, or it or a file sets what nothing would read.
     """
     with hydra.initialize_config_dir(str(folder()), job_name="sda", version_base="1.3"):
         composed = hydra.compose(primary, list(overrides), return_hydra_config=True)
-    for word in overrides:
-        name = word.partition("=")[0].lstrip("+")
-        if word.startswith("+") and top(name) in composed and top(name) not in settings(primary):
-            raise ConfigCompositionException(f"There is no setting '{name}' that could be added.")
+    for key in map(str, composed):
+        if key not in settings(primary) and not _is_pointed_at(key, composed):
+            name = next((key_of(word) for word in overrides if top(word) == key), key)
+            raise ConfigCompositionException(f"There is no setting '{name}': nothing reads it.")
     return composed
+
+
+def _is_pointed_at(key: str, composed: DictConfig) -> bool:
+    """Whether another value names a key: files may have some of their own, ``${use}``."""
+    plain = OmegaConf.to_container(OmegaConf.masked_copy(composed, _own(composed)), resolve=False)
+    assert isinstance(plain, dict)
+    values = " ".join(map(str, flat({str(k): v for k, v in plain.items()}).values()))
+    return re.search(rf"\b{re.escape(key)}\b", values) is not None
+
+
+def key_of(word: str) -> str:
+    """The name of what an override sets."""
+    return word.lstrip("+~").partition("=")[0].strip()
 
 
 def top(word: str) -> str:
     """The first part of a setting's name, or of a word that sets it."""
-    return word.lstrip("+~").partition("=")[0].partition(".")[0]
+    return key_of(word).partition(".")[0]
 
 
 @functools.cache
@@ -113,15 +128,25 @@ def changed(saved: Plain, words: Sequence[str]) -> Plain:
 
 def _task(cfg: DictConfig) -> DictConfig:
     """Copy a configuration without Hydra's own part, which is most of it."""
-    task = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    task = OmegaConf.masked_copy(cfg, _own(cfg))
     OmegaConf.set_struct(task, True)  # a copy forgets it: keys that are not there are refused
     return task
+
+
+def _own(cfg: DictConfig) -> list[str]:
+    """Keys at the root that are not Hydra's."""
+    return [str(key) for key in cfg if key != "hydra"]
 
 
 def _plain(cfg: DictConfig) -> Plain:
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def word(value: Any) -> str:
+    """A value as an override has it."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def flat(plain: Mapping[str, Any], above: str = "") -> Plain:

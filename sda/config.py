@@ -19,10 +19,14 @@ from sda.data.splits import Splits
 from sda.finetuning import Finetuning
 from sda.initialisation import Initialisation
 from sda.pretraining import Pretraining
+from sda.reconstruction import Reconstruction
 from sda.stack import Layer
 
 _Made = TypeVar("_Made")
 PLANNING = ("search", "minutes")  # for campaigns; no setting of a run
+STACK = ("hidden", "activation", "tied", "emphasis", "initialisation")
+MOST_THREADS = 1024
+MOST_MEMORY = 1e6  # GB
 
 
 @contextmanager
@@ -37,6 +41,8 @@ def complete() -> Iterator[None]:
 @complete()
 def build_run(plain: Plain) -> Run:
     """Turn a resolved configuration into a run. Raises ValueError in one line."""
+    for key in _section("stack", plain["stack"]):
+        ranges.one_of("a setting of stack", key, STACK)
     hidden = plain["stack"]["hidden"]
     if not isinstance(hidden, list) or not hidden:
         raise ValueError(f"stack.hidden must list the units of each layer, got {hidden!r}")
@@ -48,8 +54,6 @@ def build_run(plain: Plain) -> Run:
     if plain["jobs"] != "auto":
         ranges.whole("jobs", plain["jobs"], 1)
     _named("data", plain["data"])  # refused here, nothing is read yet
-    if not isinstance(plain["published"], dict | None):
-        raise ValueError(f"published must be null or name figures, got {plain['published']!r}")
     run = Run(
         name=str(plain["name"]),
         init=Init(ranges.one_of("init", plain["init"], (*Init,))),
@@ -65,7 +69,7 @@ def build_run(plain: Plain) -> Run:
         tensorboard=plain["tensorboard"],
         codes_memory=codes_memory(plain.get("codes_memory", "auto"), device(plain["device"])),
         settings=flat({key: value for key, value in plain.items() if key not in PLANNING}),
-        published=plain["published"],
+        published=published(plain["published"]),
     )
     # Building refuses what does not go together: emphasis with Gaussian noise, dbn with tanh.
     for layer in (*run.layers, *run.trained_layers()):
@@ -91,9 +95,21 @@ def check_folder(plain: Mapping[str, Any]) -> None:
         raise ValueError(f"name must be text, got {plain['name']!r}")
 
 
+def published(node: object) -> dict[str, Any] | None:
+    """What papers report: test errors by arm, fractions, and of how many rows; or None."""
+    if node is None:
+        return None
+    if not isinstance(node, dict):
+        raise ValueError(f"published must be null or name figures, got {node!r}")
+    for arm, error in _section("published.test_error", node.get("test_error")).items():
+        ranges.number(f"published.test_error.{arm}", error, 0, 1)
+    ranges.whole("published.n_test", node.get("n_test"), 1)
+    return node
+
+
 def threads(asked: object) -> int:
     """Threads of one run: the number asked for, or all cores for ``auto``."""
-    return cores() if asked == "auto" else ranges.whole("threads", asked, 1)
+    return cores() if asked == "auto" else ranges.whole("threads", asked, 1, MOST_THREADS)
 
 
 def cores() -> int:
@@ -121,7 +137,7 @@ def codes_memory(asked: object, where: torch.device) -> int:
     At most six such arrays exist at once: rows and validation rows, codes of two layers, and so on.
     """
     if asked != "auto":
-        return int(1e9 * ranges.number("codes_memory", asked, 0))
+        return int(1e9 * ranges.number("codes_memory", asked, 0, MOST_MEMORY))
     if where.type == "cuda":
         return int(torch.cuda.get_device_properties(where).total_memory) // 8
     return 10**9
@@ -135,8 +151,8 @@ def width(plain: Plain) -> int:
 def _layers(plain: Plain, hidden: Sequence[Any]) -> list[Layer]:
     stack = plain["stack"]
     depth = len(hidden)
-    corruptions = _parts("corruption", plain["corruption"], depth)
-    reconstructions = _parts("reconstruction", plain["reconstruction"], depth)
+    corruptions = _parts("corruption", plain["corruption"], depth, _corruption)
+    reconstructions = _parts("reconstruction", plain["reconstruction"], depth, _reconstruction)
     emphases = [
         _made("stack.emphasis", Emphasis, values)
         for values in _per_layer("stack.emphasis", stack["emphasis"], depth)
@@ -164,7 +180,7 @@ def corruption(where: str, node: object) -> Any:
     if node is None:
         return None
     if isinstance(node, Mapping) and "layers" not in node:
-        return _build(where, node)
+        return _corruption(where, node)
     got = "one for each layer" if isinstance(node, Mapping | list) else repr(node)
     raise ValueError(
         f"{where} must be null or one for all layers, a node as in conf/corruption "
@@ -177,13 +193,15 @@ def _with_noise(where: str, node: object) -> Mapping[str, Any]:
     return {**own, "corruption": corruption(f"{where}.corruption", own.get("corruption"))}
 
 
-def _parts(where: str, node: Plain, depth: int) -> list[Any]:
+def _parts(
+    where: str, node: Plain, depth: int, build: Callable[[str, Mapping[str, Any]], Any]
+) -> list[Any]:
     """One part for each layer, from a node for all of them or a list ``layers`` of nodes."""
     if "layers" in node:
         if not isinstance(node["layers"], list) or len(node["layers"]) != depth:
             raise ValueError(f"{where}.layers must list one for each of {depth} layers")
-        return [_build(f"{where}.layers", part) for part in node["layers"]]
-    return [_build(where, part) for part in _per_layer(where, node, depth)]
+        return [build(f"{where}.layers", part) for part in node["layers"]]
+    return [build(where, part) for part in _per_layer(where, node, depth)]
 
 
 def _per_layer(where: str, node: Mapping[str, Any], depth: int) -> list[Plain]:
@@ -206,9 +224,18 @@ def _section(where: str, node: object) -> Mapping[str, Any]:
     return node
 
 
-def _build(where: str, node: Mapping[str, Any]) -> Any:
+def _corruption(where: str, node: Mapping[str, Any]) -> Any:
     made, values = _named(where, node)
-    return made(**values)
+    if not callable(built := made(**values)):
+        raise ValueError(f"{where}._target_ must name a corruption, got {node['_target_']!r}")
+    return built
+
+
+def _reconstruction(where: str, node: Mapping[str, Any]) -> Any:
+    made, values = _named(where, node)
+    if not isinstance(built := made(**values), Reconstruction):
+        raise ValueError(f"{where}._target_ must name a reconstruction, got {node['_target_']!r}")
+    return built
 
 
 def _named(where: str, node: Mapping[str, Any]) -> tuple[Callable[..., Any], Plain]:
@@ -222,6 +249,8 @@ def _named(where: str, node: Mapping[str, Any]) -> tuple[Callable[..., Any], Pla
         made: Callable[..., Any] = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError):
         raise ValueError(f"{where}._target_ names nothing: {target!r}") from None
+    if not callable(made):
+        raise ValueError(f"{where}._target_ must name a class or a function, got {target!r}")
     _check_names(where, made, values)
     ranges.fits(where, made, values)
     return made, values

@@ -11,6 +11,7 @@ import numpy as np
 
 from sda import intervals
 from sda.arms import UNREAD, Init
+from sda.composition import word
 from sda.finished import Trained, Unfinished
 from sda.intervals import Difference
 from sda.sameness import HARMLESS, complete, plain
@@ -145,7 +146,7 @@ def labels(settings: Sequence[dict[str, Any]]) -> list[str]:
     comparison of initialisations, and the table must show it.
     """
     keys = sorted({key for own in settings for key in own} - {"init"})
-    values = {key: {_word(plain(own[key])) for own in settings if key in own} for key in keys}
+    values = {key: {word(plain(own[key])) for own in settings if key in own} for key in keys}
     telling = {key for key in keys if len(values[key]) > 1}
     named = [_label(own, sorted(telling)) for own in settings]
     # Namesakes differ in a key that only some of them have.
@@ -164,11 +165,7 @@ def _label(own: dict[str, Any], keys: Sequence[str]) -> str:
 def _said(key: str, value: Any) -> str:
     if key.endswith("._target_"):  # the class that a config group chose
         return f"{key.removesuffix('._target_')}={str(value).rpartition('.')[2]}"
-    return f"{key}={_word(value)}"
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return f"{key}={word(value)}"
 
 
 def _once(label: str, runs: Sequence[Trained]) -> tuple[list[Trained], list[Repeated]]:

@@ -70,7 +70,11 @@ class Descent:
         self.decays = one.new_tensor(decays).reshape(self._shape) if any(decays) else None
         self.velocities: dict[str, Tensor] = {}
         if self.momenta is not None:
-            self.velocities = velocities or {n: torch.zeros_like(p) for n, p in parameters.items()}
+            known = velocities or {}  # checkpoints are read to the CPU
+            self.velocities = {
+                name: known[name].to(p.device) if known else torch.zeros_like(p)
+                for name, p in parameters.items()
+            }
         # The same memory with an axis of runs in any case.
         self.lifted = {name: with_runs(p.detach()) for name, p in parameters.items()}
         self._lifted_velocities = {name: with_runs(v) for name, v in self.velocities.items()}

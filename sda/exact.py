@@ -11,17 +11,20 @@ ALIGNED = 4  # floats, 16 bytes: where a product may begin that is not to depend
 
 
 def affine(x: Tensor, w: Tensor, c: Tensor, out: Tensor | None = None) -> Tensor:
-    """Compute x W + c: x (n, d) or (R, n, d), W (*runs, d, h), c (*runs, 1, h) to (*runs, n, h).
+    """Compute x W + c: x (..., n, d), W (*runs, d, h), c (*runs, 1, h) to (..., n, h).
 
-    ``out`` (R, n, h) is like ``matrices``; then x and W have an axis of runs, and no gradient.
+    With runs, x is (n, d) or (R, n, d).
+        ``out`` (R, n, h) is like ``matrices``; then x and W have an axis of runs, and no gradient.
     Always a batched product, if only of one: libraries take other paths for plain matrices. Where
     a gradient is wanted, plain products after all: their backward pass is much faster.
     """
     if out is None:
-        if torch.is_grad_enabled() and w.requires_grad:
+        if torch.is_grad_enabled() and (w.requires_grad or x.requires_grad):
             return x @ w + c
         if w.dim() == 2:
-            return torch.baddbmm(c.unsqueeze(0), x.unsqueeze(0), w.unsqueeze(0)).squeeze(0)
+            rows = x.reshape(1, -1, x.shape[-1])
+            product = torch.baddbmm(c.unsqueeze(0), rows, w.unsqueeze(0))
+            return product.reshape(*x.shape[:-1], w.shape[-1])
         x = x.expand(w.shape[0], *x.shape[-2:])
         out = matrices(c, w.shape[0], x.shape[-2], w.shape[-1])
     return torch.baddbmm(c, *_operands(x, w), out=out)

@@ -1,6 +1,7 @@
 """Runs from data to result: pretrain, stack, fine-tune, test once. One run is a list of one."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from torch import Tensor
 
@@ -27,19 +28,20 @@ from sda.runfolder import RunFolder
 from sda.showing import Show
 from sda.standing import Standing
 from sda.storage import Storage, StorageError
-from sda.terminal import ProgressLine
+from sda.terminal import ProgressLine, say
 
 Labelled = tuple[Tensor, Tensor]
 
 
 def check(plan: Run, splits: Splits) -> None:
     """Raise ValueError, before anything is written, for what could not be trained."""
-    train, valid = (_tensors(rows) for rows in (splits.train, splits.valid))
+    train, valid, test = map(_tensors, splits.parts().values())
     stack = plan.stack(splits.train.x.shape[1])
     if plan.is_pretrained:
         readiness.check_pretraining(stack, train[0], [plan.pretraining], valid[0], plan.device)
     network = Classifier(stack, splits.n_classes, seed=plan.seed)
     supervision.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
+    supervision.check_labelled("test", *test, network)  # now, not when all is trained
 
 
 def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFolder]]) -> None:
@@ -54,6 +56,7 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
 
     Raises:
         Interrupted, StorageError: everything is saved, the results say so.
+        OSError: something cannot be written; what was saved before stays good.
         CheckpointError: there are checkpoints and none can be read, or they are of other runs.
     """
     n_visible = splits.train.x.shape[1]
@@ -64,9 +67,9 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
         standing.restore(saved)
     train, valid = (_at_hand(rows, plans[0]) for rows in (splits.train, splits.valid))
     with Records(folders, plans[0].tensorboard, saved) as records:
-        if warning:
-            lost = sum(books[0].lost for books in records.books)
-            print(f"warning: {warning}; epochs to train again: {lost}", flush=True)
+        lost = sum(books[0].lost for books in records.books)
+        if warning or (lost and not saved):
+            say(f"warning: {warning or 'no checkpoint is left'}; epochs to train again: {lost}")
         show = Show(records.books, valid[0], splits.image_shape, plans[0].device)
         for run, plan in enumerate(plans):
             if run in standing.unfinished:
@@ -74,19 +77,35 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
         try:
             if not saved:
                 inherited.take(standing, records, show)
-            if standing.classifier is None:
-                _pretrain(train[0], valid[0], standing, records, show)
-                records.pretrained(standing)
-            while standing.unfinished:
-                if not standing.going:
-                    another = standing.classifier is not None
-                    standing.stack_up()
-                    records.after_epoch(standing, due=another)
-                _finetune(train, valid, standing, records, show)
-                _part_with_finished(splits, valid, standing, records, show)
+            _train(train, valid, splits, standing, records, show)
         except (Interrupted, StorageError) as error:
             _note_stop(error, standing, records)
             raise
+        except OSError as error:
+            with suppress(OSError):  # the disk may have no room for this either
+                _note_stop(error, standing, records)
+            raise OSError(f"{error}; go on with: resume {folders[0][0].path}") from error
+
+
+def _train(
+    train: Labelled,
+    valid: Labelled,
+    splits: Splits,
+    standing: Standing,
+    records: Records,
+    show: Show,
+) -> None:
+    """Pretrain, stack, fine-tune and test, from wherever the runs stand."""
+    if standing.classifier is None:
+        _pretrain(train[0], valid[0], standing, records, show)
+        records.pretrained(standing)
+    while standing.unfinished:
+        if not standing.going:
+            another = standing.classifier is not None
+            standing.stack_up()
+            records.after_epoch(standing, due=another)
+        _finetune(train, valid, standing, records, show)
+        _part_with_finished(splits, valid, standing, records, show)
 
 
 def _tensors(rows: Rows) -> Labelled:
@@ -235,7 +254,7 @@ def _part_with_finished(
     standing.going = staying
 
 
-def _note_stop(error: Exception, standing: Standing, records: Records) -> None:
+def _note_stop(error: BaseException, standing: Standing, records: Records) -> None:
     if isinstance(error, StorageError):  # the codes are gone again: a checkpoint will fit
         records.after_epoch(standing, due=True)
     for run in standing.unfinished:

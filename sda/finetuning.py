@@ -81,8 +81,10 @@ def finetune(
 
     Raises:
         ValueError: data that cannot be trained on, before any work starts.
-        DivergenceError: the cost left all bounds.
+        DivergenceError: the cost left all bounds; the weights are of no use any more.
     """
+    if classifier.runs:
+        raise ValueError("finetune takes an ordinary classifier; with runs: finetuning_epochs")
     history = []
     for epoch in finetuning_epochs(classifier, train, valid, [settings], [seed]):
         if epoch.diverged(0):

@@ -19,6 +19,7 @@ from sda.runfolder import PRETRAINED, RunFolder
 from sda.showing import Show
 from sda.stack import StackedDenoisingAutoencoder, join, single
 from sda.standing import Standing
+from sda.terminal import say
 
 
 def take(standing: Standing, records: Records, show: Show) -> None:
@@ -45,7 +46,7 @@ def take(standing: Standing, records: Records, show: Show) -> None:
                 show.layer(follower, stack, depth, last, layer.corruption)
             standing.seconds[follower]["pretrain"] = sum(seconds.values())
             records.result(follower, pretrained_in=run.path.name)
-        print(f"pretrained already, in {run.path}", flush=True)
+        say(f"pretrained already, in {run.path}")
     records.after_epoch(standing, due=True)
 
 

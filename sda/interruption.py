@@ -4,8 +4,8 @@ import signal
 from types import FrameType
 
 
-class Interrupted(Exception):
-    """The run was asked to stop, and did, with everything saved.
+class Interrupted(BaseException):
+    """The run was asked to stop, and did, with everything saved. Like KeyboardInterrupt, no error.
 
     ``code`` is the exit status that the shell expects: 128 + the signal's number.
     """
@@ -31,7 +31,12 @@ class Interruption:
         self.requested: int | None = None
 
     def __enter__(self) -> "Interruption":
-        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        hung_up = signal.getsignal(signal.SIGHUP)
+        self._before = {
+            number: signal.signal(number, self._note)
+            for number in self.SIGNALS
+            if number != signal.SIGHUP or hung_up is not signal.SIG_IGN  # nohup asked to go on
+        }
         return self
 
     def __exit__(self, *_: object) -> None:

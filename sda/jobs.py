@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sda import command, config, grouping, svm_command, svm_plan
+from sda import command, config, grouping, sameness, svm_command, svm_plan
 from sda.runfolder import RunFolder, RunFolderError
 
 
@@ -42,6 +42,14 @@ def refusal(job: Job) -> str | None:
     except RunFolderError as error:
         return str(error)
     return None
+
+
+def has_finished(job: Job) -> bool:
+    """Whether the folder of a job holds its result, as it was asked for."""
+    result = RunFolder(place(job)).result
+    return result.get("status") == "finished" and not sameness.differences(
+        result.get("settings", {}), job.settings
+    )
 
 
 def train_jobs(jobs: Sequence[Job]) -> None:

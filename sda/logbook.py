@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sda.terminal import say
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +49,11 @@ class Logbook:
         self._tensorboard = tensorboard
         self._writers: dict[str, SummaryWriter] = {}
         self._resumed = metrics_size > 0
+
+    @property
+    def shows(self) -> bool:
+        """Whether there is a TensorBoard to write to."""
+        return self._tensorboard
 
     def metrics(self, row: Mapping[str, Any]) -> None:
         """Append a row to the record, through to the operating system. Raises OSError."""
@@ -142,10 +148,10 @@ class Logbook:
             write(self._writer(where, step))
         except Exception as error:
             self._tensorboard = False
-            print(
+            say(
                 f"warning: TensorBoard events cannot be written any more ({error}); "
                 "training goes on, metrics.jsonl is complete",
-                file=sys.stderr,
+                error=True,
             )
 
     def _writer(self, where: str, step: int) -> "SummaryWriter":

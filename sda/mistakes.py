@@ -46,7 +46,7 @@ def explained(error: Exception) -> str:
     return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))
 
 
-def of_memory(error: Exception) -> str | None:
+def of_memory(error: BaseException) -> str | None:
     """Say in one line that memory did not suffice, and what needs less; None: it was not that."""
     kinds = (MemoryError, torch.OutOfMemoryError)
     if not isinstance(error, kinds) and not re.search(NO_MEMORY, str(error)):

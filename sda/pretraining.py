@@ -63,6 +63,7 @@ class Progress:
     epoch: int = -1  # of the layer ``depth``; -1: not begun
     velocities: dict[str, Tensor] = field(default_factory=dict)
     stopping: dict[str, Any] = field(default_factory=dict)
+    finite: Tensor | None = None  # which runs have not diverged in a layer below; None: all
 
 
 def pretrain(
@@ -85,8 +86,10 @@ def pretrain(
 
     Raises:
         ValueError: data or settings that cannot be trained on, before any work starts.
-        DivergenceError: the cost left all bounds.
+        DivergenceError: the cost left all bounds; the layer's weights are of no use any more.
     """
+    if stack.runs:
+        raise ValueError("pretrain takes an ordinary stack; for one with runs: pretraining_epochs")
     each = [settings] * len(stack) if isinstance(settings, Pretraining) else list(settings)
     history = []
     for epoch in pretraining_epochs(stack, x, [each], [seed], valid, storage=storage):
@@ -158,6 +161,8 @@ def pretrain_layer(
     parameters = dict(layer.named_parameters())
     descent = Descent.planned(parameters, plans, progress.velocities)
     stopping = _stopping(layer, plans, progress.stopping)
+    if progress.finite is not None:
+        stopping.finite &= progress.finite.to(stopping.finite.device)
     progress.velocities, progress.stopping = descent.velocities, stopping.state()
     if progress.epoch < 0:
         progress.epoch = 0
@@ -180,7 +185,7 @@ def pretrain_layer(
         valid, valid_clean = errors or (None, None)
         yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active, bound=bound)
     stopping.restore(~active)
-    progress.velocities, progress.stopping = {}, {}
+    progress.velocities, progress.stopping, progress.finite = {}, {}, stopping.finite
 
 
 def _train_one_epoch(

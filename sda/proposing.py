@@ -6,7 +6,6 @@ tree-structured Parzen estimator of Bergstra et al. (2011), seeded with how many
 one version of Optuna the same outcomes lead to the same proposal.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from optuna.distributions import (
 )
 
 from sda import ranges
+from sda.composition import word
 
 STARTUP = 4  # outcomes before the model is believed; of a cell's list there are more
 ASKED = 100  # times, for something that has not been tried
@@ -70,7 +70,7 @@ def propose(searched: Space, tried: Sequence[tuple[Mapping[str, Any], float]]) -
 def _distribution(key: str, values: Any) -> BaseDistribution:
     named = set(values) if isinstance(values, Mapping) else set()
     if named == {"among"} and isinstance(values["among"], list) and values["among"]:
-        return CategoricalDistribution([_word(value) for value in values["among"]])
+        return CategoricalDistribution([word(value) for value in values["among"]])
     if {"from", "to"} <= named <= {"from", "to", "log"}:
         log = ranges.flag(f"search.space {key} log", values.get("log", False))
         low = ranges.number(f"search.space {key} from", values["from"], 0)
@@ -93,7 +93,7 @@ def _values(searched: Space, plain: Mapping[str, Any]) -> dict[str, Any]:
                 raise ValueError(f"search.space has {key}, which is no setting of these runs")
             value = value[part]
         choice = isinstance(distribution, CategoricalDistribution)
-        found[key] = _word(value) if choice and not isinstance(value, Mapping) else value
+        found[key] = word(value) if choice and not isinstance(value, Mapping) else value
     return found
 
 
@@ -109,8 +109,3 @@ def _rounded(distribution: BaseDistribution, value: Any) -> Any:
     if isinstance(distribution, FloatDistribution):
         return min(max(float(f"{value:.2g}"), distribution.low), distribution.high)
     return value
-
-
-def _word(value: Any) -> str:
-    """A value as an override has it."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

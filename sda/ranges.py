@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
+LARGEST = 3.4e38  # of what a float32 holds
 MOST = 10**9  # of whole numbers: weights between two layers of so many units still have a size
 
 

@@ -1,7 +1,7 @@
 """Reconstruction: what the decoder's logits become, and what its error costs."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from torch import Tensor
 from sda import exact
 
 
+@runtime_checkable
 class Reconstruction(Protocol):
     """A decoder's output function with the loss that belongs to it."""
 

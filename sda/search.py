@@ -7,6 +7,7 @@ from typing import Any
 
 from sda import proposing, ranges
 from sda.arms import UNREAD
+from sda.composition import key_of
 
 OWN = ("experiment", "name", "init", "seed", "finetune.learning_rate")  # a campaign sets them
 PLACE = ("overwrite", "runs_folder")  # of all its runs
@@ -23,11 +24,6 @@ class Search:
     def keys(self) -> set[str]:
         """The names of what its settings set."""
         return {key_of(word) for words in self.settings for word in words} | set(self.space)
-
-
-def key_of(word: str) -> str:
-    """The name of what an override sets."""
-    return word.lstrip("+~").partition("=")[0].strip()
 
 
 def effective(words: Iterable[str], init: str) -> frozenset[str]:

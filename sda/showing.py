@@ -56,6 +56,8 @@ class Show:
 
     def is_due(self, epoch: int, last: int) -> bool:
         """Whether to draw after an epoch: it is chosen and there is time, or it is the last."""
+        if not any(book.shows for books in self._books for book in books):
+            return False
         elapsed = time.monotonic() - self._start
         return epoch == last or (is_chosen(epoch, last) and self._spent <= SHARE * elapsed)
 

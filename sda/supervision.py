@@ -86,18 +86,8 @@ def check_finetuning(
 
     ``device`` is where they will be; None: where the rows are.
     """
-    k = classifier.n_classes
-    for what, (x, y) in (("training", train), ("validation", valid)):
-        check_rows(what, x, classifier.stack[0].weight)
-        if y.shape != x.shape[:1] or y.dtype != torch.int64:
-            raise ValueError(
-                f"{what} classes must be int64 of shape ({len(x)},), got {y.dtype} {(*y.shape,)}"
-            )
-        if y.min() < 0 or y.max() >= k:
-            wrong = int(((y < 0) | (y >= k)).nonzero()[0])
-            raise ValueError(
-                f"{what} classes must be in 0..{k - 1}, got {int(y[wrong])} in row {wrong}"
-            )
+    for what, part in (("training", train), ("validation", valid)):
+        check_labelled(what, *part, classifier)
     for plan in settings:
         fast = closed_form.applies_to_all(classifier.stack)
         Precision(plan.precision).check(device or train[0].device, plan.batch_size, fast)
@@ -106,3 +96,18 @@ def check_finetuning(
                 f"finetune.labelled must be at most {len(train[1])}, the training rows, "
                 f"got {plan.labelled}"
             )
+
+
+def check_labelled(what: str, x: Tensor, y: Tensor, classifier: Classifier) -> None:
+    """Raise ValueError for rows x (n, d) and classes y (n,) that a classifier cannot be asked."""
+    check_rows(what, x, classifier.stack[0].weight)
+    if y.shape != x.shape[:1] or y.dtype != torch.int64:
+        raise ValueError(
+            f"{what} classes must be int64 of shape ({len(x)},), got {y.dtype} {(*y.shape,)}"
+        )
+    k = classifier.n_classes
+    if y.min() < 0 or y.max() >= k:
+        wrong = int(((y < 0) | (y >= k)).nonzero()[0])
+        raise ValueError(
+            f"{what} classes must be in 0..{k - 1}, got {int(y[wrong])} in row {wrong}"
+        )

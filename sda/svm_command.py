@@ -37,7 +37,7 @@ def main(words: list[str], search_path: list[str]) -> int:
 
 def place(settings: dict[str, Any], words: list[str]) -> Path:
     """The folder of a machine; the arm in its name says the kernel."""
-    said = [word for word in words if word.partition("=")[0] != "kernel"]
+    said = [word for word in words if composition.key_of(word) != "kernel"]
     return command.place(svm_plan.build(settings), settings["runs_folder"], said)
 
 

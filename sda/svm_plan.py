@@ -149,7 +149,7 @@ def build(plain: Mapping[str, Any]) -> SvmPlan:
         search_rows=rows,
         corruption=config.corruption("corruption", plain.get("corruption")),
         settings=settings,
-        published=plain["published"],
+        published=config.published(plain["published"]),
     )
 
 

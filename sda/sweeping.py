@@ -1,7 +1,6 @@
 """Many runs side by side: one process each, so that nothing leaks from one run into another."""
 
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
@@ -14,7 +13,7 @@ from sda.interruption import Interrupted, Interruption
 from sda.jobs import Job, place, refusal
 from sda.runfolder import RunFolder
 from sda.sameness import differences
-from sda.terminal import clock
+from sda.terminal import clock, say
 
 
 def run_all(
@@ -188,8 +187,8 @@ def _report(ended: Sequence[Outcome], done: int, total: int, seconds: float) -> 
     for number, outcome in enumerate(ended, done - len(ended) + 1):
         head = f"[{number}/{total}] {outcome.folder}"
         if outcome.fault:
-            print(f"{head}: {outcome.fault}", file=sys.stderr, flush=True)
+            say(f"{head}: {outcome.fault}", error=True)
             continue
         error = f"{100 * outcome.result['valid_error']:.2f} %"
         left = clock(seconds / done * (total - done))
-        print(f"{head}: validation error {error}, {left} to go", flush=True)
+        say(f"{head}: validation error {error}, {left} to go")

@@ -53,6 +53,20 @@ def reopen_closed() -> None:
                 os.set_inheritable(number, True)  # by processes that train
 
 
+def say(line: str, error: bool = False) -> None:
+    """Print a line to the output, or to that of errors; who has stopped reading misses it.
+
+    Work goes on where ``| head`` has read enough.
+    """
+    stream = sys.stderr if error else sys.stdout
+    try:
+        print(line, file=stream, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 def clock(seconds: float) -> str:
     """Seconds as minutes:seconds, or hours:minutes:seconds."""
     minutes, rest = divmod(round(max(0.0, seconds)), 60)

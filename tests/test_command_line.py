@@ -49,6 +49,7 @@ def shell(*words, **environment):
     )
 
 
+BARE = ["~corruption.fraction", "~corruption.exact", "~corruption.value"]
 ONE_CELL = "campaign.tiers=[{cells: [CELL], settings: 1, seeds: 1}]"
 REFUSED = [
     (["corruption.fractoin=0.3"], "did you mean corruption.fraction?"),
@@ -67,7 +68,7 @@ REFUSED = [
     (["stack.hidden=[0]"], "stack.hidden must be a whole number of at least 1, got 0"),
     (["stack.hidden=[10000000000]"], "stack.hidden must be a whole number of at most 1000000000"),
     (["finetune.batch_size=1" + 20 * "0"], "finetune.batch_size must be a whole number of at most"),
-    (["threads=1" + 20 * "0"], "threads must be a whole number of at most 1000000000, got 1000000"),
+    (["threads=1" + 20 * "0"], "threads must be a whole number of at most 1024, got 1000000"),
     (["frobnicate"], "there is no command 'frobnicate'; commands are resume, compare"),
     (["compar", "x"], "did you mean compare?"),
     (["resume"], "resume needs the folder of a run"),
@@ -101,10 +102,21 @@ REFUSED = [
     (["-m", "finetune.learning_rate=0.1,0"], "finetune.learning_rate must be a number above 0"),
     (["resume", "nowhere"], "nowhere holds no run"),
     (["published=3"], "published must be null or name figures, got 3"),
-    (["+epochs=50"], "There is no setting 'epochs' that could be added."),
+    (["published={test_error:{sda:3.4},n_test:9}"], "published.test_error.sda must be a number in"),
+    (["published={test_error:{sda:0.1}}"], "published.n_test must be a whole number of at least 1"),
+    (["+stack.hiden=[3]"], "a setting of stack must be one of hidden, activation, tied"),
+    (["corruption._target_=sda.corruption.torch"], "must name a class or a function"),
+    (
+        ["corruption._target_=sda.reconstruction.SquaredError", *BARE],
+        "corruption._target_ must name a corruption, got 'sda.reconstruction.SquaredError'",
+    ),
+    (["reconstruction._target_=sda.storage.Storage"], "must name a reconstruction"),
+    (["corruption.value=1e39"], "value of masking must be a number in [-3.4e+38, 3.4e+38]"),
+    (["codes_memory=1e300"], "codes_memory must be a number in [0, 1e+06]"),
+    (["+epochs=50"], "There is no setting 'epochs': nothing reads it."),
     (["++pretrian.epochs=50"], "did you mean pretrain.epochs?"),
     (["-m", "+pretrian.epochs=50", "seed=0,1"], "did you mean pretrain.epochs?"),
-    (["svm", "+stack.hidden=[20]"], "There is no setting 'stack.hidden' that could be added."),
+    (["svm", "+stack.hidden=[20]"], "There is no setting 'stack.hidden': nothing reads it."),
     (["-m", "init=sda,saa", "data=mnist", "data_folder=nowhere"], "error: files not found"),
     (["campaign", "table1", "-m"], "a campaign takes key=value, no options; got -m"),
     (
