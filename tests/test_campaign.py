@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from tiny_campaign import CELL, SET, change, written
@@ -487,6 +488,12 @@ def test_a_campaign_without_hours_or_name_is_refused():
 def test_tiers_of_another_shape_are_refused_in_one_line(word, said):
     with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
         campaign.read("table1", ["campaign.hours=1", word])
+
+
+def test_a_word_that_only_the_data_of_its_cells_know_leaves_its_folder_alone():
+    plan = campaign.read("table1", ["campaign.hours=1", "data.photographs=pictures", "jobs=3"])
+    assert campaign_command._folder(plan) == Path("runs/table1")
+    assert campaign_command._settings(plan)["jobs"] == 3
 
 
 def test_words_go_to_those_that_have_a_use_for_them():

@@ -161,6 +161,16 @@ def test_a_pickle_in_a_checkpoint_is_refused_and_not_run(tmp_path):
     assert not marker.exists()
 
 
+def test_a_good_checkpoint_that_memory_does_not_hold_is_not_called_bad(tmp_path, monkeypatch):
+    def no_memory(*_, **__):
+        raise MemoryError
+
+    checkpoint.save(tmp_path, payload(1))
+    monkeypatch.setattr(checkpoint.torch, "load", no_memory)
+    with pytest.raises(MemoryError):
+        checkpoint.latest(tmp_path)
+
+
 def test_a_file_of_a_newer_format_is_refused_with_its_version(tmp_path):
     path = tmp_path / "model.pt"
     checkpoint.write(path, payload(1))

@@ -132,3 +132,10 @@ def test_it_is_for_built_in_layers_alone():
     assert closed_form.applies(layer)
     layer.__class__ = Derived
     assert not closed_form.applies(layer)
+
+
+def test_velocities_that_were_read_elsewhere_come_to_their_parameters():
+    parameters = {"weight": torch.nn.Parameter(torch.zeros(2, 3, device="meta"))}
+    read = {"weight": torch.ones(2, 3)}
+    way = Descent(parameters, [0.1], [0.9], [0.0], read)
+    assert way.velocities["weight"].device == parameters["weight"].device

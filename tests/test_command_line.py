@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from sda import command, composition, config, sweeping
+from sda import command, composition, config, sweeping, terminal
 from sda.__main__ import main
 from sda.data import originals
 from sda.jobs import Job, place, train_jobs
@@ -249,6 +249,38 @@ def test_a_broken_yaml_file_is_named_in_a_few_lines(tmp_path, text):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("inti: saa", "There is no setting 'inti': nothing reads it."),
+        ("fintune: {learning_rate: 9}", "did you mean finetune?"),
+        ("stack: {hiden: [3, 4]}", "a setting of stack must be one of hidden, activation, tied"),
+    ],
+)
+def test_a_misspelt_setting_in_a_file_is_refused(tmp_path, text, told):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+    code, said = run("--config-dir", str(tmp_path), "experiment=mine", *QUICK)
+    assert code == 1
+    assert told in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_may_have_settings_of_its_own_that_others_point_at(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\ncondition: easy\nseed: ${seeds.${condition}}\nseeds: {easy: 7}\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(text)
+    assert run("--config-dir", str(tmp_path), "experiment=mine", *QUICK) == (0, "")
+    assert list((tmp_path / "runs" / "digits").glob("init-sda_seed-7*"))
+
+
+def test_a_folder_of_configuration_that_is_not_there_is_refused(tmp_path):
+    code, said = run("--config-dir", "nowhere", *QUICK)
+    assert (code, said) == (
+        1, "error: --config-dir must be a folder of configuration files, got nowhere",
+    )  # fmt: skip
+
+
 def test_help_names_every_choice(capsys):
     assert run("--help") == (0, "")
     said = capsys.readouterr().out
@@ -404,6 +436,44 @@ def test_a_closed_output_or_a_poor_environment_is_no_crash(tmp_path):
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert piped.stderr == ""
+
+
+def test_a_line_that_nobody_reads_is_lost_and_so_are_those_after_it(monkeypatch):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        terminal.say("one")
+        terminal.say("two")
+        print("three", flush=True)
+        monkeypatch.undo()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-m jobs=1 seed=0,1,2 init=random | head -1",
+        "-m jobs=1 init=sda finetune.learning_rate=0.1,0.2,0.3 | head -0",
+    ],
+)
+def test_a_sweep_whose_output_nobody_reads_any_more_trains_all_its_runs(tmp_path, words):
+    subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m sda {' '.join(QUICK)} tensorboard=false {words}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True, timeout=120,
+    )  # fmt: skip
+    results = sorted((tmp_path / "runs" / "digits").glob("*/result.json"))
+    assert [json.loads(path.read_text())["status"] for path in results] == ["finished"] * 3
+
+
+@pytest.mark.slow
+def test_a_sweep_in_steps_goes_on_after_a_run_that_diverged_and_ends_with_an_error(tmp_path):
+    steps = ["finetune.learning_rate=1e30,0.1", "hydra.sweeper.max_batch_size=1"]
+    assert shell("-m", *QUICK, "init=random", "tensorboard=false", *steps).returncode == 1
+    results = (tmp_path / "runs" / "digits").glob("*/result.json")
+    statuses = {json.loads(path.read_text())["status"] for path in results}
+    assert statuses == {"diverged", "finished"}
 
 
 @pytest.mark.slow

@@ -73,3 +73,15 @@ def test_memory_of_matrices_has_a_gap_only_where_a_matrix_would_begin_elsewhere(
     assert exact.matrices(like, 3, 4, 5).is_contiguous()
     assert exact.matrices(like, 1, 3, 5).is_contiguous()
     assert exact.matrices(like, 3, 3, 5).stride() == (16, 5, 1)
+
+
+def test_rows_under_any_leading_axes_are_mapped_as_they_are_with_a_gradient():
+    x, w, c = _random(2, 4, 5, 6), _random(6, 3), _random(1, 3)
+    torch.testing.assert_close(exact.affine(x, w, c), x @ w + c)
+    torch.testing.assert_close(exact.affine(x[0, 0], w, c), x[0, 0] @ w + c)
+
+
+def test_frozen_weights_of_several_runs_pass_a_gradient_on_to_their_input():
+    x, w, c = _random(5, 6).requires_grad_(), _random(2, 6, 3), _random(2, 1, 3)
+    exact.affine(x, w, c).sum().backward()
+    torch.testing.assert_close(x.grad, w.sum((0, 2)).expand(5, 6))

@@ -8,6 +8,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
+from sda.interruption import Interrupted
 from sda.logbook import Logbook
 
 
@@ -29,6 +30,17 @@ def test_a_tensorboard_that_cannot_be_written_is_said_once_and_stops_nothing(
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 3
     said = capsys.readouterr().err
     assert said.count("warning") == (0 if part == "close" else 1)
+
+
+def test_a_second_signal_while_tensorboard_writes_is_no_fault_of_tensorboard(tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise Interrupted(2, "stopped at once")
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", interrupted)
+    book = Logbook(tmp_path)
+    with pytest.raises(Interrupted):
+        book.scalars("layer0", 1, {"loss": 1.0})
+    book.close()
 
 
 def test_a_record_that_cannot_be_written_stops_the_run(tmp_path):

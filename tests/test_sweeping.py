@@ -255,6 +255,23 @@ def test_a_diverged_run_leaves_the_batch_undisturbed(tmp_path):
     assert result["status"] == "diverged"
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_run_that_diverges_in_pretraining_ends_in_company_as_it_does_alone(tmp_path, layers):
+    rates = f"[{'0.1,' * (layers - 1)}1e30{',0.1' * (2 - layers)}]"
+    sweep = [["init=sda", f"pretrain.learning_rate={rate}"] for rate in (rates, "0.1")]
+    together = jobs(tmp_path / "together", sweep=sweep)
+    alone = jobs(tmp_path / "alone", sweep=sweep[:1])
+    train_jobs(together)
+    train_jobs(alone)
+    ended = []
+    for job in (together[0], alone[0]):
+        result = json.loads((place(job) / "result.json").read_text())
+        ended.append((result["message"], (place(job) / "metrics.jsonl").read_bytes()))
+    assert f"layer {layers - 1}, epoch 1" in ended[0][0]
+    assert ended[0] == ended[1]
+    assert statuses(together) == ["diverged", "finished"]
+
+
 @pytest.mark.slow
 def test_machines_train_together_but_never_with_autoencoders(tmp_path):
     sweep = [
