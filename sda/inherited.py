@@ -26,7 +26,7 @@ def take(standing: Standing, records: Records, show: Show) -> None:
     """Put the stacks of earlier runs, and their rows of the record, in place of pretraining.
 
     Nothing happens unless there is one for every pretraining of the batch: same settings but for
-    fine-tuning, same data, versions and processor, a whole record and whole weights.
+    fine-tuning, same data, code, versions and processor, a whole record and whole weights.
     """
     found = list(_earlier([records.folders[leader][0] for leader in standing.leaders]))
     if standing.stack is None or len(found) < len(standing.leaders):

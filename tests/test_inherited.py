@@ -114,6 +114,12 @@ def _come_from_elsewhere(path):
     (path / "environment.json").write_text(json.dumps(there | {"processor": "another"}))
 
 
+def _be_of_other_code(path):
+    there = json.loads((path / "environment.json").read_text())
+    assert len(there["code"]) == 12
+    (path / "environment.json").write_text(json.dumps(there | {"code": "000000000000"}))
+
+
 def _have_seen_other_data(path):
     (path / "result.json").write_text(json.dumps(result(path) | {"data_hash": "another"}))
 
@@ -123,7 +129,15 @@ def _be_unfinished(path):
 
 
 @pytest.mark.parametrize(
-    "harm", [_cut_weights, _lose_a_row, _come_from_elsewhere, _have_seen_other_data, _be_unfinished]
+    "harm",
+    [
+        _cut_weights,
+        _lose_a_row,
+        _come_from_elsewhere,
+        _be_of_other_code,
+        _have_seen_other_data,
+        _be_unfinished,
+    ],
 )
 def test_a_run_that_is_not_whole_or_from_elsewhere_is_not_believed(
     tmp_path, first, layers_trained, harm
