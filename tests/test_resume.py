@@ -1,14 +1,17 @@
 """A run that is killed, wherever, ends in the same bits as one that is not."""
 
+import itertools
 import json
 import os
 import signal
 
 import pytest
+import torch
 from tiny_run import at_event, in_a_child, kill, killed, outcome, plan, save_every, splits, train
 
 from sda import command, experiment, models, verdict
 from sda.checkpoint import CheckpointError
+from sda.descent import Descent
 from sda.runfolder import RunFolder, RunFolderError
 
 EVENTS = range(1, 12)  # 2 layers of epochs 0, 1, 2; the end of pretraining; 3 epochs; the end
@@ -90,6 +93,30 @@ def test_restricted_boltzmann_machines_resume_too(tmp_path, uninterrupted, numbe
 
 
 @pytest.mark.parametrize(
+    ("step", "error"),
+    [(21, MemoryError()), (37, torch.OutOfMemoryError())],
+    ids=["in epoch 2 of layer 1", "in epoch 2 of fine-tuning"],
+)
+def test_a_run_out_of_memory_within_an_epoch_resumes_to_the_same_bits(
+    tmp_path, uninterrupted, step, error, monkeypatch
+):
+    steps, move = itertools.count(1), Descent.move_bias
+
+    def failing(*given):
+        if next(steps) == step:
+            raise error
+        move(*given)
+
+    save_every(0.0, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(Descent, "move_bias", failing)
+        with pytest.raises(type(error)):
+            train(tmp_path / "run", "init=sda")
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+@pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_saves_after_the_epoch_and_says_how_to_go_on(
@@ -130,6 +157,20 @@ def test_a_run_with_other_settings_or_other_data_is_refused_with_what_differs(tm
     path.write_text(path.read_text().replace('"data_hash": "', '"data_hash": "00'))
     with pytest.raises(RunFolderError, match="the data: their SHA-256 differs"):
         train(tmp_path / "run", "init=sda", resume=True)
+
+
+@pytest.mark.parametrize("key", ["threads", "processor"])
+def test_a_run_that_goes_on_elsewhere_says_that_bits_may_differ(tmp_path, key, monkeypatch, capsys):
+    monkeypatch.setattr(experiment, "run", lambda *_: None)
+    run, folder = command.Asked(*plan("init=sda"), tmp_path / "run"), RunFolder(tmp_path / "run")
+    command.train_together([[run]], splits(), overwrite=False)
+    here = folder.environment
+    folder.write_json("environment.json", here | {key: "other"})
+    command.train_together([[run]], splits(), overwrite=False)
+    told = f"warning: resumed elsewhere ({key} other -> {here[key]}): bits may differ\n"
+    assert capsys.readouterr().err == told
+    command.train_together([[run]], splits(), overwrite=False)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A run of seconds on made rows, in this process or in one that is killed, for tests of runs."""
 
+import functools
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ def splits(name="toy"):
     return Splits("toy", *parts, n_classes=2, source="embedded", image_shape=(2, 3))
 
 
+@functools.cache
 def plan(*words):
     plain = composition.resolved(composition.compose([*WORDS, *words]))
     return config.build_run(plain), plain
