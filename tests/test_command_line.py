@@ -3,6 +3,7 @@
 import json
 import locale
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -423,6 +424,21 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
     assert outcomes[0].objective == float("inf")
     assert outcomes[1].fault is None
     assert outcomes[1].objective < 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["seed=0"], ["-m", "seed=0,1"]], ids=["run", "sweep"])
+def test_a_checkout_need_not_be_writable_and_nothing_is_written_there(words, tmp_path):
+    checkout = tmp_path / "checkout"
+    for name in ("sda", "conf", "hydra_plugins"):
+        shutil.copytree(ROOT / name, checkout / name)
+    before = {path: path.stat().st_mtime_ns for path in checkout.rglob("*")}
+    for path in (checkout, *before):
+        path.chmod(path.stat().st_mode & ~0o222)
+    here = {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = shell(*words, *QUICK, **here)
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in checkout.rglob("*")} == before
 
 
 @pytest.mark.slow

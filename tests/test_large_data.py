@@ -285,6 +285,27 @@ def test_what_needs_no_training_is_measured_over_all_blocks():
     )
 
 
+@torch.no_grad()
+def test_a_classifier_is_judged_by_all_blocks():
+    stack = StackedDenoisingAutoencoder.plan(12, [Layer(6, Masking(0.5))], 0)
+    network, x = Classifier(stack, 3, seed=0), torch.rand(2 * blocks.ROWS + 1, 12)
+    y = network(x).argmax(-1)
+    y[blocks.ROWS :] = (y[blocks.ROWS :] + 1) % 3
+    error, loss = map(float, network.evaluate(x, y))
+    assert error == (blocks.ROWS + 1) / len(x)
+    assert loss == pytest.approx(float(network.cost(x, y)), rel=1e-5)
+
+
+@torch.no_grad()
+def test_a_layer_is_judged_by_all_blocks():
+    layer = StackedDenoisingAutoencoder.plan(12, [Layer(6, Masking(0.0), SquaredError())], 0)[0]
+    x = torch.rand(2 * blocks.ROWS + 1, 12)
+    x[blocks.ROWS :] = 0
+    errors = Judge(layer, x, 0, [0], layer.corruptions).errors()
+    cost = float((layer.reconstruct(x) - x).square().sum(1).mean() / 2)
+    assert [*map(float, errors)] == pytest.approx([cost, cost], rel=1e-5)
+
+
 def test_a_support_vector_machine_sees_grey_levels_as_networks_do(tmp_path):
     data = table(folder(tmp_path / "a"))
     words = ["data=arrays", f"data.path={tmp_path / 'a'}", "data.scaling=none"]

@@ -1,112 +1,20 @@
 """A run that is killed, wherever, ends in the same bits as one that is not."""
 
+import itertools
 import json
 import os
 import signal
-from pathlib import Path
 
 import pytest
 import torch
+from tiny_run import at_event, in_a_child, kill, killed, outcome, plan, save_every, splits, train
 
-from sda import command, composition, config, experiment, models, records, verdict
+from sda import command, experiment, models, verdict
 from sda.checkpoint import CheckpointError
-from sda.data.splits import Rows, Splits
-from sda.interruption import Interrupted
+from sda.descent import Descent
 from sda.runfolder import RunFolder, RunFolderError
-from sda.seeding import stream
 
-WORDS = [
-    "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=4", "tensorboard=false",
-    "pretrain.momentum=0.5", "finetune.learning_rate=1.0", "finetune.patience=2",
-]  # fmt: skip
 EVENTS = range(1, 12)  # 2 layers of epochs 0, 1, 2; the end of pretraining; 3 epochs; the end
-
-
-def splits(name="toy"):
-    generator = stream(0, name)
-    parts = []
-    for n in (60, 30, 50):
-        x = torch.rand(n, 6, generator=generator)
-        parts.append(Rows(x.numpy(), (x[:, 0] > x[:, 1]).long().numpy()))
-    return Splits("toy", *parts, n_classes=2, source="embedded", image_shape=(2, 3))
-
-
-def plan(*words, **changes):
-    plain = composition.resolved(composition.compose([*WORDS, *words]))
-    return config.build_run(plain), plain
-
-
-def train(path, *words, resume=False, overwrite=False):
-    asked, plain = plan(*words)
-    run = command.Asked(asked, plain, Path(path))
-    if not resume:
-        command.refuse_occupied(run.path, overwrite)
-    command.train_together([[run]], splits(), overwrite=overwrite)
-    return command.outcome(run.path)
-
-
-def in_a_child(action):
-    """Run ``action`` in a forked child; return how it ended (negative: killed by that signal)."""
-    pid = os.fork()
-    if pid == 0:
-        code = 99
-        try:
-            action()
-            code = 0
-        except Interrupted as error:
-            code = error.code
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def killed(path, number, event="after the save", init="sda"):
-    """Train in a child that is killed when an event comes for the ``number``-th time."""
-
-    def action():
-        at_event(event, number, kill)
-        train(path, f"init={init}")
-
-    assert in_a_child(action) == -signal.SIGKILL
-
-
-def at_event(event, number, action):
-    """Call ``action`` when ``number`` epochs have been dealt with (before or after the save)."""
-    count = iter(range(1, 1000))
-    original = records.Records.after_epoch
-
-    def counted(self, standing, due):
-        k = next(count)
-        if k == number and event == "before the save":
-            action()
-        original(self, standing, due)
-        if k == number and event == "after the save":
-            action()
-
-    records.Records.after_epoch = counted
-
-
-def kill():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def outcome(path):
-    """Everything that must be equal, bit for bit."""
-    result = json.loads((path / "result.json").read_text())
-    for key in ("seconds", "folder", "batch"):  # how long it took, and where it lies
-        result.pop(key, None)
-    networks = [path / name for name in ("model.pt", "pretrained.pt") if (path / name).exists()]
-    weights = {
-        f"{file.name} {name}": weight
-        for file in networks
-        for name, weight in models.load(file).state_dict().items()
-    }
-    return (
-        result,
-        (path / "metrics.jsonl").read_bytes(),
-        (path / "test_predictions.npz").read_bytes(),
-        {name: weight.numpy().tobytes() for name, weight in weights.items()},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +33,7 @@ def uninterrupted(tmp_path_factory):
     "number", [n if n % 3 == 0 else pytest.param(n, marks=pytest.mark.slow) for n in EVENTS]
 )
 def test_killed_between_any_two_epochs(tmp_path, uninterrupted, number, event, every, monkeypatch):
-    monkeypatch.setattr(records, "SAVE_EVERY", every)
-    monkeypatch.setattr(records, "SAVE_SHARE", 1e9)
-
+    save_every(every, monkeypatch)
     killed(tmp_path / "run", number, event=event)
     train(tmp_path / "run", "init=sda", resume=True)
     assert outcome(tmp_path / "run") == uninterrupted["sda"]
@@ -187,6 +93,30 @@ def test_restricted_boltzmann_machines_resume_too(tmp_path, uninterrupted, numbe
 
 
 @pytest.mark.parametrize(
+    ("step", "error"),
+    [(21, MemoryError()), (37, torch.OutOfMemoryError())],
+    ids=["in epoch 2 of layer 1", "in epoch 2 of fine-tuning"],
+)
+def test_a_run_out_of_memory_within_an_epoch_resumes_to_the_same_bits(
+    tmp_path, uninterrupted, step, error, monkeypatch
+):
+    steps, move = itertools.count(1), Descent.move_bias
+
+    def failing(*given):
+        if next(steps) == step:
+            raise error
+        move(*given)
+
+    save_every(0.0, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(Descent, "move_bias", failing)
+        with pytest.raises(type(error)):
+            train(tmp_path / "run", "init=sda")
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+@pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_saves_after_the_epoch_and_says_how_to_go_on(
@@ -229,6 +159,20 @@ def test_a_run_with_other_settings_or_other_data_is_refused_with_what_differs(tm
         train(tmp_path / "run", "init=sda", resume=True)
 
 
+@pytest.mark.parametrize("key", ["threads", "processor"])
+def test_a_run_that_goes_on_elsewhere_says_that_bits_may_differ(tmp_path, key, monkeypatch, capsys):
+    monkeypatch.setattr(experiment, "run", lambda *_: None)
+    run, folder = command.Asked(*plan("init=sda"), tmp_path / "run"), RunFolder(tmp_path / "run")
+    command.train_together([[run]], splits(), overwrite=False)
+    here = folder.environment
+    folder.write_json("environment.json", here | {key: "other"})
+    command.train_together([[run]], splits(), overwrite=False)
+    told = f"warning: resumed elsewhere ({key} other -> {here[key]}): bits may differ\n"
+    assert capsys.readouterr().err == told
+    command.train_together([[run]], splits(), overwrite=False)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("seed", "data", "said"),
     [(5, "toy", "seed: 0 there, 5 now"), (0, "other", "the data: their SHA-256 differs")],
@@ -252,9 +196,7 @@ def test_damaged_checkpoints_are_no_fresh_start(tmp_path):
 def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_says_what_that_costs(
     tmp_path, uninterrupted, capsys, monkeypatch
 ):
-    monkeypatch.setattr(records, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(records, "SAVE_SHARE", 1e9)
-
+    save_every(0.0, monkeypatch)
     killed(tmp_path / "run", 9)
     last = tmp_path / "run" / "checkpoint" / "last.pt"
     last.write_bytes(last.read_bytes()[:-7])

@@ -57,14 +57,17 @@ def test_fewer_labelled_rows_are_among_more_and_another_seed_has_others():
     assert few != labelled_rows(1000, 100, seed=4).tolist()
 
 
-def test_every_labelled_row_and_no_other_is_seen_once_in_an_epoch():
+@pytest.mark.parametrize("count", [20, None])
+def test_an_epoch_shows_every_labelled_row_once_and_no_other_in_an_order_of_its_own(count):
     x = torch.arange(60.0).unsqueeze(1)
-    own = labelled_rows(60, 20, seed=0)
+    orders = [labelled_rows(60, count, seed=0).tolist()]
     for epoch in (1, 2):
-        seen = labelled_blocks((x, TRAIN[1]), 20, None, 8, [0], epoch, (), x.device)
+        seen = labelled_blocks((x, TRAIN[1]), count, None, 8, [0], epoch, (), x.device)
         inputs, classes = map(torch.cat, zip(*seen, strict=True))
-        assert inputs.flatten().sort().values.tolist() == own.tolist()
-        assert torch.equal(classes, TRAIN[1][inputs.flatten().long()])
+        orders.append(inputs.flatten().long().tolist())
+        assert torch.equal(classes, TRAIN[1][orders[-1]])
+    assert all(sorted(order) == orders[0] for order in orders)
+    assert len(set(map(tuple, orders))) == 3
 
 
 def test_a_row_without_a_label_has_no_part_in_fine_tuning_and_one_with_a_label_has():

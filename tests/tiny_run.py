@@ -1,0 +1,112 @@
+"""A run of seconds on made rows, in this process or in one that is killed, for tests of runs."""
+
+import functools
+import json
+import os
+import signal
+from pathlib import Path
+
+import torch
+
+from sda import command, composition, config, models, records
+from sda.data.splits import Rows, Splits
+from sda.interruption import Interrupted
+from sda.seeding import stream
+
+WORDS = [
+    "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=4", "tensorboard=false",
+    "pretrain.momentum=0.5", "finetune.learning_rate=1.0", "finetune.patience=2",
+]  # fmt: skip
+
+
+def splits(name="toy"):
+    generator = stream(0, name)
+    parts = []
+    for n in (60, 30, 50):
+        x = torch.rand(n, 6, generator=generator)
+        parts.append(Rows(x.numpy(), (x[:, 0] > x[:, 1]).long().numpy()))
+    return Splits("toy", *parts, n_classes=2, source="embedded", image_shape=(2, 3))
+
+
+@functools.cache
+def plan(*words):
+    plain = composition.resolved(composition.compose([*WORDS, *words]))
+    return config.build_run(plain), plain
+
+
+def train(path, *words, resume=False, overwrite=False, data=None):
+    asked, plain = plan(*words)
+    run = command.Asked(asked, plain, Path(path))
+    if not resume:
+        command.refuse_occupied(run.path, overwrite)
+    command.train_together([[run]], data or splits(), overwrite=overwrite)
+    return command.outcome(run.path)
+
+
+def in_a_child(action):
+    """Run ``action`` in a forked child; return how it ended (negative: killed by that signal)."""
+    pid = os.fork()
+    if pid == 0:
+        code = 99
+        try:
+            action()
+            code = 0
+        except Interrupted as error:
+            code = error.code
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def killed(path, number, event="after the save", init="sda"):
+    """Train in a child that is killed when an event comes for the ``number``-th time."""
+
+    def action():
+        at_event(event, number, kill)
+        train(path, f"init={init}")
+
+    assert in_a_child(action) == -signal.SIGKILL
+
+
+def at_event(event, number, action):
+    """Call ``action`` when ``number`` epochs have been dealt with (before or after the save)."""
+    count = iter(range(1, 1000))
+    original = records.Records.after_epoch
+
+    def counted(self, standing, due):
+        k = next(count)
+        if k == number and event == "before the save":
+            action()
+        original(self, standing, due)
+        if k == number and event == "after the save":
+            action()
+
+    records.Records.after_epoch = counted
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def save_every(seconds, monkeypatch):
+    monkeypatch.setattr(records, "SAVE_EVERY", seconds)
+    monkeypatch.setattr(records, "SAVE_SHARE", 1e9)
+
+
+def outcome(path):
+    """Everything that must be equal, bit for bit."""
+    result = json.loads((path / "result.json").read_text())
+    for key in ("seconds", "folder", "batch"):  # how long it took, and where it lies
+        result.pop(key, None)
+    networks = [path / name for name in ("model.pt", "pretrained.pt") if (path / name).exists()]
+    weights = {
+        f"{file.name} {name}": weight
+        for file in networks
+        for name, weight in models.load(file).state_dict().items()
+    }
+    return (
+        result,
+        (path / "metrics.jsonl").read_bytes(),
+        (path / "test_predictions.npz").read_bytes(),
+        {name: weight.numpy().tobytes() for name, weight in weights.items()},
+    )
