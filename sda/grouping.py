@@ -10,7 +10,8 @@ import torch
 from sda.arms import Run
 
 # Measured on a CPU, one thread, minibatches of 20 (experiments/benchmark_step.py, "runs at once"):
-# thirty runs of 64-100-100 train 1.6 to 2.3 times faster together than one after the other. A step of many runs pays while all their weights stay in the cache.
+# thirty runs of 64-100-100 train 1.6 to 2.3 times faster together than one after the other. A step
+# of many runs pays while all their weights stay in the cache.
 LARGEST_LAYER = 128 * 128  # weights of a layer that is worth batching on a CPU
 CACHE = 2**20  # bytes of weights that train together on a CPU
 SHARE_OF_MEMORY = 0.3  # of a GPU's memory for weights, velocities and best weights

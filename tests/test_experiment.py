@@ -39,6 +39,23 @@ def test_the_errors_of_a_result_are_those_of_its_model_on_their_own_rows(tmp_pat
         assert result.get(f"{part}_loss", float(loss)) == float(loss)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda x, y: (x * float("nan"), y), "test rows must be finite"),
+        (lambda x, y: (x[:, 1:], y), r"test rows must be \(n, 6\)"),
+        (lambda x, y: (x, y + 1), r"test classes must be in 0\.\.1, got 2"),
+    ],
+)
+def test_rows_that_could_not_be_tested_on_are_refused_before_anything_is_trained(
+    tmp_path, change, told
+):
+    data = splits()
+    with pytest.raises(ValueError, match=told):
+        train(tmp_path / "run", "init=sda", data=replace(data, test=Rows(*change(*data.test))))
+    assert not (tmp_path / "run").exists()
+
+
 def test_rows_of_zeros_and_constant_columns_train(tmp_path):
     data = splits()
     x = data.train.x.copy()

@@ -11,8 +11,10 @@ from torch import nn
 
 import sda
 from sda import (
+    Classifier,
     CrossEntropy,
     DivergenceError,
+    Finetuning,
     Gaussian,
     Layer,
     Masking,
@@ -20,6 +22,7 @@ from sda import (
     SquaredError,
     StackedDenoisingAutoencoder,
     closed_form,
+    finetune,
     join,
     pretrain,
     pretraining,
@@ -355,6 +358,15 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_moves(case, messag
 def test_settings_out_of_range_are_refused_by_name(change):
     with pytest.raises(ValueError, match=f"pretrain.{next(iter(change))} must be"):
         dataclasses.replace(SETTINGS, **change)
+
+
+def test_a_stack_of_several_runs_is_for_those_that_yield_epochs():
+    stack = join([make(), make(4)])
+    with pytest.raises(ValueError, match="pretraining_epochs"):
+        pretrain(stack, data(), SETTINGS, seed=3)
+    network = Classifier(stack, 2, seed=[0, 1])
+    with pytest.raises(ValueError, match="finetuning_epochs"):
+        finetune(network, (data(), data()), (data(), data()), Finetuning(1, 0.1, 5), seed=3)
 
 
 def test_pretraining_cannot_see_a_label():

@@ -3,13 +3,14 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 
 import pytest
 import torch
 from tiny_run import at_event, in_a_child, kill, killed, outcome, plan, save_every, splits, train
 
-from sda import command, experiment, models, verdict
+from sda import checkpoint, command, experiment, models, verdict
 from sda.checkpoint import CheckpointError
 from sda.descent import Descent
 from sda.runfolder import RunFolder, RunFolderError
@@ -123,6 +124,7 @@ def test_a_signal_saves_after_the_epoch_and_says_how_to_go_on(
     tmp_path, uninterrupted, number, code
 ):
     def stopped():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where nohup runs the tests
         at_event("before the save", 5, lambda: os.kill(os.getpid(), number))
         train(tmp_path / "run", "init=sda")
 
@@ -130,6 +132,37 @@ def test_a_signal_saves_after_the_epoch_and_says_how_to_go_on(
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["status"] == "interrupted"
     assert f"resume {tmp_path / 'run'}" in result["message"]
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_run_that_nohup_started_goes_on_when_its_terminal_is_closed(tmp_path, uninterrupted):
+    def left_alone():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        at_event("before the save", 5, lambda: os.kill(os.getpid(), signal.SIGHUP))
+        train(tmp_path / "run", "init=sda")
+
+    assert in_a_child(left_alone) == 0
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_run_whose_checkpoints_are_gone_says_what_that_costs(tmp_path, uninterrupted, capsys):
+    killed(tmp_path / "run", 9)
+    shutil.rmtree(tmp_path / "run" / "checkpoint")
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert "warning: no checkpoint is left; epochs to train again: 7" in capsys.readouterr().out
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_full_disk_is_told_with_the_file_and_how_to_go_on(tmp_path, monkeypatch, uninterrupted):
+    def full(path, content):
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write", full)
+        with pytest.raises(OSError, match=r"No space.*next.pt'; go on with: resume .*run"):
+            train(tmp_path / "run", "init=sda")
+    assert RunFolder(tmp_path / "run").result["status"] == "interrupted"
     train(tmp_path / "run", "init=sda", resume=True)
     assert outcome(tmp_path / "run") == uninterrupted["sda"]
 
