@@ -135,10 +135,3 @@ class TestWithFiles:
         assert data.train.x.max() == 1
         rows = np.concatenate([(part.x * 255).astype(np.uint8) for part in data.parts().values()])
         assert len(np.unique(rows, axis=0)) == 70000
-
-    def test_files_in_another_order_are_no_basic(self, monkeypatch, tmp_path):
-        monkeypatch.setenv("SDA_CACHE", str(tmp_path))
-        images, labels = np.zeros((70000, 28, 28), np.uint8), np.zeros(70000, np.uint8)
-        monkeypatch.setattr("sda.data.handwritten.pooled", lambda folder: (images, labels))
-        with pytest.raises(DataFormatError, match="row 0 of MNIST must be a 5, got a 0"):
-            basic(None, "regenerated")

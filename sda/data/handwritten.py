@@ -44,8 +44,8 @@ def mnist(folder: str | None) -> Splits:
 def basic(folder: str | None, source: str) -> Splits:
     """Return the papers' `basic`, 10000 / 2000 / 50000: rows 0..61999 of MNIST's train, then t10k.
 
-    The published ``mnist.zip`` if ``folder`` has it, else rebuilt exactly from the idx files, with
-    the labels at seven known positions checked (see `sources.choose`). Larochelle et al. (2007).
+    The published ``mnist.zip`` if ``folder`` has it, else rebuilt exactly from the idx files
+    (see `sources.choose`). Larochelle et al. (2007).
     """
 
     def rebuild() -> Made:
