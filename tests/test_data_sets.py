@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 
+from sda.data import handwritten
 from sda.data.embedded import digits
 from sda.data.errors import DataFormatError, MissingDataError
 from sda.data.handwritten import BASIC_LABELS, basic, mnist
@@ -135,3 +136,9 @@ class TestWithFiles:
         assert data.train.x.max() == 1
         rows = np.concatenate([(part.x * 255).astype(np.uint8) for part in data.parts().values()])
         assert len(np.unique(rows, axis=0)) == 70000
+
+    def test_digits_in_another_order_are_not_mnist(self, monkeypatch):
+        original = handwritten.read_idx
+        monkeypatch.setattr(handwritten, "read_idx", lambda path: original(path)[::-1])
+        with pytest.raises(DataFormatError, match="the four files are not MNIST as published"):
+            handwritten.pooled(None)
