@@ -128,10 +128,7 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     at_once = sweeping.slots(_settings(plan))
     campaign_words.keep(plan, _folder(plan))
     say(f"{plan.name}: reading its data sets")  # where they are not, making them
-    absent = unobtainable(cell for _, cells in tiers for cell in cells)
-    for line in absent.values():
-        say(line)
-    at_hand = [(tier, [c for c in cells if c.data_set not in absent]) for tier, cells in tiers]
+    at_hand, absent = _at_hand(tiers)
     ended: dict[str, Outcome] = {}  # of a run that was tried in several stages, the last
     say(f"to go: {to_go(at_hand)}")
     for title, jobs in stages(at_hand):
@@ -145,11 +142,22 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
         ended |= {outcome.folder: outcome for outcome in outcomes}
         if len(outcomes) < len(due):
             say("the hours are over; the same command goes on")
-            return False, [*absent.values(), *_faults(ended.values())]
+            return False, absent + _faults(ended.values())
     busy = [outcome for outcome in ended.values() if outcome.is_busy]
     if busy:
         say(f"left to other processes: {len(busy)}; the same command goes on")
-    return not busy, [*absent.values(), *_faults(ended.values())]
+    return not busy, absent + _faults(ended.values())
+
+
+def _at_hand(
+    tiers: Sequence[tuple[Tier, list[Cell]]],
+) -> tuple[list[tuple[Tier, list[Cell]]], list[str]]:
+    """The tiers with the cells whose data can be had; a line for each set that cannot, told too."""
+    absent = unobtainable(cell for _, cells in tiers for cell in cells)
+    for line in absent.values():
+        say(line)
+    there = [(tier, [c for c in cells if c.data_set not in absent]) for tier, cells in tiers]
+    return there, list(absent.values())
 
 
 def _faults(outcomes: Iterable[Outcome]) -> list[str]:
