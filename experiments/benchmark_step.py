@@ -20,23 +20,15 @@ import torch
 import usual_way
 from torch import Tensor, nn
 
-from sda import (
-    Classifier,
-    Layer,
-    Masking,
-    Pretraining,
-    StackedDenoisingAutoencoder,
-    closed_form,
-    config,
-    join,
-    pretraining,
-    steps,
-)
-from sda.corruption import Corrupted
-from sda.data.embedded import digits
-from sda.descent import Descent
-from sda.finetuning import Finetuning, finetuning_epochs
-from sda.precision import Precision
+from sda import Classifier, Layer, Masking, Pretraining, StackedDenoisingAutoencoder, join
+from sda.common.precision import Precision
+from sda.config import schema
+from sda.data.digits import digits
+from sda.nn import closed_form
+from sda.nn.corruption import Corrupted
+from sda.nn.optimisers import Descent
+from sda.training import pretraining, steps
+from sda.training.finetuning import Finetuning, finetuning_epochs
 
 Ways = dict[str, Callable[[], object]]
 Timings = dict[str, dict[str, float]]
@@ -211,7 +203,7 @@ def reference_path() -> Any:
 def device_here(name: str) -> torch.device:
     """A device that is here, for argparse."""
     try:
-        return config.device(name)
+        return schema.device(name)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

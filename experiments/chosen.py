@@ -17,8 +17,8 @@ from pathlib import Path
 from curves import best, contrast, finished_in, percent, place, score
 from figure import write_table
 
-from sda import intervals
-from sda.finished import Trained
+from sda.analysis import intervals
+from sda.runs.results import Trained
 
 Place = tuple[str, str, int, str]  # data set, settings, where its arm stands among arms, arm
 
@@ -46,7 +46,7 @@ def main(folder: str, settings: list[str]) -> None:
 
 def _short(value: object) -> str:
     """A value without what a class and a list need in a file."""
-    return str(value).replace(" ", "").removeprefix("sda.corruption.")
+    return str(value).replace(" ", "").removeprefix("sda.nn.corruption.")
 
 
 def _row(key: Place, chosen: str, own: dict[int, Trained]) -> dict[str, str]:

@@ -13,10 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sda import contrasts, finished, intervals
-from sda.curves import COLOURS
-from sda.finished import Trained
-from sda.intervals import Difference
+from sda.analysis import comparison, intervals
+from sda.analysis.curves import COLOURS
+from sda.analysis.intervals import Difference
+from sda.runs import results
+from sda.runs.results import Trained
 
 LINES = ("-o", "-s", "-^", "-D", "-v", "-P")
 FEWEST = 3  # seeds of an interval that is drawn: that of two is some thirteen standard errors long
@@ -77,7 +78,7 @@ def points(folder: str, setting: str) -> list[Point]:
 
 def finished_in(folder: str) -> list[Trained]:
     """The finished runs in a folder; the others are named. Raises ValueError if there is none."""
-    trained, unfinished = finished.read([Path(folder)])
+    trained, unfinished = results.read([Path(folder)])
     for run in unfinished:
         print(f"left out: {run.path} is {run.status}")
     if not trained:
@@ -88,12 +89,12 @@ def finished_in(folder: str) -> list[Trained]:
 def place(run: Trained) -> tuple[str, int, str]:
     """The data set of a run, where its arm stands among arms, and the arm."""
     data = "{data} ({source}, {data_hash:.8})".format(**run.result)
-    return data, contrasts.ORDER.get(run.init, len(contrasts.ORDER)), _arm(run)
+    return data, comparison.ORDER.get(run.init, len(comparison.ORDER)), _arm(run)
 
 
 def _arm(run: Trained) -> str:
     """The arm; where it took rows with noise for the data, that makes another one of it."""
-    read = contrasts.computed([run])
+    read = comparison.computed([run])
     where = {"pretrain": "pretraining", "finetune": "fine-tuning"}
     noisy = [word for part, word in where.items() if f"{part}.corruption._target_" in read]
     if run.init.startswith("svm_") and "corruption._target_" in read:
@@ -111,11 +112,11 @@ def best(runs: Sequence[Trained]) -> tuple[str, dict[int, Trained]]:
     """
     candidates: dict[str, dict[int, Trained]] = {}
     for run in runs:
-        known = candidates.setdefault(contrasts.likeness(run), {}).setdefault(run.seed, run)
+        known = candidates.setdefault(comparison.likeness(run), {}).setdefault(run.seed, run)
         if (known.valid_error, known.test_error) != (run.valid_error, run.test_error):
             raise ValueError(f"{known.path} and {run.path} are one run with other errors")
     first = [next(iter(own.values())) for own in candidates.values()]
-    names = contrasts.labels([contrasts.computed([run]) for run in first])
+    names = comparison.labels([comparison.computed([run]) for run in first])
     most = max(map(len, candidates.values()))
     complete = []
     for name, own in zip(names, candidates.values(), strict=True):

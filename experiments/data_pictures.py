@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sda.data.montages import montage, save
+from sda.analysis.montages import montage, save
 from sda.data.splits import Splits
 
 COLUMNS = 20

@@ -17,15 +17,15 @@ from data_pictures import draw_pictures
 from numpy.typing import NDArray
 from sklearn.svm import SVC
 
-from sda import intervals
-from sda.data.backgrounds import LEAST_DEVIATION, bg_img, bg_rand, rot_bg_img
-from sda.data.convexity import convex
-from sda.data.handwritten import BASIC_LABELS, basic
-from sda.data.rectangle_images import rect_img
-from sda.data.rectangles import rect
-from sda.data.rotations import rot
+from sda.analysis import intervals
+from sda.data.description import rectangle_statistics, region_statistics
+from sda.data.generated.backgrounds import LEAST_DEVIATION, bg_img, bg_rand, rot_bg_img
+from sda.data.generated.convexity import convex
+from sda.data.generated.rectangle_images import rect_img
+from sda.data.generated.rectangles import rect
+from sda.data.generated.rotations import rot
+from sda.data.mnist import BASIC_LABELS, basic
 from sda.data.splits import Rows, Splits
-from sda.data.statistics import rectangle_statistics, region_statistics
 
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("SDA_DATA", ""))

@@ -12,24 +12,27 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from sda import classifier, config, finished, models, pictures
-from sda.runfolder import RunFolder
+from sda.analysis import pictures
+from sda.config import schema
+from sda.nn import heads
+from sda.runs import results, saving
+from sda.runs.folder import RunFolder
 
 
 def first_layer(folder: Path) -> NDArray[np.float32]:
     """Weights (d, h) of the first layer of a finished run. Raises ValueError for another folder."""
     try:
-        network = models.load(folder / "model.pt")
+        network = saving.load(folder / "model.pt")
     except OSError:
         raise ValueError(f"{folder} holds no finished run: there is no model.pt") from None
-    assert isinstance(network, classifier.Classifier)  # what a run writes there
+    assert isinstance(network, heads.Classifier)  # what a run writes there
     return network.stack[0].weight.detach().numpy()
 
 
 def initial_layer(folder: Path) -> NDArray[np.float32]:
     """Weights (d, h) that the first layer of a run started from."""
     d = len(first_layer(folder))
-    return config.build_run(RunFolder(folder).config).stack(d)[0].weight.detach().numpy()
+    return schema.build_run(RunFolder(folder).config).stack(d)[0].weight.detach().numpy()
 
 
 def runs_by(setting: str, folder: str) -> dict[Any, Path]:
@@ -38,7 +41,7 @@ def runs_by(setting: str, folder: str) -> dict[Any, Path]:
     Raises:
         ValueError: a run is not finished or has no such setting, or two have the same value.
     """
-    trained, unfinished = finished.read([Path(folder)])
+    trained, unfinished = results.read([Path(folder)])
     if unfinished:
         raise ValueError(f"{unfinished[0].path} is {unfinished[0].status}, not finished")
     for run in trained:

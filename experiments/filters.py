@@ -14,8 +14,8 @@ import numpy as np
 from figure import first_layer
 from script import png
 
-from sda import pictures
-from sda.runfolder import RunFolder
+from sda.analysis import pictures
+from sda.runs.folder import RunFolder
 
 ROWS, COLUMNS, GAP = 8, 8, 8
 

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sda import Layer, Masking, Pretraining, StackedDenoisingAutoencoder, blocks
+from sda import Layer, Masking, Pretraining, StackedDenoisingAutoencoder
+from sda.common.rows import ROWS, shared
 from sda.data.tables import arrays
-from sda.pretraining import pretraining_epochs
-from sda.storage import Storage
+from sda.training.codes import Storage
+from sda.training.pretraining import pretraining_epochs
 
 WIDTH, HIDDEN, CLASSES = 784, [1000, 1000, 1000], 10
 MEMORY = 10**9  # bytes of codes, as `codes_memory=auto` on a CPU
@@ -37,9 +38,9 @@ def make(folder: Path, rows: int) -> None:
         y = np.arange(n) % CLASSES
         file = folder / f"x_{part}.npy"
         x = np.lib.format.open_memmap(file, "w+", np.uint8, (n, WIDTH))
-        for start in range(0, n, blocks.ROWS):
-            some = y[start : start + blocks.ROWS]
-            x[start : start + blocks.ROWS] = prototypes[some] + rng.integers(0, 56, (len(some), 1))
+        for start in range(0, n, ROWS):
+            some = y[start : start + ROWS]
+            x[start : start + ROWS] = prototypes[some] + rng.integers(0, 56, (len(some), 1))
         x.flush()
         np.save(folder / f"y_{part}.npy", y)
 
@@ -70,7 +71,7 @@ def measure(folder: Path, batch_size: int) -> dict[str, float]:
     clock = time.process_time()
     data = arrays(str(folder), "last", 0.2, 0.2, "none", None, (28, 28), 0)
     data.digest()
-    x = blocks.shared(data.train.x)
+    x = shared(data.train.x)
     microseconds = 1e6 / len(x)
     figures = {"rows": float(len(x)), "checks": (time.process_time() - clock) * microseconds}
     stack = StackedDenoisingAutoencoder.plan(WIDTH, [Layer(h, Masking(0.25)) for h in HIDDEN], 0)

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from sda.finished import Trained
-from sda.runfolder import RunFolder
+from sda.runs.folder import RunFolder
+from sda.runs.results import Trained
 
 
 def costs(rows: list[dict]) -> Iterator[str]:

@@ -19,22 +19,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sda import (
-    alignment,
-    campaign,
-    campaign_gaps,
-    campaign_record,
-    campaign_searches,
-    campaign_table,
-    campaign_words,
-    choices,
-    composition,
-    mistakes,
-    whole_files,
-)
-from sda.campaign import Campaign
-from sda.campaign_gaps import Gap
-from sda.choices import Choice
+from sda.analysis import tables
+from sda.cli import errors
+from sda.common import files
+from sda.config import compose
+from sda.sweeps.campaign import campaign, choices, record, table, words
+from sda.sweeps.campaign import gaps as campaign_gaps
+from sda.sweeps.campaign.campaign import Campaign
+from sda.sweeps.campaign.choices import Choice
+from sda.sweeps.campaign.gaps import Gap
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -51,8 +44,8 @@ def main() -> None:
     args = parser.parse_args()
     try:
         write(args)
-    except composition.FAULTS as error:
-        sys.exit(mistakes.explained(error))
+    except compose.FAULTS as error:
+        sys.exit(errors.explained(error))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
@@ -60,36 +53,36 @@ def main() -> None:
 def write(args: argparse.Namespace) -> None:
     """Write what the folders and the earlier table come to, when all of it is known."""
     out = folder(args)
-    kept = {} if args.afresh else campaign_record.read(out / "table1.csv")
+    kept = {} if args.afresh else record.read(out / "table1.csv")
     plan = planned(args, choices.read(out / "table1.csv") if kept else {})
-    cells = campaign_table.last_cells(plan)
-    own = campaign_table.rows(cells)
+    cells = table.last_cells(plan)
+    own = table.rows(cells)
     if not kept and not any(row["seeds"] for row in own):
         where = args.runs or "runs"
         raise ValueError(f"no cell of {args.campaign} has a finished run in {where}")
-    known = [(cell.name, campaign_table.searched(cell)) for cell, _ in cells]
+    known = [(cell.name, table.searched(cell)) for cell, _ in cells]
     pairs = zip(own, known, strict=True)
-    rows = [campaign_record.joined(row, kept.get(cell), tried) for row, (cell, tried) in pairs]
+    rows = [record.joined(row, kept.get(cell), tried) for row, (cell, tried) in pairs]
     new = [row for row in rows if row != kept.get(choices.cell_of(row))]
     rows += [row for cell, row in kept.items() if cell not in dict(known)]  # given up since
     kept_gaps = campaign_gaps.read(out / "table1_gaps.csv") if kept else {}
     gaps = campaign_gaps.of(cells, rows, kept, kept_gaps)
     searches = out / "table1_searches.csv"
-    kept_searches = [] if args.afresh else campaign_searches.read(searches)
+    kept_searches = [] if args.afresh else searches.read(searches)
     stay = dict(known).keys() - {choices.cell_of(row) for row in new}
-    here = campaign_searches.of(cell for cell, _ in cells)
-    searched = campaign_searches.joined(here, kept_searches, stay)
-    brief = campaign_table.markdown(rows, campaign_table.brief)
+    here = searches.of(cell for cell, _ in cells)
+    searched = searches.joined(here, kept_searches, stay)
+    brief = table.markdown(rows, table.brief)
     texts = {out / "table1.md": page(rows, gaps)}
     if args.out is None:
         texts[README] = with_table(README.read_text(), brief)
 
     # Of gaps, those stay whose lines do: they come first.
     campaign_gaps.write(out / "table1_gaps.csv", gaps, rows)
-    campaign_record.write(searches, searched, campaign_searches.COLUMNS)
-    campaign_record.write(out / "table1.csv", rows, campaign_table.COLUMNS)
+    record.write(searches, searched, searches.COLUMNS)
+    record.write(out / "table1.csv", rows, table.COLUMNS)
     for file, text in texts.items():
-        whole_files.replace(file, text.encode())
+        files.replace(file, text.encode())
     print(brief)
     if kept:
         said = ", ".join(map(choices.cell_of, new))
@@ -112,10 +105,10 @@ def page(rows: list[dict[str, Any]], gaps: Mapping[str, Gap | str]) -> str:
     """The table in full, how far the methods are apart, what was chosen."""
     heads, *apart = campaign_gaps.lines(rows, gaps)
     text = (HERE / "table1_template.md").read_text()
-    text = text.replace("{table}", campaign_table.markdown(rows, campaign_table.full))
-    text = text.replace("{gaps}", alignment.piped(heads, apart))
-    heads, *details = campaign_table.details(rows)
-    return text.replace("{details}", alignment.piped(heads, details))
+    text = text.replace("{table}", table.markdown(rows, table.full))
+    text = text.replace("{gaps}", tables.piped(heads, apart))
+    heads, *details = table.details(rows)
+    return text.replace("{details}", tables.piped(heads, details))
 
 
 def with_table(readme: str, brief: str) -> str:
@@ -129,7 +122,7 @@ def planned(args: argparse.Namespace, known: dict[str, Choice]) -> Campaign:
     folder = Path(args.runs or "runs") / args.campaign
     if args.runs is None and known and not folder.exists():
         return campaign.read(args.campaign, ["campaign.hours=0"])
-    plan = campaign_words.recorded(folder)
+    plan = words.recorded(folder)
     here = plan.choices or {}
     more = {c: one for c, one in known.items() if c not in here or one.tried >= here[c].tried}
     return replace(plan, choices={**here, **more})

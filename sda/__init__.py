@@ -1,17 +1,17 @@
 """Stacked denoising autoencoders: the public names on one screen."""
 
-from sda.autoencoder import Activation, DenoisingAutoencoder, Emphasis
-from sda.classifier import Classifier
-from sda.contrastive_divergence import RestrictedBoltzmannMachine
-from sda.corruption import Corrupted, Corruption, Gaussian, Masking, SaltAndPepper
-from sda.descent import DivergenceError
-from sda.finetuning import Finetuning, finetune
-from sda.initialisation import Initialisation
-from sda.pretraining import Pretraining, pretrain
-from sda.reconstruction import CrossEntropy, Reconstruction, SquaredError
-from sda.seeding import stream
-from sda.stack import Layer, StackedDenoisingAutoencoder, join, select
-from sda.storage import Storage
+from sda.common.seeding import stream
+from sda.nn.autoencoder import Activation, DenoisingAutoencoder, Emphasis
+from sda.nn.contrastive_divergence import RestrictedBoltzmannMachine
+from sda.nn.corruption import Corrupted, Corruption, Gaussian, Masking, SaltAndPepper
+from sda.nn.distributions import CrossEntropy, Reconstruction, SquaredError
+from sda.nn.heads import Classifier
+from sda.nn.initialisation import Initialisation
+from sda.nn.optimisers import DivergenceError
+from sda.nn.stack import Layer, StackedDenoisingAutoencoder, join, select
+from sda.training.codes import Storage
+from sda.training.finetuning import Finetuning, finetune
+from sda.training.pretraining import Pretraining, pretrain
 
 __version__ = "0.1.0"
 

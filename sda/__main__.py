@@ -16,23 +16,17 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sda import (
-    campaign_command,
-    command,
-    comparison,
-    composition,
-    config,
-    mistakes,
-    report,
-    svm_command,
-    terminal,
-)
-from sda.data import commands as data_commands
-from sda.descent import DivergenceError
-from sda.interruption import Interrupted
-from sda.jobs import Job, has_finished, place, train_jobs
-from sda.runfolder import RunFolder
-from sda.sameness import CHANGEABLE
+from sda.cli import compare, errors, report
+from sda.cli import data as data_commands
+from sda.common import terminal
+from sda.common.signals import Interrupted
+from sda.config import compose, schema
+from sda.experiment import launch, svm_run
+from sda.nn.optimisers import DivergenceError
+from sda.runs.folder import RunFolder
+from sda.runs.identity import CHANGEABLE
+from sda.sweeps.campaign import run
+from sda.sweeps.job import Job, has_finished, place, train_jobs
 
 DEMONSTRATION = ["--multirun", "experiment=demo"]
 HELP = """\
@@ -60,11 +54,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         status = _dispatch(words)
         sys.stdout.flush()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        sys.exit(mistakes.explained(error))
+        sys.exit(errors.explained(error))
     except (ValueError, DivergenceError) as error:
         sys.exit(f"error: {error}")
     except (MemoryError, RuntimeError) as error:
-        line = mistakes.of_memory(error)
+        line = errors.of_memory(error)
         if line is None:
             raise
         sys.exit(f"error: {line}")
@@ -84,13 +78,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _dispatch(words: list[str]) -> int:
     own_help = words[:1] in (["compare"], ["report"], ["data"])
     if not own_help and {"-h", "--help"} & {*words}:  # wherever it stands: somebody wants to read
-        print(HELP + composition.choices())
+        print(HELP + compose.choices())
         return 0
     match words:
         case []:
             return _demonstrate()
         case ["compare", *rest]:
-            return comparison.main(rest)
+            return compare.main(rest)
         case ["report", *rest]:
             return report.main(rest)
         case ["resume", folder, *rest]:
@@ -100,8 +94,8 @@ def _dispatch(words: list[str]) -> int:
         case ["data", *rest]:
             return data_commands.main(rest)
         case ["campaign", *rest]:
-            return campaign_command.main(rest)
-    mistakes.refuse_stray(words[0])
+            return run.main(rest)
+    errors.refuse_stray(words[0])
     words = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it first
     args = _parsed(words)
     if args.multirun or _asks_hydra(args):
@@ -127,14 +121,14 @@ def _svm(words: list[str]) -> int:
         raise ValueError("svm does one machine at a time, got -m")
     if _asks_hydra(args):
         return _hand_over(words, "svm")
-    return svm_command.main(args.overrides, _search_path(args.config_dir))
+    return svm_run.main(args.overrides, _search_path(args.config_dir))
 
 
 def _demonstrate() -> int:
     """Train the arms of the demonstration, compare them, and say what to look at."""
     _sweep(DEMONSTRATION)
     folder = Path("runs") / "demo"
-    status = comparison.main([str(folder)])
+    status = compare.main([str(folder)])
     print(f"the runs are in {folder}; look at them with: {_tensorboard(folder)}")
     return status
 
@@ -155,16 +149,16 @@ def _search_path(config_dir: str | None) -> list[str]:
 
 def _single(words: list[str], search_path: list[str]) -> int:
     """Train one run here, without Hydra's job machinery: nothing is written before the checks."""
-    job = Job(composition.resolved(composition.compose(words + search_path)), words)
-    plan = config.build_run(job.config)
-    command.settle(config.threads(job.config["threads"]))
-    path = command.place(plan, job.config["runs_folder"], words)
+    job = Job(compose.resolved(compose.compose(words + search_path)), words)
+    plan = schema.build_run(job.config)
+    launch.settle(schema.threads(job.config["threads"]))
+    path = launch.place(plan, job.config["runs_folder"], words)
     overwrite = job.config["overwrite"]
-    command.refuse_occupied(path, overwrite)
-    splits = config.load_data(job.config)
-    asked = command.Asked(plan, job.config, path)
-    command.train_together([[asked]], splits, overwrite=overwrite)
-    _print_result(path, command.outcome(path))
+    launch.refuse_occupied(path, overwrite)
+    splits = schema.load_data(job.config)
+    asked = launch.Asked(plan, job.config, path)
+    launch.train_together([[asked]], splits, overwrite=overwrite)
+    _print_result(path, launch.outcome(path))
     return 0
 
 
@@ -179,12 +173,12 @@ def _sweep(words: list[str]) -> int:
         search_path = _search_path(args.config_dir)
         different = {}
         for overrides in _jobs(args.overrides, search_path):
-            plain = composition.resolved(composition.compose(overrides + search_path))
+            plain = compose.resolved(compose.compose(overrides + search_path))
             jobs.append(Job(plain, overrides))
-            config.build_run(plain)
+            schema.build_run(plain)
             different[repr(plain["data"])] = plain
         for plain in different.values():
-            config.load_data(plain)
+            schema.load_data(plain)
     _hand_over(words, "config")
     asked_hydra = _asks_hydra(args)
     return int(not asked_hydra and not all(map(has_finished, jobs)))
@@ -193,7 +187,7 @@ def _sweep(words: list[str]) -> int:
 def _hand_over(words: list[str], primary: str) -> int:
     """Let Hydra do what the words ask for, starting from a configuration file."""
     sys.argv = ["sda", *words]
-    files = str(composition.folder())
+    files = str(compose.folder())
     hydra.main(config_path=files, config_name=primary, version_base="1.3")(_task)()
     return 0
 
@@ -203,7 +197,7 @@ def _jobs(overrides: list[str], search_path: list[str]) -> list[list[str]]:
     parser = OverridesParser.create()
     fixed = [o.input_line for o in parser.parse_overrides(overrides) if not o.is_sweep_override()]
     words = [word for word in fixed if word]
-    sweeper = composition.compose(words + search_path).hydra.sweeper
+    sweeper = compose.compose(words + search_path).hydra.sweeper
     if not str(sweeper._target_).endswith(BasicSweeper.__name__):
         return []
     presets = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
@@ -213,9 +207,9 @@ def _jobs(overrides: list[str], search_path: list[str]) -> list[list[str]]:
 
 def _task(cfg: DictConfig) -> float:
     """Train one run of a sweep for whatever launcher asks; return its validation error."""
-    job = Job(composition.resolved(cfg), list(HydraConfig.get().overrides.task))
+    job = Job(compose.resolved(cfg), list(HydraConfig.get().overrides.task))
     train_jobs([job])
-    return float(command.outcome(place(job))["valid_error"])
+    return float(launch.outcome(place(job))["valid_error"])
 
 
 def _resume(path: Path, changes: list[str]) -> int:
@@ -224,26 +218,26 @@ def _resume(path: Path, changes: list[str]) -> int:
     if not saved:
         raise ValueError(f"{path} holds no run: there is no readable config.yaml")
     # Machines have fewer settings; networks of an earlier version may lack some.
-    known = composition.flat(saved) if "kernel" in saved else CHANGEABLE
+    known = compose.flat(saved) if "kernel" in saved else CHANGEABLE
     allowed = [key for key in CHANGEABLE if key in known]
     for word in changes:
-        if composition.key_of(word) not in allowed:
+        if compose.key_of(word) not in allowed:
             raise ValueError(
                 f"a resumed run keeps its settings; {', '.join(allowed)} may change, got {word!r}"
             )
-    settings = composition.changed(saved, changes) | {"overwrite": False}
+    settings = compose.changed(saved, changes) | {"overwrite": False}
     if "kernel" in settings:
-        return svm_command.run(settings, path)
+        return svm_run.run(settings, path)
     try:
-        command.settle(config.threads(settings["threads"]))
-        asked = command.Asked(config.build_run(settings), settings, path)
+        launch.settle(schema.threads(settings["threads"]))
+        asked = launch.Asked(schema.build_run(settings), settings, path)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no run: its config.yaml is another's ({error})") from None
-    batch = command.recorded_batch(
-        asked, lambda member: config.build_run(composition.changed(member, changes))
+    batch = launch.recorded_batch(
+        asked, lambda member: schema.build_run(compose.changed(member, changes))
     )
-    command.train_together(batch, config.load_data(settings), overwrite=False)
-    _print_result(path, command.outcome(path))
+    launch.train_together(batch, schema.load_data(settings), overwrite=False)
+    _print_result(path, launch.outcome(path))
     return 0
 
 

@@ -5,15 +5,11 @@ import shutil
 
 import pytest
 
-from sda import (
-    campaign,
-    campaign_command,
-    campaign_record,
-    campaign_table,
-    composition,
-)
-from sda.cell import job_of
-from sda.jobs import place
+from sda.config import compose
+from sda.sweeps.campaign import campaign, record, run
+from sda.sweeps.campaign import table as campaign_table
+from sda.sweeps.campaign.cell import job_of
+from sda.sweeps.job import place
 
 TIER = "tiers: [{cells: [digits_sda3, digits_random3, digits_svm_rbf], settings: 2, seeds: 2}]"
 
@@ -54,7 +50,7 @@ published: {paper: a test, n_test: 500, test_error: {svm_rbf: 0.25}}
 def conf(tmp_path_factory):
     """A configuration folder with a campaign of two cells."""
     folder = tmp_path_factory.mktemp("campaign") / "conf"
-    shutil.copytree(composition.folder(), folder)
+    shutil.copytree(compose.folder(), folder)
     (folder / "campaign" / "tiny.yaml").write_text(
         f"# @package campaign\nhours: null\nchoices: null\nwords: [tensorboard=false]\n{TIER}\n"
     )
@@ -70,14 +66,14 @@ def conf(tmp_path_factory):
 @pytest.fixture
 def tiny(conf, tmp_path, monkeypatch):
     """How to read it."""
-    monkeypatch.setattr(composition, "folder", lambda: conf)
+    monkeypatch.setattr(compose, "folder", lambda: conf)
     job_of.cache_clear()
-    composition._composed.cache_clear()
+    compose._composed.cache_clear()
     yield lambda hours: campaign.read(
         "tiny", [f"campaign.hours={hours}", f"runs_folder={tmp_path / 'runs'}"]
     )
     job_of.cache_clear()
-    composition._composed.cache_clear()
+    compose._composed.cache_clear()
 
 
 @pytest.fixture
@@ -85,7 +81,7 @@ def done(tiny, conf, tmp_path):
     """The campaign when it is over; computed once, copied for each test."""
     plan, kept = tiny(1), conf.parent / "runs"
     if not kept.exists():
-        assert campaign_command.run(plan) == (True, [])
+        assert run.run(plan) == (True, [])
         shutil.copytree(tmp_path / "runs", kept)
     shutil.copytree(kept, tmp_path / "runs", dirs_exist_ok=True)
     return plan
@@ -94,7 +90,7 @@ def done(tiny, conf, tmp_path):
 @pytest.fixture
 def table(done, tmp_path):
     """The table of the campaign that is over."""
-    campaign_record.write(tmp_path / "table.csv", table_rows(done), campaign_table.COLUMNS)
+    record.write(tmp_path / "table.csv", table_rows(done), campaign_table.COLUMNS)
     return tmp_path / "table.csv"
 
 

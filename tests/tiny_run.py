@@ -8,10 +8,12 @@ from pathlib import Path
 
 import torch
 
-from sda import command, composition, config, models, records
+from sda.common.seeding import stream
+from sda.common.signals import Interrupted
+from sda.config import compose, schema
 from sda.data.splits import Rows, Splits
-from sda.interruption import Interrupted
-from sda.seeding import stream
+from sda.experiment import launch, recorder
+from sda.runs import saving
 
 WORDS = [
     "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=4", "tensorboard=false",
@@ -30,17 +32,17 @@ def splits(name="toy"):
 
 @functools.cache
 def plan(*words):
-    plain = composition.resolved(composition.compose([*WORDS, *words]))
-    return config.build_run(plain), plain
+    plain = compose.resolved(compose.compose([*WORDS, *words]))
+    return schema.build_run(plain), plain
 
 
 def train(path, *words, resume=False, overwrite=False, data=None):
     asked, plain = plan(*words)
-    run = command.Asked(asked, plain, Path(path))
+    run = launch.Asked(asked, plain, Path(path))
     if not resume:
-        command.refuse_occupied(run.path, overwrite)
-    command.train_together([[run]], data or splits(), overwrite=overwrite)
-    return command.outcome(run.path)
+        launch.refuse_occupied(run.path, overwrite)
+    launch.train_together([[run]], data or splits(), overwrite=overwrite)
+    return launch.outcome(run.path)
 
 
 def in_a_child(action):
@@ -71,7 +73,7 @@ def killed(path, number, event="after the save", init="sda"):
 def at_event(event, number, action):
     """Call ``action`` when ``number`` epochs have been dealt with (before or after the save)."""
     count = iter(range(1, 1000))
-    original = records.Records.after_epoch
+    original = recorder.Records.after_epoch
 
     def counted(self, standing, due):
         k = next(count)
@@ -81,7 +83,7 @@ def at_event(event, number, action):
         if k == number and event == "after the save":
             action()
 
-    records.Records.after_epoch = counted
+    recorder.Records.after_epoch = counted
 
 
 def kill():
@@ -89,8 +91,8 @@ def kill():
 
 
 def save_every(seconds, monkeypatch):
-    monkeypatch.setattr(records, "SAVE_EVERY", seconds)
-    monkeypatch.setattr(records, "SAVE_SHARE", 1e9)
+    monkeypatch.setattr(recorder, "SAVE_EVERY", seconds)
+    monkeypatch.setattr(recorder, "SAVE_SHARE", 1e9)
 
 
 def outcome(path):
@@ -102,7 +104,7 @@ def outcome(path):
     weights = {
         f"{file.name} {name}": weight
         for file in networks
-        for name, weight in models.load(file).state_dict().items()
+        for name, weight in saving.load(file).state_dict().items()
     }
     return (
         result,

@@ -10,9 +10,10 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from sda import composition, sweeping
-from sda.interruption import Interrupted
-from sda.jobs import Job
+from sda.common.signals import Interrupted
+from sda.config import compose
+from sda.sweeps import sweep
+from sda.sweeps.job import Job
 
 
 @dataclass
@@ -53,13 +54,13 @@ class SideBySide(Launcher):
         jobs = []
         for words in job_overrides:
             composed = loader.load_sweep_config(self._config, list(words))
-            jobs.append(Job(composition.resolved(composed), list(words)))
+            jobs.append(Job(compose.resolved(composed), list(words)))
         try:
-            outcomes = sweeping.run_all(jobs, self.together)
+            outcomes = sweep.run_all(jobs, self.together)
         except Interrupted as error:
             print(f"\n{error}", file=sys.stderr)
             raise SystemExit(error.code) from None
-        for fault in sweeping.faults(outcomes):
+        for fault in sweep.faults(outcomes):
             print(fault, file=sys.stderr)
         return [_returned(outcome.objective) for outcome in outcomes]
 

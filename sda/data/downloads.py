@@ -8,8 +8,8 @@ import pooch
 import requests
 
 from sda.data.errors import DataError
-from sda.data.handwritten import FILES
-from sda.data.originals import BASE_URL, PROBLEMS, downloads_folder
+from sda.data.mnist import FILES
+from sda.data.published import BASE_URL, PROBLEMS, downloads_folder
 
 MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 _MNIST_SHA256 = {

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.data.caching import cached, opened
+from sda.data.cache import cached, opened
 from sda.data.checks import checked
 from sda.data.errors import DataError, MissingDataError
-from sda.data.originals import (
+from sda.data.published import (
     PROBLEMS,
     Problem,
     downloads_folder,

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sda.data import checks
-from sda.data.csv_files import read_csv
 from sda.data.errors import DataError, DataFormatError, MissingDataError
-from sda.data.npy_folders import PARTS, read_folder
-from sda.data.npz_files import read_npz
+from sda.data.formats.csv import read_csv
+from sda.data.formats.npy import PARTS, read_folder
+from sda.data.formats.npz import read_npz
 from sda.data.splits import Rows, Splits
 
 SCALINGS = ("unit", "standard", "none")

@@ -1,0 +1,186 @@
+"""`./run data list|fetch|make|show`: what there is, and how to get, make and look at it."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sda.analysis import montages
+from sda.data import description, digits, mnist
+from sda.data.cache import cache_folder
+from sda.data.downloads import downloads, fetch
+from sda.data.errors import DataError
+from sda.data.generated import (
+    backgrounds,
+    convexity,
+    natural_patches,
+    rectangle_images,
+    rectangles,
+    rotations,
+)
+from sda.data.published import PROBLEMS, find_original
+from sda.data.sources import SOURCES
+from sda.data.splits import Splits
+
+# name: training, validation and test rows, classes
+SETS: dict[str, tuple[str, int | None]] = {
+    **{p.name: (f"{p.n_train} {p.n_valid} {p.n_test}", p.n_classes) for p in PROBLEMS.values()},
+    "mnist": ("50000 10000 10000", 10),
+    "digits": ("1000 297 500", 10),
+    "patches": ("20000 5000 5000", None),
+}
+_OPEN: dict[str, Callable[[argparse.Namespace], Splits]] = {
+    "basic": lambda o: mnist.basic(o.folder, o.source),
+    "rot": lambda o: rotations.rot(o.folder, o.source, o.seed),
+    "bg-rand": lambda o: backgrounds.bg_rand(o.folder, o.source, o.seed),
+    "bg-img": lambda o: backgrounds.bg_img(o.folder, o.source, o.seed, o.photographs),
+    "rot-bg-img": lambda o: backgrounds.rot_bg_img(o.folder, o.source, o.seed, o.photographs),
+    "rect": lambda o: rectangles.rect(o.folder, o.source, o.seed),
+    "rect-img": lambda o: rectangle_images.rect_img(o.folder, o.source, o.seed, o.photographs),
+    "convex": lambda o: convexity.convex(o.folder, o.source, o.seed, 6000),
+    "mnist": lambda o: mnist.mnist(o.folder),
+    "digits": lambda o: digits.digits(o.seed),
+    "patches": lambda o: natural_patches.patches(
+        o.photographs, 12, 20000, 5000, 5000, 0.01, 1.0, o.seed
+    ),
+}
+_OF_ONE_SOURCE = ("mnist", "digits", "patches")
+_FROM_MNIST = ("basic", "rot", "bg-rand", "bg-img", "rot-bg-img", "mnist")
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; print what it did; return the exit code, 1 if anything could not be had."""
+    options = _parser().parse_args(argv)
+    names = list(SETS) if "all" in options.names else list(dict.fromkeys(options.names))
+    return int(options.command(names, options))
+
+
+def _list(names: list[str], options: argparse.Namespace) -> int:
+    kept = _kept()
+    print(f"{'name':<11} {'train valid test':<18} {'classes':>7}  {'here':<20} cached")
+    for name in names:
+        rows, classes = SETS[name]
+        cached = sorted(kept.get(name, ()))
+        here = next((k for k in cached if k.startswith("original")), _here(name, options))
+        print(f"{name:<11} {rows:<18} {classes or '-':>7}  {here:<20} {', '.join(cached) or '-'}")
+    print("data=arrays takes your own .npz or .csv file, or a folder of .npy files.")
+    print(f"Cache: {cache_folder()}")
+    return 0
+
+
+def _fetch(names: list[str], options: argparse.Namespace) -> int:
+    failed = 0
+    for name in names:
+        for wanted in downloads(name):
+            try:
+                print(f"{name:<11} {fetch(wanted)}", flush=True)
+            except DataError as error:
+                failed += 1
+                print(f"{name}: {error}", file=sys.stderr)
+        if not downloads(name):
+            print(f"{name:<11} nothing to fetch: it comes with scikit-learn or is made here")
+    return int(failed > 0)
+
+
+def _make(names: list[str], options: argparse.Namespace) -> int:
+    failed = 0
+    for name in names:
+        start = time.perf_counter()
+        splits = _opened(name, options)
+        if splits is None:
+            failed += 1
+            continue
+        rows = " ".join(str(len(part.y)) for part in splits.parts().values())
+        seconds = time.perf_counter() - start
+        print(f"{name:<11} {rows:<18} {splits.source:<20} {seconds:6.2f} s", flush=True)
+    return int(failed > 0)
+
+
+def _show(names: list[str], options: argparse.Namespace) -> int:
+    failed = 0
+    for name in names:
+        splits = _opened(name, options)
+        if splits is None:
+            failed += 1
+            continue
+        for what, value in description.describe(splits).items():
+            print(f"{name}  {what}: {value}")
+        if splits.image_shape is not None:
+            for file in montages.save_classes(splits, splits.image_shape, Path(options.out)):
+                print(f"{name}  {file}")
+    return int(failed > 0)
+
+
+def _opened(name: str, options: argparse.Namespace) -> Splits | None:
+    """The set, or None if it cannot be had, which is told."""
+    if name in _OF_ONE_SOURCE and options.source != "auto":
+        print(f"{name}: it has one source, got --source {options.source}", file=sys.stderr)
+        return None
+    try:
+        return _OPEN[name](options)
+    except DataError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return None
+
+
+def _here(name: str, options: argparse.Namespace) -> str:
+    """Where a set would come from now, without making it."""
+    if name == "digits":
+        return "embedded"
+    found = find_original(PROBLEMS[name], options.folder) if name in PROBLEMS else None
+    if found is not None:
+        return found.source
+    made = {"mnist": "original", "basic": "reconstructed"}.get(name, "regenerated")
+    if name in _FROM_MNIST and not mnist.at_hand(options.folder):
+        return "no (needs mnist)"
+    return made
+
+
+def _kept() -> dict[str, set[str]]:
+    kept: dict[str, set[str]] = {}
+    for file in sorted((cache_folder() / "sets").glob("*/about.json")):
+        try:
+            about = json.loads(file.read_text(encoding="utf-8"))
+            kept.setdefault(str(about["name"]), set()).add(str(about["source"]))
+        except (OSError, ValueError, KeyError):
+            continue
+    return kept
+
+
+def _seed(word: str) -> int:
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {word}")
+    return int(word)
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="./run data", description=(__doc__ or "").split(": ")[1])
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for name, command, text in (
+        ("list", _list, "name, sizes, classes, the source there is here, what is cached"),
+        ("fetch", _fetch, "download the published files into the cache (needs the network)"),
+        ("make", _make, "read or generate into the cache"),
+        ("show", _show, "a montage per class, and the statistics that the rules promise"),
+    ):
+        one = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        one.set_defaults(command=command)
+        if name == "list":
+            one.set_defaults(names=["all"])
+        else:
+            known = [*SETS, "all"]
+            one.add_argument(
+                "names", nargs="+", choices=known, help=", ".join(known), metavar="NAME"
+            )
+        if name != "fetch":
+            one.add_argument("--folder", help="the data folder (default: SDA_DATA)")
+        if name in ("make", "show"):
+            one.add_argument("--source", choices=SOURCES, default="auto")
+            one.add_argument("--seed", type=_seed, default=0, help="of the generator (default: 0)")
+            one.add_argument("--photographs", help="folder of pictures (default: scikit-learn's)")
+        if name == "show":
+            one.add_argument(
+                "--out", default="pictures", help="folder for PNGs (default: pictures)"
+            )
+    return top

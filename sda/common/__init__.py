@@ -1,0 +1,1 @@
+"""What every other package stands on: checks, seeds, files, signals, the terminal."""

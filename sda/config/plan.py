@@ -1,0 +1,101 @@
+"""One run as it was asked for: its arm, its layers, its settings."""
+
+import dataclasses
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import torch
+
+from sda.nn.autoencoder import Emphasis
+from sda.nn.corruption import Masking
+from sda.nn.initialisation import Initialisation
+from sda.nn.stack import Layer, StackedDenoisingAutoencoder
+from sda.training import steps
+from sda.training.finetuning import Finetuning
+from sda.training.pretraining import Pretraining
+
+# Settings that an arm does not read: they are no difference between two runs of it.
+UNREAD = {
+    "random": ("pretrain.", "corruption.", "reconstruction.", "stack.emphasis.", "stack.tied"),
+    "saa": ("corruption.", "stack.emphasis."),
+    "dbn": ("corruption.", "stack.emphasis."),
+}
+
+
+class Init(StrEnum):
+    """The arm: where fine-tuning starts from.
+
+    ``random``: the initial weights. ``saa``: weights pretrained without corruption (stacked
+    autoassociators). ``dbn``: weights pretrained as restricted Boltzmann machines, by contrastive
+    divergence (a deep belief network). ``sda``: weights pretrained with corruption. All have the
+    same initial weights and see the same minibatches.
+    """
+
+    random = "random"
+    saa = "saa"
+    dbn = "dbn"
+    sda = "sda"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, fully specified but for its data."""
+
+    name: str
+    init: Init
+    seed: int
+    layers: tuple[Layer, ...]
+    pretraining: tuple[Pretraining, ...]  # one for each layer; unused by init=random
+    finetuning: Finetuning
+    initialisation: Initialisation  # of the softmax layer
+    device: torch.device
+    tensorboard: bool
+    codes_memory: int = 10**9  # bytes that the codes of a layer may take; larger ones lie in a file
+    settings: dict[str, Any] = field(default_factory=dict)  # flat, as configured
+    published: dict[str, Any] | None = None
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the scheduler may touch this run at all. ``init`` decides, nothing else does."""
+        return self.init is not Init.random
+
+    @property
+    def step(self) -> str:
+        """How its layers are trained; in closed form, the numbers are those of autograd."""
+        return " and ".join(dict.fromkeys(steps.step(layer) for layer in self.stack(1)))
+
+    def stack(self, n_visible: int) -> StackedDenoisingAutoencoder:
+        """Build the initial stack of this run's arm."""
+        return StackedDenoisingAutoencoder.plan(n_visible, self.trained_layers(), self.seed)
+
+    def trained_layers(self) -> tuple[Layer, ...]:
+        """The layers as this arm trains them: only sda corrupts anything."""
+        if self.init is Init.sda:
+            return self.layers
+        return tuple(
+            dataclasses.replace(
+                layer,
+                corruption=Masking(0.0),
+                emphasis=Emphasis(),
+                boltzmann=self.init is Init.dbn,
+            )
+            for layer in self.layers
+        )
+
+    def pretraining_key(self) -> Hashable:
+        """Equal for runs whose fine-tuning starts from the same weights."""
+        if not self.is_pretrained:
+            return ("random", self.seed, repr(self.trained_layers()))
+        # The trial corruption only measures, but its figures go into the record.
+        plan = (
+            self.trained_layers(),
+            self.pretraining,
+            [layer.corruption for layer in self.layers],
+        )
+        return ("pretrained", self.seed, repr(plan))
+
+    def computation_key(self) -> Hashable:
+        """Equal for runs that compute the same numbers; their folders can share them."""
+        return (self.pretraining_key(), repr(self.finetuning), str(self.initialisation))

@@ -1,0 +1,108 @@
+"""MNIST from its four idx files, and `basic`, which is the same images cut in another way."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sda.data.checks import checked
+from sda.data.errors import DataFormatError, MissingDataError
+from sda.data.folders import find
+from sda.data.formats.idx import read_idx
+from sda.data.published import downloads_folder
+from sda.data.sources import Made, choose
+from sda.data.splits import Rows, Splits
+
+# Labels of single rows of the original mnist_train.amat and mnist_test.amat, counted through both
+# files: they tell the order that was used from every other. Source: the test suite of skdata.
+BASIC_LABELS = {0: 5, 9999: 7, 10000: 3, 11999: 3, 12000: 7, 50000: 3, 61989: 4}
+# SHA-256 of all images, then all labels
+_SHA256 = "c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83"
+FILES = {
+    "train images": "train-images-idx3-ubyte",
+    "train labels": "train-labels-idx1-ubyte",
+    "test images": "t10k-images-idx3-ubyte",
+    "test labels": "t10k-labels-idx1-ubyte",
+}
+
+
+def mnist(folder: str | None) -> Splits:
+    """MNIST as the papers cut it, 50000 / 10000 / 10000; the validation rows end the training file.
+
+    ``folder`` or ``folder/mnist`` has the four idx files, plain or gzipped; None means SDA_DATA.
+    """
+    images, labels = pooled(folder)
+    x = images.reshape(len(images), -1).astype(np.float32)
+    x /= 255
+    cuts = [50000, 60000]
+    train, valid, test = map(Rows, np.split(x, cuts), np.split(labels.astype(np.int64), cuts))
+    return checked(Splits("mnist", train, valid, test, 10, "original", (28, 28)))
+
+
+def basic(folder: str | None, source: str) -> Splits:
+    """Return the papers' `basic`, 10000 / 2000 / 50000: rows 0..61999 of MNIST's train, then t10k.
+
+    The published ``mnist.zip`` if ``folder`` has it, else rebuilt exactly from the idx files
+    (see `sources.choose`). Larochelle et al. (2007).
+    """
+
+    def rebuild() -> Made:
+        images, labels = pooled(folder)
+        return Made(images[:62000], labels[:62000].astype(np.int64))
+
+    return choose(
+        "basic", folder, source, lambda: {"rule": "basic 1"}, rebuild, made_as="reconstructed"
+    )
+
+
+def at_hand(folder: str | None) -> bool:
+    """Whether the four idx files are where `mnist` looks for them."""
+    try:
+        return bool(_found(folder))
+    except MissingDataError:
+        return False
+
+
+def pick(folder: str | None, n: int, rng: np.random.Generator) -> Made:
+    """``n`` different digits of all 70000 and their classes, in random order.
+
+    Train and test rows of a set made from them share no digit, since none is drawn twice.
+    """
+    images, labels = pooled(folder)
+    chosen = rng.permutation(len(images))[:n]
+    return Made(images[chosen], labels[chosen].astype(np.int64))
+
+
+def pooled(folder: str | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """All MNIST digits in published order, train then t10k: (70000, 28, 28) and labels (70000,).
+
+    Held against a checksum: what is made from them is cached under a name that promises MNIST.
+    """
+    found = _found(folder)
+    arrays = {what: read_idx(path) for what, path in found.items()}
+    for part, n in (("train", 60000), ("test", 10000)):
+        _expect(str(found[f"{part} images"]), arrays[f"{part} images"], (n, 28, 28))
+        _expect(str(found[f"{part} labels"]), arrays[f"{part} labels"], (n,))
+    images = np.concatenate([arrays["train images"], arrays["test images"]])
+    labels = np.concatenate([arrays["train labels"], arrays["test labels"]])
+    got = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    if got != _SHA256:
+        raise DataFormatError(
+            f"{found['train images'].parent}: the four files are not MNIST as published: sha256 of "
+            f"images and labels expected {_SHA256}, got {got}"
+        )
+    return images, labels
+
+
+def _found(folder: str | None) -> dict[str, Path]:
+    names: dict[str, tuple[str, ...]] = {w: (f, f"{f}.gz") for w, f in FILES.items()}
+    return find(names, folder, below=("mnist",), last=downloads_folder())
+
+
+def _expect(path: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if array.shape != shape or array.dtype != np.uint8:
+        raise DataFormatError(
+            f"{path}: MNIST has shape {shape} of uint8 here, got {array.shape} of {array.dtype}"
+        )

@@ -1,0 +1,1 @@
+"""One run, or several trained together, from data to result."""

@@ -1,0 +1,93 @@
+"""Which runs train together: alike but for numbers, and as many at once as pays."""
+
+import json
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+from sda.config.plan import Run
+
+# Measured on a CPU, one thread, minibatches of 20 (experiments/benchmark_step.py, "runs at once"):
+# thirty runs of 64-100-100 train 1.6 to 2.3 times faster together than one after the other. A step
+# of many runs pays while all their weights stay in the cache.
+LARGEST_LAYER = 128 * 128  # weights of a layer that is worth batching on a CPU
+CACHE = 2**20  # bytes of weights that train together on a CPU
+SHARE_OF_MEMORY = 0.3  # of a GPU's memory for weights, velocities and best weights
+
+
+def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
+    """Equal for runs that can train as one program: same data, shapes, batch sizes and device."""
+    layers = [
+        (layer.n_hidden, str(layer.activation), repr(layer.reconstruction), layer.tied)
+        for layer in plan.layers
+    ]
+    batches = [
+        (settings.batch_size, str(settings.precision), settings.corruption is None)
+        for settings in plan.pretraining
+    ]
+    tuning = plan.finetuning
+    network = (tuning.batch_size, str(tuning.precision), tuning.encoders, str(plan.initialisation))
+    where = (str(plan.device), plan.tensorboard, config["threads"])
+    kind = [layer.boltzmann for layer in plan.trained_layers()]
+    return json.dumps([config["data"], layers, kind, batches, network, where], default=str)
+
+
+def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:
+    """How many runs like this one pay together; 1: none.
+
+    Args:
+        plan: one of them.
+        n_visible: components of an input.
+        memory: bytes of the GPU that they train on; None: as many as it has, if it is one.
+    """
+    sizes = [n_visible, *(layer.n_hidden for layer in plan.layers)]
+    weights = [a * b for a, b in pairwise(sizes)]
+    if plan.device.type == "cuda":
+        memory = memory or torch.cuda.get_device_properties(plan.device).total_memory
+    if memory is not None:
+        return max(1, int(SHARE_OF_MEMORY * memory / (3 * 4 * sum(weights))))
+    if max(weights) > LARGEST_LAYER:
+        return 1
+    return max(1, CACHE // (4 * sum(weights)))
+
+
+def cut(runs: Sequence[int], most: int) -> list[list[int]]:
+    """Cut runs into as few groups of at most ``most`` as possible, of about equal size."""
+    count = -(-len(runs) // most)
+    return [list(runs[k::count]) for k in range(count)]
+
+
+def alike(plans: Sequence[Run], configs: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """Positions of runs that can train together, group by group, in order of appearance."""
+    groups: dict[Hashable, list[int]] = {}
+    for k, (plan, config) in enumerate(zip(plans, configs, strict=True)):
+        groups.setdefault(likeness(plan, config), []).append(k)
+    return list(groups.values())
+
+
+def sharing(plans: Sequence[Run], runs: Sequence[int], groups: int) -> list[list[int]]:
+    """Put runs that start from the same pretraining together: they are trained in turn.
+
+    Args:
+        plans: of all runs.
+        runs: positions of those to be put together.
+        groups: processes to keep busy; there are as many parts if there are runs enough.
+
+    Returns:
+        Positions, part by part.
+    """
+    shared: dict[Hashable, list[int]] = {}
+    for k in runs:
+        shared.setdefault(plans[k].pretraining_key() if plans[k].is_pretrained else k, []).append(k)
+    parts = -(-groups // len(shared))
+    return [part for alike in shared.values() for part in cut(alike, -(-len(alike) // parts))]
+
+
+def twins(plans: Sequence[Run], runs: Sequence[int]) -> list[list[int]]:
+    """Put runs that compute the same numbers together: they are computed once."""
+    groups: dict[Hashable, list[int]] = {}
+    for k in runs:
+        groups.setdefault(plans[k].computation_key(), []).append(k)
+    return list(groups.values())

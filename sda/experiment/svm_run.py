@@ -1,0 +1,200 @@
+"""One support vector machine, from a command: refused, searched for, or gone on with."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sda.common import files
+from sda.common.signals import Interrupted, Interruption
+from sda.common.terminal import ProgressLine
+from sda.config import compose, schema
+from sda.data.splits import Splits
+from sda.experiment import launch, svm, svm_plan
+from sda.experiment.svm import Labels, Setting, Training, Trial
+from sda.experiment.svm_plan import READ, SvmPlan
+from sda.runs.folder import RunFolder
+
+SEARCH = "search.jsonl"  # a line for every setting that has been tried
+
+
+def main(words: list[str], search_path: list[str]) -> int:
+    """Choose and test one machine in its folder. Nothing is written before the checks.
+
+    Args:
+        words: ``key=value`` of the command line.
+        search_path: further ones, that say where configuration files lie.
+    """
+    settings = compose.resolved(compose.compose(words + search_path, "svm"))
+    path = place(settings, words)
+    launch.refuse_occupied(path, settings["overwrite"])
+    return run(settings, path)
+
+
+def place(settings: dict[str, Any], words: list[str]) -> Path:
+    """The folder of a machine; the arm in its name says the kernel."""
+    said = [word for word in words if compose.key_of(word) != "kernel"]
+    return launch.place(svm_plan.build(settings), settings["runs_folder"], said)
+
+
+def run(settings: dict[str, Any], path: Path) -> int:
+    """Choose and test a machine, or go on with it; print its result."""
+    launch.settle(schema.threads(settings["threads"]))
+    plan = svm_plan.build(settings)
+    train(plan, settings, path, schema.load_data(settings))
+    _print_result(path, RunFolder(path).result)
+    return 0
+
+
+def train(plan: SvmPlan, settings: dict[str, Any], path: Path, splits: Splits) -> None:
+    """Choose and test a machine in a folder; what has been tried there is not tried again.
+
+    A finished one is left as it is, unless ``overwrite``.
+
+    Raises:
+        RunFolderError: the folder holds a run that this command may not touch.
+        Interrupted: everything is saved.
+    """
+    plan.check(splits)
+    with ExitStack() as closing:
+        folder = launch.opened(path, closing)
+        if settings["overwrite"] or not folder.config:
+            folder.clear()
+        else:
+            launch.check_same(folder, plan, splits)
+        if folder.result.get("status") == "finished":
+            return
+        launch.describe(folder, plan, settings, splits)
+        folder.update_result(status="running", message=None)
+        try:
+            x, y = plan.learned(splits.train.x, "training"), splits.train.y
+            training = Training(x, y)
+            compared = training
+            if plan.search_rows is not None:
+                rows = plan.compared(y)
+                compared = Training(x[rows], y[rows], training.unit)
+            trials = _search(plan, compared, splits, folder)
+            _test(plan, training, trials, splits, folder)
+        except Interrupted as error:
+            folder.update_result(status="interrupted", message=str(error))
+            raise
+
+
+def _search(plan: SvmPlan, training: Training, splits: Splits, folder: RunFolder) -> list[Trial]:
+    """Try what has not been tried, and write every result down as it comes."""
+    trials = _tried(plan, folder)
+    known = {trial.setting for trial in trials}
+    left = [setting for setting in plan.tried if setting not in known]
+    valid = plan.features(splits.valid.x), splits.valid.y
+    line = ProgressLine("search", len(plan.tried), len(trials), unit="setting")
+    with Interruption() as signals:
+        for trial in svm.search(training, valid, left):
+            trials.append(trial)
+            rows = [json.dumps(_row(trial)) + "\n" for trial in trials]
+            files.replace(folder.path / SEARCH, "".join(rows).encode())
+            best = min(trial.valid_error for trial in trials)
+            line.show(len(trials), f"validation error {100 * best:.2f} % at best")
+            if signals.requested is not None:
+                message = f"interrupted and saved; go on with: resume {folder.path}"
+                raise Interrupted(signals.requested, message)
+    line.end()
+    return trials
+
+
+def _with_validation_rows(plan: SvmPlan, unit: float, splits: Splits) -> Training:
+    """All rows that may be learned from; gamma means what it meant when it was chosen."""
+    parts = {"training": splits.train.x, "validation": splits.valid.x}
+    x = torch.cat([plan.learned(rows, what) for what, rows in parts.items()])
+    return Training(x, np.concatenate([splits.train.y, splits.valid.y]), unit)
+
+
+def _row(trial: Trial) -> dict[str, Any]:
+    """A trial as a line of the record: the parameters that its kernel reads, and the outcome."""
+    outcome = {key: value for key, value in vars(trial).items() if key != "setting"}
+    return _parameters(trial.setting) | outcome
+
+
+def _parameters(setting: Setting) -> dict[str, Any]:
+    return {key: getattr(setting, key) for key in READ[setting.kernel]}
+
+
+def _tried(plan: SvmPlan, folder: RunFolder) -> list[Trial]:
+    """The trials in a folder's record; a line that cannot be used is passed over."""
+    try:
+        lines = (folder.path / SEARCH).read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    outcome = [field.name for field in dataclasses.fields(Trial) if field.name != "setting"]
+    trials = []
+    for line in lines:
+        try:
+            row = json.loads(line)
+            setting = Setting(plan.kernel, **{key: row[key] for key in READ[plan.kernel]})
+            trials.append(Trial(setting, **{key: row[key] for key in outcome}))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return [trial for trial in trials if trial.setting in plan.tried]
+
+
+def _test(
+    plan: SvmPlan, training: Training, trials: Sequence[Trial], splits: Splits, folder: RunFolder
+) -> None:
+    """Read the test set, for the first and only time, with the setting that was chosen."""
+    start = time.monotonic()
+    chosen = svm.choose(trials)
+    machine = training.fit(chosen.setting)  # in the search it may have learned from fewer rows
+    valid_error = _error(machine.predict(plan.features(splits.valid.x)), splits.valid.y)
+    if plan.refit:
+        machine = _with_validation_rows(plan, training.unit, splits).fit(chosen.setting)
+    predicted = machine.predict(plan.features(splits.test.x))
+    np.savez(folder.path / "test_predictions.npz", y=splits.test.y, predicted=predicted)
+    parameters = _parameters(chosen.setting)
+    if "gamma" in parameters:
+        parameters["gamma_absolute"] = chosen.setting.gamma * training.unit
+    folder.update_result(
+        status="finished",
+        message=None,
+        chosen=parameters,
+        at_edge=svm.at_edge(chosen.setting, plan.tried),
+        tried=len(trials),
+        support_vectors=len(machine.support),
+        converged=machine.converged,
+        seconds={
+            "search": sum(trial.seconds for trial in trials),
+            "test": time.monotonic() - start,
+        },
+        valid_error=valid_error,
+        test_error=_error(predicted, splits.test.y),
+        n_valid=len(splits.valid.y),
+        n_test=len(splits.test.y),
+    )
+
+
+def _error(predicted: Labels, y: Labels) -> float:
+    return float(np.mean(predicted != y))
+
+
+def _print_result(path: Path, result: dict[str, Any]) -> None:
+    seconds, settings = result["seconds"], result["settings"]
+    of = f" on layer {settings['layer']} of {settings['codes_of']}" if "layer" in settings else ""
+    chosen = ", ".join(f"{key}={value:g}" for key, value in result["chosen"].items())
+    rows = settings.get("search_rows")
+    on = f" on {rows} training rows" if rows else ""
+    print(
+        f"{result['data']} ({result['source']}), {result['init']}{of}: "
+        f"validation error {100 * result['valid_error']:.2f} %, "
+        f"test error {100 * result['test_error']:.2f} % of {result['n_test']}\n"
+        f"{chosen}: the best of {result['tried']} settings{on}; "
+        f"search {seconds['search']:.0f} s, test {seconds['test']:.0f} s"
+    )
+    for name in result["at_edge"]:
+        print(f"{name} is at the edge of what was tried: a wider kernel.{name} may do better")
+    if not result["converged"]:
+        print(f"the optimiser stopped after {svm.MOST_STEPS} steps, before it had converged")
+    print(f"in {path}")

@@ -1,0 +1,1 @@
+"""What a network is: corruption, layers, losses, their equations and updates."""

@@ -1,0 +1,203 @@
+"""Stochastic gradient descent with a rate, a momentum and a decay for each run."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sda.common.cuda_graphs import Replayed, Step
+from sda.common.precision import Precision
+from sda.nn import exact
+
+ROWS = 100  # of a weight matrix that are updated at once while products are rounded
+
+
+class DivergenceError(ArithmeticError):
+    """Training left the finite numbers."""
+
+
+class Plan(Protocol):
+    """What the settings of one run say of its descent."""
+
+    @property
+    def learning_rate(self) -> float:
+        """η."""
+
+    @property
+    def momentum(self) -> float:
+        """μ."""
+
+    @property
+    def weight_decay(self) -> float:
+        """λ."""
+
+    @property
+    def precision(self) -> Precision | str:
+        """Of the products of a step."""
+
+
+class Descent:
+    """v ← μ v + ∇ + λ w, w ← w − η v; η, μ, λ may differ from run to run.
+
+    A run of rate 0 stands still, whatever its gradient. Decay acts on weights, never on biases.
+
+    Args:
+        parameters: by name, each of shape (*runs, a, b); a name that ends in "bias" is not decayed.
+        rates: η of each run, (R,), at least 0.
+        momenta: μ of each run, in [0, 1).
+        decays: λ of each run, at least 0.
+        velocities: v by name, from an earlier ``state``; None starts at rest.
+        precision: of the products of closed-form steps.
+    """
+
+    def __init__(
+        self,
+        parameters: dict[str, nn.Parameter],
+        rates: Sequence[float],
+        momenta: Sequence[float],
+        decays: Sequence[float],
+        velocities: dict[str, Tensor] | None = None,
+        precision: Precision = Precision.fp32,
+    ) -> None:
+        self.parameters = parameters
+        self.precision = precision
+        one = next(iter(parameters.values()))
+        self._shape = (*one.shape[:-2], 1, 1)
+        self._full_rates = one.new_tensor(rates).reshape(self._shape)
+        self.rates = self._full_rates.clone()
+        self.momenta = one.new_tensor(momenta).reshape(self._shape) if any(momenta) else None
+        self.decays = one.new_tensor(decays).reshape(self._shape) if any(decays) else None
+        self.velocities: dict[str, Tensor] = {}
+        if self.momenta is not None:
+            known = velocities or {}  # checkpoints are read to the CPU
+            self.velocities = {
+                name: known[name].to(p.device) if known else torch.zeros_like(p)
+                for name, p in parameters.items()
+            }
+        # The same memory with an axis of runs in any case.
+        self.lifted = {name: with_runs(p.detach()) for name, p in parameters.items()}
+        self._lifted_velocities = {name: with_runs(v) for name, v in self.velocities.items()}
+        self._rounded: dict[str, Tensor] = {}
+        if precision is Precision.bf16:
+            weights = {n: p for n, p in self.lifted.items() if not n.endswith("bias")}
+            self._rounded = {name: weight.bfloat16() for name, weight in weights.items()}
+        self._gradients = {name: torch.empty_like(weight) for name, weight in self._rounded.items()}
+        self._scales: dict[int, Tensor] = {}
+        self.steps: dict[int, Step] = {}  # in closed form, by rows of a minibatch
+
+    @classmethod
+    def planned(
+        cls,
+        parameters: dict[str, nn.Parameter],
+        plans: Sequence[Plan],
+        velocities: dict[str, Tensor],
+    ) -> "Descent":
+        """The descent that the settings of each run ask for, of one precision for all."""
+        return cls(
+            parameters,
+            [plan.learning_rate for plan in plans],
+            [plan.momentum for plan in plans],
+            [plan.weight_decay for plan in plans],
+            velocities,
+            Precision(plans[0].precision),
+        )
+
+    def only(self, active: Tensor) -> None:
+        """Let the runs that are True in ``active`` (runs) move, and hold the others."""
+        self.rates.copy_(self._full_rates * active.reshape(self._shape))
+        for rows, scale in self._scales.items():  # in place: a captured step reads them there
+            scale.copy_(self._scale(rows))
+
+    def remember(self, step: Step, *inputs: Tensor) -> Step:
+        """Keep how to take a step with minibatches like ``inputs``; on a GPU as a graph."""
+        rows = inputs[0].shape[1]
+        self.steps[rows] = step
+        if inputs[0].is_cuda:
+            moved = (*self.lifted.values(), *self.velocities.values(), *self._rounded.values())
+            self.steps[rows] = Replayed(step, moved, *inputs)
+        return self.steps[rows]
+
+    def operand(self, name: str) -> Tensor:
+        """A weight (R, a, b) as products take it: itself, or rounded."""
+        return self._rounded.get(name, self.lifted[name])
+
+    def step(self, cost: Tensor) -> None:
+        """Take one step down the gradient of each run's own cost (runs)."""
+        gradients = torch.autograd.grad(cost.sum(), list(self.parameters.values()))
+        with torch.no_grad():
+            for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=True):
+                self._move(name, parameter, gradient)
+
+    def scale(self, rows: int) -> Tensor:
+        """What the error of each of so many rows is multiplied by in closed form: (R, 1, 1).
+
+        Without momentum η / rows, so that a product is the step itself; with it 1 / rows.
+        """
+        if rows not in self._scales:
+            self._scales[rows] = self._scale(rows)
+        return self._scales[rows]
+
+    def _scale(self, rows: int) -> Tensor:
+        each = self.rates if self.momenta is None else torch.ones_like(self.rates)
+        return with_runs(each / rows)
+
+    def move(self, name: str, left: Tensor, right: Tensor) -> None:
+        """Take a step of gradient leftᵀ right, scaled already: (R, n, a) and (R, n, b).
+
+        In full precision it is never in memory.
+        """
+        if name in self._rounded:
+            self._move_rounded(name, torch.bmm(left.mT, right, out=self._gradients[name]))
+            return
+        parameter = self.lifted[name]
+        if self.momenta is None:
+            if self.decays is not None:
+                parameter.mul_(1 - self.rates * self.decays)
+            exact.add_product(parameter, left.mT, right, -1)
+            return
+        velocity = self._lifted_velocities[name].mul_(self.momenta)
+        if self.decays is not None:
+            velocity.add_(self.decays * parameter)
+        exact.add_product(velocity, left.mT, right)
+        parameter.sub_(self.rates * velocity)
+
+    def _move_rounded(self, name: str, gradient: Tensor) -> None:
+        """Take a step of a gradient (R, a, b) in bfloat16 and round the weights anew.
+
+        Some rows of the weights at a time, so that they are read from memory once.
+        """
+        whole = (self.lifted[name], self._rounded[name], gradient)
+        velocities = self._lifted_velocities.get(name, gradient).split(ROWS, 1)
+        pieces = zip(*(t.split(ROWS, 1) for t in whole), velocities, strict=True)
+        for parameter, rounded, step, velocity in pieces:
+            change = step.to(parameter.dtype)
+            if self.momenta is None and self.decays is not None:
+                parameter.mul_(1 - self.rates * self.decays)
+            elif self.momenta is not None:
+                velocity.mul_(self.momenta).add_(change)
+                if self.decays is not None:
+                    velocity.add_(self.decays * parameter)
+                change = self.rates * velocity
+            rounded.copy_(parameter.sub_(change))
+
+    def move_bias(self, name: str, errors: Tensor) -> None:
+        """Take a step whose gradient is the sum of scaled errors over rows (R, n, b)."""
+        gradient = errors.sum(1, keepdim=True)
+        if self.momenta is not None:
+            gradient = self._lifted_velocities[name].mul_(self.momenta).add_(gradient)
+            gradient = self.rates * gradient
+        self.lifted[name].sub_(gradient)
+
+    def _move(self, name: str, parameter: nn.Parameter, gradient: Tensor) -> None:
+        if self.decays is not None and not name.endswith("bias"):
+            gradient = gradient + self.decays * parameter
+        if self.momenta is None:
+            parameter.sub_(gradient.mul_(self.rates))
+        else:
+            parameter.sub_(self.rates * self.velocities[name].mul_(self.momenta).add_(gradient))
+
+
+def with_runs(x: Tensor) -> Tensor:
+    """The same memory (R, n, d), with an axis of one run for x (n, d)."""
+    return x.unsqueeze(0) if x.dim() == 2 else x

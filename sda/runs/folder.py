@@ -1,0 +1,175 @@
+"""One run's folder: who owns it, what was asked for, how it stands, how it ended."""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sda.common import files
+
+LONGEST_NAME = 120  # characters; file systems allow 255 bytes
+PRETRAINED = "pretrained.pt"  # the stack as it was before fine-tuning
+
+
+class RunFolderError(ValueError):
+    """A run folder that cannot be used as asked."""
+
+
+class RunFolder:
+    """The folder of one run, locked by this process from ``open`` to ``close``.
+
+    Files: ``config.yaml`` (resolved), ``result.json`` (status from the start, errors at the
+    end), ``metrics.jsonl``, ``times.jsonl``, ``checkpoint/``, ``pretrained.pt`` (the stack before
+    fine-tuning), ``model.pt``, ``test_predictions.npz``, ``environment.json``, TensorBoard events
+    in ``layer<k>/`` and ``finetune/``; of a support vector machine, ``search.jsonl``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Make the folder and lock it; the lock goes with the process, however it ends.
+
+        What writers that were killed left half written is removed.
+
+        Raises:
+            RunFolderError: it cannot be made or written, or another process has it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise RunFolderError(f"cannot write to {self.path}: {error.strerror}") from None
+        if not _locked(self._lock):
+            self.close()
+            raise RunFolderError(f"another process is training in {self.path}")
+        for stray in self.path.rglob("*.tmp"):  # of killed writers: nobody else writes here now
+            if _ours(stray.relative_to(self.path)):
+                stray.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a process is training here; who looks has the lock itself for an instant."""
+        try:
+            lock = os.open(self.path / "lock", os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What ``result.json`` says, {} if there is none or it cannot be read."""
+        return _read_json(self.path / "result.json")
+
+    def batch(self) -> list[list[Path]]:
+        """Folders of the runs that the one here was begun with, itself among them; [] if unknown.
+
+        The record has them as they were called then: as they lay to each other, they lie now.
+        """
+        record = self.result
+        if "status" not in record:  # stopped before it began: the others may not even be described
+            return []
+        return [
+            [Path(os.path.abspath(self.path / os.path.relpath(p, record["folder"]))) for p in twins]
+            for twins in record.get("batch") or []
+        ]
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What the run here was trained with, {} if that is not known."""
+        return _read_json(self.path / "environment.json")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration of the run here, {} if there is none."""
+        try:
+            content = yaml.safe_load((self.path / "config.yaml").read_text("utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write the resolved configuration, atomically. Raises OSError."""
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        files.replace(self.path / "config.yaml", text.encode())
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file, atomically. Raises OSError."""
+        text = json.dumps(content, indent=1, sort_keys=False, default=str) + "\n"
+        files.replace(self.path / name, text.encode())
+
+    def update_result(self, **changes: Any) -> None:
+        """Change some entries of ``result.json``, atomically. Raises OSError."""
+        self.write_json("result.json", self.result | changes)
+
+    def clear(self) -> None:
+        """Remove what an earlier run left here; only files that a run writes."""
+        for path in sorted(self.path.rglob("*"), reverse=True):
+            if path.name == "lock":
+                continue
+            if path.is_dir() and not path.is_symlink():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif _ours(path.relative_to(self.path)):
+                path.unlink()
+
+
+def _locked(file: int) -> bool:
+    """Take the lock of a file, not at the instant at which another looks who has it."""
+    for pause in (0.0, 0.05, 0.1, 0.2):
+        time.sleep(pause)
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
+
+
+def _ours(path: Path) -> bool:
+    names = (
+        r"(config\.yaml|(result|environment)\.json|(metrics|times|search)\.jsonl|"
+        r"(model|pretrained)\.pt|test_predictions\.npz|checkpoint/.*|"
+        r"(layer\d+|finetune|codes)/.*|events\.out\..*)(\.\d+\.tmp)?"
+    )
+    return re.fullmatch(names, path.as_posix()) is not None
+
+
+def folder_name(words: list[str]) -> str:
+    """Join words into a folder name of letters, digits, ``.``, ``-`` and ``_``.
+
+    A name that had to be cut or cleaned ends in a hash of the words, so that two runs never share.
+    """
+    plain = "_".join(word.replace("=", "-") for word in words)
+    safe = re.sub(r"[^A-Za-z0-9.+-]+", "_", plain).strip("._")
+    if safe == plain and len(safe) <= LONGEST_NAME:
+        return safe
+    digest = hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
+    return f"{safe[:LONGEST_NAME]}_{digest}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

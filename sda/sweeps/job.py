@@ -1,0 +1,71 @@
+"""One run of a sweep, a network or a support vector machine: its folder and how it is trained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sda.config import schema
+from sda.experiment import batching, launch, svm_plan, svm_run
+from sda.runs import identity
+from sda.runs.folder import RunFolder, RunFolderError
+
+
+class Job(NamedTuple):
+    """A resolved configuration and the words that set it apart."""
+
+    config: dict[str, Any]
+    overrides: list[str]
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether it is a support vector machine."""
+        return "kernel" in self.config
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What its result will say it was trained with. Raises ValueError in one line."""
+        build = svm_plan.build if self.is_machine else schema.build_run
+        return build(self.config).settings
+
+
+def place(job: Job) -> Path:
+    """The folder of a job's run."""
+    if job.is_machine:
+        return svm_run.place(job.config, job.overrides)
+    return launch.place(schema.build_run(job.config), job.config["runs_folder"], job.overrides)
+
+
+def refusal(job: Job) -> str | None:
+    """Why a job cannot be trained in its folder, in one line: another run is there."""
+    if job.config["overwrite"]:
+        return None
+    try:
+        launch.refuse_other(RunFolder(place(job)), job.settings)
+    except RunFolderError as error:
+        return str(error)
+    return None
+
+
+def has_finished(job: Job) -> bool:
+    """Whether the folder of a job holds its result, as it was asked for."""
+    result = RunFolder(place(job)).result
+    return result.get("status") == "finished" and not identity.differences(
+        result.get("settings", {}), job.settings
+    )
+
+
+def train_jobs(jobs: Sequence[Job]) -> None:
+    """Train one machine or networks of one shape together, or go on with them, in their folders."""
+    first = jobs[0].config
+    launch.settle(schema.threads(first["threads"]))
+    if jobs[0].is_machine:
+        svm_run.train(svm_plan.build(first), first, place(jobs[0]), schema.load_data(first))
+        return
+    asked = [launch.Asked(schema.build_run(j.config), j.config, place(j)) for j in jobs]
+    overwrite = first["overwrite"]
+    computed = batching.twins([one.plan for one in asked], range(len(asked)))
+    batch = [[asked[k] for k in twins] for twins in computed]
+    one = min(asked, key=lambda one: RunFolder(one.path).result.get("status") == "finished")
+    if not overwrite and sum(map(len, RunFolder(one.path).batch())) > 1:
+        batch = launch.recorded_batch(one, schema.build_run)
+    launch.train_together(batch, schema.load_data(first), overwrite=overwrite)

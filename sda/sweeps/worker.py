@@ -1,0 +1,139 @@
+"""A process that trains runs, and what is known of them when it is over."""
+
+import math
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sda.cli import errors
+from sda.common.signals import Interrupted, Interruption
+from sda.common.terminal import reopen_closed
+from sda.runs.folder import RunFolder, RunFolderError
+from sda.sweeps.job import Job, place, train_jobs
+
+STOPPED, BUSY = "stopped", "busy"
+PATIENCE = 5.0  # seconds in which a process that has nothing left to do ends
+STOP = signal.SIGTERM
+HELD_BACK = (signal.SIGTERM, signal.SIGHUP)  # from a process until it listens
+
+
+class Outcome(NamedTuple):
+    """How a job ended: its result, or in one line why it has none."""
+
+    folder: str
+    result: dict[str, Any]
+    fault: str | None
+    passing: str | None = None  # STOPPED or BUSY (another process trains it): no fault of its own
+
+    @property
+    def objective(self) -> float:
+        """Validation error, or infinity where there is none."""
+        return math.inf if self.fault else float(self.result["valid_error"])
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether another process was at work on it."""
+        return self.passing == BUSY
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has no result and nobody is at work on it."""
+        return self.fault is not None and not self.is_busy
+
+
+class Child:
+    """A process that trains the runs of a task and sends back how each ended."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        _start_server()
+        # Says how it ended; readable when it has, however that was, and whoever it was forked from.
+        self.report, sender = context.Pipe(duplex=False)
+        self._asked = False
+        self._folders = [str(place(job)) for job in jobs]
+        self.process: BaseProcess = context.Process(target=_work, args=(jobs, sender))
+        self.process.start()
+        sender.close()
+
+    def ask_to_stop(self) -> None:
+        """Have its runs save and end, or itself where there is nothing to save yet."""
+        self._asked = True
+        if self.process.pid is not None:
+            with suppress(ProcessLookupError):  # it is over since somebody looked
+                os.kill(self.process.pid, STOP)
+
+    def outcomes(self) -> list[Outcome]:
+        """How each of its runs ended; waits for it."""
+        fault: str | None
+        try:
+            fault, passing = self.report.recv()
+            self.process.join(PATIENCE)
+        except EOFError:
+            self.process.join(PATIENCE)
+            fault = f"its process died (exit status {self.process.exitcode})"
+            passing = STOPPED if self._asked and self.process.exitcode == -STOP else None
+        ended = []
+        for folder in self._folders:
+            result = RunFolder(Path(folder)).result
+            status = result.get("status")
+            if status == "finished" and (fault is None or passing == STOPPED):
+                ended.append(Outcome(folder, result, None))
+            elif status == "diverged":
+                ended.append(Outcome(folder, result, result.get("message") or fault))
+            else:
+                ended.append(Outcome(folder, result, fault or "did not finish", passing))
+        return ended
+
+
+def _start_server() -> None:
+    """Start what processes are forked from, deaf to signals that a whole group gets.
+
+    The processes are deaf to Ctrl-C too; the others wait until they listen.
+    """
+    resource_tracker.ensure_running()  # which would unblock what is blocked here
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    forkserver.ensure_running()
+    signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+    signal.signal(signal.SIGINT, before)
+
+
+def _work(jobs: Sequence[Job], sender: Connection) -> None:
+    """Train the runs of a task in this process; send what went wrong with all of them, or None."""
+    os.setpgrp()  # Ctrl-C reaches the sweep alone, which passes it on once
+    reopen_closed()
+    threading.Thread(target=_stop_when_orphaned, daemon=True).start()
+    fault: BaseException | None = None
+    passing = None
+    try:
+        with Interruption(at_once=True):  # training itself listens with more patience
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+            train_jobs(jobs)
+    except Interrupted as error:
+        fault, passing = error, STOPPED
+    except RunFolderError as error:  # the lock was taken since it was looked at
+        fault, passing = error, BUSY if any(RunFolder(place(job)).is_held for job in jobs) else None
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        fault = error
+    line = None
+    if fault is not None:
+        told = " ".join(str(fault).split()) or type(fault).__name__
+        line = errors.of_memory(fault) or told
+    with suppress(BrokenPipeError):  # nobody waits for an orphan
+        sender.send((line, passing))
+
+
+def _stop_when_orphaned() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

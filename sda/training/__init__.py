@@ -1,0 +1,1 @@
+"""How a network learns: pretraining, fine-tuning, and what both need."""

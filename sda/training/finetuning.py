@@ -1,0 +1,226 @@
+"""Fine-tuning: all weights by the supervised cost, until validation error stops falling."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sda.common import checks
+from sda.common.precision import Precision
+from sda.nn import closed_form, exact
+from sda.nn.corruption import Corruption
+from sda.nn.heads import Classifier
+from sda.nn.optimisers import Descent, DivergenceError
+from sda.training.early_stopping import EarlyStopping
+from sda.training.history import HOPELESS, NetworkEpoch
+from sda.training.supervision import chance_errors, check_finetuning, labelled_blocks
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """How the whole network is trained. The cost is a mean over the batch: rates are per step."""
+
+    epochs: int  # at most, passes over the training rows
+    learning_rate: float
+    batch_size: int  # rows
+    patience: int | None = None  # epochs without a better validation error, once above chance
+    momentum: float = 0.0
+    weight_decay: float = 0.0  # of the weights, not of the biases
+    encoders: bool = True  # false: the stack is frozen, only the softmax layer learns
+    precision: Precision | str = Precision.fp32  # of the products of a step
+    labelled: int | None = None  # training rows whose labels are used, drawn by seed; None: all
+    corruption: Corruption | None = None  # of the inputs while training; None: as they are
+
+    def __post_init__(self) -> None:
+        checks.one_of("finetune.precision", self.precision, (*Precision,))
+        checks.whole("finetune.epochs", self.epochs, 1)
+        checks.positive("finetune.learning_rate", self.learning_rate)
+        checks.whole("finetune.batch_size", self.batch_size, 1)
+        checks.number("finetune.momentum", self.momentum, 0, 0.9999)
+        checks.number("finetune.weight_decay", self.weight_decay, 0)
+        checks.flag("finetune.encoders", self.encoders)
+        if self.patience is not None:
+            checks.whole("finetune.patience", self.patience, 1)
+        if self.labelled is not None:
+            checks.whole("finetune.labelled", self.labelled, 1)
+        if not (self.corruption is None or callable(self.corruption)):
+            raise ValueError(f"finetune.corruption must be one or null, got {self.corruption!r}")
+
+    @property
+    def company(self) -> Hashable:
+        """Equal for settings whose runs can be fine-tuned together."""
+        kind = (self.labelled, self.corruption is None, self.encoders)
+        return (*kind, self.batch_size, str(self.precision))
+
+
+@dataclass
+class Progress:
+    """Where fine-tuning stands; with the classifier's weights, all that is needed to go on."""
+
+    epoch: int = 0
+    velocities: dict[str, Tensor] = field(default_factory=dict)
+    stopping: dict[str, Any] = field(default_factory=dict)
+
+
+def finetune(
+    classifier: Classifier,
+    train: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    settings: Finetuning,
+    seed: int,
+) -> list[NetworkEpoch]:
+    """Train a classifier in place, end at its best validation error, and return its epochs.
+
+    Args:
+        classifier: an ordinary one, without runs.
+        train: rows x (n, d), floats or grey levels as in ``pretrain``, and classes y (n,), int64.
+        valid: the same, to stop by. There is no test set here: it cannot be read by accident.
+        settings: of the run.
+        seed: names the stream of shuffling.
+
+    Raises:
+        ValueError: data that cannot be trained on, before any work starts.
+        DivergenceError: the cost left all bounds; the weights are of no use any more.
+    """
+    if classifier.runs:
+        raise ValueError("finetune takes an ordinary classifier; with runs: finetuning_epochs")
+    history = []
+    for epoch in finetuning_epochs(classifier, train, valid, [settings], [seed]):
+        if epoch.diverged(0):
+            raise DivergenceError(epoch.fault(settings.learning_rate))
+        history.append(epoch)
+    return history
+
+
+def finetuning_epochs(
+    classifier: Classifier,
+    train: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    settings: Sequence[Finetuning],
+    seeds: Sequence[int],
+    progress: Progress | None = None,
+    at_least: int = 1,
+) -> Iterator[NetworkEpoch]:
+    """Train a classifier in place and yield every epoch; at the end, best weights are back.
+
+    The best epoch has the lowest validation error, ties broken by the lower validation
+    cross-entropy. Epochs no better than always naming the commonest class are not remembered, and
+    patience does not count until one is.
+
+    Args:
+        classifier: with runs (R,), or ordinary: then R is 1.
+        train: rows (n, d) and classes (n,), the same for all runs.
+        valid: rows (m, d) and classes (m,).
+        settings: for each run, of one ``company``: those of one batch size, and so on.
+        seeds: of the runs.
+        progress: where to go on from.
+        at_least: runs that make an epoch worth while; with fewer still training, return, so that
+            the caller can go on with these alone (``take``). Only runs that are done are restored.
+    """
+    progress = progress if progress is not None else Progress()
+    check_finetuning(classifier, train, valid, settings)
+    parameters = trained_parameters(classifier, settings[0].encoders)
+    descent = Descent.planned(parameters, settings, progress.velocities)
+    stopping = _stopping(parameters, classifier, settings, progress.stopping)
+    progress.velocities, progress.stopping = descent.velocities, stopping.state()
+    chances = chance_errors(train[1], valid[1], settings[0].labelled, seeds)
+    chance = stopping.score.new_tensor(chances).reshape(classifier.runs)
+    while (active := stopping.active(progress.epoch)).sum() >= at_least:
+        epoch = progress.epoch + 1
+        descent.only(active)
+        with descent.precision.products():
+            loss = _train_one_epoch(classifier, train, descent, settings, seeds, epoch)
+        valid_error, valid_loss = classifier.evaluate(*valid)
+        stopping.finite &= (loss < HOPELESS) | ~active
+        stopping.observe(epoch, valid_error, valid_loss, active & (valid_error < chance))
+        progress.epoch, progress.stopping = epoch, stopping.state()
+        best = stopping.best_epoch.clone()
+        yield NetworkEpoch(epoch, loss, valid_error, valid_loss, best, active)
+    stopping.restore(~active)
+
+
+def still_training(
+    classifier: Classifier, settings: Sequence[Finetuning], progress: Progress
+) -> list[bool]:
+    """Say of each run whether it has epochs left."""
+    parameters = trained_parameters(classifier, settings[0].encoders)
+    stopping = _stopping(parameters, classifier, settings, progress.stopping)
+    return [bool(active) for active in stopping.active(progress.epoch).reshape(-1)]
+
+
+def take(progress: Progress, runs: Sequence[int]) -> Progress:
+    """Copy the progress of some runs."""
+    places = list(runs)
+    stopping = {
+        key: {name: weight[places] for name, weight in value.items()}
+        if key == "weights"
+        else value[places]
+        for key, value in progress.stopping.items()
+    }
+    velocities = {name: velocity[places] for name, velocity in progress.velocities.items()}
+    return Progress(progress.epoch, velocities, stopping)
+
+
+def _train_one_epoch(
+    classifier: Classifier,
+    train: tuple[Tensor, Tensor],
+    descent: Descent,
+    settings: Sequence[Finetuning],
+    seeds: Sequence[int],
+    epoch: int,
+) -> Tensor:
+    """Present every labelled row once and descend; the mean cost, float64, (runs)."""
+    runs, device = classifier.runs, classifier.weight.device
+    batch_size, labelled = settings[0].batch_size, settings[0].labelled
+    noise = [plan.corruption for plan in settings if plan.corruption is not None]
+    total = torch.zeros(runs, dtype=exact.wide(device), device=device)
+    fast = closed_form.applies_to_all(classifier.stack)
+    descend = closed_form.descend_classifier if fast else descend_by_autograd
+    for inputs, classes in labelled_blocks(
+        train, labelled, noise or None, batch_size, seeds, epoch, runs, device
+    ):
+        total += descend(classifier, descent, inputs, classes, batch_size)
+    return total / (len(train[1]) if labelled is None else labelled)
+
+
+def descend_by_autograd(
+    classifier: Classifier, descent: Descent, x: Tensor, y: Tensor, batch_size: int
+) -> Tensor:
+    """Go through rows by minibatches, down the gradient of the cost as the classifier defines it.
+
+    Arguments and result: as ``closed_form.descend_classifier``.
+    """
+    total = torch.zeros(classifier.runs, dtype=x.dtype, device=x.device)
+    for inputs, classes in zip(x.split(batch_size, -2), y.split(batch_size, -1), strict=True):
+        cost = classifier.cost(inputs, classes)
+        descent.step(cost)
+        total += cost.detach() * classes.shape[-1]
+    return total
+
+
+def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.Parameter]:
+    """Parameters that the supervised cost reaches: the softmax layer's and the encoders'."""
+    parameters = {"weight": classifier.weight, "bias": classifier.bias}
+    if encoders:
+        for depth, layer in enumerate(classifier.stack):
+            parameters[f"layers.{depth}.weight"] = layer.weight
+            parameters[f"layers.{depth}.hidden_bias"] = layer.hidden_bias
+    return parameters
+
+
+def _stopping(
+    parameters: dict[str, nn.Parameter],
+    classifier: Classifier,
+    settings: Sequence[Finetuning],
+    state: dict[str, Any],
+) -> EarlyStopping:
+    return EarlyStopping(
+        parameters,
+        classifier.runs,
+        [s.epochs for s in settings],
+        [s.patience for s in settings],
+        [True] * len(settings),
+        state,
+    )

@@ -1,0 +1,59 @@
+"""Rows with noise that pretraining takes for the data: nothing tells it which is which.
+
+What denoising is compared with in Vincent et al. (2010), figure 12: the same noise, put to an
+ordinary autoencoder that has to reconstruct it too. As in the authors' code (PLearn's option
+``noisy``) it is in the input alone: upper layers see the codes of rows with noise, and get none of
+their own.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sda.common.precision import Precision
+from sda.common.seeding import stream
+from sda.nn.corruption import Corruption, Gaussian, Masking, SaltAndPepper
+from sda.nn.stack import StackedDenoisingAutoencoder
+from sda.training.minibatches import corrupt
+
+
+@dataclass(frozen=True)
+class NoisyRows:
+    """The rows of a stack as its layer ``depth`` sees them: other noise on them in every epoch."""
+
+    x: Tensor  # (n, d), clean: floats or grey levels, wherever they lie
+    stack: StackedDenoisingAutoencoder
+    depth: int
+    corruptions: Sequence[Corruption]  # of the rows, for each run
+
+    def seen(self, seeds: Sequence[int], epoch: int) -> Callable[[Tensor], Tensor]:
+        """Return what turns blocks of rows (*runs, b, d) into codes of them with noise.
+
+        The codes (*runs, b, h) are of layer ``depth`` - 1. ``seeds``, one for each run, and
+        ``epoch`` name what is drawn, block after block.
+        """
+        device = self.stack[0].weight.device
+        noise = [stream(seed, "noisy rows", self.depth, epoch, device=device) for seed in seeds]
+
+        @torch.no_grad()
+        def codes(rows: Tensor) -> Tensor:
+            noisy = corrupt(rows, self.corruptions, noise, self.stack.runs).x
+            with Precision.fp32.products():  # as clean codes are, whatever a step rounds
+                return self.stack.encode(noisy, self.depth)
+
+        return codes
+
+
+def reach(low: float, high: float, corruption: Corruption) -> tuple[float, float]:
+    """Where values in [low, high] lie with noise; the caller's own kind is taken to stay there."""
+    match corruption:
+        case Masking(fraction=share, value=value) if share:
+            return min(low, value), max(high, value)
+        case SaltAndPepper(fraction=share, low=lowest, high=highest) if share:
+            return min(low, lowest), max(high, highest)
+        case Gaussian(std=std) if std:
+            return -math.inf, math.inf
+    return low, high

@@ -1,0 +1,75 @@
+"""What a stack cannot be pretrained on is refused in one line, before any work starts."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from sda.common.precision import Precision
+from sda.common.rows import check_rows, extent
+from sda.nn.autoencoder import Activation, DenoisingAutoencoder
+from sda.nn.stack import StackedDenoisingAutoencoder
+from sda.training import noisy_rows, steps
+from sda.training.steps import Step
+
+if TYPE_CHECKING:
+    from sda.training.pretraining import Pretraining
+
+
+def check_pretraining(
+    stack: StackedDenoisingAutoencoder,
+    x: Tensor,
+    settings: "Sequence[Sequence[Pretraining]]",
+    valid: Tensor | None,
+    device: torch.device | None = None,
+) -> None:
+    """Raise ValueError, before any work, for data or settings that cannot be trained on.
+
+    ``device`` is where they will be; None: where x is.
+    """
+    for what, rows in (("training", x), ("validation", valid)):
+        if rows is not None:
+            check_rows(what, rows, stack[0].weight)
+    for plans in settings:
+        if len(plans) != len(stack):
+            raise ValueError(
+                f"pretraining needs settings for each of {len(stack)} layers, got {len(plans)}"
+            )
+        for plan, layer in zip(plans, stack, strict=True):
+            own = steps.step(layer) is not Step.autograd
+            Precision(plan.precision).check(device or x.device, plan.batch_size, own)
+        if valid is None and any(plan.patience is not None for plan in plans):
+            raise ValueError("early stopping (patience) needs validation rows, got none")
+    low, high = extent(x)
+    stack[0].reconstruction.check(low, high, "the inputs of layer 0")
+    _check_noise(stack[0], settings, low, high)
+    for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
+        # Known before any training: tanh codes lie in [-1, 1], rectified ones in [0, ∞).
+        reached = {Activation.tanh: (-1.0, 1.0), Activation.relu: (0.0, torch.inf)}
+        low, high = reached.get(below.activation, (0.0, 1.0))
+        layer.reconstruction.check(low, high, f"the inputs of layer {depth}")
+
+
+def _check_noise(
+    lowest: DenoisingAutoencoder,
+    settings: "Sequence[Sequence[Pretraining]]",
+    low: float,
+    high: float,
+) -> None:
+    """Rows in [low, high] have noise for all runs or for none, and can be reconstructed with it."""
+    for depth, plans in enumerate(zip(*settings, strict=True)):
+        if len({plan.corruption is None for plan in plans}) > 1:
+            raise ValueError(
+                "pretrain.corruption must be null for all runs that train together or for none, "
+                f"got both for layer {depth}"
+            )
+    for plan, *_ in settings:
+        if plan.corruption is not None:
+            reach = noisy_rows.reach(low, high, plan.corruption)
+            lowest.reconstruction.check(*reach, "rows with the noise of pretrain.corruption")
+
+
+def check_extent(layer: DenoisingAutoencoder, codes: Tensor, depth: int) -> None:
+    """Raise ValueError if a layer cannot reconstruct its input ``codes``."""
+    layer.reconstruction.check(*extent(codes), f"the inputs of layer {depth}")

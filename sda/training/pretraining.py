@@ -1,0 +1,259 @@
+"""The scheduler: each layer is trained, bottom to top, on the clean codes of the layer below."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sda.common import checks
+from sda.common.precision import Precision
+from sda.common.rows import in_blocks
+from sda.common.seeding import stream
+from sda.nn import exact
+from sda.nn.autoencoder import DenoisingAutoencoder
+from sda.nn.corruption import Corruption
+from sda.nn.distributions import CrossEntropy
+from sda.nn.optimisers import Descent, DivergenceError
+from sda.nn.stack import StackedDenoisingAutoencoder
+from sda.training import steps
+from sda.training.codes import IN_MEMORY, Storage
+from sda.training.early_stopping import EarlyStopping
+from sda.training.history import HOPELESS_COMPONENT, LayerEpoch
+from sda.training.minibatches import presentations, shuffled
+from sda.training.noisy_rows import NoisyRows
+from sda.training.preconditions import check_extent, check_pretraining
+from sda.training.reconstruction_error import Judge
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How one layer is trained. The cost is a mean over the batch: rates are per step."""
+
+    epochs: int  # passes over the training rows
+    learning_rate: float
+    batch_size: int  # rows
+    momentum: float = 0.0
+    weight_decay: float = 0.0  # of the weights, not of the biases
+    patience: int | None = None  # epochs with only worse validation errors; None: no early stopping
+    precision: Precision | str = Precision.fp32  # of the products of a step
+    corruption: Corruption | None = None  # of the rows, as if it were in the data; None: none
+
+    def __post_init__(self) -> None:
+        checks.one_of("pretrain.precision", self.precision, (*Precision,))
+        checks.whole("pretrain.epochs", self.epochs)
+        checks.positive("pretrain.learning_rate", self.learning_rate)
+        checks.whole("pretrain.batch_size", self.batch_size, 1)
+        checks.number("pretrain.momentum", self.momentum, 0, 0.9999)
+        checks.number("pretrain.weight_decay", self.weight_decay, 0)
+        if self.patience is not None:
+            checks.whole("pretrain.patience", self.patience, 1)
+        if not (self.corruption is None or callable(self.corruption)):
+            raise ValueError(f"pretrain.corruption must be one or null, got {self.corruption!r}")
+
+
+@dataclass
+class Progress:
+    """Where pretraining stands; with the stack's weights, all that is needed to go on from there.
+
+    The generators keep it up to date before each yield. It holds references, not copies.
+    """
+
+    depth: int = 0
+    epoch: int = -1  # of the layer ``depth``; -1: not begun
+    velocities: dict[str, Tensor] = field(default_factory=dict)
+    stopping: dict[str, Any] = field(default_factory=dict)
+    finite: Tensor | None = None  # which runs have not diverged in a layer below; None: all
+
+
+def pretrain(
+    stack: StackedDenoisingAutoencoder,
+    x: Tensor,
+    settings: Pretraining | Sequence[Pretraining],
+    seed: int,
+    valid: Tensor | None = None,
+    storage: Storage = IN_MEMORY,
+) -> list[LayerEpoch]:
+    """Pretrain a stack in place on the rows of x (n, d), without labels, and return its epochs.
+
+    Args:
+        stack: an ordinary stack, without runs.
+        x: training rows (n, d), floats, or uint8 for grey levels k / 255; a file may be mapped.
+        settings: for every layer, or one for each.
+        seed: names the streams of shuffling and corruption.
+        valid: validation rows (m, d); needed for early stopping.
+        storage: where codes are kept.
+
+    Raises:
+        ValueError: data or settings that cannot be trained on, before any work starts.
+        DivergenceError: the cost left all bounds; the layer's weights are of no use any more.
+    """
+    if stack.runs:
+        raise ValueError("pretrain takes an ordinary stack; for one with runs: pretraining_epochs")
+    each = [settings] * len(stack) if isinstance(settings, Pretraining) else list(settings)
+    history = []
+    for epoch in pretraining_epochs(stack, x, [each], [seed], valid, storage=storage):
+        if epoch.diverged(0):
+            raise DivergenceError(epoch.fault(each[epoch.depth].learning_rate))
+        history.append(epoch)
+    return history
+
+
+def pretraining_epochs(
+    stack: StackedDenoisingAutoencoder,
+    x: Tensor,
+    settings: Sequence[Sequence[Pretraining]],
+    seeds: Sequence[int],
+    valid: Tensor | None = None,
+    trials: Sequence[Sequence[Corruption]] | None = None,
+    progress: Progress | None = None,
+    storage: Storage = IN_MEMORY,
+) -> Iterator[LayerEpoch]:
+    """Train the layers of a stack in place, bottom to top, and yield every epoch.
+
+    Args:
+        stack: with runs (R,), or ordinary: then R is 1.
+        x: training rows (n, d), the same for all runs.
+        settings: for each run, one for each layer. Batch sizes and precisions are the same for all,
+            and rows have noise (``corruption``) for all runs or for none.
+        seeds: of the runs.
+        valid: validation rows (m, d).
+        trials: for each layer, the corruption of the validation rows for each run, so that arms
+            that train with different corruptions share an axis; None: the layers' own.
+        progress: where to go on from.
+        storage: where codes are kept: those that a layer trains on, while it trains.
+    """
+    progress = progress if progress is not None else Progress()
+    check_pretraining(stack, x, settings, valid)
+    codes, valid_codes = x, valid
+    for depth, layer in enumerate(stack):
+        if depth >= progress.depth:
+            plans = [run[depth] for run in settings]
+            judge = _judge(layer, valid_codes, depth, seeds, trials, storage)
+            noise = [plan.corruption for plan in plans if plan.corruption is not None]
+            noisy = NoisyRows(x, stack, depth, noise) if noise else None
+            yield from pretrain_layer(layer, codes, plans, seeds, depth, judge, progress, noisy)
+            del judge  # and the rows that it keeps
+            progress.depth, progress.epoch = depth + 1, -1
+        if depth + 1 < len(stack):
+            # Clean codes: corruption trains a layer, it never feeds the next one.
+            # (Noise in the rows themselves does: figure 12's other autoencoders, ``noisy_rows``.)
+            codes = encode(layer, codes, storage)
+            valid_codes = None if valid_codes is None else encode(layer, valid_codes, storage)
+
+
+def pretrain_layer(
+    layer: DenoisingAutoencoder,
+    codes: Tensor,
+    plans: Sequence[Pretraining],
+    seeds: Sequence[int],
+    depth: int,
+    judge: Judge | None,
+    progress: Progress,
+    noisy: NoisyRows | None = None,
+) -> Iterator[LayerEpoch]:
+    """Train one layer in place to undo the corruption of its input ``codes`` (n, d) or (R, n, d).
+
+    Yields epoch 0, then every epoch; at the end, runs with a patience get their best weights back.
+    With ``noisy`` the codes of these rows are what it takes for clean; ``codes`` serve epoch 0.
+    """
+    check_extent(layer, codes, depth)
+    parameters = dict(layer.named_parameters())
+    descent = Descent.planned(parameters, plans, progress.velocities)
+    stopping = _stopping(layer, plans, progress.stopping)
+    if progress.finite is not None:
+        stopping.finite &= progress.finite.to(stopping.finite.device)
+    progress.velocities, progress.stopping = descent.velocities, stopping.state()
+    if progress.epoch < 0:
+        progress.epoch = 0
+        yield _first_look(codes, depth, judge, stopping.active(0))
+    bound = _bound(layer)
+    while (active := stopping.active(progress.epoch)).any():
+        epoch = progress.epoch + 1
+        descent.only(active)
+        rows, seen = (codes, None) if noisy is None else (noisy.x, noisy.seen(seeds, epoch))
+        with descent.precision.products():
+            loss = _train_one_epoch(
+                layer, rows, seen, descent, plans[0].batch_size, seeds, depth, epoch
+            )
+        stopping.finite &= (loss < bound) | ~active
+        errors = judge.errors() if judge else None
+        if judge and errors:
+            score = judge.criterion(errors)
+            stopping.observe(epoch, score, score, active)
+        progress.epoch, progress.stopping = epoch, stopping.state()
+        valid, valid_clean = errors or (None, None)
+        yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active, bound=bound)
+    stopping.restore(~active)
+    progress.velocities, progress.stopping, progress.finite = {}, {}, stopping.finite
+
+
+def _train_one_epoch(
+    layer: DenoisingAutoencoder,
+    rows: Tensor,
+    seen: Callable[[Tensor], Tensor] | None,
+    descent: Descent,
+    batch_size: int,
+    seeds: Sequence[int],
+    depth: int,
+    epoch: int,
+) -> Tensor:
+    """Present every row once, corrupted afresh, and descend; the mean cost, float64, (runs)."""
+    n, device = rows.shape[-2], layer.weight.device
+    orders = [shuffled(n, stream(seed, "order", depth, epoch), rows.device) for seed in seeds]
+    noise = [stream(seed, "corruption", depth, epoch, device=device) for seed in seeds]
+    total = torch.zeros(layer.runs, dtype=exact.wide(device), device=device)
+    descend = steps.descending(layer, seeds, depth, epoch, device)
+    for clean, corrupted in presentations(
+        rows, layer.corruptions, batch_size, orders, noise, layer.runs, seen
+    ):
+        total += descend(layer, descent, clean, corrupted, batch_size)
+    return total / n
+
+
+@torch.no_grad()
+def encode(layer: DenoisingAutoencoder, x: Tensor, storage: Storage = IN_MEMORY) -> Tensor:
+    """Clean codes (*runs, n, h) of x (n, d) or (R, n, d), encoded once and kept."""
+    blocks = in_blocks(x, layer.weight.device)
+    return storage.keep((layer.encode(rows) for rows in blocks), x.shape[-2])
+
+
+def _bound(layer: DenoisingAutoencoder) -> float:
+    """A cost that no layer has that still learns. Cross-entropy never overflows by itself."""
+    bounded = isinstance(layer.reconstruction, CrossEntropy)
+    return HOPELESS_COMPONENT * layer.weight.shape[-2] if bounded else math.inf
+
+
+def _judge(
+    layer: DenoisingAutoencoder,
+    valid_codes: Tensor | None,
+    depth: int,
+    seeds: Sequence[int],
+    trials: Sequence[Sequence[Corruption]] | None,
+    storage: Storage,
+) -> Judge | None:
+    if valid_codes is None:
+        return None
+    trial = layer.corruptions if trials is None else trials[depth]
+    return Judge(layer, valid_codes, depth, seeds, trial, storage)
+
+
+def _stopping(
+    layer: DenoisingAutoencoder, plans: Sequence[Pretraining], state: dict[str, Any]
+) -> EarlyStopping:
+    return EarlyStopping(
+        dict(layer.named_parameters()),
+        layer.runs,
+        [plan.epochs for plan in plans],
+        [plan.patience for plan in plans],
+        [plan.patience is not None for plan in plans],
+        state,
+    )
+
+
+def _first_look(codes: Tensor, depth: int, judge: Judge | None, active: Tensor) -> LayerEpoch:
+    if judge is None:
+        return LayerEpoch(depth, 0, None, None, None, active)
+    return LayerEpoch(depth, 0, None, *judge.errors(), active, judge.baselines(codes))

@@ -1,0 +1,105 @@
+"""How well a layer reconstructs validation rows, and what that can be read against."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from sda.common.rows import in_blocks
+from sda.common.seeding import stream
+from sda.nn import exact
+from sda.nn.autoencoder import DenoisingAutoencoder
+from sda.nn.corruption import Corruption
+from sda.nn.distributions import SquaredError
+from sda.training.codes import IN_MEMORY, Storage
+from sda.training.minibatches import corrupt
+
+
+class Judge:
+    """Measures one layer on validation rows: corrupted by one fixed draw, and as they are.
+
+    Args:
+        layer: the layer, with runs or not.
+        clean: its input on validation rows, (m, d) or (R, m, d).
+        depth: of the layer; names the draw.
+        seeds: of the runs.
+        trial: what corrupts the rows, for each run; often what the layer trains with.
+        storage: where the corrupted rows are kept.
+    """
+
+    def __init__(
+        self,
+        layer: DenoisingAutoencoder,
+        clean: Tensor,
+        depth: int,
+        seeds: Sequence[int],
+        trial: Sequence[Corruption],
+        storage: Storage = IN_MEMORY,
+    ) -> None:
+        self._layer = layer
+        self._clean = clean
+        self._device = layer.weight.device
+        noise = [stream(seed, "validation corruption", depth) for seed in seeds]
+        drawn = (corrupt(rows, trial, noise, layer.runs).x for rows in self._blocks(clean))
+        self._corrupted = storage.keep(drawn, clean.shape[-2])
+        own = [a == b for a, b in zip(trial, layer.corruptions, strict=True)]
+        self._own = torch.tensor(own, device=self._device).reshape(layer.runs)
+
+    def errors(self) -> tuple[Tensor, Tensor]:
+        """Mean reconstruction error from the corrupted rows and from the clean ones, each (runs).
+
+        Summed over components, without emphasis, so that layers with and without it compare.
+        """
+        return self._error(self._corrupted), self._error(self._clean)
+
+    def criterion(self, errors: tuple[Tensor, Tensor]) -> Tensor:
+        """The error that a layer is stopped by: the one from the input that it trains with.
+
+        A layer tried with another corruption than its own (an ordinary autoencoder beside a
+        denoising one) is judged on clean rows.
+        """
+        return torch.where(self._own, *errors)
+
+    @torch.no_grad()
+    def baselines(self, codes: Tensor) -> dict[str, Tensor]:
+        """Errors (runs) of answers that need no training, given the training inputs ``codes``.
+
+        ``mean``: the mean training input, whatever the input is. ``input``, for squared error: the
+        corrupted input itself.
+        """
+        loss = self._layer.reconstruction.loss
+        squared = isinstance(self._layer.reconstruction, SquaredError)
+        mean = self._mean(codes).to(self._layer.weight.dtype)
+        answer = mean if squared else torch.logit(mean, eps=1e-6)
+        totals = {name: self._zeros() for name in ("mean", "input")[: 1 + squared]}
+        for corrupted, clean in self._pairs(self._corrupted):
+            given = {"mean": answer.expand_as(clean).contiguous(), "input": corrupted}
+            for name, total in totals.items():
+                total += loss(given[name], clean).to(total.dtype).sum((-2, -1))
+        return {name: total / self._clean.shape[-2] for name, total in totals.items()}
+
+    @torch.no_grad()
+    def _error(self, inputs: Tensor) -> Tensor:
+        layer = self._layer
+        total = self._zeros()
+        for given, clean in self._pairs(inputs):
+            logits = layer.decode(layer.encode(given))
+            total += layer.reconstruction.loss(logits, clean).sum((-2, -1))
+        return total / inputs.shape[-2]
+
+    def _mean(self, codes: Tensor) -> Tensor:
+        shape = (*codes.shape[:-2], 1, codes.shape[-1])
+        total = torch.zeros(shape, dtype=exact.wide(self._device), device=self._device)
+        for rows in self._blocks(codes):
+            total += rows.sum(-2, keepdim=True, dtype=total.dtype)
+        return total / codes.shape[-2]
+
+    def _pairs(self, inputs: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(self._blocks(inputs), self._blocks(self._clean), strict=True)
+
+    def _blocks(self, x: Tensor) -> Iterator[Tensor]:
+        return in_blocks(x, self._device)
+
+    def _zeros(self) -> Tensor:
+        dtype = exact.wide(self._device)
+        return torch.zeros(self._layer.runs, dtype=dtype, device=self._device)

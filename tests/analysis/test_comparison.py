@@ -1,0 +1,530 @@
+"""What `compare` says of run folders: groups, intervals, published figures, and what it refuses."""
+
+import io
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+
+from sda.analysis import comparison, text
+from sda.cli import compare
+
+SETTINGS = {
+    "data._target_": "sda.data.generated.rectangles.rect",
+    "corruption._target_": "sda.nn.corruption.Masking",
+    "corruption.fraction": 0.25,
+    "stack.hidden": [200, 200],
+    "pretrain.epochs": 3,
+    "finetune.learning_rate": 0.3,
+    "threads": 1,
+    "jobs": "auto",
+}
+N = 1000
+METRICS = [
+    {"phase": "pretrain", "layer": 0, "epoch": 1, "loss": 9.0, "valid": 8.0, "valid_clean": 7.0},
+    {"phase": "pretrain", "layer": 0, "epoch": 2, "loss": 8.0, "valid": 7.0, "valid_clean": 6.0},
+    {"phase": "finetune", "epoch": 1, "loss": 1.0, "valid_error": 0.5, "valid_loss": 1.0},
+    {"phase": "finetune", "epoch": 2, "loss": 0.5, "valid_error": 0.1, "valid_loss": 0.5},
+]
+
+
+def run_folder(path, init="sda", seed=0, wrong=30, *, settings=None, shift=0, **result):
+    """A run of which ``wrong`` of 1000 test rows, from row ``shift`` on, are misclassified."""
+    path.mkdir(parents=True)
+    path.joinpath("config.yaml").write_text("init: sda\n")
+    y = np.arange(N, dtype=np.int64) % 10
+    predicted = y.copy()
+    predicted[shift : shift + wrong] = (predicted[shift : shift + wrong] + 1) % 10
+    np.savez(path / "test_predictions.npz", y=y, predicted=predicted)
+    content = {
+        "name": "rect",
+        "data": "rect",
+        "source": "regenerated",
+        "data_hash": "abc123",
+        "init": init,
+        "seed": seed,
+        "status": "finished",
+        "message": None,
+        "valid_error": wrong / N,
+        "test_error": wrong / N,
+        "n_test": N,
+        "n_valid": 200,
+        "best_epoch": 1,
+        "epochs": 2,
+        "best_is_last": False,
+        "seconds": {"pretrain": 2.0, "finetune": 1.0},
+        "published": None,
+        "settings": SETTINGS | {"init": init, "seed": seed, "name": "rect"} | (settings or {}),
+    }
+    path.joinpath("result.json").write_text(json.dumps(content | result))
+    rows = METRICS if init != "random" else METRICS[2:]
+    path.joinpath("metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def three_arms(folder, seeds=3, **changes):
+    for seed in range(seeds):
+        for init, wrong in {"random": 90, "saa": 60, "sda": 30}.items():
+            run_folder(folder / f"{init}-{seed}", init, seed, wrong + 2 * seed, **changes)
+
+
+def arms(result):
+    return {arm.label: len(arm.runs) for table in result.tables for arm in table.arms}
+
+
+def pairs(result):
+    return {
+        (pair.first.label, pair.second.label): pair
+        for table in result.tables
+        for pair in table.pairs
+    }
+
+
+def test_arms_that_differ_in_init_alone_are_named_by_it(tmp_path):
+    three_arms(tmp_path)
+    assert list(arms(compare.compare([tmp_path])).items()) == [
+        ("random", 3),
+        ("saa", 3),
+        ("sda", 3),
+    ]
+
+
+def test_machines_stand_between_the_autoencoders_and_do_not_read_the_corruption(tmp_path):
+    three_arms(tmp_path)
+    for seed in range(3):
+        changed = {"corruption.fraction": seed / 10}
+        run_folder(tmp_path / f"dbn-{seed}", "dbn", seed, settings=changed)
+    result = compare.compare([tmp_path])
+    assert list(arms(result).items()) == [("random", 3), ("saa", 3), ("dbn", 3), ("sda", 3)]
+    assert ("dbn", "sda") in pairs(result)
+
+
+def test_a_run_of_before_there_were_fewer_labels_is_of_the_arm_that_uses_all(tmp_path):
+    run_folder(tmp_path / "before")
+    run_folder(tmp_path / "now", seed=1, settings={"finetune.labelled": None})
+    run_folder(tmp_path / "few", settings={"finetune.labelled": 100})
+    found = arms(compare.compare([tmp_path]))
+    assert found == {"sda finetune.labelled=null": 2, "sda finetune.labelled=100": 1}
+
+
+def test_namesakes_are_told_apart_by_what_only_some_of_them_have_and_by_nothing_else(tmp_path):
+    run_folder(tmp_path / "random", "random")
+    run_folder(tmp_path / "clean", "saa")
+    run_folder(tmp_path / "noisy", "saa", settings={"pretrain.corruption._target_": "sda.Masking"})
+    assert set(arms(compare.compare([tmp_path]))) == {
+        "random", "saa pretrain.corruption=null", "saa pretrain.corruption=Masking",
+    }  # fmt: skip
+
+
+def test_an_arm_is_named_by_the_setting_that_differs(tmp_path):
+    run_folder(tmp_path / "a")
+    run_folder(tmp_path / "b", settings={"corruption.fraction": 0.4})
+    labels = set(arms(compare.compare([tmp_path])))
+    assert labels == {"sda corruption.fraction=0.25", "sda corruption.fraction=0.4"}
+
+
+def test_a_setting_that_differs_between_inits_is_never_hidden(tmp_path):
+    run_folder(tmp_path / "a", "random", settings={"finetune.learning_rate": 0.1})
+    run_folder(tmp_path / "b", "sda")
+    labels = set(arms(compare.compare([tmp_path])))
+    assert labels == {"random finetune.learning_rate=0.1", "sda finetune.learning_rate=0.3"}
+
+
+def test_settings_that_an_arm_does_not_read_do_not_split_it(tmp_path):
+    for k, init in enumerate(["random", "saa", "random", "saa"]):
+        run_folder(tmp_path / str(k), init, k, settings={"corruption.fraction": k / 10})
+    assert arms(compare.compare([tmp_path])) == {"random": 2, "saa": 2}
+
+
+def test_what_does_not_change_the_numbers_does_not_split_an_arm(tmp_path):
+    run_folder(tmp_path / "a", seed=0)
+    run_folder(tmp_path / "b", seed=1, settings={"threads": 2, "jobs": 1, "name": "other"})
+    assert arms(compare.compare([tmp_path])) == {"sda": 2}
+
+
+def test_another_class_of_corruption_is_one_word_in_the_label():
+    masking = {"init": "sda", "corruption._target_": "sda.nn.corruption.Masking", "corruption.x": 1}
+    gaussian = {
+        "init": "sda",
+        "corruption._target_": "sda.nn.corruption.Gaussian",
+        "corruption.s": 2,
+    }
+    expected = ["sda corruption=Masking", "sda corruption=Gaussian"]
+    assert comparison.labels([masking, gaussian]) == expected
+
+
+def test_labels_are_distinct_even_where_only_one_arm_has_the_setting():
+    both = comparison.labels([{"init": "sda", "new": 1}, {"init": "sda"}])
+    assert both == ["sda new=1", "sda"]
+
+
+def test_the_difference_is_paired_by_seed_and_positive_where_the_second_is_better(tmp_path):
+    for seed, (random, sda) in enumerate([(90, 30), (95, 33), (92, 34)]):
+        run_folder(tmp_path / f"r{seed}", "random", seed, random)
+        run_folder(tmp_path / f"s{seed}", "sda", seed, sda)
+    run_folder(tmp_path / "alone", "sda", 9, 500)  # no partner: not in the difference
+    difference = pairs(compare.compare([tmp_path]))["random", "sda"].difference
+    assert difference.n == 3
+    assert difference.mean == pytest.approx((60 + 62 + 58) / 3 / N)
+    assert difference.half_width == pytest.approx(4.3027 * 0.002 / math.sqrt(3), rel=1e-3)
+    assert difference.excludes_zero
+
+
+def test_arms_without_a_common_seed_are_not_paired(tmp_path):
+    run_folder(tmp_path / "a", "random", 0)
+    run_folder(tmp_path / "b", "sda", 1)
+    assert pairs(compare.compare([tmp_path])) == {}
+
+
+def test_one_pair_is_said_to_have_no_interval(tmp_path):
+    run_folder(tmp_path / "a", "random", 0, 90)
+    run_folder(tmp_path / "b", "sda", 0, 30)
+    result = compare.compare([tmp_path])
+    assert "+6.00  one pair has no interval" in text.plain(result)
+    assert not pairs(result)["random", "sda"].difference.excludes_zero
+
+
+def test_the_table_states_sign_and_verdict(tmp_path):
+    three_arms(tmp_path)
+    shown = text.plain(compare.compare([tmp_path]))
+    assert "a - b, positive = b better" in shown
+    assert "random - sda                    3    +6.00 ±0.00  excludes 0: sda better" in shown
+
+
+def test_the_verdict_names_whichever_arm_is_better(tmp_path):
+    for seed in range(3):
+        run_folder(tmp_path / f"a{seed}", "random", seed, 20)
+        run_folder(tmp_path / f"b{seed}", "sda", seed, 50)
+    shown = text.plain(compare.compare([tmp_path]))
+    assert "-3.00 ±0.00  excludes 0: random better" in shown
+    for seed in range(3):
+        run_folder(tmp_path / f"c{seed}", "sda", seed, 10, settings={"corruption.fraction": 0.4})
+    shown = text.plain(compare.compare([tmp_path]))
+    assert "-3.00 ±0.00  excludes 0: a better" in shown
+    assert "+1.00 ±0.00  excludes 0: b better" in shown
+
+
+def test_an_interval_that_holds_0_decides_nothing(tmp_path):
+    for seed, sda in enumerate([30, 70, 55]):
+        run_folder(tmp_path / f"a{seed}", "random", seed, 50)
+        run_folder(tmp_path / f"b{seed}", "sda", seed, sda)
+    assert "includes 0" in text.plain(compare.compare([tmp_path]))
+
+
+def test_mcnemar_counts_the_rows_where_the_runs_of_a_seed_differ(tmp_path):
+    run_folder(tmp_path / "a", "random", 0, 8)
+    run_folder(tmp_path / "b", "sda", 0, 2, shift=7)  # rows 7, 8: one shared
+    p = pairs(compare.compare([tmp_path]))["random", "sda"].mcnemar[0]
+    assert p == pytest.approx(2 * (1 + 8) / 2**8)  # 7 against 1
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "short"])
+def test_without_predictions_a_run_is_compared_but_not_by_mcnemar(tmp_path, damage):
+    three_arms(tmp_path, seeds=2)
+    file = tmp_path / "sda-1" / "test_predictions.npz"
+    match damage:
+        case "missing":
+            file.unlink()
+        case "cut":
+            file.write_bytes(file.read_bytes()[:500])
+        case "short":
+            np.savez(file, y=np.zeros(3, int), predicted=np.zeros(3, int))
+    result = compare.compare([tmp_path])
+    pair = pairs(result)["random", "sda"]
+    assert pair.difference.n == 2
+    assert pair.mcnemar[0] is not None
+    assert pair.mcnemar[1] is None
+    assert "missing or damaged" in text.plain(result)
+
+
+def test_pickled_predictions_are_not_executed(tmp_path):
+    path = run_folder(tmp_path / "a")
+    marker = tmp_path / "marker"
+
+    class Evil:
+        def __reduce__(self):
+            return (marker.touch, ())
+
+    evil = np.array([Evil()], dtype=object)
+    np.savez(path / "test_predictions.npz", y=evil, predicted=evil)
+    compare.compare([tmp_path])
+    assert not marker.exists()
+
+
+def test_a_result_that_its_predictions_contradict_is_not_in_the_table(tmp_path):
+    run_folder(tmp_path / "a", "random")
+    run_folder(tmp_path / "b", "sda", wrong=30, test_error=0.01)
+    result = compare.compare([tmp_path])
+    assert arms(result) == {"random": 1}
+    assert [(u.status, u.message) for u in result.unfinished] == [
+        ("contradictory", "its predictions err on 3.00%, result.json says 1.00%")
+    ]
+
+
+def test_runs_on_other_rows_are_never_in_one_table(tmp_path):
+    run_folder(tmp_path / "a", "random", data_hash="aaa")
+    run_folder(tmp_path / "b", "sda", data_hash="bbb")
+    result = compare.compare([tmp_path])
+    assert [[arm.label for arm in table.arms] for table in result.tables] == [["random"], ["sda"]]
+    assert pairs(result) == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "shown"),
+    [
+        ("running", None, "running, or killed"),
+        ("interrupted", None, "interrupted"),
+        ("diverged", "layer 1, epoch 3: loss nan at\nrate 1e6", "layer 1, epoch 3: loss nan at"),
+        ("failed", "no space left on device", "no space left on device"),
+    ],
+)
+def test_runs_that_did_not_finish_are_listed_with_their_status(tmp_path, status, message, shown):
+    run_folder(tmp_path / "good")
+    run_folder(tmp_path / "bad", seed=1, status=status, message=message, test_error=None)
+    result = compare.compare([tmp_path])
+    assert arms(result) == {"sda": 1}
+    shown = text.plain(result)
+    assert str(tmp_path / "bad") in shown  # whole, to be copied
+    shown_words = " ".join(shown.replace(str(tmp_path / "bad"), "").split())
+    assert shown in shown_words
+    assert shown in text.markdown(result)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, "", '{"status": "fini', "[]", "{}", '{"status": "finished"}', "\x00\x01"],
+)
+def test_an_unreadable_result_is_listed_not_dropped(tmp_path, content):
+    run_folder(tmp_path / "good")
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "config.yaml").write_text("init: sda\n")
+    if content is not None:
+        (bad / "result.json").write_text(content)
+    result = compare.compare([tmp_path])
+    assert [(u.path, u.status) for u in result.unfinished] == [(bad, "unreadable")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"test_error": float("nan")},
+        {"test_error": "3 %"},
+        {"valid_error": -0.1},
+        {"valid_error": 3.1},
+        {"n_test": 0},
+        {"seed": None},
+    ],
+)
+def test_impossible_figures_are_listed_as_unreadable(tmp_path, change):
+    run_folder(tmp_path / "bad", **change)
+    result = compare.compare([tmp_path])
+    assert result.tables == []
+    assert next(iter(change)) in result.unfinished[0].message or change == {"n_test": 0}
+
+
+def test_equal_runs_of_one_arm_and_seed_count_once(tmp_path):
+    three_arms(tmp_path, seeds=2)
+    run_folder(tmp_path / "again", "random", 0, 90, settings={"corruption.fraction": 0.9})
+    result = compare.compare([tmp_path])
+    assert arms(result) == {"random": 2, "saa": 2, "sda": 2}
+    assert pairs(result)["random", "sda"].difference.n == 2
+    same = result.repeated[0]
+    assert (same.label, same.seed, len(same.paths), same.agree) == ("random", 0, 2, True)
+    assert "equal, counted once" in text.plain(result)
+
+
+def test_runs_of_one_arm_and_seed_that_disagree_are_refused(tmp_path):
+    three_arms(tmp_path, seeds=2)
+    run_folder(tmp_path / "again", "sda", 0, 30, shift=1)  # the same error on other rows
+    result = compare.compare([tmp_path])
+    assert arms(result) == {"random": 2, "saa": 2, "sda": 1}
+    assert pairs(result)["random", "sda"].difference.n == 1
+    shown = text.plain(result)
+    assert shown.count("not equal, none used") == 2
+    assert "rect: sda, seed 0" in shown
+
+
+def test_runs_that_disagree_on_validation_alone_are_refused_too(tmp_path):
+    run_folder(tmp_path / "a", wrong=30)
+    run_folder(tmp_path / "b", wrong=30, valid_error=0.5)
+    result = compare.compare([tmp_path])
+    assert result.tables == []
+    assert [same.agree for same in result.repeated] == [False]
+
+
+def test_a_folder_given_twice_counts_once(tmp_path):
+    three_arms(tmp_path, seeds=1)
+    (tmp_path / "link").symlink_to(tmp_path / "sda-0")
+    result = compare.compare([tmp_path, tmp_path / "sda-0", tmp_path / "link"])
+    assert arms(result) == {"random": 1, "saa": 1, "sda": 1}
+    assert result.repeated == []
+
+
+def test_hidden_folders_hold_no_runs(tmp_path):
+    run_folder(tmp_path / "a")
+    (tmp_path / "a" / ".hydra").mkdir()
+    (tmp_path / "a" / ".hydra" / "config.yaml").write_text("init: sda\n")
+    assert compare.compare([tmp_path]).unfinished == []
+
+
+PUBLISHED = {"paper": "Some (2008), Table 1", "n_test": 50_000, "test_error": {"sda": 0.0199}}
+
+
+@pytest.mark.parametrize(("wrong", "shown"), [(20, "+0.01 inside"), (30, "+1.01 outside")])
+def test_published_figures_stand_beside_ours_with_the_deviation(tmp_path, wrong, shown):
+    run_folder(tmp_path / "a", "random", wrong=90, published=PUBLISHED)
+    run_folder(tmp_path / "b", "sda", wrong=wrong, published=PUBLISHED)
+    shown = text.plain(compare.compare([tmp_path]))
+    assert f"1.99 ±0.12  {shown}" in shown
+    assert "Some (2008), Table 1" in shown
+    assert text.markdown(compare.compare([tmp_path])).count(shown) == 1
+
+
+def test_a_best_epoch_that_is_the_last_is_marked(tmp_path):
+    run_folder(tmp_path / "a", seed=0)
+    run_folder(tmp_path / "b", seed=1, best_is_last=True)
+    lines = text.plain(compare.compare([tmp_path])).splitlines()
+    assert any(line.endswith("3.00 ±1.06   3.00 ±1.06*") for line in lines)
+    assert any("more epochs may help" in line for line in lines)
+
+
+def test_few_wrong_rows_are_shown_with_wilsons_interval(tmp_path):
+    run_folder(tmp_path / "a", wrong=0)
+    shown = text.plain(compare.compare([tmp_path]))
+    assert "0.00 [0.00, 0.38]" in shown
+    assert "Wilson" in shown
+
+
+@pytest.mark.parametrize("wrong", [0, 300])  # Wilson's intervals are wider on the page
+def test_the_terminal_table_fits_a_hundred_columns(tmp_path, wrong):
+    for k in range(12):
+        for seed in range(6):
+            changes = {"pretrain.learning_rate": k / 10, "finetune.learning_rate": k % 3 / 10}
+            told = {"settings": changes, "published": PUBLISHED, "best_is_last": k == 3}
+            run_folder(tmp_path / f"{k}-{seed}", "sda", seed, wrong + k, **told)
+    result = compare.compare([tmp_path])
+    shown = text.plain(result)
+    paths = [line for line in shown.splitlines() if str(tmp_path) in line]
+    assert max(len(line) for line in shown.splitlines() if line not in paths) <= 100
+    assert "51 more pairs" in shown
+    assert sum("± 95 %" in line for line in shown.splitlines()) == 1
+    assert len([line for line in shown.splitlines() if line.rstrip().endswith("better")]) == 15
+    rows = [row for row in text.markdown(result).splitlines() if "excludes 0" in row]
+    assert len(rows) == len(pairs(result)) + 1  # and the note
+
+
+def test_more_seeds_than_fit_go_on_in_another_block(tmp_path):
+    three_arms(tmp_path, seeds=7)
+    shown = text.plain(compare.compare([tmp_path]))
+    assert max(map(len, shown.splitlines())) <= 100
+    heads = [line for line in shown.splitlines() if line.startswith("each run's test %")]
+    assert [word for line in heads for word in line.split() if word.isdigit()] == list("0123456")
+    assert len(heads) == 2
+
+
+def test_the_json_has_every_figure_and_no_nan(tmp_path):
+    three_arms(tmp_path, seeds=1, published=PUBLISHED)
+    run_folder(tmp_path / "bad", seed=4, status="diverged", message="loss nan")
+    compare.write(compare.compare([tmp_path]), tmp_path / "out")
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    text = (tmp_path / "out" / "comparison.json").read_text()
+    content = json.loads(text, parse_constant=refuse)
+    table = content["tables"][0]
+    sda = table["arms"][2]
+    assert (sda["arm"], sda["test_error_mean"], sda["test_error_sd"]) == ("sda", 0.03, None)
+    assert sda["runs"][0]["ci95"] == pytest.approx([0.0194, 0.0406], abs=1e-4)
+    assert sda["published"]["deviation"] == pytest.approx(0.0101)
+    assert sda["published"]["inside"] is False
+    assert table["pairs"][1]["mean"] == pytest.approx(0.06)
+    assert table["pairs"][1]["ci95"] is None
+    assert content["unfinished"][0]["message"] == "loss nan"
+
+
+def test_curves_show_every_run_of_every_arm_and_pass_over_a_torn_line(tmp_path):
+    three_arms(tmp_path, seeds=2)
+    with (tmp_path / "sda-0" / "metrics.jsonl").open("a") as file:
+        file.write('{"phase": "finetune", "epo')
+    finetuning, layer = compare.panels(compare.compare([tmp_path]))
+    assert {arm: len(runs) for arm, runs in finetuning.solid.items()} == {
+        "random": 2,
+        "saa": 2,
+        "sda": 2,
+    }
+    assert finetuning.solid["sda"][0] == ([1, 2], [50, 10])  # in percent
+    assert layer.solid == {arm: [([1, 2], [8, 7])] * 2 for arm in ("saa", "sda")}
+    assert layer.dashed == {arm: [([1, 2], [7, 6])] * 2 for arm in ("saa", "sda")}
+
+
+def test_values_that_are_not_finite_do_not_enter_the_curves(tmp_path):
+    path = run_folder(tmp_path / "a")
+    rows = [{"phase": "finetune", "epoch": 1, "valid_error": math.nan}, {"phase": "finetune"}]
+    rows += [{"phase": "finetune", "epoch": 3, "valid_error": 0.25}, {"phase": "other"}, []]
+    lines = ["{torn", *map(json.dumps, rows)]
+    (path / "metrics.jsonl").write_text("\n".join(lines))
+    (panel,) = compare.panels(compare.compare([tmp_path]))
+    assert panel.solid == {"sda": [([3], [25])]}
+
+
+def test_layers_are_in_order_beyond_the_ninth(tmp_path):
+    path = run_folder(tmp_path / "a")
+    rows = [{"phase": "pretrain", "layer": 10 - k, "epoch": 1, "valid": 1.0} for k in range(11)]
+    (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    titles = [panel.title for panel in compare.panels(compare.compare([tmp_path]))]
+    assert titles == [f"layer {k}: validation reconstruction" for k in range(11)]
+
+
+def test_the_command_prints_the_table_and_writes_three_files(tmp_path, capsys):
+    three_arms(tmp_path)
+    assert compare.main([str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "rect (regenerated, abc123), 1000 test rows" in printed
+    assert str(tmp_path / "comparison.png") in printed
+    assert (tmp_path / "comparison.md").read_text("utf-8").startswith("# Comparison")
+    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    assert compare.main([str(tmp_path)]) == 0  # its own files are no runs
+    assert capsys.readouterr().out == printed
+
+
+def test_the_command_writes_where_it_is_told(tmp_path):
+    run_folder(tmp_path / "a")
+    assert compare.main([str(tmp_path), "--out", str(tmp_path / "x" / "y")]) == 0
+    assert not (tmp_path / "comparison.md").exists()
+    assert (tmp_path / "x" / "y" / "comparison.md").exists()
+
+
+def test_without_a_single_record_there_is_a_table_but_no_picture(tmp_path):
+    (run_folder(tmp_path / "a") / "metrics.jsonl").unlink()
+    assert compare.main([str(tmp_path)]) == 0
+    assert not (tmp_path / "comparison.png").exists()
+
+
+def test_only_unfinished_runs_are_still_a_list(tmp_path, capsys):
+    run_folder(tmp_path / "a", status="interrupted")
+    assert compare.main([str(tmp_path)]) == 0
+    assert "interrupted" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["absent", "empty"])
+def test_nothing_to_compare_is_one_line_and_exit_code_2(tmp_path, capsys, name):
+    (tmp_path / "empty").mkdir()
+    assert compare.main([str(tmp_path / name)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert str(tmp_path / name) in printed.err
+    assert not (tmp_path / name / "comparison.md").exists()
+
+
+def test_a_terminal_without_the_sign_gets_plus_minus(tmp_path, monkeypatch):
+    run_folder(tmp_path / "a")
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert compare.main([str(tmp_path)]) == 0
+    terminal.flush()
+    assert b"3.00 +-1.06" in terminal.buffer.getvalue()

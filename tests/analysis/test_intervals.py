@@ -1,0 +1,145 @@
+"""Intervals and tests against the published tables, tables of quantiles and scipy.stats."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from sda.analysis import intervals
+
+# error and half-width in %, test rows; Vincent et al. (2008) Table 1, (2010) Table 3.
+PUBLISHED = [
+    (3.03, 0.15, 50_000),
+    (3.69, 0.17, 50_000),
+    (3.46, 0.16, 50_000),
+    (2.80, 0.14, 50_000),
+    (10.29, 0.27, 50_000),
+    (10.38, 0.27, 50_000),
+    (6.73, 0.22, 50_000),
+    (16.68, 0.33, 50_000),
+    (44.49, 0.44, 50_000),
+    (47.39, 0.44, 50_000),
+    (1.99, 0.12, 50_000),
+    (2.41, 0.13, 50_000),
+    (21.59, 0.36, 50_000),
+    (24.05, 0.37, 50_000),
+    (19.06, 0.34, 50_000),
+    (43.76, 0.43, 50_000),
+    (2.84, 0.15, 50_000),
+    (1.40, 0.23, 10_000),
+    (1.28, 0.22, 10_000),
+    (1.21, 0.21, 10_000),
+]
+
+
+@pytest.mark.parametrize(("error", "half", "n"), PUBLISHED)
+def test_the_binomial_interval_is_the_one_the_papers_print(error, half, n):
+    # The printed error is rounded itself, hence the interval of half-widths.
+    low, high = (100 * intervals.binomial((error + d) / 100, n) for d in (-0.005, 0.005))
+    assert low - 0.005 <= half <= high + 0.005
+
+
+@pytest.mark.parametrize(("wrong", "n"), [(0, 10), (1, 360), (7, 200), (200, 200), (1560, 50_000)])
+def test_wilsons_interval_is_that_of_scipy(wrong, n):
+    expected = stats.binomtest(wrong, n).proportion_ci(method="wilson")
+    assert intervals.wilson(wrong / n, n) == pytest.approx((expected.low, expected.high), abs=1e-5)
+
+
+def test_no_error_at_all_is_not_shown_as_certainty():
+    low, high, method = intervals.of_error(0.0, 360)
+    assert (low, method) == (0.0, "wilson")
+    assert 0.008 < high < 0.012  # the rule of three says 3/360
+
+
+def test_the_papers_interval_is_used_from_five_wrong_rows_on():
+    assert intervals.of_error(4 / 1000, 1000).method == "wilson"
+    assert intervals.of_error(5 / 1000, 1000).method == "normal"
+    assert intervals.of_error(996 / 1000, 1000).method == "wilson"
+
+
+@pytest.mark.parametrize(("error", "n"), [(-0.1, 10), (1.1, 10), (math.nan, 10), (0.5, 0)])
+@pytest.mark.parametrize("interval", [intervals.binomial, intervals.wilson, intervals.of_error])
+def test_an_impossible_error_rate_is_refused(interval, error, n):
+    with pytest.raises(ValueError, match=r"error must be in \[0, 1\]"):
+        interval(error, n)
+
+
+def test_the_paired_interval_is_students():
+    # t(0.975, 4) = 2.776 from a printed table; the differences are 1..5: mean 3, sd sqrt(2.5)
+    difference = intervals.paired([11, 12, 13, 14, 15], [10, 10, 10, 10, 10])
+    assert difference.n == 5
+    assert difference.mean == pytest.approx(3)
+    assert difference.half_width == pytest.approx(2.776 * math.sqrt(2.5 / 5), rel=1e-3)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=8))
+def test_the_paired_interval_excludes_0_exactly_when_the_paired_t_test_is_below_five_percent(pairs):
+    first, second = map(list, zip(*pairs, strict=True))
+    differences = np.subtract(first, second)
+    if np.std(differences) < 1e-6:
+        return  # scipy divides by it
+    p = float(stats.ttest_rel(first, second).pvalue)
+    assert intervals.paired(first, second).excludes_zero == (p < 0.05)
+
+
+def test_pairing_beats_the_spread_of_seeds():
+    difference = intervals.paired([0.030, 0.061, 0.089, 0.120], [0.02, 0.05, 0.08, 0.11])
+    assert difference.excludes_zero
+    assert difference.half_width < 0.002
+
+
+def test_one_pair_has_no_interval():
+    difference = intervals.paired([0.9], [0.1])
+    assert math.isinf(difference.half_width)
+    assert not difference.excludes_zero
+
+
+def test_arms_that_never_differ_do_not_exclude_0():
+    assert not intervals.paired([0.1, 0.2], [0.1, 0.2]).excludes_zero
+
+
+@pytest.mark.parametrize(("first", "second"), [([], []), ([1.0], [1.0, 2.0])])
+def test_unpaired_values_are_refused(first, second):
+    with pytest.raises(ValueError, match="one length"):
+        intervals.paired(first, second)
+
+
+def test_the_spread_is_the_sample_standard_deviation():
+    assert intervals.spread([1, 2, 3, 4]) == pytest.approx((2.5, 1.2909944))
+    assert math.isnan(intervals.spread([1])[1])
+
+
+def predictions(only_first, only_second, both_right=3, both_wrong=2):
+    """Labels 0 and predictions of two classifiers with so many rows of each kind."""
+    first = [0] * only_first + [1] * only_second + [0] * both_right + [1] * both_wrong
+    second = [1] * only_first + [0] * only_second + [0] * both_right + [1] * both_wrong
+    return np.zeros(len(first), int), np.array(first), np.array(second)
+
+
+@pytest.mark.parametrize(("b", "c"), [(0, 1), (3, 3), (1, 8), (12, 5), (900, 700), (5, 0)])
+def test_mcnemar_is_the_exact_binomial_test_on_the_rows_where_they_differ(b, c):
+    expected = stats.binomtest(b, b + c).pvalue
+    assert intervals.mcnemar(*predictions(b, c)) == pytest.approx(expected)
+
+
+def test_mcnemar_by_hand():
+    # one against seven: 2 * (1 + 8) / 2**8
+    assert intervals.mcnemar(*predictions(1, 7)) == pytest.approx(18 / 256)
+
+
+def test_mcnemar_ignores_rows_that_both_get_right_or_wrong():
+    few, many = predictions(2, 9), predictions(2, 9, both_right=500, both_wrong=400)
+    assert intervals.mcnemar(*few) == intervals.mcnemar(*many)
+
+
+def test_two_different_wrong_answers_are_no_disagreement():
+    assert intervals.mcnemar(np.zeros(4, int), np.full(4, 1), np.full(4, 2)) == 1
+
+
+def test_mcnemar_refuses_predictions_for_other_rows():
+    with pytest.raises(ValueError, match="one shape"):
+        intervals.mcnemar(np.zeros(4, int), np.zeros(4, int), np.zeros(1, int))

@@ -1,0 +1,582 @@
+"""The command line: what it refuses, what it leaves, what it prints."""
+
+import json
+import locale
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sda.__main__ import main
+from sda.common import terminal
+from sda.config import compose, schema
+from sda.data import published
+from sda.experiment import launch
+from sda.runs.folder import RunFolder
+from sda.sweeps import sweep
+from sda.sweeps.job import Job, place, train_jobs
+
+ROOT = Path(__file__).parents[2]
+QUICK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2"]
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*words):
+    """Run a command in this process; return its exit status as the shell sees it, and message."""
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    code = end.value.code
+    return (1, code) if isinstance(code, str) else (code or 0, "")
+
+
+def shell(*words, **environment):
+    """Run a command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "sda", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+BARE = ["~corruption.fraction", "~corruption.exact", "~corruption.value"]
+ONE_CELL = "campaign.tiers=[{cells: [CELL], settings: 1, seeds: 1}]"
+REFUSED = [
+    (["corruption.fractoin=0.3"], "did you mean corruption.fraction?"),
+    (["pretrain.lr=1"], "Could not override 'pretrain.lr'"),
+    (["data=digit"], "did you mean digits?"),
+    (["experiment=demmo"], "did you mean demo?"),
+    (["experiment=table1/rect_svm_rbf"], "it is one of: svm experiment=table1/rect_svm_rbf"),
+    (["svm", "experiment=demo"], "experiment=demo sets stack, unknown to this command"),
+    (["corruption.fraction=3"], r"fraction must be a number in [0, 1], got 3"),
+    (["corruption.fraction=[0.1,0.2]"], "one value or a list of 3, one for each layer, got 2"),
+    (["finetune.learning_rate=-5"], "finetune.learning_rate must be a number above 0, got -5"),
+    (["pretrain.epochs=many"], "pretrain.epochs must be a whole number"),
+    (["init=sdae"], "init must be one of random, saa, dbn, sda, got 'sdae'"),
+    (["seed=-1"], "seed must be a whole number of at least 0, got -1"),
+    (["stack.hidden=[]"], "stack.hidden must list the units of each layer, got []"),
+    (["stack.hidden=[0]"], "stack.hidden must be a whole number of at least 1, got 0"),
+    (["stack.hidden=[10000000000]"], "stack.hidden must be a whole number of at most 1000000000"),
+    (["finetune.batch_size=1" + 20 * "0"], "finetune.batch_size must be a whole number of at most"),
+    (["threads=1" + 20 * "0"], "threads must be a whole number of at most 1024, got 1000000"),
+    (["frobnicate"], "there is no command 'frobnicate'; commands are resume, compare"),
+    (["compar", "x"], "did you mean compare?"),
+    (["resume"], "resume needs the folder of a run"),
+    (["data=digits", "-m", "seed=x,y"], "seed must be a whole number of at least 0, got 'x'"),
+    (["svm", "-m"], "svm does one machine at a time, got -m"),
+    (["data=digit"], "there is no data=digit; allowed: arrays, basic, bg-img"),
+    (["data.seed=x"], "data.seed must be a whole number of at least 0, got 'x'"),
+    (["data.seed=null"], "data.seed must be a whole number of at least 0, got None"),
+    (["-m", "data.seed=0,1.5"], "data.seed must be a whole number of at least 0, got 1.5"),
+    (["data=arrays", "data.path=5"], "data.path must be text, got 5"),
+    (["data=arrays", "data.valid_fraction=x"], "data.valid_fraction must be a number, got 'x'"),
+    (["data=arrays", "data.image_shape=5"], "data.image_shape must be a list of whole numbers"),
+    (["corruption.exact=3"], "corruption.exact must be true or false, got 3"),
+    (["data.n=3"], "Could not override 'data.n'"),
+    (
+        ["experiment=vincent2008_rect", "data=digits"],
+        "'source'; sda.data.digits.digits takes seed",
+    ),
+    (["device=gpu0"], "device must be one of cpu, cuda, mps, auto, got 'gpu0'"),
+    (["threads=0"], "threads must be a whole number of at least 1"),
+    (["data=basic"], "files not found"),
+    (["corruption._target_=os.system"], "must name something in sda, got 'os.system'"),
+    (["corruption=gaussian", "stack.emphasis.intact=0.5"], "emphasis needs a corruption"),
+    (["stack.activation=tanh"], "use reconstruction=squared_error"),
+    (["init=dbn", "stack.activation=tanh"], "(init=dbn) needs activation=sigmoid, got tanh"),
+    (["init=dbn", "reconstruction=squared_error"], "needs reconstruction=cross_entropy"),
+    (["init=dbn", "stack.tied=false"], "needs tied=true, got untied weights"),
+    (["-m", "init=saa,dbn", "stack.activation=relu"], "needs activation=sigmoid, got relu"),
+    (["a=(b"], "error: "),
+    (["-m", "init=random,sdae"], "init must be one of"),
+    (["-m", "finetune.learning_rate=0.1,0"], "finetune.learning_rate must be a number above 0"),
+    (["resume", "nowhere"], "nowhere holds no run"),
+    (["published=3"], "published must be null or name figures, got 3"),
+    (["published={test_error:{sda:3.4},n_test:9}"], "published.test_error.sda must be a number in"),
+    (["published={test_error:{sda:0.1}}"], "published.n_test must be a whole number of at least 1"),
+    (["+stack.hiden=[3]"], "a setting of stack must be one of hidden, activation, tied"),
+    (["corruption._target_=sda.nn.corruption.torch"], "must name a class or a function"),
+    (
+        ["corruption._target_=sda.nn.distributions.SquaredError", *BARE],
+        "corruption._target_ must name a corruption, got 'sda.nn.distributions.SquaredError'",
+    ),
+    (["reconstruction._target_=sda.training.codes.Storage"], "must name a reconstruction"),
+    (["corruption.value=1e39"], "value of masking must be a number in [-3.4e+38, 3.4e+38]"),
+    (["codes_memory=1e300"], "codes_memory must be a number in [0, 1e+06]"),
+    (["+epochs=50"], "There is no setting 'epochs': nothing reads it."),
+    (["++pretrian.epochs=50"], "did you mean pretrain.epochs?"),
+    (["-m", "+pretrian.epochs=50", "seed=0,1"], "did you mean pretrain.epochs?"),
+    (["svm", "+stack.hidden=[20]"], "There is no setting 'stack.hidden': nothing reads it."),
+    (["-m", "init=sda,saa", "data=mnist", "data_folder=nowhere"], "error: files not found"),
+    (["campaign", "table1", "-m"], "a campaign takes key=value, no options; got -m"),
+    (
+        ["campaign", "table1", "campaign.hours=1", ONE_CELL.replace("CELL", "5")],
+        "a cell of a tier must be text, got 5",
+    ),
+    (
+        ["campaign", "table1", "campaign.hours=1", ONE_CELL.replace("CELL", "rect_sda4")],
+        "there is no conf/experiment/table1/rect_sda4.yaml; did you mean rect_sda3?",
+    ),
+    (
+        [
+            "campaign",
+            "table1",
+            "campaign.hours=1",
+            ONE_CELL.replace("CELL", "rect_sda3"),
+            "finetune.epochs=1,2",
+        ],
+        "finetune.epochs=1,2 must set one value: this is no sweep",
+    ),
+    (
+        ["+pretrain.foo=1"],
+        "pretrain: got an unexpected keyword argument 'foo'; sda.training.pretraining.",
+    ),
+    (
+        ["+finetune.foo=1"],
+        "finetune: got an unexpected keyword argument 'foo'; sda.training.finetuning.",
+    ),
+    (
+        ["+stack.emphasis.foo=1"],
+        "argument 'foo'; sda.nn.autoencoder.Emphasis takes corrupted, intact",
+    ),
+    (["stack.emphasis=1"], "stack.emphasis must be settings of its own, key: value; got 1"),
+    (["+corruption.layers=[1,1,1]"], "corruption.layers must be settings of its own"),
+    (["~pretrain.epochs"], "pretrain: missing a required argument: 'epochs'"),
+    (["~stack.hidden"], "the setting 'hidden' is missing: a run needs it"),
+    (["~threads"], "the setting 'threads' is missing: a run needs it"),
+    (["svm", "~refit"], "the setting 'refit' is missing: a run needs it"),
+    (["runs_folder=null"], "runs_folder must be text, got None"),
+    (["svm", "runs_folder=null"], "runs_folder must be text, got None"),
+    (["name=null"], "name must be text, got None"),
+    (["svm", "name=null"], "name must be text, got None"),
+    (["pretrain.learning_rate=1" + 400 * "0"], "pretrain.learning_rate must be a number above 0"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED, ids=lambda value: str(value)[:40])
+def test_a_mistake_gets_a_short_message_and_leaves_no_folder(words, message, tmp_path):
+    code, said = run(*words)
+    assert code == 1
+    assert message in said
+    assert len(said.splitlines()) <= 6
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["report", "runs", "--out", "."], "--out wants a file, got the folder ."),
+        (
+            ["data", "make", "digits", "--seed", "-1"],
+            "--seed: must be a whole number of at least 0",
+        ),
+        (
+            ["data", "make", "digits", "--source", "original"],
+            "digits: it has one source, got --source",
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_command_refuses_what_its_options_cannot_mean(words, told, tmp_path, capsys):
+    code, _ = run(*words)
+    assert code
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_the_settings_of_another_program_is_no_run(tmp_path):
+    (tmp_path / "config.yaml").write_text("init: sda\n")
+    code, said = run("resume", str(tmp_path))
+    assert code == 1
+    assert "holds no run" in said
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def no_memory_on_a_gpu():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
+
+
+@pytest.mark.parametrize(
+    ("work", "told"),
+    [
+        (lambda: torch.empty(2**58), "can't allocate memory"),
+        (lambda: torch.empty(2**40, 2**40), "size calculation overflowed"),
+        (lambda: np.empty(2**58), "Unable to allocate 2.00 EiB"),
+        (no_memory_on_a_gpu, "CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
+    ids=["torch", "beyond any memory", "numpy", "gpu"],
+)
+def test_too_little_memory_is_one_line_that_says_what_needs_less(monkeypatch, work, told):
+    monkeypatch.setattr(launch, "train_together", lambda *_, **__: work())
+    code, said = run(*QUICK)
+    assert code == 1
+    assert said.startswith("error: not enough memory (")
+    assert told in said
+    assert "smaller pretrain.batch_size, finetune.batch_size, stack.hidden, codes_memory or" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_fault_of_the_program_is_not_passed_off_as_a_mistake(monkeypatch):
+    monkeypatch.setattr(launch, "train_together", lambda *_, **__: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="size"):
+        main(QUICK)
+
+
+def test_comparing_nothing_is_refused(tmp_path, capsys):
+    assert run("compare", "nowhere")[0] == 2
+    assert "nowhere" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_cuda_is_refused_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(schema.torch.cuda, "is_available", lambda: False)
+    code, said = run("device=cuda")
+    assert code == 1
+    assert "device=cuda is not here, or torch was built without it; here: cpu" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["fraction: [0.1", "fraction: 0.1\nfraction: 0.2", "_target_: sda.nn.corruption.Nothing"],
+)
+def test_a_broken_yaml_file_is_named_in_a_few_lines(tmp_path, text):
+    (tmp_path / "corruption").mkdir()
+    (tmp_path / "corruption" / "mine.yaml").write_text(text)
+    code, said = run("--config-dir", str(tmp_path), "corruption=mine")
+    assert code == 1
+    assert len(said.splitlines()) <= 6
+    assert "mine.yaml" in said or "Nothing" in said
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("inti: saa", "There is no setting 'inti': nothing reads it."),
+        ("fintune: {learning_rate: 9}", "did you mean finetune?"),
+        ("stack: {hiden: [3, 4]}", "a setting of stack must be one of hidden, activation, tied"),
+    ],
+)
+def test_a_misspelt_setting_in_a_file_is_refused(tmp_path, text, told):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+    code, said = run("--config-dir", str(tmp_path), "experiment=mine", *QUICK)
+    assert code == 1
+    assert told in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_may_have_settings_of_its_own_that_others_point_at(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\ncondition: easy\nseed: ${seeds.${condition}}\nseeds: {easy: 7}\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(text)
+    assert run("--config-dir", str(tmp_path), "experiment=mine", *QUICK) == (0, "")
+    assert list((tmp_path / "runs" / "digits").glob("init-sda_seed-7*"))
+
+
+def test_a_folder_of_configuration_that_is_not_there_is_refused(tmp_path):
+    code, said = run("--config-dir", "nowhere", *QUICK)
+    assert (code, said) == (
+        1, "error: --config-dir must be a folder of configuration files, got nowhere",
+    )  # fmt: skip
+
+
+def test_help_names_every_choice(capsys):
+    assert run("--help") == (0, "")
+    said = capsys.readouterr().out
+    for path in compose.folder().glob("*/*.yaml"):
+        assert path.stem in said
+    assert "table1/..." in said
+    assert said.isascii()  # a terminal of any encoding can show it
+
+
+@pytest.mark.parametrize("words", [["svm"], ["campaign"], ["campaign", "table1"], ["data=rect"]])
+def test_who_asks_for_help_anywhere_gets_it_and_nothing_is_trained(words, tmp_path, capsys):
+    assert run(*words, "--help") == (0, "")
+    assert "sda campaign table1" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.flags.utf8_mode, reason="Python was told to heed no locale")
+def test_a_folder_says_what_was_written_there_whatever_the_locale(tmp_path):
+    folder = RunFolder(tmp_path)
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, "C")
+    try:
+        folder.write_config({"data": {"path": "däten.npz"}})
+        (tmp_path / "result.json").write_text('{"name": "größer"}', encoding="utf-8")
+        assert folder.config == {"data": {"path": "däten.npz"}}
+        assert folder.result == {"name": "größer"}
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
+
+
+def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, capsys):
+    assert run(*QUICK, "init=sda", "seed=3") == (0, "")
+    said = capsys.readouterr()
+    assert "test error" in said.out
+    assert said.err == ""  # no progress line where there is no terminal
+    (folder,) = (tmp_path / "runs" / "digits").iterdir()
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {
+        "config.yaml", "result.json", "environment.json", "metrics.jsonl", "times.jsonl",
+        "model.pt", "test_predictions.npz", "checkpoint", "layer0", "layer1", "finetune",
+    }  # fmt: skip
+    result = json.loads((folder / "result.json").read_text())
+    assert {"data", "source", "init", "seed", "valid_error", "test_error", "n_test"} <= set(result)
+    assert set(result["seconds"]) == {"pretrain", "finetune"}
+    assert result["status"] == "finished"
+    code, message = run(*QUICK, "init=sda", "seed=3")
+    assert code == 1
+    assert "already has a finished run" in message
+    assert run("resume", str(folder)) == (0, "")
+    for word in ("seed=4", "overwrite=true", "runs_folder=there", "jobs=2"):
+        code, message = run("resume", str(folder), word)
+        assert code == 1
+        assert "a resumed run keeps its settings" in message
+        assert message.endswith(f"got {word!r}")
+
+
+def test_a_run_whose_data_have_moved_goes_on_with_data_folder(tmp_path, monkeypatch):
+    small = replace(published.PROBLEMS["rect"], n_train=6, n_valid=4, n_test=4)
+    monkeypatch.setitem(published.PROBLEMS, "rect", small)
+    (tmp_path / "old").mkdir()
+    for file, rows in ((small.train_file, 10), (small.test_file, 4)):
+        text = "".join("0 " * 783 + f"1 {k % 2}\n" for k in range(rows))
+        (tmp_path / "old" / file).write_text(text)
+    monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))
+    rect = ["data=rect", "data.source=original", f"data_folder={tmp_path / 'old'}"]
+    assert run(*QUICK, *rect, "tensorboard=false") == (0, "")
+    (folder,) = (tmp_path / "runs" / "rect").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(result | {"status": "interrupted"}))
+    (tmp_path / "old").rename(tmp_path / "new")
+    monkeypatch.setenv("SDA_CACHE", str(tmp_path / "another cache"))
+    code, said = run("resume", str(folder))
+    assert code == 1
+    assert "neither in the data folder (SDA_DATA or data_folder)" in said
+    assert run("resume", str(folder), f"data_folder={tmp_path / 'new'}") == (0, "")
+    assert run("resume", str(folder)) == (0, "")  # it is noted where they are now
+    assert json.loads((folder / "result.json").read_text())["status"] == "finished"
+
+
+def test_what_a_resumed_run_changes_holds_for_those_it_trains_together_with(tmp_path, monkeypatch):
+    words = [[*QUICK, "init=random", f"seed={seed}", "tensorboard=false"] for seed in (0, 1)]
+    asked = [Job(compose.resolved(compose.compose(own)), own) for own in words]
+    train_jobs(asked)
+    going_on = []
+    monkeypatch.setattr(launch, "train_together", lambda batch, *_, **__: going_on.extend(batch))
+    assert run("resume", str(place(asked[1])), "tensorboard=true") == (0, "")
+    assert [one.plan.seed for twins in going_on for one in twins] == [0, 1]
+    assert all(one.plan.tensorboard for twins in going_on for one in twins)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    code, message = run(*QUICK)
+    assert code == 1
+    assert "cannot write to runs/digits" in message
+
+
+@pytest.mark.slow
+def test_a_sweep_skips_what_is_done_and_names_every_run_that_failed(tmp_path, capsys):
+    sweep = ["-m", *QUICK, "init=random,sda", "tensorboard=false", "finetune.learning_rate=0.3,1e7"]
+    done = shell(*sweep)
+    assert done.returncode == 1
+    failed = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
+    assert len(failed) == 2
+    assert all("fine-tuning diverged" in line for line in failed)
+    folders = sorted((tmp_path / "runs" / "digits").glob("init*"))
+    status = {f.name: json.loads((f / "result.json").read_text())["status"] for f in folders}
+    assert sorted(status.values()) == ["diverged", "diverged", "finished", "finished"]
+    good = [f for f in folders if status[f.name] == "finished"]
+    before = [(f / "metrics.jsonl").stat().st_mtime_ns for f in good]
+    assert shell(*sweep).returncode == 1
+    assert [(f / "metrics.jsonl").stat().st_mtime_ns for f in good] == before
+    assert run("compare", "runs") == (0, "")
+    said = capsys.readouterr().out
+    assert "random - sda" in said
+    assert "learning rate 1e+07" in " ".join(said.split())
+
+
+def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path, monkeypatch):
+    jobs = []
+    for seed, epochs in ((0, 10**6), (1, 2)):
+        words = [*QUICK, f"seed={seed}", "tensorboard=false", "init=random"]
+        words += [f"finetune.epochs={epochs}", "finetune.patience=null"]
+        jobs.append(Job(compose.resolved(compose.compose(words)), words))
+
+    class Watched(sweep.Child):
+        def __init__(self, asked):
+            super().__init__(asked)
+            if asked[0] is jobs[0]:
+                threading.Thread(target=die_in_training, args=(self.process.pid,)).start()
+
+    def die_in_training(pid):
+        while not (place(jobs[0]) / "metrics.jsonl").exists():
+            time.sleep(0.05)
+        os.kill(pid, signal.SIGKILL)
+
+    monkeypatch.setattr(sweep, "Child", Watched)
+    outcomes = sweep.run_all(jobs)
+    assert "its process died" in outcomes[0].fault
+    assert outcomes[0].objective == float("inf")
+    assert outcomes[1].fault is None
+    assert outcomes[1].objective < 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["seed=0"], ["-m", "seed=0,1"]], ids=["run", "sweep"])
+def test_a_checkout_need_not_be_writable_and_nothing_is_written_there(words, tmp_path):
+    checkout = tmp_path / "checkout"
+    for name in ("sda", "conf", "hydra_plugins"):
+        shutil.copytree(ROOT / name, checkout / name)
+    before = {path: path.stat().st_mtime_ns for path in checkout.rglob("*")}
+    for path in (checkout, *before):
+        path.chmod(path.stat().st_mode & ~0o222)
+    here = {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = shell(*words, *QUICK, **here)
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in checkout.rglob("*")} == before
+
+
+@pytest.mark.slow
+def test_a_closed_output_or_a_poor_environment_is_no_crash(tmp_path):
+    poor = {"LANG": "C", "LC_ALL": "C", "TERM": "dumb", "HOME": "/nonexistent"}
+    done = shell(*QUICK, "init=random", "tensorboard=false", **poor)
+    assert done.returncode == 0, done.stderr
+    command = f"{sys.executable} -m sda --help | head -1"
+    piped = subprocess.run(
+        ["sh", "-c", command], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert piped.stderr == ""
+
+
+def test_a_line_that_nobody_reads_is_lost_and_so_are_those_after_it(monkeypatch):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        terminal.say("one")
+        terminal.say("two")
+        print("three", flush=True)
+        monkeypatch.undo()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-m jobs=1 seed=0,1,2 init=random | head -1",
+        "-m jobs=1 init=sda finetune.learning_rate=0.1,0.2,0.3 | head -0",
+    ],
+)
+def test_a_sweep_whose_output_nobody_reads_any_more_trains_all_its_runs(tmp_path, words):
+    subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m sda {' '.join(QUICK)} tensorboard=false {words}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True, timeout=120,
+    )  # fmt: skip
+    results = sorted((tmp_path / "runs" / "digits").glob("*/result.json"))
+    assert [json.loads(path.read_text())["status"] for path in results] == ["finished"] * 3
+
+
+@pytest.mark.slow
+def test_a_sweep_in_steps_goes_on_after_a_run_that_diverged_and_ends_with_an_error(tmp_path):
+    steps = ["finetune.learning_rate=1e30,0.1", "hydra.sweeper.max_batch_size=1"]
+    assert shell("-m", *QUICK, "init=random", "tensorboard=false", *steps).returncode == 1
+    results = (tmp_path / "runs" / "digits").glob("*/result.json")
+    statuses = {json.loads(path.read_text())["status"] for path in results}
+    assert statuses == {"diverged", "finished"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{' '.join(QUICK)} init=random tensorboard=false >&- 2>&-",
+        f"-m {' '.join(QUICK)} seed=0,1 >&- 2>&-",
+    ],
+)
+def test_a_command_with_a_closed_output_does_its_work(line):
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m sda {line}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_folder_names_are_safe_short_and_distinct():
+    from sda.runs.folder import LONGEST_NAME, folder_name
+
+    long = folder_name(["init=sda", "data.path=" + "x" * 500])
+    assert len(long) <= LONGEST_NAME + 9
+    assert long != folder_name(["init=sda", "data.path=" + "x" * 501])
+    assert folder_name(["a=é/ü"]) != folder_name(["a=ö/ü"])
+    assert folder_name(["init=sda", "seed=3"]) == "init-sda_seed-3"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [(signal.SIGINT, os.kill), (signal.SIGTERM, os.killpg)],
+    ids=["Ctrl-C", "SIGTERM to its group, as timeout and batch systems send it"],
+)
+def test_an_interrupted_sweep_saves_stops_and_the_same_command_goes_on_with_it(
+    number, send, tmp_path
+):
+    words = ["-m", "seed=0,1,2", "stack.hidden=[300,300]", "pretrain.epochs=120", "jobs=2"]
+    words += ["finetune.epochs=3", "tensorboard=false"]
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "sda", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0,
+    )  # fmt: skip
+    folders = tmp_path / "runs" / "digits"
+    for _ in range(600):
+        time.sleep(0.1)
+        if len(list(folders.glob("*/metrics.jsonl"))) == 2:
+            break
+    send(sweep.pid, number)
+    _, said = sweep.communicate(timeout=60)
+    assert sweep.returncode == 128 + number
+    assert "sweep interrupted; the same command goes on with it" in said
+    assert "Traceback" not in said
+    status = [json.loads(p.read_text())["status"] for p in folders.glob("*/result.json")]
+    assert status == ["interrupted"] * 2
+    assert shell(*words).returncode == 0
+    status = [json.loads(p.read_text())["status"] for p in folders.glob("*/result.json")]
+    assert status == ["finished"] * 3
+
+
+def test_gradients_of_saturated_units_do_not_slow_a_run_down():
+    torch.set_flush_denormal(False)
+    denormal = torch.full((4,), 1e-39)
+    assert (denormal * 0.5).any()
+    launch.settle(1)
+    assert not (denormal * 0.5).any()
+
+
+@pytest.mark.slow
+def test_an_option_that_is_unknown_is_named_in_two_lines():
+    done = shell("data=digits", "--foo")
+    assert done.returncode == 2
+    usage, message = done.stderr.splitlines()
+    assert usage.endswith("more: sda --help")
+    assert message == "sda: error: unrecognized arguments: --foo"

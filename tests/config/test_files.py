@@ -1,0 +1,215 @@
+"""Every file under conf/ composes and builds; every group is what its folder holds."""
+
+import csv
+import dataclasses
+import itertools
+import re
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf.errors import OmegaConfBaseException
+
+from sda import Masking
+from sda.config import compose, schema
+from sda.config.plan import Init
+from sda.experiment import svm_plan
+
+FILES = sorted(compose.folder().rglob("*.yaml"))
+APART = ("kernel", "campaign")  # groups of other commands: test_svm.py, test_campaign.py
+INSIDE = [path.relative_to(compose.folder()).with_suffix("") for path in FILES]
+EVERY = [
+    (path.parts[0], "/".join(path.parts[1:]))
+    for path in INSIDE
+    if len(path.parts) > 1 and path.parts[0] not in APART
+]
+MACHINES = [choice for group, choice in EVERY if group == "experiment" and "_svm_" in choice]
+CHOICES = [(group, choice) for group, choice in EVERY if choice not in MACHINES]
+
+
+def build(*words):
+    return schema.build_run(compose.resolved(compose.compose(words)))
+
+
+def chosen(word, primary="config"):
+    """The settings with one file chosen, which is read once for all tests."""
+    return compose.variant([word], primary)
+
+
+def test_there_are_files():
+    assert len(FILES) > 15
+    groups = {"data", "corruption", "reconstruction", "stack", "pretrain", "finetune", "experiment"}
+    assert {group for group, _ in CHOICES} == groups
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_choice_composes_and_builds(group, choice):
+    run = schema.build_run(chosen(f"{group}={choice}"))
+    assert run.layers
+    arms = {
+        "random3": Init.random,
+        "random1": Init.random,
+        "saa3": Init.saa,
+        "dbn3": Init.dbn,
+        "dbn1": Init.dbn,
+    }
+    assert run.init is arms.get(re.split("[_/]", choice)[-1], Init.sda)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_file_says_in_its_first_lines_what_it_is(path):
+    first = path.read_text().splitlines()[:2]
+    assert any(line.startswith("# ") and len(line) > 20 for line in first) or (
+        path.parent.name in ("pretrain", "finetune")
+    )
+
+
+EXPERIMENTS = [choice for group, choice in CHOICES if group == "experiment"]
+
+
+@pytest.mark.parametrize(
+    "experiment", sorted({*EXPERIMENTS} - {"table1/random1", "table1/random3"})
+)
+def test_an_experiment_has_its_own_name_and_published_figures_in_range(experiment):
+    run = schema.build_run(chosen(f"experiment={experiment}"))
+    inside, _, cell = experiment.rpartition("/")
+    row = re.sub(r"_(random|saa|sda|dbn)\d$", "", cell).replace("_", "-")
+    assert run.name == (f"{inside}/{row}" if inside else experiment)
+    for error in (run.published or {}).get("test_error", {}).values():
+        assert 0 < error < 1
+
+
+@pytest.mark.parametrize("experiment", [c for group, c in EVERY if group == "experiment"])
+def test_an_experiment_means_the_same_data_wherever_it_is_run(experiment):
+    primary = "svm" if experiment in MACHINES else "config"
+    data = chosen(f"experiment={experiment}", primary)["data"]
+    assert data.get("source", "pinned") != "auto"
+
+
+@pytest.mark.parametrize("choice", MACHINES)
+def test_a_cell_of_a_machine_says_its_kernel_its_data_and_what_is_published(choice):
+    plain = chosen(f"experiment={choice}", "svm")
+    row, _, arm = choice.removeprefix("table1/").partition("_svm_")
+    assert svm_plan.build(plain).kernel == arm
+    assert plain["name"] == f"table1/{row.replace('_', '-')}"
+    assert plain["data"]["_target_"].endswith(row)
+
+
+PAPERS = {
+    "Vincent et al. (2008), Table 1": "table1_icml2008.csv",
+    "Vincent et al. (2010), Table 3": "table3_jmlr2010.csv",
+}
+COLUMNS = {  # of the arms, in either table
+    "svm_rbf": ["svm_rbf_error"], "svm_poly": ["svm_poly_error"], "dbn1": ["dbn_1_error"],
+    "dbn3": ["dbn_3_error"], "saa3": ["saa_3_error", "sae_3_error"],
+    "sda3": ["sda_3_error", "sdae_3_error"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("choice", [c for g, c in EVERY if g == "experiment" and "table1/" in c])
+def test_a_cell_has_the_papers_figure_of_its_set_and_method_or_none(choice):
+    cell = choice.removeprefix("table1/")
+    arm = next((arm for arm in (*COLUMNS, "random1", "random3") if cell.endswith(f"_{arm}")), None)
+    if arm is None:
+        return  # what the cells of a data set share
+    published = chosen(f"experiment={choice}", "svm" if choice in MACHINES else "config")[
+        "published"
+    ]
+    row = cell.removesuffix(f"_{arm}").replace("_", "-")
+    if arm.startswith("random") or (row, arm) == ("mnist", "svm_poly"):
+        assert published is None
+        return
+    with (compose.folder() / "experiment" / PAPERS[published["paper"]]).open() as file:
+        printed = next(line for line in csv.DictReader(file) if line["data_set"] == row)
+    (percent,) = (printed[column] for column in COLUMNS[arm] if column in printed)
+    (error,) = published["test_error"].values()
+    assert f"{100 * error:.2f}" == percent
+
+
+SWEPT = [choice for choice in EXPERIMENTS if "/" not in choice]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", SWEPT)
+def test_every_value_that_an_experiment_sweeps_over_builds(experiment):
+    params = compose.compose([f"experiment={experiment}"]).hydra.sweeper.params or {}
+    for key, values in params.items():
+        (parsed,) = OverridesParser.create().parse_overrides([f"{key}={values}"])
+        for value in parsed.sweep_string_iterator() if parsed.is_sweep_override() else [values]:
+            run = build(f"experiment={experiment}", f"{key}={value}")
+            assert run.finetuning.learning_rate > 0
+
+
+def test_figure_12_puts_one_noise_to_four_uses():
+    noise = Masking(0.4)
+    uses = {
+        "undone": ("sda", None, None),
+        "in_pretraining": ("saa", noise, None),
+        "in_both": ("saa", noise, noise),
+        "in_finetuning": ("random", None, noise),
+    }
+    for use, (init, pretraining, finetuning) in uses.items():
+        run = build("experiment=noisy_inputs", f"use={use}", "corruption.fraction=0.4")
+        assert (run.init, run.finetuning.corruption) == (init, finetuning)
+        assert [plan.corruption for plan in run.pretraining] == [pretraining] * 3
+        undone = noise if use == "undone" else Masking(0.0)
+        assert [layer.corruption for layer in run.trained_layers()] == [undone] * 3
+
+
+def test_a_random_arm_is_never_pretrained_whatever_the_configuration_says():
+    for experiment in ("demo", "vincent2008_basic"):
+        run = build(f"experiment={experiment}", "init=random", "pretrain.epochs=500")
+        assert not run.is_pretrained
+
+
+def test_the_arms_differ_in_nothing_but_what_pretraining_does():
+    arms = {init: build(f"init={init}", "stack.emphasis.intact=0.5") for init in Init}
+    assert arms["sda"].trained_layers() == arms["sda"].layers
+    for init in ("random", "saa", "dbn"):
+        for trained, planned in zip(arms[init].trained_layers(), arms["sda"].layers, strict=True):
+            assert trained.corruption == Masking(0.0)
+            assert trained.emphasis.is_plain
+            assert trained.boltzmann is (init == "dbn")
+            same = {
+                name: getattr(planned, name) for name in ("corruption", "emphasis", "boltzmann")
+            }
+            assert dataclasses.replace(trained, **same) == planned
+    weights = [list(run.stack(6).parameters()) for run in arms.values()]
+    for first, second in itertools.combinations(weights, 2):
+        assert all((a == b).all() for a, b in zip(first, second, strict=True))
+
+
+def test_a_list_gives_each_layer_its_own_value():
+    run = build(
+        "corruption.fraction=[0.1,0.2,0.3]", "pretrain.epochs=[1,2,3]",
+        "stack.emphasis.intact=[1,0.5,0]",
+    )  # fmt: skip
+    assert [layer.corruption.fraction for layer in run.layers] == [0.1, 0.2, 0.3]
+    assert [plan.epochs for plan in run.pretraining] == [1, 2, 3]
+    assert [layer.emphasis.intact for layer in run.layers] == [1, 0.5, 0]
+
+
+def test_a_type_may_differ_by_layer():
+    run = build("corruption=by_layer", "reconstruction=real_valued_input")
+    kinds = [type(layer.corruption).__name__ for layer in run.layers]
+    assert kinds == ["Gaussian", "Masking", "Masking"]
+    kinds = [type(layer.reconstruction).__name__ for layer in run.layers]
+    assert kinds == ["SquaredError", "CrossEntropy", "CrossEntropy"]
+
+
+def test_a_variant_is_what_composing_with_its_words_gives():
+    words = [
+        "experiment=table1/rect_dbn1",
+        "seed=3",
+        "stack.hidden=[20,10]",
+        "finetune.patience=null",
+    ]
+    words += ["pretrain.learning_rate=1e-3", "runs_folder=a/b", "name=c", "tensorboard=false"]
+    assert compose.variant(words) == compose.resolved(compose.compose(words))
+    assert compose.variant(words[:1]) == compose.resolved(compose.compose(words[:1]))
+
+
+def test_a_variant_refuses_words_that_choose_files_and_keys_that_are_not_there():
+    with pytest.raises(ValueError, match="must set a value: corruption is a group"):
+        compose.variant(["experiment=demo", "corruption=gaussian"])
+    with pytest.raises(OmegaConfBaseException, match="pretrain"):
+        compose.variant(["experiment=demo", "pretrain.rate=1"])

@@ -1,0 +1,279 @@
+"""A run that is killed, wherever, ends in the same bits as one that is not."""
+
+import itertools
+import json
+import os
+import shutil
+import signal
+
+import pytest
+import torch
+from tiny_run import at_event, in_a_child, kill, killed, outcome, plan, save_every, splits, train
+
+from sda.experiment import experiment, launch, verdict
+from sda.nn.optimisers import Descent
+from sda.runs import checkpoint, saving
+from sda.runs.checkpoint import CheckpointError
+from sda.runs.folder import RunFolder, RunFolderError
+
+EVENTS = range(1, 12)  # 2 layers of epochs 0, 1, 2; the end of pretraining; 3 epochs; the end
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folders = {}
+    for init in ("sda", "random", "dbn"):
+        path = tmp_path_factory.mktemp("straight") / init
+        train(path, f"init={init}")
+        folders[init] = outcome(path)
+    return folders
+
+
+@pytest.mark.parametrize("every", [0.0, 1e9], ids=["saved each epoch", "saved at phase ends"])
+@pytest.mark.parametrize("event", ["before the save", "after the save"])
+@pytest.mark.parametrize(
+    "number", [n if n % 3 == 0 else pytest.param(n, marks=pytest.mark.slow) for n in EVENTS]
+)
+def test_killed_between_any_two_epochs(tmp_path, uninterrupted, number, event, every, monkeypatch):
+    save_every(every, monkeypatch)
+    killed(tmp_path / "run", number, event=event)
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+@pytest.mark.parametrize("step", ["pretrained.pt", "savez", "model.pt", "update_result"])
+def test_killed_while_writing_the_report(tmp_path, uninterrupted, step, monkeypatch):
+    def killed():
+        if step == "savez":
+            verdict.np.savez = lambda *_, **__: kill()
+        elif step.endswith(".pt"):
+            save = saving.save
+            saving.save = lambda network, path: kill() if path.name == step else save(network, path)
+        else:
+            original = RunFolder.update_result
+
+            def update(self, **changes):
+                if changes.get("status") == "finished":
+                    kill()
+                original(self, **changes)
+
+            RunFolder.update_result = update
+        train(tmp_path / "run", "init=sda")
+
+    assert in_a_child(killed) == -signal.SIGKILL
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_resumed_run_does_not_train_finished_layers_again(tmp_path, monkeypatch):
+    killed(tmp_path / "run", 4)  # epoch 0 of layer 1: layer 0 is done and saved
+    depths = []
+    original = experiment.pretraining.pretrain_layer
+
+    def watched(layer, codes, plans, seeds, depth, *rest):
+        depths.append(depth)
+        return original(layer, codes, plans, seeds, depth, *rest)
+
+    monkeypatch.setattr(experiment.pretraining, "pretrain_layer", watched)
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert depths == [1]
+
+
+def test_the_random_arm_resumes_too_and_is_never_pretrained(tmp_path, uninterrupted):
+    killed(tmp_path / "run", 2, init="random")
+    train(tmp_path / "run", "init=random", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["random"]
+    assert b'"pretrain"' not in outcome(tmp_path / "run")[1]
+
+
+@pytest.mark.parametrize("number", [2, 5, 8])
+def test_restricted_boltzmann_machines_resume_too(tmp_path, uninterrupted, number):
+    killed(tmp_path / "run", number, init="dbn")
+    train(tmp_path / "run", "init=dbn", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["dbn"]
+    assert outcome(tmp_path / "run")[0]["step"] == "contrastive divergence"
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [(21, MemoryError()), (37, torch.OutOfMemoryError())],
+    ids=["in epoch 2 of layer 1", "in epoch 2 of fine-tuning"],
+)
+def test_a_run_out_of_memory_within_an_epoch_resumes_to_the_same_bits(
+    tmp_path, uninterrupted, step, error, monkeypatch
+):
+    steps, move = itertools.count(1), Descent.move_bias
+
+    def failing(*given):
+        if next(steps) == step:
+            raise error
+        move(*given)
+
+    save_every(0.0, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(Descent, "move_bias", failing)
+        with pytest.raises(type(error)):
+            train(tmp_path / "run", "init=sda")
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_saves_after_the_epoch_and_says_how_to_go_on(
+    tmp_path, uninterrupted, number, code
+):
+    def stopped():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where nohup runs the tests
+        at_event("before the save", 5, lambda: os.kill(os.getpid(), number))
+        train(tmp_path / "run", "init=sda")
+
+    assert in_a_child(stopped) == code
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["status"] == "interrupted"
+    assert f"resume {tmp_path / 'run'}" in result["message"]
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_run_that_nohup_started_goes_on_when_its_terminal_is_closed(tmp_path, uninterrupted):
+    def left_alone():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        at_event("before the save", 5, lambda: os.kill(os.getpid(), signal.SIGHUP))
+        train(tmp_path / "run", "init=sda")
+
+    assert in_a_child(left_alone) == 0
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_run_whose_checkpoints_are_gone_says_what_that_costs(tmp_path, uninterrupted, capsys):
+    killed(tmp_path / "run", 9)
+    shutil.rmtree(tmp_path / "run" / "checkpoint")
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert "warning: no checkpoint is left; epochs to train again: 7" in capsys.readouterr().out
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_full_disk_is_told_with_the_file_and_how_to_go_on(tmp_path, monkeypatch, uninterrupted):
+    def full(path, content):
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write", full)
+        with pytest.raises(OSError, match=r"No space.*next.pt'; go on with: resume .*run"):
+            train(tmp_path / "run", "init=sda")
+    assert RunFolder(tmp_path / "run").result["status"] == "interrupted"
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_second_signal_leaves_at_once_with_an_older_good_checkpoint(tmp_path, uninterrupted):
+    def twice():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def stopped():
+        at_event("before the save", 6, twice)
+        train(tmp_path / "run", "init=sda")
+
+    assert in_a_child(stopped) == 130
+    train(tmp_path / "run", "init=sda", resume=True)
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_run_with_other_settings_or_other_data_is_refused_with_what_differs(tmp_path):
+    killed(tmp_path / "run", 4)
+    with pytest.raises(RunFolderError, match=r"corruption.fraction: 0.25 there, 0.5 now") as no:
+        train(tmp_path / "run", "init=sda", "corruption.fraction=0.5", resume=True)
+    assert "\n" not in str(no.value)
+    path = tmp_path / "run" / "result.json"
+    path.write_text(path.read_text().replace('"data_hash": "', '"data_hash": "00'))
+    with pytest.raises(RunFolderError, match="the data: their SHA-256 differs"):
+        train(tmp_path / "run", "init=sda", resume=True)
+
+
+@pytest.mark.parametrize("key", ["threads", "processor"])
+def test_a_run_that_goes_on_elsewhere_says_that_bits_may_differ(tmp_path, key, monkeypatch, capsys):
+    monkeypatch.setattr(experiment, "run", lambda *_: None)
+    run, folder = launch.Asked(*plan("init=sda"), tmp_path / "run"), RunFolder(tmp_path / "run")
+    launch.train_together([[run]], splits(), overwrite=False)
+    here = folder.environment
+    folder.write_json("environment.json", here | {key: "other"})
+    launch.train_together([[run]], splits(), overwrite=False)
+    told = f"warning: resumed elsewhere ({key} other -> {here[key]}): bits may differ\n"
+    assert capsys.readouterr().err == told
+    launch.train_together([[run]], splits(), overwrite=False)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("seed", "data", "said"),
+    [(5, "toy", "seed: 0 there, 5 now"), (0, "other", "the data: their SHA-256 differs")],
+)
+def test_a_checkpoint_knows_whose_it_is_when_the_result_is_gone(tmp_path, seed, data, said):
+    killed(tmp_path / "run", 4)
+    (tmp_path / "run" / "result.json").unlink()
+    run = launch.Asked(*plan("init=sda", f"seed={seed}"), tmp_path / "run")
+    with pytest.raises(CheckpointError, match=rf"the checkpoint here is another run's \({said}\)"):
+        launch.train_together([[run]], splits(data), overwrite=False)
+
+
+def test_damaged_checkpoints_are_no_fresh_start(tmp_path):
+    killed(tmp_path / "run", 9)
+    for path in (tmp_path / "run" / "checkpoint").glob("*.pt"):
+        path.write_bytes(b"junk")
+    with pytest.raises(CheckpointError, match="no usable checkpoint"):
+        train(tmp_path / "run", "init=sda", resume=True)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_says_what_that_costs(
+    tmp_path, uninterrupted, capsys, monkeypatch
+):
+    save_every(0.0, monkeypatch)
+    killed(tmp_path / "run", 9)
+    last = tmp_path / "run" / "checkpoint" / "last.pt"
+    last.write_bytes(last.read_bytes()[:-7])
+    train(tmp_path / "run", "init=sda", resume=True)
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    assert "last.pt is" in told
+    assert told.endswith("prev.pt; epochs to train again: 1")
+    assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_finished_or_unfinished_run_is_not_trained_over_unasked(tmp_path):
+    train(tmp_path / "run", "init=random")
+    before = (tmp_path / "run" / "metrics.jsonl").stat().st_mtime_ns
+    with pytest.raises(RunFolderError, match="already has a finished run; overwrite=true"):
+        train(tmp_path / "run", "init=random")
+    train(tmp_path / "run", "init=random", resume=True)
+    assert (tmp_path / "run" / "metrics.jsonl").stat().st_mtime_ns == before
+    (tmp_path / "run" / "mine.txt").write_text("keep")
+    train(tmp_path / "run", "init=random", overwrite=True)
+    assert (tmp_path / "run" / "metrics.jsonl").stat().st_mtime_ns != before
+    assert (tmp_path / "run" / "mine.txt").read_text() == "keep"
+
+
+def test_two_processes_cannot_train_in_one_folder_and_a_dead_ones_lock_does_not_block(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.open()
+    with pytest.raises(RunFolderError, match="another process is training"):
+        train(tmp_path / "run")
+    folder.close()
+    in_a_child(lambda: (RunFolder(tmp_path / "run").open(), kill()))
+    train(tmp_path / "run", "init=random")
+
+
+def test_tensorboard_and_company_do_not_change_a_bit(tmp_path, uninterrupted):
+    train(tmp_path / "shown", "init=sda", "tensorboard=true")
+    shown = outcome(tmp_path / "shown")
+    assert shown[1:] == uninterrupted["sda"][1:]
+    names = [tmp_path / f"run{k}" for k in range(3)]
+    plans = [plan(*words)[0] for words in (["init=random"], ["init=sda"], ["init=sda", "seed=5"])]
+    folders = [RunFolder(name) for name in names]
+    for folder, asked in zip(folders, plans, strict=True):
+        folder.open()
+        folder.update_result(settings=asked.settings)
+    experiment.run(plans, splits(), [[folder] for folder in folders])
+    for name, init in ((names[0], "random"), (names[1], "sda")):
+        assert outcome(name)[1:] == uninterrupted[init][1:]

@@ -1,0 +1,141 @@
+"""The fast path and the reference path are the same mathematics."""
+
+import copy
+import itertools
+
+import pytest
+import torch
+
+from sda import (
+    Classifier,
+    Corrupted,
+    CrossEntropy,
+    Emphasis,
+    Layer,
+    Masking,
+    SquaredError,
+    StackedDenoisingAutoencoder,
+    join,
+    stream,
+)
+from sda.nn import closed_form
+from sda.nn.optimisers import Descent
+from sda.training import finetuning
+from sda.training.steps import descend_by_autograd as layer_by_autograd
+
+EVERY = list(
+    itertools.product(
+        ("sigmoid", "tanh", "relu"),
+        (CrossEntropy(), SquaredError()),
+        (True, False),  # tied
+        (Emphasis(), Emphasis(1, 0.5), Emphasis(0.5, 0)),
+        ((0.0, 0.0), (0.0, 0.01), (0.9, 0.0), (0.9, 0.01)),  # momentum, decay
+        (0, 3),  # runs
+    )
+)
+RATES = (0.1, 0.0, 0.3)
+
+
+def stack(runs, hidden=(7,), **choices):
+    plans = [Layer(n, Masking(0.3), **choices) for n in hidden]
+    singles = [StackedDenoisingAutoencoder.plan(12, plans, seed) for seed in range(max(1, runs))]
+    return join(singles) if runs else singles[0]
+
+
+def descent(parameters, runs, momentum, decay):
+    n = max(1, runs)
+    return Descent(parameters, RATES[:n], [momentum] * n, [decay] * n)
+
+
+def both(module, steps, momentum, decay, runs, parameters, fast, slow):
+    """Take the same steps on two copies; return the parameters and costs of each."""
+    ends = []
+    for descend in (fast, slow):
+        copied = copy.deepcopy(module)
+        way = descent(parameters(copied), runs, momentum, decay)
+        costs = [descend(copied, way, *step) for step in steps]
+        ends.append((list(copied.parameters()), costs))
+    return ends
+
+
+def assert_close(ends, atol, rtol):
+    for a, b in zip(*(parameters for parameters, _ in ends), strict=True):
+        assert torch.allclose(a, b, atol=atol, rtol=rtol)
+    for a, b in zip(*(costs for _, costs in ends), strict=True):
+        assert torch.allclose(a, b, atol=10 * atol, rtol=10 * rtol)
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-10), (torch.float32, 3e-5)])
+@pytest.mark.parametrize(
+    ("activation", "reconstruction", "tied", "emphasis", "rule", "runs"), EVERY
+)
+def test_a_layers_steps_equal_autograds(
+    activation, reconstruction, tied, emphasis, rule, runs, dtype, atol
+):
+    net = stack(
+        runs, activation=activation, reconstruction=reconstruction, tied=tied, emphasis=emphasis
+    ).to(dtype)
+    generator, steps = stream(1), []
+    for rows in (6, 6, 2):
+        x = torch.rand(*net.runs, rows, 12, generator=generator, dtype=dtype)
+        hit = torch.rand(x.shape, generator=generator) < 0.3
+        steps.append((x, Corrupted(x.masked_fill(hit, 0.0), hit), rows))
+    ends = both(
+        net[0], steps, *rule, runs, lambda layer: dict(layer.named_parameters()),
+        closed_form.descend_layer, layer_by_autograd,
+    )  # fmt: skip
+    assert_close(ends, atol, 1e-10 if dtype == torch.float64 else 1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-10), (torch.float32, 3e-5)])
+@pytest.mark.parametrize("encoders", [True, False])
+@pytest.mark.parametrize("runs", [0, 3])
+@pytest.mark.parametrize("rule", [(0.0, 0.0), (0.9, 0.01)])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+def test_a_classifiers_steps_equal_autograds(activation, rule, runs, encoders, dtype, atol):
+    net = stack(runs, hidden=(7, 5), activation=activation)
+    network = Classifier(net, 4, seed=list(range(max(1, runs)))).to(dtype)
+    generator = stream(2)
+    steps = [
+        (
+            torch.rand(*net.runs, rows, 12, generator=generator, dtype=dtype),
+            torch.randint(4, (*net.runs, rows), generator=generator),
+            rows,
+        )
+        for rows in (6, 6, 2)
+    ]
+    ends = both(
+        network, steps, *rule, runs,
+        lambda module: finetuning.trained_parameters(module, encoders),
+        closed_form.descend_classifier, finetuning.descend_by_autograd,
+    )  # fmt: skip
+    assert_close(ends, atol, 1e-10 if dtype == torch.float64 else 1e-4)
+
+
+@pytest.mark.parametrize("rule", [(0.0, 0.0), (0.9, 0.01)])
+def test_a_run_of_rate_zero_stands_still(rule):
+    net = stack(3)
+    before = net[0].weight[1].detach().clone()
+    way = descent(dict(net[0].named_parameters()), 3, *rule)
+    x = torch.rand(3, 6, 12, generator=stream(3))
+    for _ in range(3):
+        closed_form.descend_layer(net[0], way, x, Corrupted(x, None), 6)
+    assert torch.equal(net[0].weight[1], before)
+    assert not torch.equal(net[0].weight[0], net[0].weight[1])
+
+
+def test_it_is_for_built_in_layers_alone():
+    class Derived(type(stack(0)[0])):
+        pass
+
+    layer = stack(0)[0]
+    assert closed_form.applies(layer)
+    layer.__class__ = Derived
+    assert not closed_form.applies(layer)
+
+
+def test_velocities_that_were_read_elsewhere_come_to_their_parameters():
+    parameters = {"weight": torch.nn.Parameter(torch.zeros(2, 3, device="meta"))}
+    read = {"weight": torch.ones(2, 3)}
+    way = Descent(parameters, [0.1], [0.9], [0.0], read)
+    assert way.velocities["weight"].device == parameters["weight"].device

@@ -1,0 +1,547 @@
+"""Runs that train as one program are the runs that each would be alone."""
+
+import fcntl
+import json
+import multiprocessing.forkserver
+import os
+import shutil
+import signal
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from sda.__main__ import main
+from sda.common.signals import Interrupted
+from sda.config import compose, schema
+from sda.experiment import batching, launch, recorder
+from sda.runs.folder import RunFolder, RunFolderError
+from sda.sweeps import sweep
+from sda.sweeps.job import Job, place, train_jobs
+from sda.sweeps.worker import STOPPED, Child
+
+QUICK = [
+    "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=4", "tensorboard=false",
+    "finetune.learning_rate=1.0", "finetune.patience=2", "data.seed=1",
+]  # fmt: skip
+SWEEP = [
+    [f"init={init}", f"seed={seed}", f"corruption.fraction={fraction}"]
+    for init in ("random", "saa", "sda")
+    for seed in (0, 1)
+    for fraction in (0.1, 0.5)
+]
+
+
+def jobs(folder, *more, sweep=SWEEP):
+    asked = []
+    for words in sweep:
+        every = [*QUICK, *words, *more]
+        plain = compose.resolved(compose.compose([*every, f"runs_folder={folder}"]))
+        asked.append(Job(plain, every))
+    return asked
+
+
+def record(job):
+    """Everything that must be the same bits."""
+    path = place(job)
+    result = json.loads((path / "result.json").read_text())
+    kept = {key: result[key] for key in ("status", "valid_error", "test_error", "best_epoch")}
+    return kept, (path / "metrics.jsonl").read_bytes(), (path / "model.pt").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    asked = jobs(folder)
+    for job in asked:
+        train_jobs([job])
+    return [record(job) for job in asked]
+
+
+def test_every_run_of_a_batch_ends_in_the_bits_that_it_ends_in_alone(tmp_path, alone):
+    asked = jobs(tmp_path)
+    train_jobs(asked)
+    assert [record(job) for job in asked] == alone
+
+
+def die_after_saving(asked, number):
+    """Train in a process of its own, that saves whenever it can and dies when it has ``number``."""
+    pid = os.fork()
+    if pid == 0:
+        count = iter(range(1, 100))
+        original = recorder.Records.after_epoch
+
+        def counted(self, standing, due):
+            original(self, standing, True)
+            if next(count) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        recorder.Records.after_epoch = counted
+        train_jobs(asked)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+SLOWLY = [pytest.param(number, marks=pytest.mark.slow) for number in (1, 3, 7, 8, 9)]
+
+
+@pytest.mark.parametrize("number", [5, *SLOWLY])
+def test_a_killed_batch_goes_on_as_the_same_batch(tmp_path, alone, number):
+    asked = jobs(tmp_path)
+    die_after_saving(asked, number)
+    train_jobs(asked[3:4])  # one of them is enough to name the batch
+    assert [record(job) for job in asked] == alone
+
+
+@pytest.fixture
+def killed(tmp_path, monkeypatch):
+    """A batch of two, killed, whose folders were named from the current one."""
+    (tmp_path / "begun").mkdir()
+    monkeypatch.chdir(tmp_path / "begun")
+    asked = jobs("runs", sweep=[["init=sda", "seed=0"], ["init=sda", "seed=1"]])
+    die_after_saving(asked, 5)
+    return asked
+
+
+def edit(job, change):
+    path = place(job) / "result.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+
+def statuses(asked, below=Path()):
+    paths = [below / place(job) / "result.json" for job in asked]
+    return [json.loads(path.read_text())["status"] for path in paths]
+
+
+def test_a_killed_batch_that_was_moved_goes_on_from_anywhere_and_leaves_the_original_alone(
+    tmp_path, killed, monkeypatch
+):
+    before = [(place(job) / "result.json").read_text() for job in killed]
+    shutil.copytree(tmp_path / "begun", tmp_path / "moved")
+    (tmp_path / "third").mkdir()
+    for where in ("begun", "third"):  # in the first, the originals are where the record says
+        monkeypatch.chdir(tmp_path / where)
+        with pytest.raises(SystemExit) as end:
+            main(["resume", str(tmp_path / "moved" / place(killed[1]))])
+        assert not end.value.code
+    assert statuses(killed, tmp_path / "moved") == ["finished"] * 2
+    monkeypatch.chdir(tmp_path / "begun")
+    assert [(place(job) / "result.json").read_text() for job in killed] == before
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_a_run_whose_companion_was_trained_afresh_says_so_and_touches_nothing(killed, k):
+    afresh, left = killed[k], killed[1 - k]
+    train_jobs([Job(afresh.config | {"overwrite": True}, afresh.overrides)])
+    before = record(afresh)
+    for train in (train_jobs, lambda jobs: main(["resume", str(place(jobs[0]))])):
+        with pytest.raises((RunFolderError, SystemExit), match="or was trained afresh") as no:
+            train([left])
+        assert "\n" not in str(no.value)
+    assert record(afresh) == before
+    train_jobs([afresh])  # what has finished needs no companion
+    train_jobs([Job(left.config | {"overwrite": True}, left.overrides)])
+    assert statuses(killed) == ["finished"] * 2
+
+
+def test_a_finished_run_whose_companion_was_trained_afresh_stays_finished(killed):
+    train_jobs(killed)
+    train_jobs([Job(killed[0].config | {"overwrite": True}, killed[0].overrides)])
+    outcomes = sweep.run_all(killed, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None, None]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_begun_alone_goes_on_alone_beside_others_like_it(tmp_path):
+    asked = jobs(tmp_path, "jobs=1", sweep=[["init=sda", "seed=0"], ["init=sda", "seed=1"]])
+    die_after_saving(asked[:1], 5)
+    outcomes = sweep.run_all(asked, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None, None]
+
+
+def test_what_runs_share_is_computed_once_and_said(tmp_path, monkeypatch):
+    widths = []
+    original = launch.experiment.pretraining.pretrain_layer
+
+    def watched(layer, *rest):
+        widths.append(layer.runs)
+        return original(layer, *rest)
+
+    monkeypatch.setattr(launch.experiment.pretraining, "pretrain_layer", watched)
+    asked = jobs(tmp_path, sweep=[
+        ["init=random", "seed=0", "corruption.fraction=0.1"],
+        ["init=random", "seed=0", "corruption.fraction=0.5"],
+        ["init=sda", "seed=0", "finetune.learning_rate=0.5"],
+        ["init=sda", "seed=0", "finetune.learning_rate=1.0"],
+    ])  # fmt: skip
+    train_jobs(asked)
+    assert widths == [(), ()]  # one pretraining of two layers, for two fine-tunings
+    folders = [place(job) for job in asked]
+    shared = [json.loads((f / "result.json").read_text())["shared_with"] for f in folders]
+    assert shared == [[str(folders[1])], [str(folders[0])], [], []]
+    assert record(asked[0])[1:] == record(asked[1])[1:]
+    assert record(asked[2])[1:] != record(asked[3])[1:]
+
+
+# Too wide to train at once on a CPU: the three share their pretraining and are fine-tuned in turn.
+WIDE = [
+    ["init=sda", "stack.hidden=[300]", f"finetune.learning_rate={rate}"] for rate in (0.5, 1.0, 2.0)
+]
+
+
+@pytest.fixture(scope="module")
+def wide_alone(tmp_path_factory):
+    asked = jobs(tmp_path_factory.mktemp("wide"), sweep=WIDE)
+    for job in asked:
+        train_jobs([job])
+    return [record(job) for job in asked]
+
+
+def test_runs_that_do_not_pay_at_once_still_share_their_pretraining(
+    tmp_path, monkeypatch, wide_alone
+):
+    trained = []
+    original = launch.experiment.pretraining.pretrain_layer
+
+    def watched(*args):
+        trained.append(args)
+        return original(*args)
+
+    monkeypatch.setattr(launch.experiment.pretraining, "pretrain_layer", watched)
+    asked = jobs(tmp_path, sweep=WIDE)
+    train_jobs(asked)
+    assert len(trained) == 1
+    assert [record(job) for job in asked] == wide_alone
+
+
+@pytest.mark.parametrize(
+    "number", [2, 9, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 8, 13, 17))]
+)
+def test_a_batch_killed_while_runs_wait_their_turn_goes_on(tmp_path, wide_alone, number):
+    asked = jobs(tmp_path, sweep=WIDE)
+    die_after_saving(asked, number)
+    train_jobs(asked[2:])
+    assert [record(job) for job in asked] == wide_alone
+
+
+@pytest.mark.slow
+def test_a_batch_goes_on_where_fewer_runs_pay_at_once_than_where_it_began(
+    tmp_path, alone, monkeypatch
+):
+    asked = jobs(tmp_path)
+    die_after_saving(asked, 8)  # all are being fine-tuned, together
+    monkeypatch.setattr(batching, "most_together", lambda *_: 1)
+    train_jobs(asked)
+    assert [record(job) for job in asked] == alone
+
+
+def test_runs_in_turn_are_spread_over_the_processes():
+    plans = [schema.build_run(job.config) for job in jobs("runs", sweep=WIDE)]
+    other = [schema.build_run(j.config) for j in jobs("runs", sweep=[[*WIDE[0], "seed=1"]])]
+    assert batching.sharing(plans + other, range(4), groups=2) == [[0, 1, 2], [3]]
+    assert batching.sharing(plans, range(3), groups=2) == [[0, 2], [1]]
+    assert batching.sharing(plans, range(3), groups=1) == [[0, 1, 2]]
+
+
+def test_a_diverged_run_leaves_the_batch_undisturbed(tmp_path):
+    sweep = [
+        ["init=sda", f"seed={k}", f"finetune.learning_rate={r}"] for k, r in ((0, 1), (1, 1e9))
+    ]
+    asked = jobs(tmp_path / "together", sweep=sweep)
+    train_jobs(asked)
+    by_itself = jobs(tmp_path / "alone", sweep=sweep[:1])
+    train_jobs(by_itself)
+    assert record(asked[0]) == record(by_itself[0])
+    result = json.loads((place(asked[1]) / "result.json").read_text())
+    assert result["status"] == "diverged"
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_run_that_diverges_in_pretraining_ends_in_company_as_it_does_alone(tmp_path, layers):
+    rates = f"[{'0.1,' * (layers - 1)}1e30{',0.1' * (2 - layers)}]"
+    sweep = [["init=sda", f"pretrain.learning_rate={rate}"] for rate in (rates, "0.1")]
+    together = jobs(tmp_path / "together", sweep=sweep)
+    alone = jobs(tmp_path / "alone", sweep=sweep[:1])
+    train_jobs(together)
+    train_jobs(alone)
+    ended = []
+    for job in (together[0], alone[0]):
+        result = json.loads((place(job) / "result.json").read_text())
+        ended.append((result["message"], (place(job) / "metrics.jsonl").read_bytes()))
+    assert f"layer {layers - 1}, epoch 1" in ended[0][0]
+    assert ended[0] == ended[1]
+    assert statuses(together) == ["diverged", "finished"]
+
+
+@pytest.mark.slow
+def test_machines_train_together_but_never_with_autoencoders(tmp_path):
+    sweep = [
+        [f"init={init}", f"seed={seed}", f"pretrain.learning_rate={rate}"]
+        for init, seed, rate in (
+            ("dbn", 0, 0.1),
+            ("saa", 0, 0.1),
+            ("dbn", 1, 0.3),
+            ("random", 0, 1),
+        )
+    ]
+    asked = jobs(tmp_path / "together", "jobs=1", sweep=sweep)  # on more cores each trains alone
+    plans = [schema.build_run(job.config) for job in asked]
+    assert batching.alike(plans, [job.config for job in asked]) == [[0, 2], [1, 3]]
+    assert plans[0].pretraining_key() != plans[1].pretraining_key()
+    outcomes = sweep.run_all(asked, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None] * 4
+    batches = [json.loads((place(j) / "result.json").read_text())["batch"] for j in asked]
+    assert batches[0] == batches[2] != batches[1]
+    by_itself = jobs(tmp_path / "alone", sweep=sweep[::2])
+    for together, alone in zip(asked[::2], by_itself, strict=True):
+        train_jobs([alone])
+        assert record(together) == record(alone)
+
+
+@pytest.mark.slow
+def test_a_run_without_its_data_fails_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))  # none has read the originals before
+    sweep = [["init=sda", "seed=0"], ["init=sda", "seed=1"]]
+    there = jobs(tmp_path, "jobs=1", sweep=sweep)
+    rect = ["data=rect", "data.source=original", f"data_folder={tmp_path}"]
+    gone = jobs(tmp_path, *rect, sweep=sweep)
+    outcomes = sweep.run_all([*gone, *there], together=True)
+    assert [outcome.fault for outcome in outcomes[2:]] == [None, None]
+    for outcome in outcomes[:2]:
+        assert outcome.fault.startswith("rect: no original data: rectangles.zip")
+        assert "\n" not in outcome.fault
+
+
+def test_a_run_that_no_memory_holds_says_what_needs_less_and_the_others_train(tmp_path):
+    huge = jobs(tmp_path, "stack.hidden=[1000000000,1000000000]", sweep=[["seed=0"]])
+    outcomes = sweep.run_all([*huge, *jobs(tmp_path, sweep=[["seed=0"]])], together=True)
+    assert outcomes[0].fault.startswith("not enough memory (")
+    assert outcomes[0].fault.endswith("stack.hidden, codes_memory or jobs need less")
+    assert outcomes[1].fault is None
+
+
+def test_a_run_that_another_process_trains_is_said_and_the_others_of_its_task_train(
+    tmp_path, capsys
+):
+    asked = jobs(tmp_path, "jobs=1", sweep=[["seed=0"], ["seed=1"], ["seed=2"]])
+    other = RunFolder(place(asked[0]))
+    other.open()
+    outcomes = sweep.run_all(asked, together=True)
+    other.close()
+    assert [outcome.is_busy for outcome in outcomes] == [True, False, False]
+    assert [outcome.fault for outcome in outcomes[1:]] == [None, None]
+    assert sweep.faults(outcomes) == []
+    assert "another process is training it" in capsys.readouterr().err
+
+
+def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(RunFolder, "is_held", False)  # it was not, a moment ago
+    asked = jobs(tmp_path, sweep=[["seed=0"]])
+    other = RunFolder(place(asked[0]))
+    other.open()
+    (outcome,) = sweep.run_all(asked)
+    other.close()
+    assert outcome.is_busy
+    assert "another process is training in" in outcome.fault
+
+
+def test_a_batch_that_was_stopped_before_all_of_it_was_described_trains_all_the_same(
+    tmp_path, monkeypatch
+):
+    asked = jobs(tmp_path, sweep=[["seed=0"], ["seed=1"]])
+    original = launch._describe
+
+    def stopped(folder, *rest):
+        if folder.path == place(asked[1]):
+            raise Interrupted(signal.SIGTERM, "stopped")
+        original(folder, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(launch, "_describe", stopped)
+        with pytest.raises(Interrupted):
+            train_jobs(asked)
+    outcomes = sweep.run_all(asked, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None, None]
+
+
+def test_who_looks_whether_a_folder_is_in_use_does_not_keep_a_run_from_starting_in_it(tmp_path):
+    (job,) = jobs(tmp_path, sweep=[["seed=0"]])
+    folder = RunFolder(place(job))
+    folder.open()
+    folder.close()
+    with (place(job) / "lock").open() as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)  # what is_held has for an instant
+        threading.Timer(0.1, fcntl.flock, (looked_at, fcntl.LOCK_UN)).start()
+        folder.open()
+    assert RunFolder(place(job)).is_held
+    folder.close()
+
+
+def test_a_process_that_is_stopped_while_it_starts_has_not_failed(tmp_path):
+    child = Child(jobs(tmp_path, sweep=[["seed=0"]]))
+    os.kill(child.process.pid, signal.SIGINT)  # as Ctrl-C does, to whoever is of its group yet
+    child.ask_to_stop()
+    child.process.join()
+    (outcome,) = child.outcomes()
+    assert outcome.passing == STOPPED
+
+
+def test_a_process_that_is_over_can_still_be_asked_to_stop(tmp_path):
+    child = Child(jobs(tmp_path, sweep=[["seed=0", "finetune.epochs=1"]]))
+    child.process.join()
+    child.ask_to_stop()
+    (outcome,) = child.outcomes()
+    assert outcome.fault is None
+
+
+def test_a_run_that_is_listed_twice_trains_once_and_has_two_outcomes(tmp_path):
+    ended = sweep.run_all(jobs(tmp_path, sweep=[["seed=0"], ["seed=0"]]), together=True)
+    assert [outcome.fault for outcome in ended] == [None, None]
+    assert ended[0] == ended[1]
+
+
+def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed(
+    tmp_path, monkeypatch
+):
+    (job,) = jobs(tmp_path, sweep=[["seed=0"]])
+    read = place(job) / "config.yaml"  # a pipe: whoever reads it waits
+    read.parent.mkdir(parents=True)
+    os.mkfifo(read)
+    asked, processes = [], []
+
+    class Waiting(Child):
+        def ask_to_stop(self):
+            while self.process.is_alive() and not asked:
+                with suppress(OSError):  # nobody reads yet
+                    asked.append(os.open(read, os.O_WRONLY | os.O_NONBLOCK))
+            super().ask_to_stop()
+            os.close(asked[0])  # a signal may come just before the read: it would wait for ever
+            processes.append(self.process)
+
+    monkeypatch.setattr(sweep, "Child", Waiting)
+    over = iter([False, True])
+    ended = list(sweep._train([[job]], 1, lambda: next(over)))
+    assert [outcome for some in ended for outcome in some] == []
+    assert processes[0].exitcode == 0  # it was not killed
+
+
+@pytest.mark.slow
+def test_a_sweep_listens_on_when_what_its_processes_are_forked_from_is_killed(tmp_path):
+    long = ["init=random", "finetune.epochs=3000", "finetune.patience=null"]
+    sweep = [[f"seed={seed}", *long] for seed in (0, 1)]
+    asked = jobs(tmp_path, "jobs=2", sweep=sweep)
+    begun = [place(job) / "metrics.jsonl" for job in asked]
+    killed = []
+
+    def is_over():
+        if all(path.exists() for path in begun) and not killed:
+            killed.append(multiprocessing.forkserver._forkserver._forkserver_pid)
+            os.kill(killed[0], signal.SIGKILL)
+            return False
+        return killed
+
+    ended = [some for some in sweep._train([[job] for job in asked], 2, is_over) if some]
+    assert ended == []  # stopped, not failed
+    assert [RunFolder(place(job)).result["status"] for job in asked] == ["interrupted"] * 2
+    (outcome,) = sweep.run_all(jobs(tmp_path, sweep=[["seed=2"]]))  # from another one
+    assert outcome.fault is None
+
+
+@pytest.mark.slow
+def test_a_sweep_in_batches_goes_on_beside_runs_that_were_trained_alone(tmp_path, alone):
+    asked = jobs(tmp_path, "jobs=1", sweep=SWEEP[-4:])
+    train_jobs(asked[:1])
+    outcomes = sweep.run_all(asked, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None] * 4
+    assert [record(job) for job in asked] == alone[-4:]
+
+
+def test_a_folder_with_another_run_is_refused_and_the_runs_beside_it_train(tmp_path):
+    sweep = [["seed=0"], ["seed=1"]]
+    train_jobs(jobs(tmp_path, sweep=sweep))
+    changed = [Job(job.config | {"finetune": dict(job.config["finetune"], epochs=5)}, job.overrides)
+               for job in jobs(tmp_path, sweep=[*sweep, ["seed=2"]])]  # fmt: skip
+    before = [record(job) for job in changed[:2]]
+    outcomes = sweep.run_all(changed, together=True)
+    for outcome in outcomes[:2]:
+        assert outcome.fault.endswith(
+            "has a run with other settings (finetune.epochs: 4 there, 5 now); "
+            "overwrite=true starts it afresh"
+        )
+    assert outcomes[2].fault is None
+    assert [record(job) for job in changed[:2]] == before
+
+
+LABELS = [
+    [f"init={init}", f"finetune.labelled={n}", f"finetune.learning_rate={rate}"]
+    for init in ("random", "sda")
+    for n in (40, 15, "null")
+    for rate in (0.3, 1.0)
+] + [["init=sda", "finetune.labelled=15", "finetune.corruption=${corruption}"]]
+
+
+@pytest.fixture(scope="module")
+def labels_alone(tmp_path_factory):
+    asked = jobs(tmp_path_factory.mktemp("labels"), sweep=LABELS)
+    for job in asked:
+        train_jobs([job])
+    return [record(job) for job in asked]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [None, 7, 13])
+def test_runs_with_other_labels_end_in_their_bits_in_a_batch_even_killed(
+    tmp_path, labels_alone, number
+):
+    asked = jobs(tmp_path, sweep=LABELS)
+    if number is not None:
+        die_after_saving(asked, number)
+    train_jobs(asked)
+    assert [record(job) for job in asked] == labels_alone
+
+
+def test_only_runs_that_are_alike_but_for_numbers_train_together():
+    base = jobs("runs", sweep=[["seed=0"], ["seed=1", "corruption=gaussian"]])
+    other = [
+        jobs("runs", sweep=[words])[0]
+        for words in (
+            ["stack.hidden=[9,7]"], ["pretrain.batch_size=10"], ["data.seed=2"],
+            ["pretrain.corruption=${corruption}"], ["stack.tied=false"],
+            ["stack.activation=tanh", "reconstruction=squared_error"],
+        )
+    ]  # fmt: skip
+    everything = [*base, *other]
+    plans = [schema.build_run(job.config) for job in everything]
+    groups = batching.alike(plans, [job.config for job in everything])
+    assert groups == [[0, 1], *[[k] for k in range(2, len(everything))]]
+
+
+def test_groups_are_cut_to_what_pays():
+    small, large = (
+        schema.build_run(jobs("runs", f"stack.hidden={hidden}", sweep=[["seed=0"]])[0].config)
+        for hidden in ("[100,100]", "[1000,1000,1000]")
+    )
+    assert batching.most_together(large, 784) == 1
+    assert 10 < batching.most_together(small, 64) < 100
+    assert batching.most_together(large, 784, memory=140 * 2**30) > 500
+    assert batching.cut(range(7), 3) == [[0, 3, 6], [1, 4], [2, 5]]
+
+
+@pytest.mark.slow
+def test_a_sweep_in_batches_is_the_sweep_run_by_run(tmp_path, alone):
+    asked = jobs(tmp_path)
+    outcomes = sweep.run_all(asked, together=True)
+    assert [outcome.fault for outcome in outcomes] == [None] * len(asked)
+    assert [record(job) for job in asked] == alone
+    before = [(Path(o.folder) / "metrics.jsonl").stat().st_mtime_ns for o in outcomes]
+    again = sweep.run_all(asked, together=True)
+    assert [(Path(o.folder) / "metrics.jsonl").stat().st_mtime_ns for o in again] == before
+
+
+def test_runs_that_ended_together_all_say_what_time_the_others_take(capsys):
+    ended = [sweep.Outcome(f"run{k}", {"valid_error": 0.25}, None) for k in range(3)]
+    sweep._report(ended, 3, 6, 60.0)  # three of six in a minute: another minute
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["[1/6] run0", "[2/6] run1", "[3/6] run2"]
+    assert [line.partition(", ")[2] for line in lines] == ["1:00 to go"] * 3

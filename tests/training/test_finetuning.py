@@ -1,0 +1,210 @@
+"""Fine-tuning: what moves, when it stops, what it ends with."""
+
+import copy
+import dataclasses
+import inspect
+
+import pytest
+import torch
+
+from sda import (
+    Classifier,
+    DivergenceError,
+    Finetuning,
+    Layer,
+    Masking,
+    StackedDenoisingAutoencoder,
+    finetune,
+    join,
+    stream,
+)
+from sda.nn import heads as classifiers
+from sda.training import finetuning, supervision
+from sda.training.finetuning import Progress, finetuning_epochs
+
+SETTINGS = Finetuning(epochs=6, learning_rate=0.5, batch_size=8)
+
+
+def labelled(n, purpose):
+    x = torch.rand(n, 9, generator=stream(0, purpose))
+    return x, (x[:, 0] + x[:, 1] > 1).long() + (x[:, 2] > 0.7).long()
+
+
+TRAIN, VALID = labelled(60, "train"), labelled(40, "valid")
+
+
+def make(seed=0, fraction=0.3, **choices):
+    plans = [Layer(n, Masking(fraction), **choices) for n in (12, 7)]
+    return Classifier(StackedDenoisingAutoencoder.plan(9, plans, seed), 3, seed=seed)
+
+
+def weights(module):
+    return {name: p.detach().clone() for name, p in module.named_parameters()}
+
+
+def equal(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_all_encoder_weights_move_and_decoders_do_not():
+    network = make(tied=False)
+    before = weights(network)
+    finetune(network, TRAIN, VALID, SETTINGS, seed=0)
+    moved = {name for name, p in weights(network).items() if not torch.equal(p, before[name])}
+    assert moved == {
+        "weight", "bias", "stack.layers.0.weight", "stack.layers.0.hidden_bias",
+        "stack.layers.1.weight", "stack.layers.1.hidden_bias",
+    }  # fmt: skip
+
+
+def test_frozen_encoders_stand_still_while_the_softmax_learns():
+    network = make()
+    before = weights(network.stack)
+    history = finetune(network, TRAIN, VALID, dataclasses.replace(SETTINGS, encoders=False), seed=0)
+    assert equal(before, weights(network.stack))
+    assert history[-1].loss < history[0].loss
+
+
+def test_fine_tuning_moves_the_stack_itself():
+    network = make()
+    stack = network.stack
+    before = weights(stack)
+    finetune(network, TRAIN, VALID, SETTINGS, seed=0)
+    assert not equal(before, weights(stack))
+
+
+def test_corruption_has_no_part_in_fine_tuning_or_prediction():
+    def trained(fraction):
+        network = make(fraction=fraction)
+        finetune(network, TRAIN, VALID, SETTINGS, seed=0)
+        return weights(network), network.predict(VALID[0])
+
+    (without, answers), (with_noise, same_answers) = trained(0.0), trained(0.9)
+    assert equal(without, with_noise)
+    assert torch.equal(answers, same_answers)
+
+
+def test_it_ends_with_the_weights_of_the_lowest_validation_error():
+    network, kept = make(initialisation="tutorial"), {}
+    settings = dataclasses.replace(SETTINGS, epochs=40, learning_rate=1.0)
+    for epoch in finetuning_epochs(network, TRAIN, VALID, [settings], [0]):
+        figures = (float(epoch.valid_error), float(epoch.valid_loss), -epoch.epoch)
+        kept[epoch.epoch] = (figures, weights(network))
+    best = min(kept, key=lambda epoch: kept[epoch][0])
+    assert best < 40
+    assert equal(weights(network), kept[best][1])
+    assert float(network.error_rate(*VALID)) == kept[best][0][0]
+
+
+def test_patience_ends_a_run_that_many_epochs_after_its_best():
+    settings = dataclasses.replace(SETTINGS, epochs=500, learning_rate=3.0, patience=5)
+    history = finetune(make(), TRAIN, VALID, settings, seed=0)
+    assert history[-1].epoch == int(history[-1].best_epoch) + 5 < 500
+
+
+def test_patience_does_not_count_until_validation_is_better_than_chance():
+    slow = dataclasses.replace(SETTINGS, epochs=12, learning_rate=1e-6, patience=2)
+    network = make(initialisation="tutorial")
+    history = finetune(network, TRAIN, VALID, slow, seed=0)
+    assert len(history) == 12
+    assert all(int(epoch.best_epoch) == 0 for epoch in history)
+
+
+def test_chance_is_the_commonest_training_class():
+    y, valid = torch.tensor([0, 1, 1, 2]), torch.tensor([1, 1, 1, 0, 2])
+    assert supervision.chance_errors(y, valid, None, [0]) == [pytest.approx(0.4)]
+
+
+def test_a_run_whose_best_epoch_is_its_last_shows_it():
+    settings = dataclasses.replace(SETTINGS, epochs=40, learning_rate=1.0)
+    network = make(initialisation="tutorial")
+    best = int(finetune(network, TRAIN, VALID, settings, seed=0)[-1].best_epoch)
+    cut = dataclasses.replace(settings, epochs=best)
+    history = finetune(make(initialisation="tutorial"), TRAIN, VALID, cut, seed=0)
+    assert int(history[-1].best_epoch) == history[-1].epoch == best > 0
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_going_on_from_any_epoch_ends_in_the_same_bits(momentum):
+    settings = dataclasses.replace(SETTINGS, momentum=momentum, weight_decay=1e-4, patience=3)
+    network, progress, kept, rows = make(), Progress(), [], []
+    for epoch in finetuning_epochs(network, TRAIN, VALID, [settings], [0], progress):
+        rows.append(epoch.row(0))
+        kept.append((copy.deepcopy(network), copy.deepcopy(progress), len(rows)))
+    for half_way, where, count in kept:
+        rest = list(finetuning_epochs(half_way, TRAIN, VALID, [settings], [0], where))
+        assert equal(weights(half_way), weights(network))
+        assert [epoch.row(0) for epoch in rest] == rows[count:]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_a_run_ends_in_the_same_bits_alone_and_in_company(momentum):
+    settings = [
+        dataclasses.replace(SETTINGS, epochs=6 + k, learning_rate=rate, momentum=momentum)
+        for k, rate in enumerate((0.1, 0.5, 1.0))
+    ]
+    company = Classifier(join([make(k).stack for k in range(3)]), 3, seed=[0, 1, 2])
+    epochs = list(finetuning_epochs(company, TRAIN, VALID, settings, [0, 1, 2]))
+    for k in range(3):
+        alone = make(k)
+        own = list(finetuning_epochs(alone, TRAIN, VALID, [settings[k]], [k]))
+        assert equal(weights(classifiers.select(company, k)), weights(alone))
+        assert [e.row(k) for e in epochs if e.active[k]] == [e.row(0) for e in own]
+
+
+def test_runs_that_stay_when_others_are_done_end_in_the_same_bits():
+    settings = [dataclasses.replace(SETTINGS, epochs=n, momentum=0.5) for n in (2, 9, 3)]
+    company = Classifier(join([make(k).stack for k in range(3)]), 3, seed=[0, 1, 2])
+    progress = Progress()
+    list(finetuning_epochs(company, TRAIN, VALID, settings, [0, 1, 2], progress, at_least=2))
+    assert finetuning.still_training(company, settings, progress) == [False, True, False]
+    rest, going_on = classifiers.take(company, [1]), finetuning.take(progress, [1])
+    list(finetuning_epochs(rest, TRAIN, VALID, [settings[1]], [1], going_on))
+    for k, network in ((0, company), (1, rest), (2, company)):
+        alone = make(k)
+        finetune(alone, TRAIN, VALID, settings[k], seed=k)
+        place = 0 if network is rest else k
+        assert equal(weights(classifiers.select(network, place)), weights(alone))
+
+
+def test_a_blown_up_network_is_called_diverged():
+    with pytest.raises(DivergenceError, match=r"epoch 1, learning rate 1e\+06"):
+        finetune(make(), TRAIN, VALID, dataclasses.replace(SETTINGS, learning_rate=1e6), 0)
+
+
+def test_fine_tuning_has_no_argument_for_a_test_set():
+    names = {*inspect.signature(finetune).parameters}
+    names |= {*inspect.signature(finetuning_epochs).parameters}
+    assert not any("test" in name for name in names)
+
+
+REFUSED = [
+    ((TRAIN[0][:, :8], TRAIN[1]), r"training rows must be \(n, 9\)"),
+    ((TRAIN[0], TRAIN[1][:5]), r"training classes must be int64 of shape \(60,\), got .*\(5,\)"),
+    ((TRAIN[0], TRAIN[1].float()), "must be int64"),
+    ((TRAIN[0], TRAIN[1] - 1), "must be in 0..2, got -1 in row"),
+    ((TRAIN[0], TRAIN[1] + 1), "must be in 0..2, got 3 in row"),
+    ((TRAIN[0] / 0, TRAIN[1]), "training rows must be finite"),
+    ((TRAIN[0].double(), TRAIN[1]), "training rows must be torch.float32 .*, got torch.float64"),
+]
+
+
+@pytest.mark.parametrize(("train", "message"), REFUSED)
+def test_what_cannot_be_trained_on_is_refused_before_anything_moves(train, message):
+    network = make()
+    before = weights(network)
+    with pytest.raises(ValueError, match=message):
+        finetune(network, train, VALID, SETTINGS, seed=0)
+    assert equal(before, weights(network))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 0}, {"learning_rate": -5}, {"batch_size": 0}, {"momentum": 1.5},
+        {"weight_decay": -1}, {"patience": 0}, {"encoders": "no"},
+    ],
+)  # fmt: skip
+def test_settings_out_of_range_are_refused_by_name(change):
+    with pytest.raises(ValueError, match=f"finetune.{next(iter(change))} must be"):
+        dataclasses.replace(SETTINGS, **change)
