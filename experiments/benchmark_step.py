@@ -28,7 +28,10 @@ from sda.nn import closed_form
 from sda.nn.corruption import Corrupted
 from sda.nn.optimisers import Descent
 from sda.training import pretraining, steps
-from sda.training.finetuning import Finetuning, finetuning_epochs
+from sda.training.finetuning import (
+    finetuning_epochs,
+)
+from sda.training.settings import Finetuning
 
 Ways = dict[str, Callable[[], object]]
 Timings = dict[str, dict[str, float]]

@@ -1,5 +1,6 @@
 """Stacked denoising autoencoders: the public names on one screen."""
 
+from sda.common.errors import DivergenceError
 from sda.common.seeding import stream
 from sda.nn.autoencoder import Activation, DenoisingAutoencoder, Emphasis
 from sda.nn.contrastive_divergence import RestrictedBoltzmannMachine
@@ -7,11 +8,15 @@ from sda.nn.corruption import Corrupted, Corruption, Gaussian, Masking, SaltAndP
 from sda.nn.distributions import CrossEntropy, Reconstruction, SquaredError
 from sda.nn.heads import Classifier
 from sda.nn.initialisation import Initialisation
-from sda.nn.optimisers import DivergenceError
 from sda.nn.stack import Layer, StackedDenoisingAutoencoder, join, select
 from sda.training.codes import Storage
-from sda.training.finetuning import Finetuning, finetune
-from sda.training.pretraining import Pretraining, pretrain
+from sda.training.finetuning import (
+    finetune,
+)
+from sda.training.pretraining import (
+    pretrain,
+)
+from sda.training.settings import Finetuning, Pretraining
 
 __version__ = "0.1.0"
 

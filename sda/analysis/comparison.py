@@ -11,10 +11,10 @@ import numpy as np
 
 from sda.analysis import intervals
 from sda.analysis.intervals import Difference
-from sda.config.compose import word
-from sda.config.plan import UNREAD, Init
+from sda.runs.arms import UNREAD, Init
 from sda.runs.identity import HARMLESS, complete, plain
 from sda.runs.results import Trained, Unfinished
+from sda.runs.settings import word
 
 # Settings that do not say what an arm computes. The data is known by its hash,
 # the stack that codes come from by the settings it was trained with (`codes.`), the precision by

@@ -3,13 +3,12 @@
 import re
 from difflib import get_close_matches
 
-import torch
 from hydra.errors import MissingConfigException
 
 from sda.config import compose
+from sda.runs import settings as settings_words
 
 LONGEST_MESSAGE = 6  # lines
-NO_MEMORY = r"out of memory|allocate memory|ALLOC_FAILED|size calculation overflowed"  # of torch
 COMMANDS = ("resume", "compare", "report", "svm", "campaign", "data")
 
 
@@ -46,18 +45,6 @@ def explained(error: Exception) -> str:
     return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))
 
 
-def of_memory(error: BaseException) -> str | None:
-    """Say in one line that memory did not suffice, and what needs less; None: it was not that."""
-    kinds = (MemoryError, torch.OutOfMemoryError)
-    if not isinstance(error, kinds) and not re.search(NO_MEMORY, str(error)):
-        return None
-    told = (str(error) or type(error).__name__).splitlines()[0]
-    return (
-        f"not enough memory ({re.sub(r'^.*Allocator: ', '', told)}); smaller "
-        "pretrain.batch_size, finetune.batch_size, stack.hidden, codes_memory or jobs need less"
-    )
-
-
 def _near_miss(message: str) -> str | None:
     quoted = message.split("'")[1::2]
     known = [key for name in ("config", "svm") for key in _keys(name)]
@@ -73,4 +60,4 @@ def _near_miss(message: str) -> str | None:
 
 
 def _keys(primary: str) -> list[str]:
-    return list(compose.flat(compose.resolved(compose.compose([], primary))))
+    return list(settings_words.flat(compose.resolved(compose.compose([], primary))))

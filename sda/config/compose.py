@@ -1,11 +1,9 @@
 """Configurations, composed by Hydra from the files in conf and the words of a command line."""
 
 import functools
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -14,7 +12,8 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-Plain = dict[str, Any]
+from sda.runs.settings import Plain, flat, key_of, top
+
 FAULTS = (HydraException, OmegaConfBaseException)  # of words and files that do not go together
 
 
@@ -62,16 +61,6 @@ def _is_pointed_at(key: str, composed: DictConfig) -> bool:
     assert isinstance(plain, dict)
     values = " ".join(map(str, flat({str(k): v for k, v in plain.items()}).values()))
     return re.search(rf"\b{re.escape(key)}\b", values) is not None
-
-
-def key_of(word: str) -> str:
-    """The name of what an override sets."""
-    return word.lstrip("+~").partition("=")[0].strip()
-
-
-def top(word: str) -> str:
-    """The first part of a setting's name, or of a word that sets it."""
-    return key_of(word).partition(".")[0]
 
 
 @functools.cache
@@ -142,19 +131,3 @@ def _plain(cfg: DictConfig) -> Plain:
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
-
-
-def word(value: Any) -> str:
-    """A value as an override has it."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-
-
-def flat(plain: Mapping[str, Any], above: str = "") -> Plain:
-    """Nested settings as dotted keys with plain values; lists stay lists."""
-    result: Plain = {}
-    for key, value in plain.items():
-        if isinstance(value, Mapping):
-            result |= flat(value, f"{above}{key}.")
-        else:
-            result[f"{above}{key}"] = value
-    return result

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import torch
@@ -12,31 +11,9 @@ from sda.nn.autoencoder import Emphasis
 from sda.nn.corruption import Masking
 from sda.nn.initialisation import Initialisation
 from sda.nn.stack import Layer, StackedDenoisingAutoencoder
+from sda.runs.arms import Init
 from sda.training import steps
-from sda.training.finetuning import Finetuning
-from sda.training.pretraining import Pretraining
-
-# Settings that an arm does not read: they are no difference between two runs of it.
-UNREAD = {
-    "random": ("pretrain.", "corruption.", "reconstruction.", "stack.emphasis.", "stack.tied"),
-    "saa": ("corruption.", "stack.emphasis."),
-    "dbn": ("corruption.", "stack.emphasis."),
-}
-
-
-class Init(StrEnum):
-    """The arm: where fine-tuning starts from.
-
-    ``random``: the initial weights. ``saa``: weights pretrained without corruption (stacked
-    autoassociators). ``dbn``: weights pretrained as restricted Boltzmann machines, by contrastive
-    divergence (a deep belief network). ``sda``: weights pretrained with corruption. All have the
-    same initial weights and see the same minibatches.
-    """
-
-    random = "random"
-    saa = "saa"
-    dbn = "dbn"
-    sda = "sda"
+from sda.training.settings import Finetuning, Pretraining
 
 
 @dataclass(frozen=True)

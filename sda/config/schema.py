@@ -4,28 +4,28 @@ import dataclasses
 import importlib
 import inspect
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
 
-from sda.common import checks
-from sda.config.compose import Plain, flat
-from sda.config.plan import Init, Run
+from sda.common import checks, threads
+from sda.config.plan import (
+    Run,
+)
 from sda.data.splits import Splits
 from sda.nn.autoencoder import Activation, Emphasis
 from sda.nn.distributions import Reconstruction
 from sda.nn.initialisation import Initialisation
 from sda.nn.stack import Layer
-from sda.training.finetuning import Finetuning
-from sda.training.pretraining import Pretraining
+from sda.runs.arms import Init
+from sda.runs.settings import Plain, flat
+from sda.training.settings import Finetuning, Pretraining
 
 _Made = TypeVar("_Made")
 PLANNING = ("search", "minutes")  # for campaigns; no setting of a run
 STACK = ("hidden", "activation", "tied", "emphasis", "initialisation")
-MOST_THREADS = 1024
 MOST_MEMORY = 1e6  # GB
 
 
@@ -50,7 +50,7 @@ def build_run(plain: Plain) -> Run:
     checks.flag("tensorboard", plain["tensorboard"])
     checks.flag("overwrite", plain["overwrite"])
     check_folder(plain)
-    threads(plain["threads"])
+    threads.threads(plain["threads"])
     if plain["jobs"] != "auto":
         checks.whole("jobs", plain["jobs"], 1)
     _named("data", plain["data"])  # refused here, nothing is read yet
@@ -105,16 +105,6 @@ def published(node: object) -> dict[str, Any] | None:
         checks.number(f"published.test_error.{arm}", error, 0, 1)
     checks.whole("published.n_test", node.get("n_test"), 1)
     return node
-
-
-def threads(asked: object) -> int:
-    """Threads of one run: the number asked for, or all cores for ``auto``."""
-    return cores() if asked == "auto" else checks.whole("threads", asked, 1, MOST_THREADS)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device(name: object) -> torch.device:

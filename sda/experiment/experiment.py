@@ -19,7 +19,7 @@ from sda.nn import stack as stacks
 from sda.nn.heads import Classifier
 from sda.runs.checkpoint import latest
 from sda.runs.folder import RunFolder
-from sda.training import finetuning, preconditions, pretraining, supervision
+from sda.training import finetuning, preconditions, pretraining
 from sda.training.codes import Storage, StorageError
 from sda.training.history import LayerEpoch
 
@@ -33,8 +33,8 @@ def check(plan: Run, splits: Splits) -> None:
     if plan.is_pretrained:
         preconditions.check_pretraining(stack, train[0], [plan.pretraining], valid[0], plan.device)
     network = Classifier(stack, splits.n_classes, seed=plan.seed)
-    supervision.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
-    supervision.check_labelled("test", *test, network)  # now, not when all is trained
+    preconditions.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
+    preconditions.check_labelled("test", *test, network)  # now, not when all is trained
 
 
 def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFolder]]) -> None:

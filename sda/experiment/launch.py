@@ -1,7 +1,5 @@
 """One configured run, from a command: refused, trained, or gone on with."""
 
-import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -10,11 +8,11 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
+from sda.common.errors import DivergenceError
 from sda.common.terminal import say
 from sda.config.plan import Run
 from sda.data.splits import Splits
 from sda.experiment import experiment
-from sda.nn.optimisers import DivergenceError
 from sda.runs import environment, folder, identity
 from sda.runs.folder import RunFolder, RunFolderError
 
@@ -208,15 +206,3 @@ def describe(folder: RunFolder, plan: Plan, settings: Mapping[str, Any], splits:
         published=plan.published,
         settings=plan.settings,
     )
-
-
-def settle(count: int) -> None:
-    """Use ``count`` threads for every product of this process, and a line for every warning.
-
-    Numbers below 1e-38 count as zero where the processor can: the gradients of saturated units are
-    such numbers, and they made an epoch four times as slow.
-    """
-    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
-    torch.set_flush_denormal(True)
-    torch.set_num_threads(count)
-    os.environ["OMP_NUM_THREADS"] = str(count)

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sda.analysis import comparison
-from sda.common import checks
+from sda.common import checks, threads
 from sda.common.rows import floats, shared
 from sda.common.seeding import stream
-from sda.config import compose, schema
+from sda.config import schema
 from sda.data.splits import Splits
 from sda.experiment.svm import Kernel, Setting
 from sda.nn.corruption import Corruption
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import saving
+from sda.runs import settings as settings_words
 from sda.runs.checkpoint import CheckpointError
 from sda.runs.folder import PRETRAINED, RunFolder, RunFolderError
 from sda.runs.identity import LATER
@@ -126,14 +127,14 @@ def build(plain: Mapping[str, Any]) -> SvmPlan:
     """Turn a resolved configuration into a plan. Raises ValueError in one line."""
     checks.flag("overwrite", plain["overwrite"])
     schema.check_folder(plain)
-    schema.threads(plain["threads"])
+    threads.threads(plain["threads"])
     kernel = Kernel(checks.one_of("kernel.name", plain["kernel"].get("name"), (*Kernel,)))
     encoder = _encoder(plain["codes_of"], plain["layer"])
     trained = RunFolder(encoder.folder).result if encoder else {}
     seed = trained.get("seed", 0) if plain["seed"] is None else plain["seed"]
     aside = ("kernel", "codes_of", "layer", "search_rows", *schema.PLANNING)
     own = {key: value for key, value in plain.items() if key not in aside}
-    settings = compose.flat(own) | {"seed": seed, "init": f"svm_{kernel}"}
+    settings = settings_words.flat(own) | {"seed": seed, "init": f"svm_{kernel}"}
     grid = {key: value for key, value in plain["kernel"].items() if key != "name"}
     settings |= {f"svm_{kernel}.{key}": value for key, value in grid.items()}
     rows = plain.get("search_rows")  # machines of an earlier version lack it

@@ -14,42 +14,20 @@ import torch
 from sda.common import files
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import ProgressLine
-from sda.config import compose, schema
 from sda.data.splits import Splits
 from sda.experiment import launch, svm, svm_plan
 from sda.experiment.svm import Labels, Setting, Training, Trial
 from sda.experiment.svm_plan import READ, SvmPlan
+from sda.runs import settings as settings_words
 from sda.runs.folder import RunFolder
 
 SEARCH = "search.jsonl"  # a line for every setting that has been tried
 
 
-def main(words: list[str], search_path: list[str]) -> int:
-    """Choose and test one machine in its folder. Nothing is written before the checks.
-
-    Args:
-        words: ``key=value`` of the command line.
-        search_path: further ones, that say where configuration files lie.
-    """
-    settings = compose.resolved(compose.compose(words + search_path, "svm"))
-    path = place(settings, words)
-    launch.refuse_occupied(path, settings["overwrite"])
-    return run(settings, path)
-
-
 def place(settings: dict[str, Any], words: list[str]) -> Path:
     """The folder of a machine; the arm in its name says the kernel."""
-    said = [word for word in words if compose.key_of(word) != "kernel"]
+    said = [word for word in words if settings_words.key_of(word) != "kernel"]
     return launch.place(svm_plan.build(settings), settings["runs_folder"], said)
-
-
-def run(settings: dict[str, Any], path: Path) -> int:
-    """Choose and test a machine, or go on with it; print its result."""
-    launch.settle(schema.threads(settings["threads"]))
-    plan = svm_plan.build(settings)
-    train(plan, settings, path, schema.load_data(settings))
-    _print_result(path, RunFolder(path).result)
-    return 0
 
 
 def train(plan: SvmPlan, settings: dict[str, Any], path: Path, splits: Splits) -> None:
@@ -178,23 +156,3 @@ def _test(
 
 def _error(predicted: Labels, y: Labels) -> float:
     return float(np.mean(predicted != y))
-
-
-def _print_result(path: Path, result: dict[str, Any]) -> None:
-    seconds, settings = result["seconds"], result["settings"]
-    of = f" on layer {settings['layer']} of {settings['codes_of']}" if "layer" in settings else ""
-    chosen = ", ".join(f"{key}={value:g}" for key, value in result["chosen"].items())
-    rows = settings.get("search_rows")
-    on = f" on {rows} training rows" if rows else ""
-    print(
-        f"{result['data']} ({result['source']}), {result['init']}{of}: "
-        f"validation error {100 * result['valid_error']:.2f} %, "
-        f"test error {100 * result['test_error']:.2f} % of {result['n_test']}\n"
-        f"{chosen}: the best of {result['tried']} settings{on}; "
-        f"search {seconds['search']:.0f} s, test {seconds['test']:.0f} s"
-    )
-    for name in result["at_edge"]:
-        print(f"{name} is at the edge of what was tried: a wider kernel.{name} may do better")
-    if not result["converged"]:
-        print(f"the optimiser stopped after {svm.MOST_STEPS} steps, before it had converged")
-    print(f"in {path}")

@@ -13,10 +13,6 @@ from sda.nn import exact
 ROWS = 100  # of a weight matrix that are updated at once while products are rounded
 
 
-class DivergenceError(ArithmeticError):
-    """Training left the finite numbers."""
-
-
 class Plan(Protocol):
     """What the settings of one run say of its descent."""
 

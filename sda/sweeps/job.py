@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sda.common import threads
 from sda.config import schema
 from sda.experiment import batching, launch, svm_plan, svm_run
 from sda.runs import identity
@@ -57,7 +58,7 @@ def has_finished(job: Job) -> bool:
 def train_jobs(jobs: Sequence[Job]) -> None:
     """Train one machine or networks of one shape together, or go on with them, in their folders."""
     first = jobs[0].config
-    launch.settle(schema.threads(first["threads"]))
+    threads.settle(threads.threads(first["threads"]))
     if jobs[0].is_machine:
         svm_run.train(svm_plan.build(first), first, place(jobs[0]), schema.load_data(first))
         return

@@ -7,6 +7,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from sda.common import threads
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import clock, say
 from sda.config import schema
@@ -180,7 +181,7 @@ def slots(settings: dict[str, Any]) -> int:
         return int(settings["jobs"])
     if schema.device(settings.get("device", "cpu")).type != "cpu":
         return 1
-    return max(1, schema.cores() // schema.threads(settings["threads"]))
+    return max(1, threads.cores() // threads.threads(settings["threads"]))
 
 
 def _report(ended: Sequence[Outcome], done: int, total: int, seconds: float) -> None:

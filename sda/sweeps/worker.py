@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sda.cli import errors
+from sda.common.errors import of_memory
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import reopen_closed
 from sda.runs.folder import RunFolder, RunFolderError
@@ -127,7 +127,7 @@ def _work(jobs: Sequence[Job], sender: Connection) -> None:
     line = None
     if fault is not None:
         told = " ".join(str(fault).split()) or type(fault).__name__
-        line = errors.of_memory(fault) or told
+        line = of_memory(fault) or told
     with suppress(BrokenPipeError):  # nobody waits for an orphan
         sender.send((line, passing))
 

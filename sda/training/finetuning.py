@@ -1,58 +1,23 @@
 """Fine-tuning: all weights by the supervised cost, until validation error stops falling."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sda.common import checks
-from sda.common.precision import Precision
+from sda.common.errors import DivergenceError
 from sda.nn import closed_form, exact
-from sda.nn.corruption import Corruption
 from sda.nn.heads import Classifier
-from sda.nn.optimisers import Descent, DivergenceError
+from sda.nn.optimisers import (
+    Descent,
+)
 from sda.training.early_stopping import EarlyStopping
 from sda.training.history import HOPELESS, NetworkEpoch
-from sda.training.supervision import chance_errors, check_finetuning, labelled_blocks
-
-
-@dataclass(frozen=True)
-class Finetuning:
-    """How the whole network is trained. The cost is a mean over the batch: rates are per step."""
-
-    epochs: int  # at most, passes over the training rows
-    learning_rate: float
-    batch_size: int  # rows
-    patience: int | None = None  # epochs without a better validation error, once above chance
-    momentum: float = 0.0
-    weight_decay: float = 0.0  # of the weights, not of the biases
-    encoders: bool = True  # false: the stack is frozen, only the softmax layer learns
-    precision: Precision | str = Precision.fp32  # of the products of a step
-    labelled: int | None = None  # training rows whose labels are used, drawn by seed; None: all
-    corruption: Corruption | None = None  # of the inputs while training; None: as they are
-
-    def __post_init__(self) -> None:
-        checks.one_of("finetune.precision", self.precision, (*Precision,))
-        checks.whole("finetune.epochs", self.epochs, 1)
-        checks.positive("finetune.learning_rate", self.learning_rate)
-        checks.whole("finetune.batch_size", self.batch_size, 1)
-        checks.number("finetune.momentum", self.momentum, 0, 0.9999)
-        checks.number("finetune.weight_decay", self.weight_decay, 0)
-        checks.flag("finetune.encoders", self.encoders)
-        if self.patience is not None:
-            checks.whole("finetune.patience", self.patience, 1)
-        if self.labelled is not None:
-            checks.whole("finetune.labelled", self.labelled, 1)
-        if not (self.corruption is None or callable(self.corruption)):
-            raise ValueError(f"finetune.corruption must be one or null, got {self.corruption!r}")
-
-    @property
-    def company(self) -> Hashable:
-        """Equal for settings whose runs can be fine-tuned together."""
-        kind = (self.labelled, self.corruption is None, self.encoders)
-        return (*kind, self.batch_size, str(self.precision))
+from sda.training.minibatches import chance_errors, labelled_blocks
+from sda.training.preconditions import check_finetuning
+from sda.training.settings import Finetuning
 
 
 @dataclass

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sda.common.rows import floats
+from sda.common.seeding import stream
 from sda.nn.corruption import Corrupted, Corruption
 
 BLOCK = 2048  # rows that are drawn together: large enough to be fast, small enough to be cached
@@ -79,3 +80,60 @@ def corrupt(
 def shuffled(n: int, generator: torch.Generator, device: torch.device) -> Tensor:
     """A random order of n rows, drawn on the CPU."""
     return torch.randperm(n, generator=generator).to(device)
+
+
+def labelled_rows(n: int, count: int | None, seed: int) -> Tensor:
+    """Which of n training rows keep their labels in the run with this seed: (count,), ascending.
+
+    The first ``count`` of one permutation: fewer are among more, and all arms of a seed have the
+    same. None: all n.
+    """
+    if count is None:
+        return torch.arange(n)
+    return torch.randperm(n, generator=stream(seed, "labelled"))[:count].sort().values
+
+
+def labelled_blocks(
+    train: tuple[Tensor, Tensor],
+    labelled: int | None,
+    corruptions: Sequence[Corruption] | None,
+    batch_size: int,
+    seeds: Sequence[int],
+    epoch: int,
+    runs: tuple[int, ...],
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield blocks of minibatches (inputs, classes) of one epoch, every labelled row once.
+
+    Args:
+        train: rows (n, d), floats or grey levels, and classes (n,), wherever they lie.
+        labelled: rows that keep their labels; None: all.
+        corruptions: of the inputs, for each run, drawn afresh in every epoch; None: as they are.
+        batch_size: rows of a minibatch.
+        seeds: of the runs.
+        epoch: names what is drawn.
+        runs: () or (R,); blocks are (*runs, b, d) and (*runs, b).
+        device: of the blocks.
+    """
+    x, y = train
+    orders = []
+    for seed in seeds:
+        rows = labelled_rows(len(y), labelled, seed).to(x.device)
+        orders.append(rows[shuffled(len(rows), stream(seed, "order", "finetune", epoch), x.device)])
+    noise = [stream(seed, "corruption", "finetune", epoch, device=device) for seed in seeds]
+    for places in whole_minibatches(orders, batch_size):
+        inputs = gather(x, places, runs, device)
+        if corruptions is not None:
+            inputs = corrupt(inputs, corruptions, noise, runs).x
+        yield inputs, gather(y.unsqueeze(-1), places, runs, device).squeeze(-1)
+
+
+def chance_errors(
+    y: Tensor, valid_y: Tensor, labelled: int | None, seeds: Sequence[int]
+) -> list[float]:
+    """Error on ``valid_y`` of always naming the commonest class of a run's labels, in [0, 1]."""
+    errors = []
+    for seed in seeds:
+        commonest = y[labelled_rows(len(y), labelled, seed).to(y.device)].bincount().argmax()
+        errors.append(int((valid_y != commonest).sum()) / len(valid_y))
+    return errors

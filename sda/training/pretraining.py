@@ -8,15 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sda.common import checks
-from sda.common.precision import Precision
+from sda.common.errors import DivergenceError
 from sda.common.rows import in_blocks
 from sda.common.seeding import stream
 from sda.nn import exact
 from sda.nn.autoencoder import DenoisingAutoencoder
 from sda.nn.corruption import Corruption
 from sda.nn.distributions import CrossEntropy
-from sda.nn.optimisers import Descent, DivergenceError
+from sda.nn.optimisers import (
+    Descent,
+)
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training import steps
 from sda.training.codes import IN_MEMORY, Storage
@@ -26,32 +27,7 @@ from sda.training.minibatches import presentations, shuffled
 from sda.training.noisy_rows import NoisyRows
 from sda.training.preconditions import check_extent, check_pretraining
 from sda.training.reconstruction_error import Judge
-
-
-@dataclass(frozen=True)
-class Pretraining:
-    """How one layer is trained. The cost is a mean over the batch: rates are per step."""
-
-    epochs: int  # passes over the training rows
-    learning_rate: float
-    batch_size: int  # rows
-    momentum: float = 0.0
-    weight_decay: float = 0.0  # of the weights, not of the biases
-    patience: int | None = None  # epochs with only worse validation errors; None: no early stopping
-    precision: Precision | str = Precision.fp32  # of the products of a step
-    corruption: Corruption | None = None  # of the rows, as if it were in the data; None: none
-
-    def __post_init__(self) -> None:
-        checks.one_of("pretrain.precision", self.precision, (*Precision,))
-        checks.whole("pretrain.epochs", self.epochs)
-        checks.positive("pretrain.learning_rate", self.learning_rate)
-        checks.whole("pretrain.batch_size", self.batch_size, 1)
-        checks.number("pretrain.momentum", self.momentum, 0, 0.9999)
-        checks.number("pretrain.weight_decay", self.weight_decay, 0)
-        if self.patience is not None:
-            checks.whole("pretrain.patience", self.patience, 1)
-        if not (self.corruption is None or callable(self.corruption)):
-            raise ValueError(f"pretrain.corruption must be one or null, got {self.corruption!r}")
+from sda.training.settings import Pretraining
 
 
 @dataclass

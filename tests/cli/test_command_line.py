@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from sda.__main__ import main
-from sda.common import terminal
+from sda.common import terminal, threads
 from sda.config import compose, schema
 from sda.data import published
 from sda.experiment import launch
@@ -569,7 +569,7 @@ def test_gradients_of_saturated_units_do_not_slow_a_run_down():
     torch.set_flush_denormal(False)
     denormal = torch.full((4,), 1e-39)
     assert (denormal * 0.5).any()
-    launch.settle(1)
+    threads.settle(1)
     assert not (denormal * 0.5).any()
 
 

@@ -11,8 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sda import Masking
 from sda.config import compose, schema
-from sda.config.plan import Init
 from sda.experiment import svm_plan
+from sda.runs.arms import Init
 
 FILES = sorted(compose.folder().rglob("*.yaml"))
 APART = ("kernel", "campaign")  # groups of other commands: test_svm.py, test_campaign.py

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sda.data import cache as cache_module
 from sda.data.cache import cache_folder, cached, entry, opened
 from sda.data.generated.rectangles import rect
 from sda.data.splits import Rows, Splits

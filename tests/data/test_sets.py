@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 
+from sda.data import mnist as mnist_module
 from sda.data.digits import digits
 from sda.data.errors import DataFormatError, MissingDataError
 from sda.data.generated.rectangles import rect

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sda.sweeps.campaign.search import read as read_search
 from tiny_campaign import CELL, SET, change, written
 
 from sda.config import schema
@@ -15,6 +14,7 @@ from sda.runs.folder import RunFolder
 from sda.sweeps import sweep
 from sda.sweeps.campaign import campaign, choices, proposing, run, words
 from sda.sweeps.campaign.cell import is_done
+from sda.sweeps.campaign.search import read as read_search
 from sda.sweeps.job import place
 
 

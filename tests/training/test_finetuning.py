@@ -19,7 +19,7 @@ from sda import (
     stream,
 )
 from sda.nn import heads as classifiers
-from sda.training import finetuning, supervision
+from sda.training import finetuning, minibatches
 from sda.training.finetuning import Progress, finetuning_epochs
 
 SETTINGS = Finetuning(epochs=6, learning_rate=0.5, batch_size=8)
@@ -112,7 +112,7 @@ def test_patience_does_not_count_until_validation_is_better_than_chance():
 
 def test_chance_is_the_commonest_training_class():
     y, valid = torch.tensor([0, 1, 1, 2]), torch.tensor([1, 1, 1, 0, 2])
-    assert supervision.chance_errors(y, valid, None, [0]) == [pytest.approx(0.4)]
+    assert minibatches.chance_errors(y, valid, None, [0]) == [pytest.approx(0.4)]
 
 
 def test_a_run_whose_best_epoch_is_its_last_shows_it():

@@ -18,8 +18,11 @@ from sda import (
 from sda.nn import closed_form, contrastive_divergence
 from sda.nn.corruption import Corrupted
 from sda.nn.optimisers import Descent
-from sda.training.finetuning import Finetuning, finetune
+from sda.training.finetuning import (
+    finetune,
+)
 from sda.training.pretraining import pretraining_epochs
+from sda.training.settings import Finetuning
 
 pytestmark = pytest.mark.gpu
 GPU = torch.device("cuda")

@@ -20,8 +20,11 @@ from sda.common.precision import Precision
 from sda.nn import closed_form
 from sda.nn.autoencoder import DenoisingAutoencoder
 from sda.nn.optimisers import Descent
-from sda.training.finetuning import Finetuning, finetune
+from sda.training.finetuning import (
+    finetune,
+)
 from sda.training.pretraining import pretraining_epochs
+from sda.training.settings import Finetuning
 
 pytestmark = pytest.mark.filterwarnings("ignore:precision=bf16")
 

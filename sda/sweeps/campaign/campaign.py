@@ -8,7 +8,8 @@ from typing import Any
 
 from sda.common import checks
 from sda.config import compose
-from sda.config.compose import key_of
+from sda.runs import settings as settings_words
+from sda.runs.settings import key_of
 from sda.sweeps.campaign import choices, search
 from sda.sweeps.campaign.cell import Cell, job_of
 from sda.sweeps.campaign.choices import Choice
@@ -130,4 +131,4 @@ def words_for(primary: str, words: Sequence[str]) -> tuple[str, ...]:
     """Without the overrides that only support vector machines, or only networks, have a use for."""
     other = {"svm": "config", "config": "svm"}[primary]
     others = compose.settings(other) - compose.settings(primary)
-    return tuple(word for word in words if compose.top(word) not in others)
+    return tuple(word for word in words if settings_words.top(word) not in others)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sda.common import checks
-from sda.config.compose import key_of
+from sda.runs.settings import key_of
 from sda.sweeps.campaign import search
 
 RATE = "finetune.learning_rate"

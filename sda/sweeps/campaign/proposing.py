@@ -17,7 +17,7 @@ from optuna.distributions import (
 )
 
 from sda.common import checks
-from sda.config.compose import word
+from sda.runs.settings import word
 
 STARTUP = 4  # outcomes before the model is believed; of a cell's list there are more
 ASKED = 100  # times, for something that has not been tried

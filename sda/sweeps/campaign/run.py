@@ -6,7 +6,6 @@ stopped. With the table of an earlier campaign (``campaign.choices=FILE``) its c
 not searched for again.
 """
 
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -16,6 +15,7 @@ from typing import Any
 from sda.common.terminal import clock, say
 from sda.config import compose, schema
 from sda.runs import identity
+from sda.runs import settings as settings_words
 from sda.sweeps import sweep
 from sda.sweeps.campaign import campaign, words
 from sda.sweeps.campaign.campaign import Campaign, Tier
@@ -123,13 +123,13 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     """
     until = time.monotonic() + 3600 * plan.hours
     tiers = checked(plan)  # before the words say where the folder is: they may be wrong
-    known = words.with_choices(plan, _folder(plan))
+    known = words.with_choices(plan, folder_of(plan))
     if known is not plan:
         plan, tiers = known, checked(known)
     if plan.choices:
         say(_repeated(tiers))
     at_once = sweep.slots(_settings(plan))
-    words.keep(plan, _folder(plan))
+    words.keep(plan, folder_of(plan))
     say(f"{plan.name}: reading its data sets")  # where they are not, making them
     at_hand, absent = _at_hand(tiers)
     ended: dict[str, Outcome] = {}  # of a run that was tried in several stages, the last
@@ -179,26 +179,10 @@ def _repeated(tiers: Sequence[tuple[Tier, list[Cell]]]) -> str:
 
 def _settings(plan: Campaign) -> dict[str, Any]:
     """What its words make of the settings that are no cell's."""
-    words = [word for word in plan.words if compose.key_of(word) in identity.HARMLESS]
+    words = [word for word in plan.words if settings_words.key_of(word) in identity.HARMLESS]
     return compose.resolved(compose.compose(words))
 
 
-def _folder(plan: Campaign) -> Path:
+def folder_of(plan: Campaign) -> Path:
+    """Where the runs of a campaign are."""
     return Path(_settings(plan)["runs_folder"]) / plan.name
-
-
-def main(words: list[str]) -> int:
-    """``campaign NAME campaign.hours=H [key=value ...]``.
-
-    Returns 0 if all of it is done, 1 if runs failed, 3 if the hours are over or other processes
-    train some of it.
-    """
-    if not words or "=" in words[0] or words[0].startswith("-"):
-        known = sorted(path.stem for path in (compose.folder() / "campaign").glob("*.yaml"))
-        raise ValueError(f"campaign needs a name: {', '.join(known)}")
-    plan = campaign.read(words[0], words[1:])
-    enough, failed = run(plan)
-    print(f"the runs are in {_folder(plan)}")
-    for line in failed:
-        print(line, file=sys.stderr)
-    return 3 if not enough else bool(failed)

@@ -6,8 +6,8 @@ from itertools import chain
 from typing import Any
 
 from sda.common import checks
-from sda.config.compose import key_of
-from sda.config.plan import UNREAD
+from sda.runs.arms import UNREAD
+from sda.runs.settings import key_of
 from sda.sweeps.campaign import proposing
 
 OWN = ("experiment", "name", "init", "seed", "finetune.learning_rate")  # a campaign sets them

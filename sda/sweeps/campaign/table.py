@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sda.analysis import intervals, tables
-from sda.config.compose import key_of
 from sda.runs import identity
 from sda.runs.results import Trained
+from sda.runs.settings import key_of
 from sda.sweeps.campaign import campaign, choices, search
 from sda.sweeps.campaign.campaign import Campaign
 from sda.sweeps.campaign.cell import SEED, Cell

@@ -5,8 +5,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from sda.common import files
-from sda.config.compose import key_of
 from sda.runs import identity
+from sda.runs.settings import key_of
 from sda.sweeps.campaign import campaign, choices
 from sda.sweeps.campaign.campaign import Campaign
 

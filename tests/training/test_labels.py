@@ -26,8 +26,8 @@ from sda.experiment.state import Standing
 from sda.nn import heads as classifiers
 from sda.runs.identity import differences
 from sda.training.finetuning import finetuning_epochs
+from sda.training.minibatches import chance_errors, labelled_blocks, labelled_rows
 from sda.training.pretraining import pretraining_epochs
-from sda.training.supervision import chance_errors, labelled_blocks, labelled_rows
 
 SETTINGS = Finetuning(epochs=5, learning_rate=0.5, batch_size=8, labelled=20)
 

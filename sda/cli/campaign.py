@@ -1,0 +1,24 @@
+"""``campaign NAME campaign.hours=H [key=value ...]``: a table of a paper, cell by cell."""
+
+import sys
+
+from sda.config import compose
+from sda.sweeps.campaign import campaign
+from sda.sweeps.campaign.run import folder_of, run
+
+
+def main(words: list[str]) -> int:
+    """``campaign NAME campaign.hours=H [key=value ...]``.
+
+    Returns 0 if all of it is done, 1 if runs failed, 3 if the hours are over or other processes
+    train some of it.
+    """
+    if not words or "=" in words[0] or words[0].startswith("-"):
+        known = sorted(path.stem for path in (compose.folder() / "campaign").glob("*.yaml"))
+        raise ValueError(f"campaign needs a name: {', '.join(known)}")
+    plan = campaign.read(words[0], words[1:])
+    enough, failed = run(plan)
+    print(f"the runs are in {folder_of(plan)}")
+    for line in failed:
+        print(line, file=sys.stderr)
+    return 3 if not enough else bool(failed)
