@@ -15,16 +15,16 @@ from PIL import Image
 from sda.analysis import pictures
 from sda.config import schema
 from sda.nn import heads
-from sda.runs import results, saving
+from sda.runs import model_file, results
 from sda.runs.folder import RunFolder
 
 
 def first_layer(folder: Path) -> NDArray[np.float32]:
     """Weights (d, h) of the first layer of a finished run. Raises ValueError for another folder."""
     try:
-        network = saving.load(folder / "model.pt")
+        network = model_file.load(folder / "model.safetensors")
     except OSError:
-        raise ValueError(f"{folder} holds no finished run: there is no model.pt") from None
+        raise ValueError(f"{folder} holds no finished run: there is no model.safetensors") from None
     assert isinstance(network, heads.Classifier)  # what a run writes there
     return network.stack[0].weight.detach().numpy()
 

@@ -13,7 +13,7 @@ from sda.common.signals import Interrupted
 from sda.config import compose, schema
 from sda.data.splits import Rows, Splits
 from sda.experiment import launch, recorder
-from sda.runs import saving
+from sda.runs import model_file
 
 WORDS = [
     "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=4", "tensorboard=false",
@@ -41,7 +41,7 @@ def train(path, *words, resume=False, overwrite=False, data=None):
     run = launch.Asked(asked, plain, Path(path))
     if not resume:
         launch.refuse_occupied(run.path, overwrite)
-    launch.train_together([[run]], data or splits(), overwrite=overwrite)
+    launch.train_together([run], data or splits(), overwrite=overwrite)
     return launch.outcome(run.path)
 
 
@@ -73,7 +73,7 @@ def killed(path, number, event="after the save", init="sda"):
 def at_event(event, number, action):
     """Call ``action`` when ``number`` epochs have been dealt with (before or after the save)."""
     count = iter(range(1, 1000))
-    original = recorder.Records.after_epoch
+    original = recorder.Recorder.after_epoch
 
     def counted(self, standing, due):
         k = next(count)
@@ -83,7 +83,7 @@ def at_event(event, number, action):
         if k == number and event == "after the save":
             action()
 
-    recorder.Records.after_epoch = counted
+    recorder.Recorder.after_epoch = counted
 
 
 def kill():
@@ -98,13 +98,17 @@ def save_every(seconds, monkeypatch):
 def outcome(path):
     """Everything that must be equal, bit for bit."""
     result = json.loads((path / "result.json").read_text())
-    for key in ("seconds", "folder", "batch"):  # how long it took, and where it lies
+    for key in ("seconds", "batch"):  # how long it took, and where it lies
         result.pop(key, None)
-    networks = [path / name for name in ("model.pt", "pretrained.pt") if (path / name).exists()]
+    networks = [
+        path / name
+        for name in ("model.safetensors", "pretrained.safetensors")
+        if (path / name).exists()
+    ]
     weights = {
         f"{file.name} {name}": weight
         for file in networks
-        for name, weight in saving.load(file).state_dict().items()
+        for name, weight in model_file.load(file).state_dict().items()
     }
     return (
         result,

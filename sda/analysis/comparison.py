@@ -12,7 +12,7 @@ import numpy as np
 from sda.analysis import intervals
 from sda.analysis.intervals import Difference
 from sda.runs.arms import UNREAD, Init
-from sda.runs.identity import HARMLESS, complete, plain
+from sda.runs.identity import HARMLESS, comparable
 from sda.runs.results import Trained, Unfinished
 from sda.runs.settings import word
 
@@ -115,12 +115,9 @@ def contrast(finished: Sequence[Trained], unfinished: Sequence[Unfinished]) -> C
 def computed(runs: Sequence[Trained]) -> dict[str, Any]:
     """Settings that say what a group of runs computed, without what their arm does not read."""
     run = runs[0]
-    every = run.result["settings"]
-    if any(key.startswith("finetune.") for key in every):
-        every = complete(every)
     settings = {
         key: value
-        for key, value in every.items()
+        for key, value in run.result["settings"].items()
         if key.split(".")[0] not in ASIDE and not key.startswith(UNREAD.get(run.init, ()))
     }
     return settings | {"init": run.init}
@@ -128,7 +125,7 @@ def computed(runs: Sequence[Trained]) -> dict[str, Any]:
 
 def likeness(run: Trained) -> str:
     """Equal for runs that computed the same but for their seed, whether told 2 or 2.0."""
-    said = {key: plain(value) for key, value in computed([run]).items()}
+    said = {key: comparable(value) for key, value in computed([run]).items()}
     return json.dumps(said, sort_keys=True)
 
 
@@ -146,7 +143,7 @@ def labels(settings: Sequence[dict[str, Any]]) -> list[str]:
     comparison of initialisations, and the table must show it.
     """
     keys = sorted({key for own in settings for key in own} - {"init"})
-    values = {key: {word(plain(own[key])) for own in settings if key in own} for key in keys}
+    values = {key: {word(comparable(own[key])) for own in settings if key in own} for key in keys}
     telling = {key for key in keys if len(values[key]) > 1}
     named = [_label(own, sorted(telling)) for own in settings]
     # Namesakes differ in a key that only some of them have.

@@ -17,7 +17,7 @@ from sda.cli import compare
 from sda.common import files
 from sda.config import compose
 from sda.nn.heads import Classifier
-from sda.runs import saving
+from sda.runs import model_file
 from sda.runs.folder import RunFolder
 from sda.runs.results import Trained
 from sda.sweeps.campaign import gaps, words
@@ -132,7 +132,7 @@ def _best_of_each_kind(table: Table) -> list[Arm]:
 def _filters(run: Trained) -> bytes | None:
     """The first filters of a trained network whose inputs are square pictures, as a PNG."""
     try:
-        network = saving.load(run.path / "model.pt")
+        network = model_file.load(run.path / "model.safetensors")
     except (OSError, ValueError):
         return None
     stack = network.stack if isinstance(network, Classifier) else network

@@ -26,7 +26,7 @@ def single(words: list[str], search_path: list[str]) -> int:
     launch.refuse_occupied(path, overwrite)
     splits = schema.load_data(job.config)
     asked = launch.Asked(plan, job.config, path)
-    launch.train_together([[asked]], splits, overwrite=overwrite)
+    launch.train_together([asked], splits, overwrite=overwrite)
     print_result(path, launch.outcome(path))
     return 0
 

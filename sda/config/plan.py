@@ -1,7 +1,6 @@
 """One run as it was asked for: its arm, its layers, its settings."""
 
 import dataclasses
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +8,11 @@ import torch
 
 from sda.nn.autoencoder import Emphasis
 from sda.nn.corruption import Masking
+from sda.nn.distributions import CrossEntropy
 from sda.nn.initialisation import Initialisation
 from sda.nn.stack import Layer, StackedDenoisingAutoencoder
 from sda.runs.arms import Init
+from sda.runs.identity import described
 from sda.training import steps
 from sda.training.settings import Finetuning, Pretraining
 
@@ -30,6 +31,7 @@ class Run:
     device: torch.device
     tensorboard: bool
     codes_memory: int = 10**9  # bytes that the codes of a layer may take; larger ones lie in a file
+    test: bool = True  # false: the test rows are not read, as in the runs of a search
     settings: dict[str, Any] = field(default_factory=dict)  # flat, as configured
     published: dict[str, Any] | None = None
 
@@ -48,31 +50,41 @@ class Run:
         return StackedDenoisingAutoencoder.plan(n_visible, self.trained_layers(), self.seed)
 
     def trained_layers(self) -> tuple[Layer, ...]:
-        """The layers as this arm trains them: only sda corrupts anything."""
+        """The layers as this arm trains them: only sda corrupts, random has no decoder."""
         if self.init is Init.sda:
             return self.layers
+        unread: dict[str, Any] = {}
+        if self.init is Init.random:
+            unread = {"reconstruction": CrossEntropy(), "tied": True}
         return tuple(
             dataclasses.replace(
                 layer,
                 corruption=Masking(0.0),
                 emphasis=Emphasis(),
                 boltzmann=self.init is Init.dbn,
+                **unread,
             )
             for layer in self.layers
         )
 
-    def pretraining_key(self) -> Hashable:
-        """Equal for runs whose fine-tuning starts from the same weights."""
-        if not self.is_pretrained:
-            return ("random", self.seed, repr(self.trained_layers()))
-        # The trial corruption only measures, but its figures go into the record.
-        plan = (
-            self.trained_layers(),
-            self.pretraining,
-            [layer.corruption for layer in self.layers],
-        )
-        return ("pretrained", self.seed, repr(plan))
+    def described(self) -> dict[str, Any]:
+        """The run as built for its arm, without seed and data: what its numbers follow from."""
+        own: dict[str, Any] = {
+            "arm": str(self.init),
+            "layers": described(self.trained_layers()),
+            "finetuning": described(self.finetuning),
+            "initialisation": str(self.initialisation),
+        }
+        return own | ({"pretraining": described(self.pretraining)} if self.is_pretrained else {})
 
-    def computation_key(self) -> Hashable:
-        """Equal for runs that compute the same numbers; their folders can share them."""
-        return (self.pretraining_key(), repr(self.finetuning), str(self.initialisation))
+    def pretraining_plan(self) -> list[Any]:
+        """For each layer, what it is, how it is trained, and by what it is judged."""
+        return [
+            described(parts)
+            for parts in zip(
+                self.trained_layers(),
+                self.pretraining,
+                [layer.corruption for layer in self.layers],
+                strict=True,
+            )
+        ]

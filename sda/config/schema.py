@@ -67,6 +67,7 @@ def build_run(plain: Plain) -> Run:
         initialisation=Initialisation(plain["stack"]["initialisation"]),
         device=device(plain["device"]),
         tensorboard=plain["tensorboard"],
+        test=checks.flag("test", plain.get("test", True)),
         codes_memory=codes_memory(plain.get("codes_memory", "auto"), device(plain["device"])),
         settings=flat({key: value for key, value in plain.items() if key not in PLANNING}),
         published=published(plain["published"]),

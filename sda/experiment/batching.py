@@ -1,7 +1,7 @@
 """Which runs train together: alike but for numbers, and as many at once as pays."""
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ from sda.config.plan import Run
 # of many runs pays while all their weights stay in the cache.
 LARGEST_LAYER = 128 * 128  # weights of a layer that is worth batching on a CPU
 CACHE = 2**20  # bytes of weights that train together on a CPU
+MOST = 8  # runs together on a CPU: the same number on any, however many cores it has
 SHARE_OF_MEMORY = 0.3  # of a GPU's memory for weights, velocities and best weights
 
 
@@ -21,14 +22,14 @@ def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
     """Equal for runs that can train as one program: same data, shapes, batch sizes and device."""
     layers = [
         (layer.n_hidden, str(layer.activation), repr(layer.reconstruction), layer.tied)
-        for layer in plan.layers
+        for layer in plan.trained_layers()
     ]
     batches = [
         (settings.batch_size, str(settings.precision), settings.corruption is None)
         for settings in plan.pretraining
     ]
     tuning = plan.finetuning
-    network = (tuning.batch_size, str(tuning.precision), tuning.encoders, str(plan.initialisation))
+    network = (*map(str, tuning.company), str(plan.initialisation))
     where = (str(plan.device), plan.tensorboard, config["threads"])
     kind = [layer.boltzmann for layer in plan.trained_layers()]
     return json.dumps([config["data"], layers, kind, batches, network, where], default=str)
@@ -50,44 +51,28 @@ def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:
         return max(1, int(SHARE_OF_MEMORY * memory / (3 * 4 * sum(weights))))
     if max(weights) > LARGEST_LAYER:
         return 1
-    return max(1, CACHE // (4 * sum(weights)))
+    return max(1, min(MOST, CACHE // (4 * sum(weights))))
 
 
-def cut(runs: Sequence[int], most: int) -> list[list[int]]:
-    """Cut runs into as few groups of at most ``most`` as possible, of about equal size."""
-    count = -(-len(runs) // most)
-    return [list(runs[k::count]) for k in range(count)]
+def batches(
+    plans: Sequence[Run], configs: Sequence[dict[str, Any]], width: Callable[[int], int]
+) -> list[list[int]]:
+    """Cut runs into batches, by what was asked for alone: positions, in order of appearance.
 
-
-def alike(plans: Sequence[Run], configs: Sequence[dict[str, Any]]) -> list[list[int]]:
-    """Positions of runs that can train together, group by group, in order of appearance."""
+    Args:
+        plans: all runs of a sweep.
+        configs: their configurations.
+        width: how many components an input of the run at a position has; may raise ValueError or
+            OSError, then that run and those like it train alone.
+    """
     groups: dict[Hashable, list[int]] = {}
     for k, (plan, config) in enumerate(zip(plans, configs, strict=True)):
         groups.setdefault(likeness(plan, config), []).append(k)
-    return list(groups.values())
-
-
-def sharing(plans: Sequence[Run], runs: Sequence[int], groups: int) -> list[list[int]]:
-    """Put runs that start from the same pretraining together: they are trained in turn.
-
-    Args:
-        plans: of all runs.
-        runs: positions of those to be put together.
-        groups: processes to keep busy; there are as many parts if there are runs enough.
-
-    Returns:
-        Positions, part by part.
-    """
-    shared: dict[Hashable, list[int]] = {}
-    for k in runs:
-        shared.setdefault(plans[k].pretraining_key() if plans[k].is_pretrained else k, []).append(k)
-    parts = -(-groups // len(shared))
-    return [part for alike in shared.values() for part in cut(alike, -(-len(alike) // parts))]
-
-
-def twins(plans: Sequence[Run], runs: Sequence[int]) -> list[list[int]]:
-    """Put runs that compute the same numbers together: they are computed once."""
-    groups: dict[Hashable, list[int]] = {}
-    for k in runs:
-        groups.setdefault(plans[k].computation_key(), []).append(k)
-    return list(groups.values())
+    found = []
+    for runs in groups.values():
+        try:
+            most = most_together(plans[runs[0]], width(runs[0]))
+        except (ValueError, OSError):
+            most = 1
+        found += [runs[first : first + most] for first in range(0, len(runs), most)]
+    return sorted(found)

@@ -1,8 +1,10 @@
-"""Runs from data to result: pretrain, stack, fine-tune, test once. One run is a list of one."""
+"""Runs from data to result: pretrain, stack, fine-tune, test once. One run is a batch of one."""
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from sda.common.rows import shared
@@ -10,15 +12,17 @@ from sda.common.signals import Interrupted
 from sda.common.terminal import ProgressLine, say
 from sda.config.plan import Run
 from sda.data.splits import Rows, Splits
-from sda.experiment import batching, inherited, verdict
-from sda.experiment.recorder import Records
-from sda.experiment.state import Standing
+from sda.experiment.pretrained import Layers
+from sda.experiment.recorder import Recorder
+from sda.experiment.state import State
 from sda.experiment.tensorboard import Show
-from sda.nn import heads as classifiers
+from sda.nn import heads
 from sda.nn import stack as stacks
 from sda.nn.heads import Classifier
+from sda.runs import ledger, model_file
 from sda.runs.checkpoint import latest
-from sda.runs.folder import RunFolder
+from sda.runs.folder import MODEL, RunFolder
+from sda.runs.layer_store import LayerStore
 from sda.training import finetuning, preconditions, pretraining
 from sda.training.codes import Storage, StorageError
 from sda.training.history import LayerEpoch
@@ -37,7 +41,12 @@ def check(plan: Run, splits: Splits) -> None:
     preconditions.check_labelled("test", *test, network)  # now, not when all is trained
 
 
-def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFolder]]) -> None:
+def run(
+    plans: Sequence[Run],
+    splits: Splits,
+    folders: Sequence[RunFolder | None],
+    store: LayerStore | None = None,
+) -> None:
     """Train runs of one shape together, from their checkpoint if they have one.
 
     Every run's ``result.json`` ends ``finished`` or, leaving the others alone, ``diverged``.
@@ -45,60 +54,56 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
     Args:
         plans: alike in data, shapes, batch sizes and device; numbers may differ.
         splits: the data of all of them.
-        folders: open ones, those of each run; the first of all holds the checkpoint.
+        folders: open ones; None for a run that another batch has written down. The first has the
+            checkpoint.
+        store: of pretrained layers, shared with other runs; None: all are trained here.
 
     Raises:
         Interrupted, StorageError: everything is saved, the results say so.
         OSError: something cannot be written; what was saved before stays good.
         CheckpointError: there are checkpoints and none can be read, or they are of other runs.
     """
-    n_visible = splits.train.x.shape[1]
-    at_once = batching.most_together(plans[0], n_visible)
-    standing = Standing(plans, n_visible, splits.n_classes, at_once, splits.digest())
-    saved, warning = latest(folders[0][0].path / "checkpoint")
+    state = State(plans, splits.train.x.shape[1], splits.n_classes, splits.digest())
+    first = next(folder for folder in folders if folder is not None)
+    saved, warning = latest(first.path / "checkpoint")
     if saved:
-        standing.restore(saved)
+        state.restore(saved)
     train, valid = (_at_hand(rows, plans[0]) for rows in (splits.train, splits.valid))
-    with Records(folders, plans[0].tensorboard, saved) as records:
-        lost = sum(books[0].lost for books in records.books)
-        if warning or (lost and not saved):
-            say(f"warning: {warning or 'no checkpoint is left'}; epochs to train again: {lost}")
-        show = Show(records.books, valid[0], splits.image_shape, plans[0].device)
-        for run, plan in enumerate(plans):
-            if run in standing.unfinished:
-                records.open(run, plan.settings)
+    with Recorder(folders, plans[0].tensorboard, saved) as recorder:
+        if warning or (recorder.lost and not saved):
+            what = warning or "no checkpoint is left"
+            say(f"warning: {what}; epochs to train again: {recorder.lost}")
+        show = Show(recorder.books, valid[0], splits.image_shape, plans[0].device)
+        for number in state.unfinished:
+            recorder.open(number, plans[number].settings)
         try:
-            if not saved:
-                inherited.take(standing, records, show)
-            _train(train, valid, splits, standing, records, show)
+            _train(train, valid, splits, state, recorder, show, store)
         except (Interrupted, StorageError) as error:
-            _note_stop(error, standing, records)
+            _note_stop(error, state, recorder)
             raise
         except OSError as error:
             with suppress(OSError):  # the disk may have no room for this either
-                _note_stop(error, standing, records)
-            raise OSError(f"{error}; go on with: resume {folders[0][0].path}") from error
+                _note_stop(error, state, recorder)
+            raise OSError(f"{error}; go on with: resume {first.path}") from error
 
 
 def _train(
     train: Labelled,
     valid: Labelled,
     splits: Splits,
-    standing: Standing,
-    records: Records,
+    state: State,
+    recorder: Recorder,
     show: Show,
+    store: LayerStore | None,
 ) -> None:
     """Pretrain, stack, fine-tune and test, from wherever the runs stand."""
-    if standing.classifier is None:
-        _pretrain(train[0], valid[0], standing, records, show)
-        records.pretrained(standing)
-    while standing.unfinished:
-        if not standing.going:
-            another = standing.classifier is not None
-            standing.stack_up()
-            records.after_epoch(standing, due=another)
-        _finetune(train, valid, standing, records, show)
-        _part_with_finished(splits, valid, standing, records, show)
+    if state.classifier is None:
+        _pretrain(train[0], valid[0], state, recorder, show, store)
+        recorder.pretrained(state)
+        state.stack_up()
+    while state.unfinished:
+        _finetune(train, valid, state, recorder, show)
+        _part_with_finished(splits, valid, state, recorder, show)
 
 
 def _tensors(rows: Rows) -> Labelled:
@@ -114,146 +119,193 @@ def _at_hand(rows: Rows, plan: Run) -> Labelled:
 def _pretrain(
     x: Tensor,
     valid: Tensor,
-    standing: Standing,
-    records: Records,
+    state: State,
+    recorder: Recorder,
     show: Show,
+    store: LayerStore | None,
 ) -> None:
-    """Pretrain the stacks of all runs whose arm says so."""
-    if standing.stack is None or standing.layers.depth == len(standing.stack):
+    """Pretrain the stacks of all runs whose arm says so; what the store has is taken."""
+    if state.stack is None or state.layers.depth == len(state.stack):
         return
-    leaders = [standing.plans[run] for run in standing.leaders]
-    depths = range(len(standing.stack))
-    trials = [[plan.layers[depth].corruption for plan in leaders] for depth in depths]
-    settings, seeds = [plan.pretraining for plan in leaders], [plan.seed for plan in leaders]
-    storage = Storage(records.folders[0][0].path, leaders[0].codes_memory)
-    line = None
-    records.tick()
-    for epoch in pretraining.pretraining_epochs(
-        standing.stack, x, settings, seeds, valid, trials, standing.layers, storage
-    ):
-        _note_pretraining(epoch, standing, records, show)
-        if len(standing.failed) == len(standing.plans):
-            return
-        if line is None or epoch.epoch == 0:
-            most = max(plan.pretraining[epoch.depth].epochs for plan in leaders)
-            line = ProgressLine(f"layer {epoch.depth}", most, epoch.epoch, epoch.beside())
-        line.show(epoch.epoch, epoch.readable())
-        records.after_epoch(standing, due=epoch.epoch == 0 and epoch.depth > 0)
-    if line is not None:
-        line.end()
-    records.after_epoch(standing, due=line is not None)
+    plans = [state.plans[number] for number in state.pretrained]
+    with Layers(state, recorder, show, store) as layers:
+        layers.take()
+        trials = [[plan.layers[k].corruption for plan in plans] for k in range(len(state.stack))]
+        line = None
+        recorder.tick()
+        for epoch in pretraining.pretraining_epochs(
+            state.stack,
+            x,
+            [plan.pretraining for plan in plans],
+            [plan.seed for plan in plans],
+            valid,
+            trials,
+            state.layers,
+            Storage(recorder.first.path, plans[0].codes_memory),
+        ):
+            if epoch.epoch == 0:
+                layers.begin(epoch.depth)
+            _note_pretraining(epoch, state, recorder, show)
+            if len(state.failed) == len(state.plans):
+                return
+            if line is None or epoch.epoch == 0:
+                most = max(plan.pretraining[epoch.depth].epochs for plan in plans)
+                line = ProgressLine(f"layer {epoch.depth + 1}", most, epoch.epoch, epoch.beside())
+            line.show(epoch.epoch, epoch.readable())
+            recorder.after_epoch(state, due=epoch.epoch == 0 and epoch.depth > 0)
+        if line is not None:
+            line.end()
+        layers.end()
+        recorder.after_epoch(state, due=True)
 
 
-def _note_pretraining(
-    epoch: LayerEpoch,
-    standing: Standing,
-    records: Records,
-    show: Show,
-) -> None:
+def _note_pretraining(epoch: LayerEpoch, state: State, recorder: Recorder, show: Show) -> None:
     """Write an epoch down for every run that it belongs to."""
-    assert standing.stack is not None
-    share = records.tick() / len(standing.leaders)
-    for k, leader in enumerate(standing.leaders):
+    assert state.stack is not None
+    share = recorder.tick() / len(state.pretrained)
+    for k, number in enumerate(state.pretrained):
         if not epoch.active.reshape(-1)[k]:
             continue
-        settings = standing.plans[leader].pretraining[epoch.depth]
-        trial = standing.plans[leader].layers[epoch.depth].corruption
-        for run in standing.followers[leader]:
-            standing.seconds[run]["pretrain"] += share
-            records.row(run, epoch.row(k), share)
+        plan = state.plans[number]
+        settings, trial = plan.pretraining[epoch.depth], plan.layers[epoch.depth].corruption
+        for run in state.followers(k):
+            state.seconds[run]["pretrain"] += share
+            recorder.row(run, epoch.row(k), share)
             if epoch.diverged(k):
-                _give_up(run, epoch.fault(settings.learning_rate), standing, records)
+                _give_up(run, epoch.fault(settings.learning_rate), state, recorder)
             elif show.is_due(epoch.epoch, settings.epochs):
-                stack = stacks.single(standing.stack, k)
+                stack = stacks.single(state.stack, k)
                 show.layer(run, stack, epoch.depth, epoch.epoch, trial)
 
 
 def _finetune(
-    train: Labelled,
-    valid: Labelled,
-    standing: Standing,
-    records: Records,
-    show: Show,
+    train: Labelled, valid: Labelled, state: State, recorder: Recorder, show: Show
 ) -> None:
     """Train the classifiers until the runs, or half of a batch of them, are done."""
-    assert standing.classifier is not None
-    going = [standing.plans[run] for run in standing.going]
-    line = ProgressLine(
-        "fine-tuning", max(plan.finetuning.epochs for plan in going), standing.network.epoch
-    )
-    records.tick()
+    assert state.classifier is not None
+    going = [state.plans[number] for number in state.going]
+    most = max(plan.finetuning.epochs for plan in going)
+    line = ProgressLine("fine-tuning", most, state.network.epoch)
+    recorder.tick()
     for epoch in finetuning.finetuning_epochs(
-        standing.classifier,
+        state.classifier,
         train,
         valid,
         [plan.finetuning for plan in going],
         [plan.seed for plan in going],
-        standing.network,
+        state.network,
         at_least=len(going) // 2 + 1,
     ):
-        seconds = records.tick()
-        for k, run in enumerate(standing.going):
+        seconds = recorder.tick() / len(going)
+        for k, (number, plan) in enumerate(zip(state.going, going, strict=True)):
             if not epoch.active.reshape(-1)[k]:
                 continue
-            standing.seconds[run]["finetune"] += seconds / len(going)
-            records.row(run, epoch.row(k), seconds / len(going))
+            state.seconds[number]["finetune"] += seconds
+            recorder.row(number, epoch.row(k), seconds)
             if epoch.diverged(k):
-                _give_up(
-                    run,
-                    epoch.fault(standing.plans[run].finetuning.learning_rate),
-                    standing,
-                    records,
-                )
-            elif show.is_due(epoch.epoch, standing.plans[run].finetuning.epochs):
-                show.network(run, stacks.single(standing.classifier.stack, k), epoch.epoch)
-        if standing.failed.keys() >= set(standing.going):
+                _give_up(number, epoch.fault(plan.finetuning.learning_rate), state, recorder)
+            elif show.is_due(epoch.epoch, plan.finetuning.epochs):
+                show.network(number, stacks.single(state.classifier.stack, k), epoch.epoch)
+        if state.failed.keys() >= set(state.going):
             return
         line.show(epoch.epoch, epoch.readable())
-        records.after_epoch(standing, due=False)
+        recorder.after_epoch(state, due=False)
     line.end()
-    records.after_epoch(standing, due=True)
+    recorder.after_epoch(state, due=True)
 
 
 def _part_with_finished(
-    splits: Splits,
-    valid: Labelled,
-    standing: Standing,
-    records: Records,
-    show: Show,
+    splits: Splits, valid: Labelled, state: State, recorder: Recorder, show: Show
 ) -> None:
     """Test the runs that are done, and go on with the others alone."""
-    assert standing.classifier is not None
-    settings = [standing.plans[run].finetuning for run in standing.going]
-    training = finetuning.still_training(standing.classifier, settings, standing.network)
+    assert state.classifier is not None
+    settings = [state.plans[number].finetuning for number in state.going]
+    training = finetuning.still_training(state.classifier, settings, state.network)
     staying = []
-    for k, (run, active) in enumerate(zip(standing.going, training, strict=True)):
-        if run in standing.failed:
+    for k, (number, active) in enumerate(zip(state.going, training, strict=True)):
+        if number in state.failed:
             continue
         if active:
-            staying.append(run)
+            staying.append(number)
             continue
-        best_epoch = int(standing.network.stopping["best_epoch"].reshape(-1)[k])
+        best_epoch = int(state.network.stopping["best_epoch"].reshape(-1)[k])
         result = {
             "best_epoch": best_epoch,
-            "epochs": records.epochs[run],
-            "best_is_last": best_epoch == records.epochs[run],
-            "seconds": standing.seconds[run],
+            "epochs": recorder.epochs[number],
+            "best_is_last": best_epoch == recorder.epochs[number],
+            "seconds": state.seconds[number],
         }
-        single = classifiers.single(standing.classifier, k)
-        verdict.write(run, single, splits, valid, result, records, show)
+        single = heads.single(state.classifier, k)
+        _end(number, single, splits, valid, result, state, recorder, show)
     if staying:
-        standing.keep(staying)
-        records.after_epoch(standing, due=True)
-    standing.going = staying
+        state.keep(staying)
+        recorder.after_epoch(state, due=True)
+    state.going = staying
 
 
-def _note_stop(error: BaseException, standing: Standing, records: Records) -> None:
+def _end(
+    number: int,
+    classifier: Classifier,
+    splits: Splits,
+    valid: Labelled,
+    result: dict[str, Any],
+    state: State,
+    recorder: Recorder,
+    show: Show,
+) -> None:
+    """Write a run's model, its predictions and its result, ``finished``."""
+    if (folder := recorder.folders[number]) is None:
+        return
+    valid_error, valid_loss = classifier.evaluate(*valid)
+    tested: dict[str, Any] = {"test_error": None, "n_test": None}
+    predicted = None
+    if state.plans[number].test:
+        tested, predicted = tested_on(classifier, splits)
+    result |= tested | {
+        "valid_error": float(valid_error),
+        "valid_loss": float(valid_loss),
+        "n_valid": len(splits.valid.y),
+    }
+    if tested["test_error"] is not None:
+        names = splits.classes or tuple(map(str, range(splits.n_classes)))
+        labels = [names[k] for k in splits.test.y]
+        show.codes(number, classifier.stack, shared(splits.test.x), labels)
+    model_file.save(classifier.cpu(), folder.path / MODEL)
+    if (book := recorder.books[number]) is not None:
+        book.outcome({k: result[k] for k in ("valid_error", "test_error") if result[k] is not None})
+    note_end(folder, splits, predicted, result)
+
+
+def tested_on(classifier: Classifier, splits: Splits) -> tuple[dict[str, Any], Tensor]:
+    """The one place where test rows are read: error, their number, and predicted classes (n,)."""
+    predicted = classifier.predict(shared(splits.test.x)).cpu()
+    error = float(np.mean(predicted.numpy() != splits.test.y))
+    return {"test_error": error, "n_test": len(splits.test.y)}, predicted
+
+
+def note_end(
+    folder: RunFolder, splits: Splits, predicted: Tensor | None, result: dict[str, Any]
+) -> None:
+    """Write down that a run has finished, in its folder and in the ledger beside it."""
+    predictions = None
+    if predicted is not None:
+        predictions = (splits.test.y, predicted.numpy())
+        np.savez(folder.path / "test_predictions.npz", y=splits.test.y, predicted=predictions[1])
+    record = folder.result | result | {"status": "finished", "message": None}
+    ledger.append(folder.runs_folder, record, predictions)
+    folder.update_result(status="finished", message=None, **result)
+
+
+def _note_stop(error: BaseException, state: State, recorder: Recorder) -> None:
     if isinstance(error, StorageError):  # the codes are gone again: a checkpoint will fit
-        records.after_epoch(standing, due=True)
-    for run in standing.unfinished:
-        records.result(run, status="interrupted", message=str(error))
+        recorder.after_epoch(state, due=True)
+    for number in state.unfinished:
+        recorder.result(number, status="interrupted", message=str(error))
 
 
-def _give_up(run: int, fault: str, standing: Standing, records: Records) -> None:
-    standing.failed[run] = fault
-    records.result(run, status="diverged", message=fault, seconds=standing.seconds[run])
+def _give_up(number: int, fault: str, state: State, recorder: Recorder) -> None:
+    state.failed[number] = fault
+    seconds = state.seconds[number]
+    recorder.result(number, status="diverged", message=fault, seconds=seconds)
+    if (folder := recorder.folders[number]) is not None:
+        ledger.append(folder.runs_folder, folder.result, None)

@@ -1,8 +1,8 @@
 """One configured run, from a command: refused, trained, or gone on with."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -13,8 +13,11 @@ from sda.common.terminal import say
 from sda.config.plan import Run
 from sda.data.splits import Splits
 from sda.experiment import experiment
-from sda.runs import environment, folder, identity
-from sda.runs.folder import RunFolder, RunFolderError
+from sda.nn.heads import Classifier
+from sda.runs import environment, folder, identity, ledger, model_file
+from sda.runs.arms import UNREAD
+from sda.runs.folder import MODEL, RunFolder, RunFolderError
+from sda.runs.layer_store import LayerStore
 
 
 class Plan(Protocol):
@@ -46,11 +49,19 @@ class Plan(Protocol):
 
 
 def place(plan: Plan, runs_folder: str, overrides: list[str]) -> Path:
-    """The folder of a run: ``<runs folder>/<name>/<arm, seed and what else was overridden>``."""
+    """The folder of a run: ``<runs folder>/<name>/<arm, seed and what else was overridden>``.
+
+    What the arm does not read is no part of it: a sweep over noise has one random arm.
+    """
     said = [word.lstrip("+~") for word in overrides if "=" in word]
     unsaid = ("init", "seed", "experiment", "data", "name", "published", *identity.HARMLESS)
     words = [f"init={plan.init}", f"seed={plan.seed}"]
-    words += sorted(word for word in said if word.partition("=")[0] not in unsaid)
+    words += sorted(
+        word
+        for word in said
+        if word.partition("=")[0] not in unsaid
+        and not word.startswith(UNREAD.get(str(plan.init), ()))
+    )
     return folder_of(plan.name, runs_folder) / folder.folder_name(words)
 
 
@@ -67,33 +78,64 @@ class Asked(NamedTuple):
     path: Path
 
 
-def train_together(batch: Sequence[Sequence[Asked]], splits: Splits, *, overwrite: bool) -> None:
+def train_together(batch: Sequence[Asked], splits: Splits, *, overwrite: bool) -> None:
     """Train runs of one shape as one program, or go on with them; each has a folder of its own.
 
-    ``batch[r]`` are runs that compute the same numbers: they are computed once and say in
-    ``shared_with`` whose folder has the same. The batch, even of one run, is written into every
-    folder, so that it is the same one that goes on after a kill. If all have finished, they stay.
+    The batch is written into every folder, so that it is the same one that goes on after a kill. A
+    member that another batch has written down is computed with the others, and not recorded. If all
+    have finished, they stay; those that were not tested and now shall be are tested.
 
     Raises:
         RunFolderError: a folder holds a run that this command may not touch.
         Interrupted, CheckpointError: as ``experiment.run``.
     """
-    for asked in chain.from_iterable(batch):
+    for asked in batch:
         experiment.check(asked.plan, splits)
+    members = [Path(os.path.abspath(asked.path)) for asked in batch]
     with ExitStack() as closing:
-        folders = [[opened(asked.path, closing) for asked in twins] for twins in batch]
-        pairs = list(zip(chain.from_iterable(batch), chain.from_iterable(folders), strict=True))
-        for asked, folder in pairs:
-            if overwrite:
-                folder.clear()
-            elif folder.config:
-                check_same(folder, asked.plan, splits)
-        if all(folder.result.get("status") == "finished" for _, folder in pairs):
+        folders = [_own(asked, members, splits, overwrite, closing) for asked in batch]
+        own = [folder for folder in folders if folder is not None]
+        if not own:
+            raise RunFolderError(f"another process is training in {batch[0].path}")
+        if all(folder.result.get("status") == "finished" for folder in own):
+            for asked, folder in zip(batch, folders, strict=True):
+                if folder is not None and asked.plan.test and _is_untested(folder):
+                    _test(folder, splits)
             return
-        members = [[str(asked.path) for asked in twins] for twins in batch]
-        for asked, folder in pairs:
-            _describe(folder, asked, splits, members)
-        experiment.run([twins[0].plan for twins in batch], splits, folders)
+        for asked, folder in zip(batch, folders, strict=True):
+            if folder is not None:
+                _describe(folder, asked, splits, members)
+        store = LayerStore(own[0].runs_folder / "layers")
+        experiment.run([asked.plan for asked in batch], splits, folders, store)
+
+
+def _own(
+    asked: Asked, members: list[Path], splits: Splits, overwrite: bool, closing: ExitStack
+) -> RunFolder | None:
+    """The open folder of a member; None if its run is, or was, trained by others than these."""
+    before = RunFolder(asked.path)
+    begun = "status" in before.result  # else stopped before it began
+    elsewhere = before.is_held or (begun and not overwrite and before.batch() != members)
+    if elsewhere and len(members) > 1:
+        return None
+    folder = opened(asked.path, closing)
+    if overwrite:
+        folder.clear()
+    elif folder.config:
+        check_same(folder, asked.plan, splits)
+    return folder
+
+
+def _is_untested(folder: RunFolder) -> bool:
+    return folder.result.get("test_error") is None
+
+
+def _test(folder: RunFolder, splits: Splits) -> None:
+    """Test a finished run that was not to read the test rows before."""
+    network = model_file.load(folder.path / MODEL)
+    assert isinstance(network, Classifier)
+    tested, predicted = experiment.tested_on(network, splits)
+    experiment.note_end(folder, splits, predicted, tested)
 
 
 def opened(path: Path, closing: ExitStack) -> RunFolder:
@@ -112,29 +154,32 @@ def outcome(path: Path) -> dict[str, Any]:
     return result
 
 
-def recorded_batch(asked: Asked, build: Callable[[dict[str, Any]], Run]) -> list[list[Asked]]:
-    """The batch that an unfinished run was training in, the run itself if it was alone.
+def recorded_batch(asked: Asked, build: Callable[[dict[str, Any]], Run]) -> list[Asked]:
+    """The batch that a run was begun in, the run itself if it was alone or has finished.
 
     Args:
         asked: the run.
         build: turns the configuration in a member's folder into its run.
 
     Raises:
-        RunFolderError: it has not finished, and the others are not there as they were.
+        RunFolderError: it has not finished, and the others are not there any more.
     """
     own = RunFolder(asked.path)
-    paths = own.batch()
-    batch = [[RunFolder(path) for path in twins] for twins in paths]
-    members = list(chain.from_iterable(batch))
-    gone = [m.path for m in members if not m.config or m.batch() not in ([], paths)]
-    if len(members) < 2 or (gone and own.result.get("status") == "finished"):
-        return [[asked]]  # what has finished needs nobody
+    members = [RunFolder(path) for path in own.batch()]
+    if not members or own.result.get("status") == "finished":
+        return [asked]
+    gone = [member.path for member in members if not member.config]
     if gone:
         raise RunFolderError(
-            f"{own.path} was training together with {gone[0]}, which is not there any more or was "
-            f"trained afresh; overwrite=true starts {own.path} afresh"
+            f"{own.path} was training together with {gone[0]}, which is not there any more; "
+            f"overwrite=true starts {own.path} afresh"
         )
-    return [[Asked(build(m.config), m.config, m.path) for m in twins] for twins in batch]
+    return [
+        asked
+        if member.path == Path(os.path.abspath(asked.path))
+        else Asked(build(member.config), member.config, member.path)
+        for member in members
+    ]
 
 
 def refuse_occupied(path: Path, overwrite: bool) -> None:
@@ -178,29 +223,32 @@ def check_same(folder: RunFolder, plan: Plan, splits: Splits) -> None:
         say(f"warning: resumed elsewhere ({', '.join(moved)}): bits may differ", error=True)
 
 
-def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[list[str]]) -> None:
+def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[Path]) -> None:
     """Write down what is about to be computed, before it is."""
-    plan, own = asked.plan, str(asked.path)
-    twins = next(paths for paths in members if own in paths)
-    describe(folder, plan, asked.config, splits)
+    plan = asked.plan
+    own = os.path.abspath(asked.path)
+    described = plan.described()
     folder.update_result(
+        format=ledger.FORMAT,
+        identity=identity.digest([described, plan.seed, splits.digest()]),
+        setting=identity.digest(described),
+        plan=described,
         step=plan.step,
-        folder=own,
-        batch=members,
-        shared_with=[path for path in twins if path != own],
+        batch=[os.path.relpath(path, own) for path in members] if len(members) > 1 else [],
     )
+    describe(folder, plan, asked.config, splits)
 
 
 def describe(folder: RunFolder, plan: Plan, settings: Mapping[str, Any], splits: Splits) -> None:
     """Write down what is computed, on what and with what."""
     folder.write_config(settings)
-    folder.write_json("environment.json", environment.of(plan.device))
     folder.update_result(
         name=plan.name,
         data=splits.name,
         source=splits.source,
         drawn_from=splits.drawn_from,
         data_hash=splits.digest(),
+        environment=environment.of(plan.device),
         init=str(plan.init),
         seed=plan.seed,
         published=plan.published,

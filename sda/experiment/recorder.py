@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sda.common.signals import Interrupted, Interruption
-from sda.experiment.state import Standing
+from sda.experiment.state import State
 from sda.nn.stack import single
-from sda.runs import checkpoint, saving
+from sda.runs import checkpoint, model_file
 from sda.runs.folder import PRETRAINED, RunFolder
 from sda.runs.identity import HARMLESS
 from sda.runs.logbook import Logbook
@@ -19,27 +19,30 @@ SAVE_SHARE = 0.05  # of the time that saving may take
 
 
 @dataclass
-class Records:
-    """Logbooks and folders of a batch: ``folders[r]`` are those of run r, often one.
+class Recorder:
+    """Folders and logbooks of a batch. Enter it to open the logbooks and to listen to signals.
 
-    Several folders of one run hold runs of a sweep that compute the same numbers. The first folder
-    of the batch has the checkpoint. Enter it to open the logbooks and to listen to signals.
+    ``folders[r]`` is None for a run whose record is another batch's: it is computed, so that the
+    batch is the same one, and not written down. The first folder has the checkpoint.
     """
 
-    folders: Sequence[Sequence[RunFolder]]
+    folders: Sequence[RunFolder | None]
     tensorboard: bool
     saved: dict[str, Any] | None = None  # the checkpoint to go on from
-    books: list[list[Logbook]] = field(default_factory=list)
+    books: list[Logbook | None] = field(default_factory=list)
     epochs: dict[int, int] = field(default_factory=dict)  # of fine-tuning, by run
 
-    def __enter__(self) -> "Records":
+    def __post_init__(self) -> None:
+        self.first = next(folder for folder in self.folders if folder is not None)
+
+    def __enter__(self) -> "Recorder":
         self._closing = ExitStack()
         sizes = self.saved["metrics_sizes"] if self.saved else [0] * len(self.folders)
-        for folders, size in zip(self.folders, sizes, strict=True):
-            books = [Logbook(folder.path, size, self.tensorboard) for folder in folders]
-            for book in books:
+        for folder, size in zip(self.folders, sizes, strict=True):
+            book = None if folder is None else Logbook(folder.path, size or 0, self.tensorboard)
+            if book is not None:
                 self._closing.callback(book.close)
-            self.books.append(books)
+            self.books.append(book)
         if self.saved:
             self.epochs = dict(self.saved["epochs"])
         self._signals = self._closing.enter_context(Interruption())
@@ -50,6 +53,11 @@ class Records:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
+    @property
+    def lost(self) -> int:
+        """Epochs that were written down after the checkpoint and are to be trained again."""
+        return sum(book.lost for book in self.books if book is not None)
+
     def tick(self) -> float:
         """Seconds since the last call: the time of an epoch."""
         now = time.monotonic()
@@ -57,69 +65,65 @@ class Records:
         return seconds
 
     def open(self, run: int, settings: dict[str, Any]) -> None:
-        """Say that a run has begun, in its folders and in the table of hyper-parameters."""
+        """Say that a run has begun, in its folder and in the table of hyper-parameters."""
         self.result(run, status="running", message=None)
-        for book in self.books[run]:
-            shown = {
-                key.removesuffix("._target_"): value
-                for key, value in settings.items()
-                if key.split(".")[0] not in (*HARMLESS, "name", "published")
-            }
+        shown = {
+            key.removesuffix("._target_"): value
+            for key, value in settings.items()
+            if key.split(".")[0] not in (*HARMLESS, "name", "published")
+        }
+        if (book := self.books[run]) is not None:
             book.settings(shown, ("valid_error", "test_error"))
 
     def row(self, run: int, row: dict[str, Any], seconds: float) -> None:
-        """Write an epoch of a run down, in all of its folders."""
+        """Write an epoch of a run down."""
         phase = row["phase"]
-        where = f"layer{row['layer']}" if "layer" in row else "finetune"
-        values = {
-            f"{phase}/{key}": value
-            for key, value in row.items()
-            if key not in ("phase", "layer", "epoch")
-        }
         if phase == "finetune":
             self.epochs[run] = row["epoch"]
+        if (book := self.books[run]) is None:
+            return
+        where = f"layer{row['layer']}" if "layer" in row else "finetune"
         place = {key: row[key] for key in ("phase", "layer", "epoch") if key in row}
-        for book in self.books[run]:
-            book.metrics(row)
-            book.times(place | {"seconds": seconds})
-            book.scalars(where, row["epoch"], values)
+        book.metrics(row)
+        book.times(place | {"seconds": seconds})
+        values = {key: value for key, value in row.items() if key not in place}
+        book.scalars(where, row["epoch"], {f"{phase}/{key}": v for key, v in values.items()})
 
     def result(self, run: int, **changes: Any) -> None:
-        """Change entries of a run's result, in all of its folders."""
-        for folder in self.folders[run]:
+        """Change entries of a run's result."""
+        if (folder := self.folders[run]) is not None:
             folder.update_result(**changes)
 
-    def pretrained(self, standing: Standing) -> None:
+    def pretrained(self, state: State) -> None:
         """Save the stacks as pretraining left them: fine-tuning changes their weights.
 
         Between the last checkpoint of pretraining and the first one after it, so that a run that
         has got further has the file, killed or not.
         """
-        for k, leader in enumerate(standing.leaders):
-            assert standing.stack is not None
-            stack = single(standing.stack, k)
-            for run in set(standing.followers[leader]) - standing.failed.keys():
-                for folder in self.folders[run]:
-                    saving.save(stack, folder.path / PRETRAINED)
+        for run, k in state.source.items():
+            folder = self.folders[run]
+            if folder is not None and run not in state.failed:
+                assert state.stack is not None
+                model_file.save(single(state.stack, k), folder.path / PRETRAINED)
 
-    def after_epoch(self, standing: Standing, due: bool) -> None:
+    def after_epoch(self, state: State, due: bool) -> None:
         """Save if it is due or long ago; leave if a signal asked for it.
 
         Raises:
             Interrupted: everything is saved.
         """
-        asked = self._signals.requested
         now = time.monotonic()
         wait = max(SAVE_EVERY, self._save_took / SAVE_SHARE)
-        if due or asked is not None or now - self._saved_at > wait:
-            sizes = [books[0].size() for books in self.books]
-            payload = standing.payload() | {
-                "metrics_sizes": sizes,
-                "epochs": self.epochs,
-            }
-            checkpoint.save(self.folders[0][0].path / "checkpoint", payload)
+        if due or self._signals.requested is not None or now - self._saved_at > wait:
+            sizes = [None if book is None else book.size() for book in self.books]
+            payload = state.payload() | {"metrics_sizes": sizes, "epochs": self.epochs}
+            checkpoint.save(self.first.path / "checkpoint", payload)
             self._saved_at = time.monotonic()
             self._save_took = self._saved_at - now
-        if asked is not None:
-            folder = self.folders[0][0].path
-            raise Interrupted(asked, f"interrupted and saved; go on with: resume {folder}")
+        self.leave_if_asked()
+
+    def leave_if_asked(self) -> None:
+        """Raise Interrupted if a signal asked to stop; what was saved last is what is kept."""
+        if self._signals.requested is not None:
+            message = f"interrupted and saved; go on with: resume {self.first.path}"
+            raise Interrupted(self._signals.requested, message)

@@ -22,11 +22,10 @@ from sda.data.splits import Splits
 from sda.experiment.svm import Kernel, Setting
 from sda.nn.corruption import Corruption
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.runs import saving
+from sda.runs import model_file
 from sda.runs import settings as settings_words
 from sda.runs.checkpoint import CheckpointError
 from sda.runs.folder import PRETRAINED, RunFolder, RunFolderError
-from sda.runs.identity import LATER
 from sda.runs.results import Trained
 
 BLOCK = 1000  # rows that are encoded at once
@@ -201,7 +200,7 @@ def _encoder(codes_of: Any, layer: Any) -> Encoder | None:
     if result.get("init") == "random":
         raise RunFolderError(f"codes_of={folder} has no pretrained stack: its arm is random")
     try:
-        stack = saving.load(folder / PRETRAINED)
+        stack = model_file.load(folder / PRETRAINED)
         weights = hashlib.sha256((folder / PRETRAINED).read_bytes()).hexdigest()
     except (CheckpointError, OSError) as error:
         raise RunFolderError(
@@ -217,9 +216,4 @@ def _encoder(codes_of: Any, layer: Any) -> Encoder | None:
 def _pretraining(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
     """Settings that a stack was pretrained with, so that compare tells the stacks apart."""
     read = comparison.computed([Trained(folder, result)])
-    return {
-        f"codes.{key}": value
-        for key, value in read.items()
-        # A setting that says nothing is left out: machines from before there was one lack it.
-        if not key.startswith("finetune.") and not (key in LATER and value == LATER[key])
-    }
+    return {f"codes.{key}": value for key, value in read.items() if not key.startswith("finetune.")}

@@ -35,7 +35,7 @@ class Show:
     """Draws the networks of runs into their logbooks, within a share of the time that passes.
 
     Args:
-        books: of each run.
+        books: of each run; None for one that is not shown.
         valid: validation rows (m, d), of which a few are shown.
         image_shape: of a row, or None.
         device: of the networks.
@@ -43,7 +43,7 @@ class Show:
 
     def __init__(
         self,
-        books: Sequence[Sequence[Logbook]],
+        books: Sequence[Logbook | None],
         valid: Tensor,
         image_shape: tuple[int, int] | None,
         device: torch.device,
@@ -56,7 +56,7 @@ class Show:
 
     def is_due(self, epoch: int, last: int) -> bool:
         """Whether to draw after an epoch: it is chosen and there is time, or it is the last."""
-        if not any(book.shows for books in self._books for book in books):
+        if not any(book is not None and book.shows for book in self._books):
             return False
         elapsed = time.monotonic() - self._start
         return epoch == last or (is_chosen(epoch, last) and self._spent <= SHARE * elapsed)
@@ -71,6 +71,8 @@ class Show:
         trial: Corruption,
     ) -> None:
         """Show layer ``depth`` of an ordinary stack: filters, reconstructions, histograms."""
+        if (book := self._books[run]) is None:
+            return
         begin = time.monotonic()
         layer = stack[depth]
         codes = layer.encode(stack.encode(self._valid, depth))
@@ -78,25 +80,25 @@ class Show:
             "filters": self._filters(stack, depth),
             "clean_corrupted_reconstructed": self._grid(stack, depth, trial),
         }
-        for book in self._books[run]:
-            for tag, picture in seen.items():
-                book.picture(f"layer{depth}", epoch, tag, picture)
-            book.histogram(f"layer{depth}", epoch, "weights", _sample(layer.weight))
-            book.histogram(f"layer{depth}", epoch, "codes", _sample(codes))
+        for tag, picture in seen.items():
+            book.picture(f"layer{depth}", epoch, tag, picture)
+        book.histogram(f"layer{depth}", epoch, "weights", _sample(layer.weight))
+        book.histogram(f"layer{depth}", epoch, "codes", _sample(codes))
         self._spent += time.monotonic() - begin
 
     @torch.no_grad()
     def network(self, run: int, stack: StackedDenoisingAutoencoder, epoch: int) -> None:
         """Show what fine-tuning makes of all layers."""
+        if (book := self._books[run]) is None:
+            return
         begin = time.monotonic()
         codes = self._valid
         for depth, layer in enumerate(stack):
             codes = layer.encode(codes)
             picture = self._filters(stack, depth)
-            for book in self._books[run]:
-                book.picture("finetune", epoch, f"filters/layer{depth}", picture)
-                book.histogram("finetune", epoch, f"weights/layer{depth}", _sample(layer.weight))
-                book.histogram("finetune", epoch, f"codes/layer{depth}", _sample(codes))
+            book.picture("finetune", epoch, f"filters/layer{depth}", picture)
+            book.histogram("finetune", epoch, f"weights/layer{depth}", _sample(layer.weight))
+            book.histogram("finetune", epoch, f"codes/layer{depth}", _sample(codes))
         self._spent += time.monotonic() - begin
 
     @torch.no_grad()
@@ -108,6 +110,8 @@ class Show:
         At least 50: writing a thousand codes of a thousand units as text takes about a second.
         Evenly spaced, because some test sets are sorted by class.
         """
+        if (book := self._books[run]) is None:
+            return
         width = stack[len(stack) - 1].weight.shape[-1]
         seconds = SHARE / 2 * (time.monotonic() - self._start) / len(self._books)
         n = max(50, min(PROJECTED, int(seconds * 1e6 / width)))
@@ -116,9 +120,8 @@ class Show:
         images = None
         if self._image_shape is not None:
             images = rows.reshape(-1, 1, *self._image_shape).cpu().clamp(0, 1)
-        for book in self._books[run]:
-            shown = [labels[k] for k in chosen.tolist()]
-            book.codes("codes", stack.encode(rows).cpu(), shown, images)
+        shown = [labels[k] for k in chosen.tolist()]
+        book.codes("codes", stack.encode(rows).cpu(), shown, images)
 
     def _filters(self, stack: StackedDenoisingAutoencoder, depth: int) -> Picture:
         """Weights of the first units of a layer, seen through the layers below.

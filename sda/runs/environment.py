@@ -1,5 +1,6 @@
 """What the bits of a run depend on beside its settings and data."""
 
+import ast
 import functools
 import hashlib
 import platform
@@ -18,7 +19,7 @@ def of(device: torch.device) -> dict[str, Any]:
     cuda = torch.cuda.get_device_name() if device.type == "cuda" else None
     return {
         "sda": __version__,
-        "code": _code(),
+        "revision": revision(),
         "torch": str(torch.__version__),
         "scikit-learn": version("scikit-learn"),
         "python": platform.python_version(),
@@ -31,12 +32,24 @@ def of(device: torch.device) -> dict[str, Any]:
 
 
 @functools.cache
-def _code() -> str:
-    """Twelve digits of the SHA-256 of this package's files: between releases, code changes too."""
+def revision() -> str:
+    """Twelve digits of what computes the bits of a network: the code of nn, training and common.
+
+    The SHA-256 of its syntax trees, so that comments and docstrings change nothing.
+    """
     total = hashlib.sha256()
-    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
-        total.update(file.read_bytes())
+    package = Path(__file__).parents[1]
+    for part in ("common", "nn", "training"):
+        for file in sorted((package / part).rglob("*.py")):
+            total.update(_code(ast.parse(file.read_text("utf-8"))).encode())
     return total.hexdigest()[:12]
+
+
+def _code(tree: ast.Module) -> str:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            node.body = node.body[ast.get_docstring(node) is not None :]
+    return ast.dump(tree)
 
 
 def _processor() -> str:

@@ -16,7 +16,8 @@ import yaml
 from sda.common import files
 
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
-PRETRAINED = "pretrained.pt"  # the stack as it was before fine-tuning
+PRETRAINED = "pretrained.safetensors"  # the stack as it was before fine-tuning
+MODEL = "model.safetensors"
 
 
 class RunFolderError(ValueError):
@@ -26,10 +27,10 @@ class RunFolderError(ValueError):
 class RunFolder:
     """The folder of one run, locked by this process from ``open`` to ``close``.
 
-    Files: ``config.yaml`` (resolved), ``result.json`` (status from the start, errors at the
-    end), ``metrics.jsonl``, ``times.jsonl``, ``checkpoint/``, ``pretrained.pt`` (the stack before
-    fine-tuning), ``model.pt``, ``test_predictions.npz``, ``environment.json``, TensorBoard events
-    in ``layer<k>/`` and ``finetune/``; of a support vector machine, ``search.jsonl``.
+    Files: ``config.yaml`` (resolved), ``result.json`` (status from the start, errors at the end),
+    ``metrics.jsonl``, ``times.jsonl``, ``checkpoint/``, ``pretrained.safetensors`` (the stack
+    before fine-tuning), ``model.safetensors``, ``test_predictions.npz``, TensorBoard events in
+    ``layer<k>/`` and ``finetune/``; of a support vector machine, ``search.jsonl``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -82,23 +83,30 @@ class RunFolder:
         """What ``result.json`` says, {} if there is none or it cannot be read."""
         return _read_json(self.path / "result.json")
 
-    def batch(self) -> list[list[Path]]:
-        """Folders of the runs that the one here was begun with, itself among them; [] if unknown.
+    def batch(self) -> list[Path]:
+        """Folders of the runs that the one here trains together with, itself among them; [] alone.
 
-        The record has them as they were called then: as they lay to each other, they lie now.
+        The record has them as they lie to this one, so that they may be moved together.
         """
         record = self.result
-        if "status" not in record:  # stopped before it began: the others may not even be described
-            return []
-        return [
-            [Path(os.path.abspath(self.path / os.path.relpath(p, record["folder"]))) for p in twins]
-            for twins in record.get("batch") or []
-        ]
+        # Stopped before it began: the others may not even be described.
+        members = record.get("batch") or [] if "status" in record else []
+        return [Path(os.path.abspath(self.path / str(member))) for member in members]
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where the ledger and the layers of this run are: above the folders of its name."""
+        name = str(self.result.get("name", ""))
+        above = self.path.absolute().parent
+        names = [folder_name([part]) for part in name.split("/")]
+        is_below = list(above.parts[-len(names) :]) == names
+        return above.parents[len(names) - 1] if is_below else above
 
     @property
     def environment(self) -> dict[str, Any]:
         """What the run here was trained with, {} if that is not known."""
-        return _read_json(self.path / "environment.json")
+        found = self.result.get("environment")
+        return found if isinstance(found, dict) else {}
 
     @property
     def config(self) -> dict[str, Any]:
@@ -147,8 +155,8 @@ def _locked(file: int) -> bool:
 
 def _ours(path: Path) -> bool:
     names = (
-        r"(config\.yaml|(result|environment)\.json|(metrics|times|search)\.jsonl|"
-        r"(model|pretrained)\.pt|test_predictions\.npz|checkpoint/.*|"
+        r"(config\.yaml|result\.json|(metrics|times|search)\.jsonl|"
+        r"(model|pretrained)\.safetensors|test_predictions\.npz|checkpoint/.*|"
         r"(layer\d+|finetune|codes)/.*|events\.out\..*)(\.\d+\.tmp)?"
     )
     return re.fullmatch(names, path.as_posix()) is not None

@@ -1,56 +1,69 @@
-"""When two configurations compute the same, whoever noted them and when."""
+"""Which settings change a run's numbers: plans in plain types, and their digests."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
-# Keys that do not say what is computed; the first of them may change when a run is resumed, the
+from sda.runs.arms import UNREAD
+
+# Keys that do not say what is computed. The first of them may change when a run is resumed, the
 # others say what is done with folders, and its folder is given.
 CHANGEABLE = ("threads", "device", "tensorboard", "codes_memory", "data_folder", "data.folder")
-HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs")
+HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "test")
 
-# Settings that are younger than some runs, with what those runs did.
-LATER: dict[str, Any] = {
-    "finetune.labelled": None,
-    "finetune.corruption": None,
-    "pretrain.corruption": None,
-}
-IN_DIGESTS = ("finetune.labelled", "finetune.corruption")  # as old as digests: in all of them
+
+def described(value: Any) -> Any:
+    """A plan in plain types: a frozen dataclass by the name of its class, without defaults.
+
+    A default never changes its meaning, so a new field changes no old description. Module paths
+    take no part: code may move.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        said = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        known = {f.name: _default(f) for f in dataclasses.fields(value)}
+        told = {k: described(v) for k, v in said.items() if v != known[k]}
+        return {"kind": type(value).__name__} | told
+    if isinstance(value, Mapping):
+        return {str(key): described(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [described(one) for one in value]
+    return str(value.value) if isinstance(value, Enum) else value
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default  # MISSING where there is none: equal to no value
+
+
+def digest(plain: Any) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of plain values; 2 and 2.0 are the same."""
+    text = json.dumps(comparable(plain), sort_keys=True, separators=(",", ":"), allow_nan=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def comparable(plain: Any) -> Any:
+    """The same plain values whether a number was written 2 or 2.0."""
+    if isinstance(plain, Mapping):
+        return {str(key): comparable(one) for key, one in plain.items()}
+    if isinstance(plain, list | tuple):
+        return [comparable(one) for one in plain]
+    return float(plain) if isinstance(plain, int) and not isinstance(plain, bool) else plain
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Keys whose values differ between two flat configurations, but for harmless ones."""
-    keys = sorted(before.keys() | now.keys())
+    """Keys whose values differ between two flat configurations of one arm.
+
+    What says nothing of the numbers, and what the arm does not read, is no difference.
+    """
+    unread = UNREAD.get(str(now.get("init")), ()) if before.get("init") == now.get("init") else ()
     return [
         f"{key}: {before.get(key, 'absent')!r} there, {now.get(key, 'absent')!r} now"
-        for key in keys
-        if not {key, key.split(".")[0]} & set(HARMLESS) and before.get(key) != now.get(key)
+        for key in sorted(before.keys() | now.keys())
+        if not {key, key.split(".")[0]} & set(HARMLESS)
+        and not key.startswith(unread)
+        and comparable(before.get(key)) != comparable(now.get(key))
     ]
-
-
-def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A flat configuration of any age with the settings that are younger than it."""
-    said = {key: value for key, value in LATER.items() if not _says(settings, key)}
-    return said | dict(settings)
-
-
-def _says(settings: Mapping[str, Any], key: str) -> bool:
-    return any(own == key or own.startswith(f"{key}.") for own in settings)
-
-
-def digest(settings: Mapping[str, Any]) -> str:
-    """Eight hexadecimal digits of what a flat configuration computes, whatever its seed."""
-    aside = {*HARMLESS, "name", "published", "seed"}
-    # Else every younger setting would change all digests.
-    telling = {key: value for key, value in settings.items() if (key, value) not in LATER.items()}
-    every = dict.fromkeys(IN_DIGESTS) | telling
-    said = {k: plain(value) for k, value in every.items() if not {k, k.split(".")[0]} & aside}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def plain(value: Any) -> Any:
-    """The same whether a number was written 2 or 2.0."""
-    if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

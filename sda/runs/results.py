@@ -85,18 +85,23 @@ class Trained:
         return (y, predicted) if y.shape == predicted.shape == (self.n_test,) else None
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """Rows of the record; a torn line is passed over, a missing file is empty."""
+        """Rows of the record; none without the run's folder."""
+        return rows(self.path / "metrics.jsonl")
+
+
+def rows(file: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines; a torn line is passed over, a missing file is empty."""
+    try:
+        text = file.read_text("utf-8", errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
         try:
-            text = (self.path / "metrics.jsonl").read_text("utf-8", errors="replace")
-        except OSError:
-            return
-        for line in text.splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                yield row
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            yield row
 
 
 @dataclass(frozen=True)

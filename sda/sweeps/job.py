@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sda.common import threads
 from sda.config import schema
-from sda.experiment import batching, launch, svm_plan, svm_run
+from sda.experiment import launch, svm_plan, svm_run
 from sda.runs import identity
 from sda.runs.folder import RunFolder, RunFolderError
 
@@ -50,23 +50,23 @@ def refusal(job: Job) -> str | None:
 def has_finished(job: Job) -> bool:
     """Whether the folder of a job holds its result, as it was asked for."""
     result = RunFolder(place(job)).result
-    return result.get("status") == "finished" and not identity.differences(
+    if result.get("status") != "finished" or identity.differences(
         result.get("settings", {}), job.settings
-    )
+    ):
+        return False
+    return result.get("test_error") is not None or not job.config.get("test", True)
 
 
 def train_jobs(jobs: Sequence[Job]) -> None:
-    """Train one machine or networks of one shape together, or go on with them, in their folders."""
+    """Train one machine, or networks of one shape as one program, or go on with them."""
     first = jobs[0].config
     threads.settle(threads.threads(first["threads"]))
     if jobs[0].is_machine:
         svm_run.train(svm_plan.build(first), first, place(jobs[0]), schema.load_data(first))
         return
     asked = [launch.Asked(schema.build_run(j.config), j.config, place(j)) for j in jobs]
-    overwrite = first["overwrite"]
-    computed = batching.twins([one.plan for one in asked], range(len(asked)))
-    batch = [[asked[k] for k in twins] for twins in computed]
-    one = min(asked, key=lambda one: RunFolder(one.path).result.get("status") == "finished")
-    if not overwrite and sum(map(len, RunFolder(one.path).batch())) > 1:
-        batch = launch.recorded_batch(one, schema.build_run)
-    launch.train_together(batch, schema.load_data(first), overwrite=overwrite)
+    if not first["overwrite"]:
+        one = min(asked, key=lambda one: RunFolder(one.path).result.get("status") == "finished")
+        begun = launch.recorded_batch(one, schema.build_run)
+        asked = begun if len(begun) > 1 else asked
+    launch.train_together(asked, schema.load_data(first), overwrite=first["overwrite"])

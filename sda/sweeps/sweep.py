@@ -2,19 +2,20 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import Any
 
 from sda.common import threads
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import clock, say
 from sda.config import schema
+from sda.config.plan import Run
 from sda.experiment import batching
 from sda.runs.folder import RunFolder
-from sda.runs.identity import differences
-from sda.sweeps.job import Job, place, refusal
+from sda.runs.identity import differences, digest
+from sda.sweeps.job import Job, has_finished, place, refusal
 from sda.sweeps.worker import BUSY, STOPPED, Child, Outcome
 
 
@@ -45,8 +46,11 @@ def run_all(
     asked, jobs = jobs, _distinct(jobs)
     outcomes = _refused(jobs)
     left = [job for job in jobs if str(place(job)) not in outcomes]
-    tasks = _grouped(left) if together else [[job] for job in left]
+    tasks = _tasks(left, together)
     start = time.monotonic()
+    ended = [Outcome(str(place(j)), RunFolder(place(j)).result, None) for j in left if _stays(j)]
+    outcomes |= {outcome.folder: outcome for outcome in ended}
+    _report(ended, len(outcomes), len(jobs), 0.0)
     with Interruption() as signals:
         for ended in _train(tasks, most, lambda: signals.requested or time.monotonic() > until):
             outcomes |= {outcome.folder: outcome for outcome in ended}
@@ -83,28 +87,21 @@ def _train(
                 child.ask_to_stop()
         ended: list[Outcome] = []
         while tasks and len(running) < most and not stopping:
-            parts, busy = _parted(tasks.pop(0))
+            task = tasks.pop(0)
+            free, busy = _free(task)
             ended += busy
-            running += [Child(part) for part in parts[:1]]
-            tasks[:0] = parts[1:]
+            if free:  # a batch is trained whole, those that others have computed with the rest
+                running.append(Child(task, free))
         ended += _ended(running)
         yield [o for o in ended if not (stopping and o.passing == STOPPED)]
 
 
-def _parted(task: list[Job]) -> tuple[list[list[Job]], list[Outcome]]:
-    """What can train now, and the outcomes of runs that others are training.
-
-    Since the task was made, others may have trained some of its runs: those are tasks of their own.
-    """
-    free: list[Job] = []
-    busy: list[Outcome] = []
-    for job in task:
-        if RunFolder(place(job)).is_held:
-            busy.append(Outcome(str(place(job)), {}, "another process is training it", BUSY))
-        else:
-            free.append(job)
-    begun, fresh = _begun(free)
-    return [part for part in (fresh, *begun) if part], busy
+def _free(task: list[Job]) -> tuple[list[Job], list[Outcome]]:
+    """The runs of a task that can train now, and the outcomes of those that others are training."""
+    task = [job for job in task if not _stays(job)]
+    held = [str(place(job)) for job in task if RunFolder(place(job)).is_held]
+    busy = [Outcome(path, {}, "another process is training it", BUSY) for path in held]
+    return [job for job in task if str(place(job)) not in held], busy
 
 
 def _ended(running: list[Child]) -> Iterator[Outcome]:
@@ -131,48 +128,54 @@ def faults(outcomes: Sequence[Outcome]) -> list[str]:
     return [f"failed: {o.folder}: {o.fault}" for o in outcomes if o.failed]
 
 
-def _grouped(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Put runs together that train as one program; what was begun together stays together."""
-    place_in_line = {id(job): k for k, job in enumerate(jobs)}
-    machines = [[job] for job in jobs if job.is_machine]
-    tasks = machines + _networks([job for job in jobs if not job.is_machine])
-    return sorted(tasks, key=lambda task: place_in_line[id(task[0])])
+def _tasks(jobs: Sequence[Job], together: bool) -> list[list[Job]]:
+    """Cut runs into tasks of one process each, without those of which all have finished.
 
-
-def _begun(jobs: Sequence[Job]) -> tuple[list[list[Job]], list[Job]]:
-    """Runs that were begun, together as they were then, and those that were not."""
-    begun: dict[str, list[Job]] = {}
-    fresh = []
-    for job in jobs:
-        path = str(place(job))
-        before = RunFolder(Path(path)).result
-        if before and not job.config["overwrite"]:
-            begun.setdefault(str(before.get("batch") or path), []).append(job)
-        else:
-            fresh.append(job)
-    return list(begun.values()), fresh
-
-
-def _networks(jobs: Sequence[Job]) -> list[list[Job]]:
-    tasks, jobs = _begun(jobs)
-    plans = [schema.build_run(job.config) for job in jobs]
-    for runs in batching.alike(plans, [job.config for job in jobs]):
-        try:
-            width = schema.width(jobs[runs[0]].config)
-        except (ValueError, OSError):  # no data: each says so itself, others train
-            tasks += [[jobs[k]] for k in runs]
-            continue
-        most = batching.most_together(plans[runs[0]], width)
-        computed = {twins[0]: twins for twins in batching.twins(plans, runs)}
-        firsts = list(computed)
-        side_by_side = slots(jobs[runs[0]].config)
-        if most > 1:
-            parts = batching.cut(firsts, min(most, -(-len(firsts) // side_by_side)))
-        else:
-            parts = batching.sharing(plans, firsts, side_by_side)
-        for part in parts:
-            tasks.append([jobs[k] for first in part for k in computed[first]])
+    A run that was begun in a batch goes on in that one. The others train alone, or in the batches
+    that follow from the runs of the sweep, whatever has finished of them.
+    """
+    begun = _begun(jobs)
+    elsewhere = {place(job) for task in begun for job in task}
+    networks = [job for job in jobs if not job.is_machine]
+    plans = [schema.build_run(job.config) for job in networks]
+    cut = [[k] for k in range(len(networks))]
+    if together:
+        configs = [job.config for job in networks]
+        cut = batching.batches(plans, configs, lambda k: schema.width(configs[k]))
+    tasks = begun + [[job] for job in jobs if job.is_machine]
+    for runs in _spread(cut, plans):
+        task = [networks[k] for k in runs]
+        if any(place(job) not in elsewhere and not _stays(job) for job in task):
+            tasks.append(task)
     return tasks
+
+
+def _stays(job: Job) -> bool:
+    return has_finished(job) and not job.config["overwrite"]
+
+
+def _begun(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Runs that were begun in a batch and have not ended, together as they were then."""
+    begun: dict[str, list[Job]] = {}
+    for job in jobs:
+        folder = RunFolder(place(job))
+        ended = folder.result.get("status") in ("finished", "diverged")
+        members = folder.batch()
+        if members and not ended and not job.config["overwrite"]:
+            begun.setdefault(str(members), []).append(job)
+    return list(begun.values())
+
+
+def _spread(tasks: list[list[int]], plans: Sequence[Run]) -> list[list[int]]:
+    """Order tasks so that those of different pretraining come first: the rest take their layers."""
+    seen: Counter[str] = Counter()
+    ranked = []
+    for runs in tasks:
+        own = [[plans[k].seed, plans[k].pretraining_plan()] for k in runs if plans[k].is_pretrained]
+        key = digest(own or ["random", runs])
+        ranked.append((seen[key], runs))
+        seen[key] += 1
+    return [runs for _, runs in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def slots(settings: dict[str, Any]) -> int:

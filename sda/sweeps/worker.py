@@ -50,17 +50,22 @@ class Outcome(NamedTuple):
 
 
 class Child:
-    """A process that trains the runs of a task and sends back how each ended."""
+    """A process that trains the runs of a task and sends back how each ended.
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    Args:
+        task: the runs.
+        told: those among them whose outcomes are wanted.
+    """
+
+    def __init__(self, task: Sequence[Job], told: Sequence[Job]) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
         _start_server()
         # Says how it ended; readable when it has, however that was, and whoever it was forked from.
         self.report, sender = context.Pipe(duplex=False)
         self._asked = False
-        self._folders = [str(place(job)) for job in jobs]
-        self.process: BaseProcess = context.Process(target=_work, args=(jobs, sender))
+        self._folders = [str(place(job)) for job in told]
+        self.process: BaseProcess = context.Process(target=_work, args=(task, sender))
         self.process.start()
         sender.close()
 

@@ -1,6 +1,5 @@
 """How a layer is pretrained and how the network is fine-tuned: what can be set."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 from sda.common import checks
@@ -65,7 +64,7 @@ class Finetuning:
             raise ValueError(f"finetune.corruption must be one or null, got {self.corruption!r}")
 
     @property
-    def company(self) -> Hashable:
+    def company(self) -> tuple[object, ...]:
         """Equal for settings whose runs can be fine-tuned together."""
         kind = (self.labelled, self.corruption is None, self.encoders)
         return (*kind, self.batch_size, str(self.precision))

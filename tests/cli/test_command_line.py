@@ -334,7 +334,7 @@ def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, caps
     names = {path.name for path in folder.iterdir()}
     assert names >= {
         "config.yaml", "result.json", "environment.json", "metrics.jsonl", "times.jsonl",
-        "model.pt", "test_predictions.npz", "checkpoint", "layer0", "layer1", "finetune",
+        "model.safetensors", "test_predictions.npz", "checkpoint", "layer0", "layer1", "finetune",
     }  # fmt: skip
     result = json.loads((folder / "result.json").read_text())
     assert {"data", "source", "init", "seed", "valid_error", "test_error", "n_test"} <= set(result)

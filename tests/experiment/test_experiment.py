@@ -15,7 +15,7 @@ from tiny_run import in_a_child, outcome, plan, save_every, splits, train
 from sda import DivergenceError
 from sda.data.splits import Rows
 from sda.experiment import launch
-from sda.runs import checkpoint, saving
+from sda.runs import checkpoint, model_file
 from sda.runs.folder import RunFolderError
 
 
@@ -33,7 +33,7 @@ def test_test_rows_have_no_part_in_training_or_stopping(tmp_path):
 
 def test_the_errors_of_a_result_are_those_of_its_model_on_their_own_rows(tmp_path):
     result = train(tmp_path / "run", "init=random")
-    network, data = saving.load(tmp_path / "run" / "model.pt"), splits()
+    network, data = model_file.load(tmp_path / "run" / "model.safetensors"), splits()
     for part, rows in (("valid", data.valid), ("test", data.test)):
         error, loss = network.evaluate(*map(torch.from_numpy, rows))
         assert result[f"n_{part}"] == len(rows.y)
@@ -75,8 +75,8 @@ def test_fewer_rows_than_a_minibatch_train_all_weights(tmp_path, n):
     train(tmp_path / "run", "init=sda", data=replace(data, **few))
     stacks = [
         plan("init=sda")[0].stack(6),
-        saving.load(tmp_path / "run" / "pretrained.pt"),
-        saving.load(tmp_path / "run" / "model.pt").stack,
+        model_file.load(tmp_path / "run" / "pretrained.safetensors"),
+        model_file.load(tmp_path / "run" / "model.safetensors").stack,
     ]
     for before, after in itertools.pairwise(stacks):
         for one, other in zip(before, after, strict=True):
@@ -122,7 +122,7 @@ def test_a_folder_without_write_permission_is_told_in_one_line(tmp_path, lock, m
         if os.getuid() == 0:
             os.setuid(65534)  # permissions do not bind root
         with pytest.raises((RunFolderError, OSError), match="Permission denied") as error:
-            launch.train_together([[asked]], data, overwrite=False)
+            launch.train_together([asked], data, overwrite=False)
         assert "\n" not in str(error.value)
 
     assert in_a_child(refused) == 0

@@ -29,7 +29,7 @@ from sda import (
 from sda.data.digits import digits
 from sda.nn import closed_form, contrastive_divergence
 from sda.nn.optimisers import Descent
-from sda.runs import saving
+from sda.runs import model_file
 from sda.training.pretraining import Progress, pretraining_epochs
 from sda.training.steps import Step, step
 
@@ -374,13 +374,13 @@ def test_a_stack_of_machines_comes_back_from_its_file(tmp_path):
     net = stack(hidden=(5, 3))
     pretrain(net, rows(d=D), SETTINGS, 0)
     for network in (net, Classifier(net, 2, seed=0)):
-        saving.save(network, tmp_path / "model.pt")
-        loaded = saving.load(tmp_path / "model.pt")
+        model_file.save(network, tmp_path / "model.safetensors")
+        loaded = model_file.load(tmp_path / "model.safetensors")
         assert equal(weights(loaded), weights(network))
         layers = loaded if network is net else loaded.stack
         assert [type(layer) for layer in layers] == [RestrictedBoltzmannMachine] * 2
     before = copy.deepcopy(net)
-    again = saving.load(tmp_path / "model.pt").stack
+    again = model_file.load(tmp_path / "model.safetensors").stack
     for one in (again, before):  # and goes on training as what it was
         pretrain(one, rows(d=D), SETTINGS, 1)
     assert equal(weights(again), weights(before))

@@ -17,7 +17,7 @@ from sda import (
     StackedDenoisingAutoencoder,
 )
 from sda.nn.distributions import SquaredError
-from sda.runs import checkpoint, saving
+from sda.runs import checkpoint, model_file
 from sda.runs.checkpoint import CheckpointError
 from sda.runs.folder import RunFolder, RunFolderError
 
@@ -99,7 +99,12 @@ def test_a_kill_anywhere_in_a_save_leaves_a_good_checkpoint(tmp_path, step, monk
 
 
 def test_whoever_opens_a_run_folder_sweeps_what_killed_writers_left_and_nothing_else(tmp_path):
-    left = ["result.json.99.tmp", "model.pt.99.tmp", "search.jsonl.99.tmp", "layer0/x.png.99.tmp"]
+    left = [
+        "result.json.99.tmp",
+        "model.safetensors.99.tmp",
+        "search.jsonl.99.tmp",
+        "layer0/x.png.99.tmp",
+    ]
     others = ["notes.tmp", "beside/result.json.99.tmp", "result.json"]
     for name in left + others:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -132,31 +137,31 @@ def test_a_full_disk_keeps_the_old_checkpoint_and_leaves_nothing_else(tmp_path):
 
 
 def test_a_model_that_cannot_be_saved_leaves_the_one_that_was_there(tmp_path):
-    path = tmp_path / "model.pt"
-    saving.save(network(), path)
+    path = tmp_path / "model.safetensors"
+    model_file.save(network(), path)
     before = path.read_bytes()
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         try:
-            saving.save(network(), path)
+            model_file.save(network(), path)
         except OSError:
             os._exit(7)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
     assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
 
 def test_a_pickle_in_a_checkpoint_is_refused_and_not_run(tmp_path):
-    marker, path = tmp_path / "marker", tmp_path / "model.pt"
+    marker, path = tmp_path / "marker", tmp_path / "model.safetensors"
     checkpoint.write(path, {"weights": torch.zeros(2), "bomb": Bomb(marker)})
     with pytest.raises(CheckpointError, match="not plain tensors"):
         checkpoint.read(path)
     path.write_bytes(pickle.dumps(Bomb(marker)))
     with pytest.raises(CheckpointError, match="not a file of this program"):
-        saving.load(path)
+        model_file.load(path)
     assert not marker.exists()
 
 
@@ -171,7 +176,7 @@ def test_a_good_checkpoint_that_memory_does_not_hold_is_not_called_bad(tmp_path,
 
 
 def test_a_file_of_a_newer_format_is_refused_with_its_version(tmp_path):
-    path = tmp_path / "model.pt"
+    path = tmp_path / "model.safetensors"
     checkpoint.write(path, payload(1))
     path.write_bytes(path.read_bytes().replace(b"sda-file 1", b"sda-file 9", 1))
     with pytest.raises(CheckpointError, match="format 9; this program reads up to 1"):
@@ -190,8 +195,8 @@ def network():
 def test_a_saved_network_comes_back_with_plan_weights_and_answers(tmp_path):
     x = torch.rand(9, 6)
     for original in (network(), Classifier(network(), 4, seed=2)):
-        saving.save(original, tmp_path / "model.pt")
-        loaded = saving.load(tmp_path / "model.pt")
+        model_file.save(original, tmp_path / "model.safetensors")
+        loaded = model_file.load(tmp_path / "model.safetensors")
         assert type(loaded) is type(original)
         assert str(loaded) == str(original)
         assert torch.equal(loaded(x), original(x))
@@ -201,17 +206,35 @@ def test_a_network_with_nan_weights_is_refused(tmp_path):
     broken = network()
     with torch.no_grad():
         broken[1].weight[0, 0] = torch.nan
-    saving.save(broken, tmp_path / "model.pt")
+    model_file.save(broken, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"NaN or infinite weights in layers\.1\.weight"):
-        saving.load(tmp_path / "model.pt")
+        model_file.load(tmp_path / "model.safetensors")
 
 
-@pytest.mark.parametrize("change", ["plan", "weights"])
-def test_a_file_that_is_no_network_is_refused_in_one_line(tmp_path, change):
-    saving.save(network(), tmp_path / "model.pt")
-    content = checkpoint.read(tmp_path / "model.pt")
-    content[change] = {}
-    checkpoint.write(tmp_path / "model.pt", content)
+@pytest.mark.parametrize("plan", [{}, {"kind": "Classifier", "n_visible": 10**9, "layers": [7]}])
+def test_a_file_that_is_no_network_is_refused_in_one_line(tmp_path, plan):
+    path = tmp_path / "model.safetensors"
+    model_file.write(path, {"plan": plan}, network().state_dict())
     with pytest.raises(CheckpointError, match="holds no network") as refusal:
-        saving.load(tmp_path / "model.pt")
+        model_file.load(path)
     assert len(str(refusal.value)) < 1000
+
+
+@pytest.mark.parametrize("harm", ["weights", "header", "cut", "deep", "newer"])
+def test_a_model_that_is_not_as_it_was_saved_is_refused_in_one_line(tmp_path, harm):
+    path = tmp_path / "model.safetensors"
+    model_file.save(network(), path)
+    content = path.read_bytes()
+    changed = {
+        "weights": lambda: content[:-3] + bytes([content[-3] ^ 4]) + content[-2:],
+        "header": lambda: content.replace(b"tanh", b"relu"),
+        "cut": lambda: content[: len(content) // 2],
+        "deep": lambda: (200_000).to_bytes(8, "little") + b"[" * 200_000,
+        "newer": lambda: content.replace(b'\\"format\\": 1', b'\\"format\\": 9'),
+    }[harm]()
+    assert changed != content
+    path.write_bytes(changed)
+    with pytest.raises(CheckpointError) as refusal:
+        model_file.load(path)
+    assert "\n" not in str(refusal.value)
+    assert ("format 9" in str(refusal.value)) == (harm == "newer")

@@ -486,7 +486,7 @@ def test_a_run_killed_with_codes_on_disk_leaves_none_and_resumes_in_the_same_bit
         main(["resume", str(path), "codes_memory=0"])
     assert ended.value.code == 0
     assert outcome(path) == outcome(whole)
-    kept = {"model.pt", "pretrained.pt", "test_predictions.npz"}
+    kept = {"model.safetensors", "pretrained.safetensors", "test_predictions.npz"}
     assert {file.name for file in path.iterdir()} <= known | kept
 
 

@@ -1,0 +1,135 @@
+"""Pretrained layers out of the store, and into it: what a batch need not train again."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from sda.common.terminal import say
+from sda.experiment.recorder import Recorder
+from sda.experiment.state import State
+from sda.experiment.tensorboard import Show
+from sda.nn.stack import single
+from sda.runs import environment, results
+from sda.runs.folder import RunFolder
+from sda.runs.identity import digest
+from sda.runs.layer_store import LayerStore, Stored
+
+
+class Layers:
+    """The layers of a batch in the store. Leave it to let others train what it did not finish.
+
+    ``take`` what is there; then, while training goes up the stack, ``begin`` each layer, which puts
+    the one below it into the store, and ``end`` with the top one.
+    """
+
+    def __init__(
+        self, state: State, recorder: Recorder, show: Show, store: LayerStore | None
+    ) -> None:
+        self._state, self._recorder, self._show, self._store = state, recorder, show, store
+        self._keys = keys(state)
+        self._held: ExitStack | None = None  # the locks of the layers of one depth,
+        self._depth = 0  # this one
+
+    def __enter__(self) -> "Layers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._release()
+
+    def take(self) -> None:
+        """Take the layers that are there, bottom to top, and keep others from training the next."""
+        state = self._state
+        while self._store is not None and state.layers.depth < len(self._keys[0]):
+            depth = state.layers.depth
+            self._hold(depth)
+            found = [self._store.take(own[depth]) for own in self._keys]
+            whole = [layer for layer in found if layer is not None]
+            if len(whole) < len(found):
+                return
+            self._use(depth, whole)
+            say(f"layer {depth + 1}: pretrained already, taken from the layers of earlier runs")
+
+    def begin(self, depth: int) -> None:
+        """Say that a layer is about to be trained: the one below it is done."""
+        if self._held is not None and depth > self._depth:
+            self._put(depth - 1)
+            with self._held:  # until the next one is held: who waits for both gets them in turn
+                self._held = None
+                self._hold(depth)
+
+    def end(self) -> None:
+        """Say that the top layer is done."""
+        if self._held is not None:
+            self._put(len(self._keys[0]) - 1)
+            self._release()
+
+    def _hold(self, depth: int) -> None:
+        self._release()
+        if self._store is not None:
+            wanted = [own[depth] for own in self._keys]
+            self._held, self._depth = self._store.hold(wanted, self._recorder.leave_if_asked), depth
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    @torch.no_grad()
+    def _use(self, depth: int, found: list[Stored]) -> None:
+        """Put stored layers in place of training, and repeat their epochs in the record."""
+        state = self._state
+        assert state.stack is not None
+        for name, parameter in state.stack[depth].named_parameters():
+            own = [layer.weights[name] for layer in found]
+            parameter.copy_(torch.stack(own) if state.stack.runs else own[0])
+        for k, layer in enumerate(found):
+            stack = single(state.stack, k)
+            for run in state.followers(k):
+                for row, seconds in zip(layer.rows, layer.seconds, strict=True):
+                    state.seconds[run]["pretrain"] += seconds
+                    if row["epoch"] > state.layers.epoch:  # the others stand there already
+                        self._recorder.row(run, row, seconds)
+                last, trial = layer.rows[-1]["epoch"], state.plans[run].layers[depth].corruption
+                self._show.layer(run, stack, depth, last, trial)
+        state.layers.depth, state.layers.epoch = depth + 1, -1
+        state.layers.velocities, state.layers.stopping = {}, {}
+
+    def _put(self, depth: int) -> None:
+        state = self._state
+        assert state.stack is not None and self._store is not None
+        for k, number in enumerate(state.pretrained):
+            folders = [self._recorder.folders[run] for run in state.followers(k)]
+            folder = next((one for one in folders if one is not None), None)
+            if folder is not None and number not in state.failed:
+                weights = single(state.stack, k)[depth].state_dict()
+                self._store.put(self._keys[k][depth], Stored(weights, *_record(folder, depth)))
+
+
+def keys(state: State) -> list[list[str]]:
+    """For each different pretraining, the key of each layer: what its bits depend on."""
+    plans = [state.plans[number] for number in state.pretrained]
+    here = environment.of(plans[0].device) if plans else {}
+    revision = here.pop("revision", "")
+    together = [[plan.seed, plan.pretraining_plan()] for plan in plans] if len(plans) > 1 else []
+    found = []
+    for plan in plans:
+        key = digest([state.data_hash, plan.seed, here, together])
+        own = []
+        for layer in plan.pretraining_plan():
+            key = digest([key, layer, revision])
+            own.append(key)
+        found.append(own)
+    return found
+
+
+def _record(folder: RunFolder, depth: int) -> tuple[list[dict[str, Any]], list[float]]:
+    """The rows of a layer in a run's record, and how long each of its epochs took."""
+
+    def own(row: dict[str, Any]) -> bool:
+        return row.get("phase") == "pretrain" and row.get("layer") == depth
+
+    rows = [row for row in results.rows(folder.path / "metrics.jsonl") if own(row)]
+    times = [row for row in results.rows(folder.path / "times.jsonl") if own(row)]
+    seconds = {row["epoch"]: float(row["seconds"]) for row in times}
+    return rows, [seconds.get(row["epoch"], 0.0) for row in rows]

@@ -1,0 +1,101 @@
+"""The record of finished runs: one line a run, in files that any number of processes write.
+
+Tables, searches and figures are derived from a ledger, which outlives the folders of its runs.
+Each writing process has a file of its own, ``ledger/<id>.jsonl``, so that no lock is needed. What a
+run predicted on the test rows lies beside it, compressed, named by its SHA-256. No line has a path
+or the name of a host, so that ledgers of several machines may be copied into one folder.
+"""
+
+import hashlib
+import io
+import json
+import logging
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sda.common import files
+
+FORMAT = 1
+FOLDER = "ledger"
+ASIDE = ("batch",)  # of a result: where its folder is
+Predictions = tuple[NDArray[np.int64], NDArray[np.int64]]  # labels and predicted classes, (n,) each
+
+_own: dict[Path, Path] = {}  # the file of this process in each ledger
+_log = logging.getLogger(__name__)
+
+
+def append(runs_folder: Path, result: Mapping[str, Any], predictions: Predictions | None) -> None:
+    """Add the line of a run that has ended, and what it predicted. Raises OSError."""
+    folder = Path(runs_folder).absolute() / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    line = {key: value for key, value in result.items() if key not in ASIDE}
+    line |= {"predictions": None if predictions is None else _keep(folder, predictions)}
+    if folder not in _own:
+        _own[folder] = folder / f"{secrets.token_hex(8)}.jsonl"
+    text = json.dumps(line, allow_nan=False) + "\n"
+    with _own[folder].open("ab+") as file:
+        if file.tell() and not _ends_a_line(file):
+            text = "\n" + text
+        file.write(text.encode())
+
+
+def _ends_a_line(file: io.BufferedRandom) -> bool:
+    file.seek(-1, io.SEEK_END)
+    return file.read(1) == b"\n"
+
+
+def _keep(folder: Path, predictions: Predictions) -> str:
+    content = io.BytesIO()
+    np.savez_compressed(content, y=predictions[0], predicted=predictions[1])
+    plain = b"".join(np.ascontiguousarray(one, np.int64).tobytes() for one in predictions)
+    digest = hashlib.sha256(plain).hexdigest()
+    path = folder / "predictions" / f"{digest}.npz"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        files.replace(path, content.getvalue())
+    return digest
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """The lines of all files of a ledger, one a run: the last with a test error, or else the last.
+
+    A line that is torn is passed over, with a word.
+
+    Raises:
+        ValueError: a line is of a newer format.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for file in sorted(folder.glob("*.jsonl")):
+        for line in _whole(file):
+            key = str(line.get("identity") or line)
+            before = found.get(key)
+            if (
+                before is None
+                or before.get("test_error") is None
+                or line.get("test_error") is not None
+            ):
+                found[key] = line
+    return list(found.values())
+
+
+def _whole(file: Path) -> Iterator[dict[str, Any]]:
+    for number, text in enumerate(file.read_text("utf-8", errors="replace").splitlines(), 1):
+        if not text:
+            continue
+        try:
+            line = json.loads(text)
+            version = int(line["format"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            _log.warning("%s, line %d is damaged and passed over", file, number)
+            continue
+        if version > FORMAT:
+            raise ValueError(
+                f"{file}, line {number} has format {version}; this program reads up to {FORMAT}: "
+                "update it"
+            )
+        yield line

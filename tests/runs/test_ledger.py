@@ -1,0 +1,67 @@
+"""The ledger: lines of many writers, read together, that outlive the folders of their runs."""
+
+import json
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from sda.runs import ledger
+
+RUN = {"format": 1, "identity": "a", "seed": 0, "valid_error": 0.25, "test_error": 0.5}
+
+
+def _write(folder, name, count):
+    for k in range(count):
+        ledger.append(folder, RUN | {"identity": f"{name}{k}"}, None)
+
+
+def test_many_processes_write_at_once_and_nothing_is_lost(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_write, args=(tmp_path, name, 50)) for name in "xy"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(list((tmp_path / "ledger").glob("*.jsonl"))) == 2
+    assert len(ledger.lines(tmp_path / "ledger")) == 100
+
+
+def test_a_torn_line_is_passed_over_and_the_next_one_begins_afresh(tmp_path, caplog):
+    ledger.append(tmp_path, RUN, None)
+    (file,) = (tmp_path / "ledger").glob("*.jsonl")
+    with file.open("a") as torn:
+        torn.write('{"format": 1, "iden')
+    ledger.append(tmp_path, RUN | {"identity": "b"}, None)
+    assert [line["identity"] for line in ledger.lines(tmp_path / "ledger")] == ["a", "b"]
+    assert "line 2 is damaged" in caplog.text
+
+
+def test_a_run_counts_once_and_with_its_test_error_if_it_ever_had_one(tmp_path):
+    for error in (None, 0.5, None, 0.25, None):
+        ledger.append(tmp_path, RUN | {"test_error": error}, None)
+    assert [line["test_error"] for line in ledger.lines(tmp_path / "ledger")] == [0.25]
+
+
+def test_predictions_lie_beside_the_lines_under_their_digest(tmp_path):
+    y, predicted = np.array([0, 1, 2]), np.array([0, 2, 2])
+    for name in "ab":
+        ledger.append(tmp_path, RUN | {"identity": name}, (y, predicted))
+    digests = {line["predictions"] for line in ledger.lines(tmp_path / "ledger")}
+    (path,) = (tmp_path / "ledger" / "predictions").iterdir()
+    assert digests == {path.stem}
+    with np.load(path) as kept:
+        assert kept["y"].tolist() == [0, 1, 2]
+        assert kept["predicted"].tolist() == [0, 2, 2]
+
+
+def test_a_line_of_a_newer_format_is_refused_by_name(tmp_path):
+    ledger.append(tmp_path, RUN | {"format": 2}, None)
+    with pytest.raises(ValueError, match="line 1 has format 2; this program reads up to 1"):
+        ledger.lines(tmp_path / "ledger")
+
+
+def test_a_line_says_nothing_of_where_its_run_was(tmp_path):
+    ledger.append(tmp_path, RUN | {"batch": ["../other"]}, None)
+    (file,) = (tmp_path / "ledger").glob("*.jsonl")
+    assert "batch" not in json.loads(file.read_text())
