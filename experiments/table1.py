@@ -23,7 +23,7 @@ from sda.analysis import tables
 from sda.cli import errors
 from sda.common import files
 from sda.config import compose
-from sda.sweeps.campaign import campaign, choices, record, table, words
+from sda.sweeps.campaign import campaign, choices, record, searches, table, words
 from sda.sweeps.campaign import gaps as campaign_gaps
 from sda.sweeps.campaign.campaign import Campaign
 from sda.sweeps.campaign.choices import Choice
@@ -67,8 +67,8 @@ def write(args: argparse.Namespace) -> None:
     rows += [row for cell, row in kept.items() if cell not in dict(known)]  # given up since
     kept_gaps = campaign_gaps.read(out / "table1_gaps.csv") if kept else {}
     gaps = campaign_gaps.of(cells, rows, kept, kept_gaps)
-    searches = out / "table1_searches.csv"
-    kept_searches = [] if args.afresh else searches.read(searches)
+    searched_file = out / "table1_searches.csv"
+    kept_searches = [] if args.afresh else searches.read(searched_file)
     stay = dict(known).keys() - {choices.cell_of(row) for row in new}
     here = searches.of(cell for cell, _ in cells)
     searched = searches.joined(here, kept_searches, stay)
@@ -79,7 +79,7 @@ def write(args: argparse.Namespace) -> None:
 
     # Of gaps, those stay whose lines do: they come first.
     campaign_gaps.write(out / "table1_gaps.csv", gaps, rows)
-    record.write(searches, searched, searches.COLUMNS)
+    record.write(searched_file, searched, searches.COLUMNS)
     record.write(out / "table1.csv", rows, table.COLUMNS)
     for file, text in texts.items():
         files.replace(file, text.encode())

@@ -2,6 +2,8 @@
 
 from sda.common.errors import DivergenceError
 from sda.common.seeding import stream
+from sda.common.version import __version__
+from sda.data.digits import digits
 from sda.nn.autoencoder import Activation, DenoisingAutoencoder, Emphasis
 from sda.nn.contrastive_divergence import RestrictedBoltzmannMachine
 from sda.nn.corruption import Corrupted, Corruption, Gaussian, Masking, SaltAndPepper
@@ -9,6 +11,7 @@ from sda.nn.distributions import CrossEntropy, Reconstruction, SquaredError
 from sda.nn.heads import Classifier
 from sda.nn.initialisation import Initialisation
 from sda.nn.stack import Layer, StackedDenoisingAutoencoder, join, select
+from sda.runs.model_file import load, save
 from sda.training.codes import Storage
 from sda.training.finetuning import (
     finetune,
@@ -17,8 +20,6 @@ from sda.training.pretraining import (
     pretrain,
 )
 from sda.training.settings import Finetuning, Pretraining
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Activation",
@@ -41,9 +42,13 @@ __all__ = [
     "SquaredError",
     "StackedDenoisingAutoencoder",
     "Storage",
+    "__version__",
+    "digits",
     "finetune",
     "join",
+    "load",
     "pretrain",
+    "save",
     "select",
     "stream",
 ]

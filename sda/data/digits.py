@@ -1,7 +1,6 @@
 """The 8 x 8 digits that come with scikit-learn: real data without any file or network."""
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from sda.data.checks import checked
 from sda.data.splits import Rows, Splits
@@ -16,6 +15,8 @@ def digits(seed: int) -> Splits:
     validation rows (one group of writers) would say little about test rows (another group).
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI (1998), test part.
     """
+    from sklearn.datasets import load_digits  # scikit-learn takes a second to come in
+
     x, y = load_digits(return_X_y=True)
     order = np.random.default_rng(seed).permutation(len(x))
     x, y = (x[order] / 16).astype(np.float32), y[order].astype(np.int64)

@@ -37,8 +37,8 @@ def check(plan: Run, splits: Splits) -> None:
     if plan.is_pretrained:
         preconditions.check_pretraining(stack, train[0], [plan.pretraining], valid[0], plan.device)
     network = Classifier(stack, splits.n_classes, seed=plan.seed)
-    preconditions.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
-    preconditions.check_labelled("test", *test, network)  # now, not when all is trained
+    finetuning.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
+    finetuning.check_labelled("test", *test, network)  # now, not when all is trained
 
 
 def run(

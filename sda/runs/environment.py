@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from sda import __version__
+from sda.common.version import __version__
 
 
 def of(device: torch.device) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from sda.common.errors import DivergenceError
+from sda.common.precision import Precision
+from sda.common.rows import check_rows
 from sda.nn import closed_form, exact
 from sda.nn.heads import Classifier
 from sda.nn.optimisers import (
@@ -16,7 +18,6 @@ from sda.nn.optimisers import (
 from sda.training.early_stopping import EarlyStopping
 from sda.training.history import HOPELESS, NetworkEpoch
 from sda.training.minibatches import chance_errors, labelled_blocks
-from sda.training.preconditions import check_finetuning
 from sda.training.settings import Finetuning
 
 
@@ -189,3 +190,41 @@ def _stopping(
         [True] * len(settings),
         state,
     )
+
+
+def check_finetuning(
+    classifier: Classifier,
+    train: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    settings: Sequence[Finetuning],
+    device: torch.device | None = None,
+) -> None:
+    """Raise ValueError, before any work, for data or settings that cannot be trained on.
+
+    ``device`` is where they will be; None: where the rows are.
+    """
+    for what, part in (("training", train), ("validation", valid)):
+        check_labelled(what, *part, classifier)
+    for plan in settings:
+        fast = closed_form.applies_to_all(classifier.stack)
+        Precision(plan.precision).check(device or train[0].device, plan.batch_size, fast)
+        if plan.labelled is not None and plan.labelled > len(train[1]):
+            raise ValueError(
+                f"finetune.labelled must be at most {len(train[1])}, the training rows, "
+                f"got {plan.labelled}"
+            )
+
+
+def check_labelled(what: str, x: Tensor, y: Tensor, classifier: Classifier) -> None:
+    """Raise ValueError for rows x (n, d) and classes y (n,) that a classifier cannot be asked."""
+    check_rows(what, x, classifier.stack[0].weight)
+    if y.shape != x.shape[:1] or y.dtype != torch.int64:
+        raise ValueError(
+            f"{what} classes must be int64 of shape ({len(x)},), got {y.dtype} {(*y.shape,)}"
+        )
+    k = classifier.n_classes
+    if y.min() < 0 or y.max() >= k:
+        wrong = int(((y < 0) | (y >= k)).nonzero()[0])
+        raise ValueError(
+            f"{what} classes must be in 0..{k - 1}, got {int(y[wrong])} in row {wrong}"
+        )

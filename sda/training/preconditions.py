@@ -7,12 +7,10 @@ from torch import Tensor
 
 from sda.common.precision import Precision
 from sda.common.rows import check_rows, extent
-from sda.nn import closed_form
 from sda.nn.autoencoder import Activation, DenoisingAutoencoder
-from sda.nn.heads import Classifier
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training import noisy_rows, steps
-from sda.training.settings import Finetuning, Pretraining
+from sda.training.settings import Pretraining
 from sda.training.steps import Step
 
 
@@ -72,41 +70,3 @@ def _check_noise(
 def check_extent(layer: DenoisingAutoencoder, codes: Tensor, depth: int) -> None:
     """Raise ValueError if a layer cannot reconstruct its input ``codes``."""
     layer.reconstruction.check(*extent(codes), f"the inputs of layer {depth}")
-
-
-def check_finetuning(
-    classifier: Classifier,
-    train: tuple[Tensor, Tensor],
-    valid: tuple[Tensor, Tensor],
-    settings: Sequence[Finetuning],
-    device: torch.device | None = None,
-) -> None:
-    """Raise ValueError, before any work, for data or settings that cannot be trained on.
-
-    ``device`` is where they will be; None: where the rows are.
-    """
-    for what, part in (("training", train), ("validation", valid)):
-        check_labelled(what, *part, classifier)
-    for plan in settings:
-        fast = closed_form.applies_to_all(classifier.stack)
-        Precision(plan.precision).check(device or train[0].device, plan.batch_size, fast)
-        if plan.labelled is not None and plan.labelled > len(train[1]):
-            raise ValueError(
-                f"finetune.labelled must be at most {len(train[1])}, the training rows, "
-                f"got {plan.labelled}"
-            )
-
-
-def check_labelled(what: str, x: Tensor, y: Tensor, classifier: Classifier) -> None:
-    """Raise ValueError for rows x (n, d) and classes y (n,) that a classifier cannot be asked."""
-    check_rows(what, x, classifier.stack[0].weight)
-    if y.shape != x.shape[:1] or y.dtype != torch.int64:
-        raise ValueError(
-            f"{what} classes must be int64 of shape ({len(x)},), got {y.dtype} {(*y.shape,)}"
-        )
-    k = classifier.n_classes
-    if y.min() < 0 or y.max() >= k:
-        wrong = int(((y < 0) | (y >= k)).nonzero()[0])
-        raise ValueError(
-            f"{what} classes must be in 0..{k - 1}, got {int(y[wrong])} in row {wrong}"
-        )

@@ -143,11 +143,11 @@ REFUSED = [
     ),
     (
         ["+pretrain.foo=1"],
-        "pretrain: got an unexpected keyword argument 'foo'; sda.training.pretraining.",
+        "pretrain: got an unexpected keyword argument 'foo'; sda.training.settings.",
     ),
     (
         ["+finetune.foo=1"],
-        "finetune: got an unexpected keyword argument 'foo'; sda.training.finetuning.",
+        "finetune: got an unexpected keyword argument 'foo'; sda.training.settings.",
     ),
     (
         ["+stack.emphasis.foo=1"],
@@ -333,7 +333,7 @@ def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, caps
     (folder,) = (tmp_path / "runs" / "digits").iterdir()
     names = {path.name for path in folder.iterdir()}
     assert names >= {
-        "config.yaml", "result.json", "environment.json", "metrics.jsonl", "times.jsonl",
+        "config.yaml", "result.json", "metrics.jsonl", "times.jsonl",
         "model.safetensors", "test_predictions.npz", "checkpoint", "layer0", "layer1", "finetune",
     }  # fmt: skip
     result = json.loads((folder / "result.json").read_text())
@@ -378,11 +378,12 @@ def test_what_a_resumed_run_changes_holds_for_those_it_trains_together_with(tmp_
     words = [[*QUICK, "init=random", f"seed={seed}", "tensorboard=false"] for seed in (0, 1)]
     asked = [Job(compose.resolved(compose.compose(own)), own) for own in words]
     train_jobs(asked)
+    RunFolder(place(asked[1])).update_result(status="interrupted")
     going_on = []
     monkeypatch.setattr(launch, "train_together", lambda batch, *_, **__: going_on.extend(batch))
     assert run("resume", str(place(asked[1])), "tensorboard=true") == (0, "")
-    assert [one.plan.seed for twins in going_on for one in twins] == [0, 1]
-    assert all(one.plan.tensorboard for twins in going_on for one in twins)
+    assert [one.plan.seed for one in going_on] == [0, 1]
+    assert all(one.plan.tensorboard for one in going_on)
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path):
@@ -421,9 +422,9 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
         jobs.append(Job(compose.resolved(compose.compose(words)), words))
 
     class Watched(sweep.Child):
-        def __init__(self, asked):
-            super().__init__(asked)
-            if asked[0] is jobs[0]:
+        def __init__(self, task, told):
+            super().__init__(task, told)
+            if task[0] is jobs[0]:
                 threading.Thread(target=die_in_training, args=(self.process.pid,)).start()
 
     def die_in_training(pid):

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from tiny_campaign import CELL, SET, change, written
 
+from sda.cli import campaign as campaign_command
 from sda.config import schema
 from sda.runs.folder import RunFolder
 from sda.sweeps import sweep
-from sda.sweeps.campaign import campaign, choices, proposing, run, words
+from sda.sweeps.campaign import campaign, choices, proposing
+from sda.sweeps.campaign import run as campaign_run
+from sda.sweeps.campaign import words as campaign_words
 from sda.sweeps.campaign.cell import is_done
 from sda.sweeps.campaign.search import read as read_search
 from sda.sweeps.job import place
@@ -27,7 +30,7 @@ def test_it_ends_with_every_setting_tried_and_the_chosen_one_repeated(done, tmp_
     assert run.result["tried"] == 2
     before = written(tmp_path / "runs")
     assert len(before) == 2 * 4 + 2 + 1
-    assert run.run(done) == (True, [])
+    assert campaign_run.run(done) == (True, [])
     assert written(tmp_path / "runs") == before
 
 
@@ -52,7 +55,7 @@ def test_ties_go_to_the_lower_validation_cross_entropy(done):
 
 
 def test_without_hours_nothing_is_begun(tiny, tmp_path):
-    assert run.run(tiny(0)) == (False, [])
+    assert campaign_run.run(tiny(0)) == (False, [])
     assert not written(tmp_path / "runs")
 
 
@@ -61,14 +64,14 @@ def test_a_run_that_cannot_be_done_is_told_at_the_end_and_the_others_go_on(done,
     settings = RunFolder(place(first)).result["settings"]
     change(first, settings=settings | {"finetune.epochs": 99})
     shutil.rmtree(place(others[0]))
-    enough, failed = run.run(done)
+    enough, failed = campaign_run.run(done)
     assert enough
     assert [str(place(first)) in line for line in failed] == [True]
     assert "(finetune.epochs: 99 there, 2 now)" in failed[0]
     assert RunFolder(place(others[0])).result["status"] == "finished"
     capsys.readouterr()
     words = ["tiny", "campaign.hours=1", f"runs_folder={tmp_path / 'runs'}"]
-    assert run.main(words) == 1
+    assert campaign_command.main(words) == 1
     assert capsys.readouterr().err.splitlines()[-1] == failed[0]
 
 
@@ -86,7 +89,7 @@ def test_cells_whose_data_are_not_here_are_named_first_and_left_out(
     )
     plan = tiny(1)
     tier = campaign.Tier(("rect_sda3", "digits_sda3"), settings=1, seeds=1)
-    enough, failed = run.run(dataclasses.replace(plan, tiers=(tier,)))
+    enough, failed = campaign_run.run(dataclasses.replace(plan, tiers=(tier,)))
     assert enough
     (line,) = failed
     assert line.startswith("rect is left out: no original data: rectangles.zip")
@@ -99,10 +102,10 @@ def test_a_campaign_says_how_much_of_all_tiers_is_to_go(done, tiny, conf, tmp_pa
     (tier,) = plan.tiers
 
     def told(**changes):
-        tiers = run.checked(
+        tiers = campaign_run.checked(
             dataclasses.replace(plan, tiers=(dataclasses.replace(tier, **changes),))
         )
-        return run.to_go([*tiers, *tiers])
+        return campaign_run.to_go([*tiers, *tiers])
 
     assert told().startswith("0 runs, some 0.0 hours")
     assert told(seeds=5).startswith("6 runs")  # three more of two networks
@@ -128,7 +131,7 @@ def test_runs_are_found_whatever_the_name_of_their_folder(tiny, conf, tmp_path):
     (folder / "digits_named.yaml").write_text(own)
     words = ["campaign.hours=1", f"runs_folder={tmp_path / 'runs'}"]
     tiers = "campaign.tiers=[{cells: [digits_named], settings: 1, seeds: 2}]"
-    assert run.main(["tiny", *words, tiers]) == 0
+    assert campaign_command.main(["tiny", *words, tiers]) == 0
     (cell,) = campaign.cells(tiny(1), campaign.Tier(("digits_named",), 1, 2))
     assert len(cell.ended()) == 2
     assert len(cell.runs(2)) == 2
@@ -140,10 +143,10 @@ def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(done, monkey
     shutil.rmtree(place(machine.tried()[0][0]))
     asked = []
     monkeypatch.setattr(
-        run.sweep, "run_all", lambda jobs, **how: asked.append(how["at_once"]) or []
+        campaign_run.sweep, "run_all", lambda jobs, **how: asked.append(how["at_once"]) or []
     )
     words = [word for word in done.words if word.startswith("runs_folder")]
-    run.run(campaign.read("tiny", ["campaign.hours=1", "jobs=3", *words]))
+    campaign_run.run(campaign.read("tiny", ["campaign.hours=1", "jobs=3", *words]))
     assert asked == [3]
 
 
@@ -163,17 +166,19 @@ def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(done, monkey
 def test_a_word_that_overrides_what_a_campaign_sets_itself_is_refused(tiny, tmp_path, word, why):
     key = word.lstrip("+").partition("=")[0]
     with pytest.raises(ValueError, match=re.escape(f"must not set {key}, {why}: got {word!r}")):
-        run.main(["tiny", "campaign.hours=1", word, f"runs_folder={tmp_path / 'runs'}"])
+        campaign_command.main(
+            ["tiny", "campaign.hours=1", word, f"runs_folder={tmp_path / 'runs'}"]
+        )
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_refused_call_leaves_the_words_of_the_runs_that_are_there(tiny, tmp_path):
     folder = f"runs_folder={tmp_path / 'runs'}"
-    assert run.main(["tiny", "campaign.hours=0", "finetune.batch_size=7", folder]) == 3
+    assert campaign_command.main(["tiny", "campaign.hours=0", "finetune.batch_size=7", folder]) == 3
     for wrong in ("finetune.epochs=many", "jobs=0", "seed=3"):
         with pytest.raises(ValueError):
-            run.main(["tiny", "campaign.hours=0", wrong, folder])
-    assert words.recorded(tmp_path / "runs" / "tiny").said[0] == "finetune.batch_size=7"
+            campaign_command.main(["tiny", "campaign.hours=0", wrong, folder])
+    assert campaign_words.recorded(tmp_path / "runs" / "tiny").said[0] == "finetune.batch_size=7"
 
 
 def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done, capsys):
@@ -182,11 +187,11 @@ def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done
         shutil.rmtree(place(job))
     other = RunFolder(place(held))
     other.open()
-    assert run.run(done) == (False, [])
+    assert campaign_run.run(done) == (False, [])
     other.close()
     assert RunFolder(place(free)).result["status"] == "finished"
     assert "left to other processes: 1; the same command goes on" in capsys.readouterr().out
-    assert run.run(done) == (True, [])
+    assert campaign_run.run(done) == (True, [])
 
 
 @pytest.mark.slow
@@ -209,7 +214,7 @@ def test_a_campaign_of_many_short_calls_ends_as_one_of_a_single_call(done, tiny,
     whole = ends()
     shutil.rmtree(tmp_path / "runs")
     calls = 0
-    while not run.run(tiny((0.8 + 0.1 * calls) / 3600))[0]:  # for slow machines too
+    while not campaign_run.run(tiny((0.8 + 0.1 * calls) / 3600))[0]:  # for slow machines too
         calls += 1
         assert calls < 60
     assert calls > 0
@@ -224,13 +229,13 @@ def more(plan, settings):
 @pytest.mark.slow
 def test_beyond_the_list_optuna_proposes_as_many_settings_for_every_arm(done, tmp_path):
     sda, random, _ = campaign.cells(done, done.tiers[0])
-    assert run.run(more(done, 4)) == (True, [])
+    assert campaign_run.run(more(done, 4)) == (True, [])
     assert [len(cell.finished()) for cell in (sda, random)] == [8, 8]
     names = [[word.partition("=")[0] for word in cell.settings()[3]] for cell in (sda, random)]
     assert names == [["corruption.fraction", "stack.hidden"], ["stack.hidden"]]
     assert len({str(setting) for setting in random.settings()[2:]}) == 2
     before = written(tmp_path / "runs")
-    assert run.run(more(done, 4)) == (True, [])
+    assert campaign_run.run(more(done, 4)) == (True, [])
     assert written(tmp_path / "runs") == before
 
 
@@ -255,7 +260,7 @@ def test_a_proposal_is_told_best_validation_errors_and_no_test_error(done, monke
     sda, *_ = campaign.cells(done, done.tiers[0])
     told = []
     monkeypatch.setattr(proposing, "propose", lambda space, tried: told.append(tried))
-    for job, _ in sda.runs():
+    for job, _ in sda.finished():
         change(job, test_error=1.0)
     change(sda.tried()[0][0], valid_error=0.2)
     change(sda.tried()[0][1], valid_error=0.1)
@@ -268,12 +273,12 @@ def test_a_proposal_is_told_best_validation_errors_and_no_test_error(done, monke
 
 def test_what_was_proposed_and_run_stays_when_the_list_grows(done, conf):
     sda, *_ = campaign.cells(done, done.tiers[0])
-    assert run.run(more(done, 3)) == (True, [])
+    assert campaign_run.run(more(done, 3)) == (True, [])
     proposal = sda.settings()[2]
     longer = (*sda.search.settings, ("corruption.fraction=0.3",))
     grown = dataclasses.replace(sda, search=dataclasses.replace(sda.search, settings=longer))
     assert grown.settings()[2:] == [["corruption.fraction=0.3"], proposal]
-    assert len(grown.finished()) == len(sda.runs()) == 6
+    assert len(grown.finished()) == len(sda.finished()) == 6
 
 
 @pytest.mark.parametrize(
@@ -341,7 +346,7 @@ def test_a_result_that_its_predictions_contradict_is_in_no_table(done):
 
 def test_a_cell_that_is_listed_twice_is_run_once(tiny):
     tier = campaign.Tier(("digits_svm_rbf", "digits_svm_rbf"), 1, 1)
-    assert run.run(dataclasses.replace(tiny(1), tiers=(tier,))) == (True, [])
+    assert campaign_run.run(dataclasses.replace(tiny(1), tiers=(tier,))) == (True, [])
 
 
 def test_a_run_that_fails_and_then_ends_well_has_not_failed(tiny, monkeypatch):
@@ -357,7 +362,7 @@ def test_a_run_that_fails_and_then_ends_well_has_not_failed(tiny, monkeypatch):
 
     monkeypatch.setattr(sweep, "run_all", fails_at_first)
     tiers = (campaign.Tier(("digits_svm_rbf",), 1, 1),) * 2
-    assert run.run(dataclasses.replace(tiny(1), tiers=tiers)) == (True, [])
+    assert campaign_run.run(dataclasses.replace(tiny(1), tiers=tiers)) == (True, [])
     assert len(calls) == 2
 
 
@@ -366,7 +371,7 @@ def test_a_search_of_which_a_run_diverged_has_not_failed(tiny, conf):
     (conf / "experiment" / "tiny" / "digits_random1.yaml").write_text(far)
     tier = campaign.Tier(("digits_random1",), 1, 1)
     plan = dataclasses.replace(tiny(1), tiers=(tier,))
-    assert run.run(plan) == (True, [])
+    assert campaign_run.run(plan) == (True, [])
     (cell,) = campaign.cells(plan, tier)
     assert [result["status"] for _, result in cell.ended()] == ["finished", "diverged"]
 
@@ -379,7 +384,7 @@ def test_a_wrong_setting_is_told_before_any_work_starts(tiny, conf, tmp_path):
     )
     tiers = (campaign.Tier(("digits_sda3",), 1, 1), campaign.Tier(("wrong_sda3",), 2, 1))
     with pytest.raises(ValueError, match=r"fraction .*\[0, 1\].* got 1\.4"):
-        run.run(dataclasses.replace(tiny(1), tiers=tiers))
+        campaign_run.run(dataclasses.replace(tiny(1), tiers=tiers))
     assert not written(tmp_path / "runs")
 
 
@@ -449,11 +454,11 @@ def test_a_campaign_without_hours_or_name_is_refused():
     with pytest.raises(ValueError, match=r"needs its hours: campaign.hours=2"):
         campaign.read("table1", [])
     with pytest.raises(ValueError, match=r"needs a name: table1"):
-        run.main([])
+        campaign_command.main([])
     with pytest.raises(ValueError, match="hours must be a number of at least 0, got -1"):
         campaign.read("table1", ["campaign.hours=-1"])
     with pytest.raises(ValueError, match=r"needs a name: table1"):
-        run.main(["campaign.hours=1"])
+        campaign_command.main(["campaign.hours=1"])
 
 
 @pytest.mark.parametrize(
@@ -484,8 +489,8 @@ def test_tiers_of_another_shape_are_refused_in_one_line(word, said):
 
 def test_a_word_that_only_the_data_of_its_cells_know_leaves_its_folder_alone():
     plan = campaign.read("table1", ["campaign.hours=1", "data.photographs=pictures", "jobs=3"])
-    assert run._folder(plan) == Path("runs/table1")
-    assert run._settings(plan)["jobs"] == 3
+    assert campaign_run.folder_of(plan) == Path("runs/table1")
+    assert campaign_run._settings(plan)["jobs"] == 3
 
 
 def test_words_go_to_those_that_have_a_use_for_them():

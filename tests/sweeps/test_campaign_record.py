@@ -11,17 +11,21 @@ from tiny_campaign import change, plain, table_rows
 
 from experiments import table1
 from sda.analysis import intervals
-from sda.runs import identity
+from sda.cli import campaign as campaign_command
 from sda.runs.folder import RunFolder
-from sda.sweeps.campaign import campaign, choices, gaps, record, run, searches, table
+from sda.sweeps.campaign import campaign, choices, searches
+from sda.sweeps.campaign import gaps as campaign_gaps
+from sda.sweeps.campaign import record as campaign_record
+from sda.sweeps.campaign import table as campaign_table
 from sda.sweeps.campaign.gaps import Gap
+from sda.sweeps.campaign.search import settings_digest
 from sda.sweeps.job import place
 
 
 def _joined(plan, table):
     """The rows of what is left in the folders, with what the table says, by cell."""
     known = replace(plan, choices=choices.read(table))
-    kept = record.read(table)
+    kept = campaign_record.read(table)
     rows = table_rows(known)
     joined = [_join(row, kept.get(choices.cell_of(row))) for row in rows]
     return {choices.cell_of(row): row for row in joined}
@@ -45,14 +49,14 @@ def test_seeds_run_in_another_folder_are_added_to_those_of_the_table(done, table
     alone = table_rows(done)[0]
     assert (alone["seeds"], alone["tried"]) == (1, 1)
     line = alone | {"tried": 4, "edge": whole["edge"]}
-    record.write(table, [line], table.COLUMNS)
+    campaign_record.write(table, [line], campaign_table.COLUMNS)
     (tmp_path / place(second).name).rename(place(second))
     shutil.rmtree(place(first))
     assert plain(_joined(done, table)["digits_sda3"]) == whole
 
 
 def _join(row, kept, searched=None):
-    return record.joined(row, kept, row["tried"] if searched is None else searched)
+    return campaign_record.joined(row, kept, row["tried"] if searched is None else searched)
 
 
 ROW = {
@@ -65,7 +69,7 @@ ROW = {
 def _row(tests, **changes):
     """A row with these test errors in percent, by seed; on validation each errs 1 % less."""
     row = ROW | changes
-    return row | table.figures(
+    return row | campaign_table.figures(
         row, {seed: ((error - 1) / 100, error / 100) for seed, error in tests.items()}
     )
 
@@ -127,24 +131,24 @@ def test_a_run_of_other_settings_of_the_call_is_another_setting(done, table):
     sda = campaign.cells(done, done.tiers[0])[0]
     result = RunFolder(place(sda.repeated(1)[0])).result
     said = result["settings"]
-    assert whole["settings_hash"] == identity.digest(said)
+    assert whole["settings_hash"] == settings_digest(said)
     aside = said | {"seed": 7, "threads": 4, "data_folder": "x", "published.test_error.sda": 0.1}
-    assert identity.digest(aside) == identity.digest(said)
-    assert identity.digest(said | {"finetune.epochs": 99}) != identity.digest(said)
-    assert identity.digest({"a": [1, True]}) == identity.digest({"a": [1.0, True]})
-    assert identity.digest({"a": 1}) != identity.digest({"a": True})
+    assert settings_digest(aside) == settings_digest(said)
+    assert settings_digest(said | {"finetune.epochs": 99}) != settings_digest(said)
+    assert settings_digest({"a": [1, True]}) == settings_digest({"a": [1.0, True]})
+    assert settings_digest({"a": 1}) != settings_digest({"a": True})
 
 
 def test_a_gap_stays_where_both_lines_do_and_else_is_of_the_seeds_that_are_known(
     done, table, tmp_path
 ):
-    whole = gaps.of(table.last_cells(done), table_rows(done))
+    whole = campaign_gaps.of(campaign_table.last_cells(done), table_rows(done))
     shutil.rmtree(tmp_path / "runs")
     same = _joined(done, table)
     joined = list(same.values())
     stays = {"digits_random3": Gap(1.0, 2.0, "rows")}
-    assert gaps.of(table.last_cells(done), joined, same, stays) == stays
-    told = gaps.of(table.last_cells(done), joined, {}, stays)["digits_random3"]
+    assert campaign_gaps.of(campaign_table.last_cells(done), joined, same, stays) == stays
+    told = campaign_gaps.of(campaign_table.last_cells(done), joined, {}, stays)["digits_random3"]
     assert told.over == whole["digits_random3"].over == "2 seeds"
     assert told.points == pytest.approx(whole["digits_random3"].points, abs=1e-3)
     assert told.half_width == pytest.approx(whole["digits_random3"].half_width, abs=2e-3)
@@ -156,17 +160,17 @@ ROWS = Gap(1.0, 0.2, "rows")
 def test_a_gap_is_over_the_seeds_of_both_lines_that_are_known():
     one, other = _row({0: 3.0, 1: 3.3, 2: 3.9}), _row({0: 2.0, 1: 2.4, 4: 9.0})
     paired = intervals.paired([3.0, 3.3], [2.0, 2.4])
-    gap = gaps._of_rows(one, other, ROWS, (one | {"test_error_mean": "3.50"}, other))
+    gap = campaign_gaps._of_rows(one, other, ROWS, (one | {"test_error_mean": "3.50"}, other))
     assert gap == Gap(pytest.approx(paired.mean), pytest.approx(paired.half_width), "2 seeds")
     for changes in ({}, {"published": "1.00", "reached": "no", "tried": 99}):
-        assert gaps._of_rows(one, other, ROWS, (one | changes, other)) is ROWS
+        assert campaign_gaps._of_rows(one, other, ROWS, (one | changes, other)) is ROWS
 
 
 def test_a_gap_of_lines_without_common_seeds_is_welchs():
     first, second = [3.1, 3.4, 3.3, 3.9], [2.0, 2.4, 2.1]
     one, other = _row(dict(enumerate(first))), _row(dict(enumerate(second)))
     unknown = {"valid_errors": "", "test_errors": ""}
-    gap = gaps._of_rows(one | unknown, other, ROWS, (one, other))
+    gap = campaign_gaps._of_rows(one | unknown, other, ROWS, (one, other))
     known = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
     assert gap.points == pytest.approx((known.low + known.high) / 2, abs=0.01)
     assert gap.half_width == pytest.approx((known.high - known.low) / 2, rel=0.02)
@@ -175,7 +179,7 @@ def test_a_gap_of_lines_without_common_seeds_is_welchs():
 
 def test_spreads_that_rounding_has_made_nothing_do_not_make_a_gap_certain():
     one, other = _row({0: 3.0, 1: 3.0}), _row({5: 2.99, 6: 2.99})
-    gap = gaps._of_rows(one, other)
+    gap = campaign_gaps._of_rows(one, other)
     assert gap.half_width > 0.01
     assert "**" not in str(gap)
 
@@ -183,11 +187,11 @@ def test_spreads_that_rounding_has_made_nothing_do_not_make_a_gap_certain():
 def test_a_gap_over_rows_holds_while_a_line_has_one_seed_and_the_chosen_runs_are_the_same():
     one, other = _row({0: 3.0}), _row({0: 2.0})
     more = _row({0: 2.0, 1: 2.5})
-    assert gaps._of_rows(one, more, ROWS, (one, other)) is ROWS
+    assert campaign_gaps._of_rows(one, more, ROWS, (one, other)) is ROWS
     seeds = ROWS._replace(over="3 seeds")
-    assert gaps._of_rows(one, more, seeds, (one, other)).over == "rows, unpaired"
+    assert campaign_gaps._of_rows(one, more, seeds, (one, other)).over == "rows, unpaired"
     for before in ((_row({0: 3.1}), other), (one | {"setting": "x=2"}, other), (None, other)):
-        gap = gaps._of_rows(one, more, ROWS, before)
+        gap = campaign_gaps._of_rows(one, more, ROWS, before)
         assert (gap.points, gap.over) == (pytest.approx(1.0), "rows, unpaired")
         parts = [intervals.binomial(error, 1000) * 100 for error in (0.03, 0.02)]
         assert gap.half_width == pytest.approx((parts[0] ** 2 + parts[1] ** 2) ** 0.5, abs=0.01)
@@ -197,7 +201,7 @@ def test_a_gap_over_rows_holds_while_a_line_has_one_seed_and_the_chosen_runs_are
 @pytest.mark.parametrize("other", [{"data_hash": "e"}, {"data_hash": "", "source": "b"}])
 def test_there_is_no_gap_between_lines_of_other_data(other):
     with pytest.raises(ValueError, match="not of the same data"):
-        gaps._of_rows(_row({0: 3.0, 1: 3.1}), _row({0: 2.0, 1: 2.1}, **other))
+        campaign_gaps._of_rows(_row({0: 3.0, 1: 3.1}), _row({0: 2.0, 1: 2.1}, **other))
 
 
 LINE = _row({0: 3.0, 1: 3.2})
@@ -221,20 +225,20 @@ LINE = _row({0: 3.0, 1: 3.2})
     ],
 )
 def test_a_damaged_line_of_a_table_is_told_with_its_cell(tmp_path, changes, why):
-    columns = table.COLUMNS
-    record.write(tmp_path / "table.csv", [LINE], columns)
-    assert record.read(tmp_path / "table.csv") == {"basic_saa3": LINE}
-    record.write(tmp_path / "table.csv", [LINE | changes], columns)
+    columns = campaign_table.COLUMNS
+    campaign_record.write(tmp_path / "table.csv", [LINE], columns)
+    assert campaign_record.read(tmp_path / "table.csv") == {"basic_saa3": LINE}
+    campaign_record.write(tmp_path / "table.csv", [LINE | changes], columns)
     with pytest.raises(ValueError, match=rf"table.csv, basic_saa3: .*{why}"):
-        record.read(tmp_path / "table.csv")
+        campaign_record.read(tmp_path / "table.csv")
 
 
 def test_gaps_are_read_as_they_were_written(tmp_path):
     rows = [{"data_set": "bg-img", "arm": arm} for arm in ("random3", "saa3", "dbn3")]
     gaps = {"bg_img_random3": Gap(1.25, 0.5, "3 seeds"), "bg_img_saa3": "not of the same data"}
-    gaps.write(tmp_path / "gaps.csv", gaps, rows)
-    assert gaps.read(tmp_path / "gaps.csv") == {"bg_img_random3": gaps["bg_img_random3"]}
-    assert gaps.read(tmp_path / "nosuch.csv") == {}
+    campaign_gaps.write(tmp_path / "gaps.csv", gaps, rows)
+    assert campaign_gaps.read(tmp_path / "gaps.csv") == {"bg_img_random3": gaps["bg_img_random3"]}
+    assert campaign_gaps.read(tmp_path / "nosuch.csv") == {}
     heads = "data_set,arm,points,half_width,over\n"
     for damaged, why in (
         ("a,b\n1,2\n", " must be a campaign's table, with columns data_set, arm, "),
@@ -244,13 +248,13 @@ def test_gaps_are_read_as_they_were_written(tmp_path):
     ):
         (tmp_path / "gaps.csv").write_text(damaged)
         with pytest.raises(ValueError, match=f"gaps.csv{why}"):
-            gaps.read(tmp_path / "gaps.csv")
+            campaign_gaps.read(tmp_path / "gaps.csv")
 
 
 def test_every_run_of_a_search_is_listed_without_test_errors_and_stays_listed(done, tmp_path):
     cells = campaign.cells(done, done.tiers[0])
     sda, random, _ = cells
-    change(sda.runs.results()[0][0], status="diverged")
+    change(sda.finished()[0][0], status="diverged")
     lines = searches.of(cells)
     assert [line["arm"] for line in lines] == ["sda3"] * 4 + ["random3"] * 4
     assert [line["status"] for line in lines] == ["diverged"] + ["finished"] * 7
@@ -261,9 +265,9 @@ def test_every_run_of_a_search_is_listed_without_test_errors_and_stays_listed(do
     )
     assert not any("test" in column for column in searches.COLUMNS)
     file = tmp_path / "searches.csv"
-    record.write(file, lines, searches.COLUMNS)
+    campaign_record.write(file, lines, searches.COLUMNS)
     shutil.rmtree(place(random.finished()[1][0]))
-    change(sda.runs.results()[0][0], valid_error=0.5)
+    change(sda.finished()[0][0], valid_error=0.5)
     again = searches.joined(searches.of(cells), searches.read(file), ())
     assert again == [lines[0], lines[1] | {"valid_error": "50.00"}, *lines[2:]]
     stay = {"digits_sda3"}  # its row, of the run as it was
@@ -274,7 +278,7 @@ def test_every_run_of_a_search_is_listed_without_test_errors_and_stays_listed(do
 
 
 def _by_setting(cell):
-    return {table.setting(cell, job): result for job, result in cell.finished()}
+    return {campaign_table.setting(cell, job): result for job, result in cell.finished()}
 
 
 @pytest.fixture
@@ -316,7 +320,7 @@ def test_a_trial_of_other_settings_does_not_take_the_place_of_what_was_searched(
     first = told()
     shutil.rmtree(tmp_path / "runs")
     words = [f"runs_folder={tmp_path / 'runs'}", f"campaign.choices={tmp_path}/out/table1.csv"]
-    assert run.main(["tiny", "campaign.hours=1", *words, "finetune.epochs=1"]) == 0
+    assert campaign_command.main(["tiny", "campaign.hours=1", *words, "finetune.epochs=1"]) == 0
     assert told() == first | {"table1_searches.csv": told()["table1_searches.csv"]}
 
 

@@ -9,29 +9,33 @@ import torch
 from tiny_campaign import change, table_rows
 
 from sda.analysis import intervals
+from sda.cli import campaign as campaign_command
 from sda.cli import compare, report
 from sda.runs.folder import RunFolder
 from sda.runs.results import Trained
-from sda.sweeps.campaign import campaign, gaps, run, table, words
+from sda.sweeps.campaign import campaign
+from sda.sweeps.campaign import gaps as campaign_gaps
+from sda.sweeps.campaign import table as campaign_table
+from sda.sweeps.campaign import words as campaign_words
 from sda.sweeps.job import place
 
 
 def _gaps(plan):
     rows = table_rows(plan)
-    return gaps.lines(rows, gaps.of(table.last_cells(plan), rows))
+    return campaign_gaps.lines(rows, campaign_gaps.of(campaign_table.last_cells(plan), rows))
 
 
 def _full(rows):
-    return table.markdown(rows, table.full)
+    return campaign_table.markdown(rows, campaign_table.full)
 
 
 def test_the_words_of_a_campaign_are_kept_for_its_table(tiny, tmp_path):
     words = ["campaign.hours=0", f"runs_folder={tmp_path / 'runs'}", "finetune.batch_size=7"]
-    assert run.main(["tiny", *words]) == 3
-    kept = words.recorded(tmp_path / "runs" / "tiny")
+    assert campaign_command.main(["tiny", *words]) == 3
+    kept = campaign_words.recorded(tmp_path / "runs" / "tiny")
     own = campaign.read("tiny", words)
     folders = [
-        [place(job) for cell, _ in table.last_cells(plan) for job in cell.tried(1)[0]]
+        [place(job) for cell, _ in campaign_table.last_cells(plan) for job in cell.tried(1)[0]]
         for plan in (kept, own)
     ]
     assert folders[0] == folders[1]
@@ -42,8 +46,8 @@ def test_gaps_are_over_the_seeds_of_both_or_over_the_rows_of_one(done):
     sda, random, _ = campaign.cells(done, done.tiers[0])
     ours, other = sda.runs(2), random.runs(2)
     errors = [[run.test_error for run in runs] for runs in (other, ours)]
-    assert gaps.difference(other, ours) == intervals.paired(*errors)
-    gap = gaps.difference(other, ours[:1])
+    assert campaign_gaps.difference(other, ours) == intervals.paired(*errors)
+    gap = campaign_gaps.difference(other, ours[:1])
     wrong = [np.not_equal(*runs[0].predictions()) for runs in (other, ours)]
     assert gap.mean == pytest.approx(errors[0][0] - errors[1][0])
     apart = np.subtract(*wrong, dtype=float)
@@ -56,7 +60,7 @@ def test_gaps_are_over_the_seeds_of_both_or_over_the_rows_of_one(done):
     assert line[2:4] == ["not run", "not run"]
     remade = Trained(other[1].path, {**other[1].result, "data_hash": "other"})
     with pytest.raises(ValueError, match="not of the same data"):
-        gaps.difference([other[0], remade], ours)
+        campaign_gaps.difference([other[0], remade], ours)
 
 
 def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
@@ -77,26 +81,26 @@ def test_the_table_says_what_was_run_and_what_was_not(done, tmp_path):
 
 def test_the_validation_error_that_chose_is_told_beside_its_mean_over_seeds(done):
     rows = table_rows(done)
-    heads, first, *_ = table.details(rows)
+    heads, first, *_ = campaign_table.details(rows)
     told = dict(zip(heads, first, strict=True))
     sda = campaign.cells(done, done.tiers[0])[0]
     errors = {run.seed: run.valid_error for run in sda.runs(2)}
-    chose = min(result["valid_error"] for _, result in sda.runs.results())
+    chose = min(result["valid_error"] for _, result in sda.finished())
     assert errors[0] == chose
     assert told["validation error of seed 0"] == f"{100 * chose:.2f}"
     assert told["its mean over seeds"] == f"{50 * sum(errors.values()):.2f}"
-    gone = table.details([rows[0] | {"valid_errors": ""}])[1]
+    gone = campaign_table.details([rows[0] | {"valid_errors": ""}])[1]
     assert gone[heads.index("validation error of seed 0")] == ""
 
 
 def test_equal_means_are_told_to_be_equal(done):
     rows = [row | {"test_error_mean": "1.25"} for row in table_rows(done)]
-    assert gaps.lines(rows, {})[1][-1] == "SdA-3 = random, 3 layers"
+    assert campaign_gaps.lines(rows, {})[1][-1] == "SdA-3 = random, 3 layers"
 
 
 def test_the_table_names_edges_of_the_rates_and_no_setting_without_effect(done, tmp_path):
     sda, *_ = campaign.cells(done, done.tiers[0])
-    for job, _ in sda.runs.results():
+    for job, _ in sda.finished():
         change(job, valid_error=0.1, valid_loss=job.config["finetune"]["learning_rate"])
     rows = {row["arm"]: row for row in table_rows(done)}
     assert rows["sda3"]["setting"] == "corruption.fraction=0.1 finetune.learning_rate=0.5"
@@ -106,13 +110,13 @@ def test_the_table_names_edges_of_the_rates_and_no_setting_without_effect(done, 
     assert found in ({"0.5": "lowest"}, {"1": "highest"})
     setting, edge = rows["svm_rbf"]["setting"], rows["svm_rbf"]["edge"]
     assert (setting.split()[0], edge) in (("C=1", "lowest C"), ("C=10", "highest C"))
-    edges = [table._edge("C", 0.5, tried) for tried in ([0.1, 0.5, 1.0], [0.5])]
+    edges = [campaign_table._edge("C", 0.5, tried) for tried in ([0.1, 0.5, 1.0], [0.5])]
     assert edges == ["", ""]
 
 
 def test_a_rate_that_has_not_been_tried_yet_is_no_rate_below_the_chosen_one(done):
     sda, *_ = campaign.cells(done, done.tiers[0])
-    for job, _ in sda.runs.results():
+    for job, _ in sda.finished():
         change(job, valid_error=0.1, valid_loss=-job.config["finetune"]["learning_rate"])
         if job.config["finetune"]["learning_rate"] == 0.5:
             shutil.rmtree(place(job))
@@ -129,9 +133,9 @@ def test_the_brief_table_marks_single_runs_and_what_is_not_reached():
         "published": "2.80",
         "reached": "no",
     }
-    assert table.brief(row) == "**3.17**\\*† (2.80)"
-    assert table.brief(row | {"arm": "svm_rbf"}) == "**3.17**† (2.80)"
-    assert table.brief(row | {"seeds": 5, "reached": "yes"}) == "**3.17** (2.80)"
+    assert campaign_table.brief(row) == "**3.17**\\*† (2.80)"
+    assert campaign_table.brief(row | {"arm": "svm_rbf"}) == "**3.17**† (2.80)"
+    assert campaign_table.brief(row | {"seeds": 5, "reached": "yes"}) == "**3.17** (2.80)"
 
 
 def test_a_gap_over_rows_is_never_bold_it_leaves_out_how_seeds_differ(done):
@@ -151,41 +155,41 @@ def test_a_table_wants_a_folder_and_whole_words_and_does_without_the_device_they
     done, tmp_path
 ):
     with pytest.raises(ValueError, match=r"there is no folder .*nosuch/tiny"):
-        words.recorded(tmp_path / "nosuch" / "tiny")
-    file = tmp_path / "runs" / "tiny" / words.FILE
+        campaign_words.recorded(tmp_path / "nosuch" / "tiny")
+    file = tmp_path / "runs" / "tiny" / campaign_words.FILE
     for damaged in ("{bad", '{"a": 1}', "[1]"):
         file.write_text(damaged)
         with pytest.raises(ValueError, match=r"campaign.json is damaged"):
-            words.recorded(file.parent)
+            campaign_words.recorded(file.parent)
     file.write_text('["device=cuda", "jobs=3", "finetune.batch_size=7"]')
-    assert "finetune.batch_size=7" in words.recorded(file.parent).words
-    assert not {"device=cuda", "jobs=3"} & set(words.recorded(file.parent).words)
+    assert "finetune.batch_size=7" in campaign_words.recorded(file.parent).words
+    assert not {"device=cuda", "jobs=3"} & set(campaign_words.recorded(file.parent).words)
 
 
 def test_a_campaign_is_found_in_a_folder_of_any_name(done, tmp_path):
     odd = tmp_path / "it's a, b\\c = [d]"
     shutil.copytree(tmp_path / "runs" / "tiny", odd / "tiny")
-    plan = words.recorded(odd / "tiny")
+    plan = campaign_words.recorded(odd / "tiny")
     sda, *_ = campaign.cells(plan, plan.tiers[0])
     assert place(sda.chosen()).is_relative_to(odd)
 
 
 def test_runs_count_also_where_the_data_lie_in_another_folder(done):
     sda, *_ = campaign.cells(done, done.tiers[0])
-    for job, result in sda.runs.results():
+    for job, result in sda.finished():
         change(job, settings=result["settings"] | {"data.folder": "elsewhere", "data_folder": "e"})
-    assert len(sda.runs.results()) == 4
+    assert len(sda.finished()) == 4
 
 
 def test_a_mean_above_the_papers_interval_is_said_not_to_be_reached(done, monkeypatch):
-    monkeypatch.setattr(table, "ABSOLUTE", ("digits",))
+    monkeypatch.setattr(campaign_table, "ABSOLUTE", ("digits",))
     row = table_rows(done)[0]
     most = 0.25 + intervals.binomial(0.25, row["test_rows"])
     for mean, verdict in ((most - 1e-6, "yes"), (most + 1e-6, "no")):
-        assert table.reached(row, mean) == verdict
+        assert campaign_table.reached(row, mean) == verdict
     assert _full([row | {"reached": "no"}]).count("paper 25.00, not reached") == 1
     assert "not reached" not in _full([row | {"reached": "yes"}])
-    monkeypatch.setattr(table, "ABSOLUTE", ("others",))
+    monkeypatch.setattr(campaign_table, "ABSOLUTE", ("others",))
     assert table_rows(done)[0]["reached"] == ""
 
 
@@ -213,7 +217,7 @@ def test_a_report_keeps_the_bold_of_the_means_and_parts_its_notes(done, tmp_path
 def test_a_report_shows_what_was_repeated_not_a_luckier_single_run(done, tmp_path):
     sda = campaign.cells(done, done.tiers[0])[0]
     repeated = {place(job) for job in sda.repeated(2)}
-    other = next(job for job, _ in sda.runs.results() if place(job) not in repeated)
+    other = next(job for job, _ in sda.finished() if place(job) not in repeated)
     change(other, valid_error=0.0)
     (table,) = compare.compare([tmp_path / "runs" / "tiny"]).tables
     shown = [run.path for arm in report._best_of_each_kind(table) for run in arm.runs]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from tiny_campaign import plain, table_rows, written
 
-from sda.sweeps.campaign import campaign, choices, run, words
+from sda.cli import campaign as campaign_command
+from sda.sweeps.campaign import campaign, choices
+from sda.sweeps.campaign import words as campaign_words
 from sda.sweeps.job import place
 
 ROOT = Path(__file__).parents[2]
@@ -25,20 +27,20 @@ def test_choices_are_repeated_without_a_search_in_the_folders_that_it_would_use(
     }
     shutil.rmtree(tmp_path / "runs")
     words = ["campaign.hours=1", f"campaign.choices={table}", f"runs_folder={tmp_path / 'runs'}"]
-    assert run.main(["tiny", *words]) == 0
+    assert campaign_command.main(["tiny", *words]) == 0
     after = written(tmp_path / "runs")
     assert {path.parent for path in after} == chosen < {path.parent for path in before}
-    kept = words.recorded(tmp_path / "runs" / "tiny")
+    kept = campaign_words.recorded(tmp_path / "runs" / "tiny")
     table.unlink()  # the campaign's folder knows them
     assert [plain(row) for row in table_rows(kept)] == [plain(row) for row in rows]
     words.remove(f"campaign.choices={table}")
-    assert run.main(["tiny", *words]) == 0  # the same command without: it goes on
+    assert campaign_command.main(["tiny", *words]) == 0  # the same command without: it goes on
     assert set(written(tmp_path / "runs")) == set(after)
     words.append("campaign.choices=null")
-    assert run.main(["tiny", *words]) == 0  # the search that they took the place of
+    assert campaign_command.main(["tiny", *words]) == 0  # the search that they took the place of
     assert set(written(tmp_path / "runs")) == set(before)
     assert [plain(row) for row in table_rows(done)] == [plain(row) for row in rows]
-    assert not (tmp_path / "runs" / "tiny" / words.CHOICES).exists()
+    assert not (tmp_path / "runs" / "tiny" / campaign_words.CHOICES).exists()
 
 
 def test_a_choice_holds_while_less_has_been_tried_here(done, table):
@@ -85,7 +87,7 @@ def test_a_table_that_has_no_choices_is_told_in_a_line_before_any_work(
         file.write_text(content)
     words = ["campaign.hours=1", f"campaign.choices={file}", f"runs_folder={tmp_path / 'runs'}"]
     with pytest.raises(ValueError, match=why) as told:
-        run.main(["tiny", *words])
+        campaign_command.main(["tiny", *words])
     assert "\n" not in str(told.value)
     assert not (tmp_path / "runs").exists()
 
@@ -103,21 +105,21 @@ def test_words_of_a_call_must_not_override_a_choice(tiny, tmp_path):
     file.write_text(HEAD + GOOD.replace("corruption.fraction=0.1", "finetune.momentum=0.5"))
     words = [f"campaign.choices={file}", f"runs_folder={tmp_path / 'runs'}"]
     with pytest.raises(ValueError, match=r"must not set finetune.momentum, which digits_sda3 cho"):
-        run.main(["tiny", "campaign.hours=1", *words, "finetune.momentum=0.9"])
+        campaign_command.main(["tiny", "campaign.hours=1", *words, "finetune.momentum=0.9"])
 
 
 def test_damaged_choices_beside_the_runs_are_told(done, tmp_path):
     folder = tmp_path / "runs" / "tiny"
     good = '{"digits_sda3": {"words": [], "rate": 1, "tried": 2}}'
-    (folder / words.CHOICES).write_text(good)
-    assert set(words.recorded(folder).choices) == {"digits_sda3"}
+    (folder / campaign_words.CHOICES).write_text(good)
+    assert set(campaign_words.recorded(folder).choices) == {"digits_sda3"}
     for damaged in (
         "{bad", "[1]", '{"digits_sda3": {"words": []}}', good.replace("[]", '"abc"'),
         good.replace("1", "NaN"), good.replace("2", "3.7"),
     ):  # fmt: skip
-        (folder / words.CHOICES).write_text(damaged)
+        (folder / campaign_words.CHOICES).write_text(damaged)
         with pytest.raises(ValueError, match=r"choices.json is damaged"):
-            words.recorded(folder)
+            campaign_words.recorded(folder)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from sda.common.rows import shared
 from sda.config import compose, schema
 from sda.data.splits import Rows, Splits
 from sda.experiment import experiment
-from sda.experiment.state import Standing
+from sda.experiment.state import State
 from sda.nn import heads as classifiers
 from sda.runs.identity import differences
 from sda.training.finetuning import finetuning_epochs
@@ -110,11 +110,10 @@ def test_pretraining_sees_all_rows_however_few_have_labels(monkeypatch, tmp_path
 
 def test_runs_that_differ_in_their_number_of_labels_share_their_pretraining():
     plans = [plan(f"finetune.labelled={n}", "finetune.learning_rate=0.1") for n in (10, 30, 10)]
-    standing = Standing(plans, 9, 3, at_once=3)
-    assert standing.leaders == [0]
-    assert len({p.computation_key() for p in plans}) == 2
-    standing.stack_up()
-    assert (standing.going, standing.waiting) == ([0, 2], [1])
+    state = State(plans[::2], 9, 3)
+    assert state.pretrained == [0]
+    assert state.followers(0) == [0, 1]
+    assert plans[0].pretraining_plan() == plans[1].pretraining_plan()
 
 
 def plan(*words):

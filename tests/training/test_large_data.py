@@ -33,7 +33,7 @@ from sda.config import compose
 from sda.data.errors import DataError
 from sda.data.tables import arrays
 from sda.experiment import svm_plan
-from sda.experiment.state import Standing
+from sda.experiment.state import State
 from sda.runs.folder import RunFolder
 from sda.training.codes import IN_MEMORY, Storage, StorageError
 from sda.training.pretraining import encode, pretraining_epochs
@@ -479,7 +479,7 @@ def test_a_run_killed_with_codes_on_disk_leaves_none_and_resumes_in_the_same_bit
 
     assert in_a_child(killed) == -signal.SIGKILL
     path = run_folder(tmp_path)
-    known = {"lock", "config.yaml", "environment.json", "result.json", "metrics.jsonl",
+    known = {"lock", "config.yaml", "result.json", "metrics.jsonl",
              "times.jsonl", "checkpoint"}  # fmt: skip
     assert {file.name for file in path.iterdir()} <= known
     with pytest.raises(SystemExit) as ended:
@@ -494,7 +494,7 @@ def test_a_run_killed_after_its_last_layer_computes_no_codes_again(tmp_path, mon
     folder(tmp_path / "data")
 
     def killed():
-        Standing.stack_up = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+        State.stack_up = lambda self: os.kill(os.getpid(), signal.SIGKILL)
         command(tmp_path)
 
     assert in_a_child(killed) == -signal.SIGKILL

@@ -22,7 +22,6 @@ from sda import (
 from sda.common.precision import Precision
 from sda.config import compose, schema
 from sda.nn import closed_form
-from sda.runs import identity
 from sda.training import noisy_rows
 from sda.training.pretraining import Progress, pretraining_epochs
 
@@ -173,17 +172,3 @@ def test_runs_with_noise_and_without_do_not_train_together():
 
 def settings(*words):
     return schema.build_run(compose.resolved(compose.compose(list(words)))).settings
-
-
-def test_a_setting_that_is_younger_than_a_run_does_not_change_what_the_run_is_known_by():
-    now, noisy = settings(), settings("pretrain.corruption=${corruption}")
-    before = {key: value for key, value in now.items() if key != "pretrain.corruption"}
-    assert identity.digest(before) == identity.digest(now) != identity.digest(noisy)
-    assert identity.differences(before, now) == []
-    assert "pretrain.corruption" not in identity.complete(noisy)
-
-
-def test_digests_in_tables_of_before_mean_what_they_meant():
-    before = {"finetune.epochs": 1, "seed": 3}
-    assert identity.digest(before) == "c1096515"
-    assert identity.digest(before | {"finetune.corruption._target_": "sda.x"}) == "4f353b11"

@@ -122,14 +122,14 @@ def lines(rows: Sequence[Row], gaps: Mapping[str, Gap | str]) -> list[list[str]]
     In brackets the paper's gap.
     """
     names = [table.HEADINGS[arm] for arm in OTHERS]
-    table = [["data set", *(f"{name} − SdA-3" for name in names), "in order"]]
+    lines = [["data set", *(f"{name} − SdA-3" for name in names), "in order"]]
     for data_set in dict.fromkeys(row["data_set"] for row in rows):
         arms = {row["arm"]: row for row in rows if row["data_set"] == data_set}
         if OURS in arms and arms[OURS]["seeds"]:
             said = [_said(arms.get(arm), arms[OURS], gaps) for arm in OTHERS]
             compared = {arm: row for arm, row in arms.items() if arm in (OURS, *OTHERS)}
-            table.append([data_set, *said, _order(compared)])
-    return table
+            lines.append([data_set, *said, _order(compared)])
+    return lines
 
 
 def difference(first: list[Trained], second: list[Trained]) -> Difference:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sda.common import checks
 from sda.runs.arms import UNREAD
+from sda.runs.identity import HARMLESS, digest
 from sda.runs.settings import key_of
 from sda.sweeps.campaign import proposing
 
@@ -25,6 +26,12 @@ class Search:
     def keys(self) -> set[str]:
         """The names of what its settings set."""
         return {key_of(word) for words in self.settings for word in words} | set(self.space)
+
+
+def settings_digest(settings: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits of what a flat configuration computes, whatever its seed."""
+    aside = {*HARMLESS, "name", "published", "seed"}
+    return digest({k: v for k, v in settings.items() if not {k, k.split(".")[0]} & aside})
 
 
 def effective(words: Iterable[str], init: str) -> frozenset[str]:

@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sda.runs import identity
-from sda.sweeps.campaign import choices, table
+from sda.sweeps.campaign import choices, search, table
 from sda.sweeps.campaign.cell import Cell
 
 # valid_error in percent, at the best epoch, with its cross-entropy; diverged: "".
@@ -33,7 +32,7 @@ def _line(cell: Cell, setting: str, result: Mapping[str, Any]) -> Line:
         "data_set": cell.data_set,
         "arm": cell.arm,
         "data_hash": result["data_hash"][:8],
-        "settings_hash": identity.digest(result["settings"]),
+        "settings_hash": search.settings_digest(result["settings"]),
         "setting": setting,
         "status": result["status"],
         "valid_error": f"{100 * result['valid_error']:.2f}" if is_finished else "",

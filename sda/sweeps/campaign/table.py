@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sda.analysis import intervals, tables
-from sda.runs import identity
 from sda.runs.results import Trained
 from sda.runs.settings import key_of
 from sda.sweeps.campaign import campaign, choices, search
@@ -36,7 +35,7 @@ def _row(cell: Cell, seeds: int) -> dict[str, Any]:
     row = known | {
         "source": chosen.result["source"],
         "data_hash": chosen.result["data_hash"][:8],
-        "settings_hash": identity.digest(chosen.result["settings"]),
+        "settings_hash": search.settings_digest(chosen.result["settings"]),
         "test_rows": chosen.n_test,
         **costs({run.seed: run.seconds / 60 for run in runs if run.seconds >= 0}),
         "tried": cell.held.tried if cell.held else searched(cell),
