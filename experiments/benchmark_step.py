@@ -24,10 +24,11 @@ from sda import Classifier, Layer, Masking, Pretraining, StackedDenoisingAutoenc
 from sda.common.precision import Precision
 from sda.config import schema
 from sda.data.digits import digits
-from sda.nn import closed_form
+from sda.nn.autoencoder import DenoisingAutoencoder
 from sda.nn.corruption import Corrupted
+from sda.nn.layer_kind import LayerKind
 from sda.nn.optimisers import Descent
-from sda.training import pretraining, steps
+from sda.training import pretraining
 from sda.training.finetuning import (
     finetuning_epochs,
 )
@@ -113,16 +114,14 @@ def one_step(batch_size: int, precision: str, repeats: int) -> Timings:
     ways_down = [descent(layer, precision=precision) for layer in (fast, slow, whole)]
     ways: Ways = {
         "products": lambda: [products() for _ in range(count)],
-        "closed form": lambda: closed_form.descend_layer(
-            fast, ways_down[0], x, corrupted, batch_size
-        ),
+        "closed form": lambda: fast.update(ways_down[0], x, corrupted, batch_size, []),
         "epoch": lambda: pretraining._train_one_epoch(
-            whole, x, ways_down[2], batch_size, [0], 0, 1
+            whole, x, None, ways_down[2], batch_size, [0], 0, 1
         ),
     }
     if precision == "fp32":
-        ways["autograd"] = lambda: steps.descend_by_autograd(
-            slow, ways_down[1], x, corrupted, batch_size
+        ways["autograd"] = lambda: LayerKind.update(
+            slow, ways_down[1], x, corrupted, batch_size, []
         )
     return interleaved(ways, repeats, count)
 
@@ -151,14 +150,12 @@ def at_once(d: int, h: int, batch_size: int, runs: int, repeats: int) -> Timings
 
     def one_after_the_other(step: Callable[..., Tensor]) -> None:
         for stack, way in zip(stacks, alone, strict=True):
-            step(stack[0], way, x, Corrupted(x, None), batch_size)
+            step(stack[0], way, x, Corrupted(x, None), batch_size, [])
 
     ways: Ways = {
-        "together": lambda: closed_form.descend_layer(
-            joined, together, many, Corrupted(many, None), batch_size
-        ),
-        "in turn": lambda: one_after_the_other(closed_form.descend_layer),
-        "in turn, autograd": lambda: one_after_the_other(steps.descend_by_autograd),
+        "together": lambda: joined.update(together, many, Corrupted(many, None), batch_size, []),
+        "in turn": lambda: one_after_the_other(DenoisingAutoencoder.update),
+        "in turn, autograd": lambda: one_after_the_other(LayerKind.update),
     }
     return interleaved(ways, repeats, 4 * runs)
 
@@ -196,11 +193,11 @@ def thirty_runs_on_digits(repeats: int) -> Timings:
 @contextmanager
 def reference_path() -> Any:
     """Let autograd train layers that have a step in closed form."""
-    applies, closed_form.applies = closed_form.applies, lambda layer: False
+    quick, DenoisingAutoencoder.update = DenoisingAutoencoder.update, LayerKind.update
     try:
         yield
     finally:
-        closed_form.applies = applies
+        DenoisingAutoencoder.update = quick
 
 
 def device_here(name: str) -> torch.device:

@@ -26,13 +26,13 @@ def first_layer(folder: Path) -> NDArray[np.float32]:
     except OSError:
         raise ValueError(f"{folder} holds no finished run: there is no model.safetensors") from None
     assert isinstance(network, heads.Classifier)  # what a run writes there
-    return network.stack[0].weight.detach().numpy()
+    return network.stack[0].filters().detach().numpy()
 
 
 def initial_layer(folder: Path) -> NDArray[np.float32]:
     """Weights (d, h) that the first layer of a run started from."""
     d = len(first_layer(folder))
-    return schema.build_run(RunFolder(folder).config).stack(d)[0].weight.detach().numpy()
+    return schema.build_run(RunFolder(folder).config).stack(d)[0].filters().detach().numpy()
 
 
 def runs_by(setting: str, folder: str) -> dict[Any, Path]:

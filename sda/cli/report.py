@@ -136,7 +136,10 @@ def _filters(run: Trained) -> bytes | None:
     except (OSError, ValueError):
         return None
     stack = network.stack if isinstance(network, Classifier) else network
-    weight = stack[0].weight.detach().numpy()
+    filters = stack[0].filters()
+    if filters is None:
+        return None
+    weight = filters.detach().numpy()
     side = round(len(weight) ** 0.5)
     shape = (side, side) if side * side == len(weight) else None
     return pictures.png(pictures.filters(weight, shape, TILES, TILES))

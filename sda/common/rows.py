@@ -44,20 +44,24 @@ def extent(x: Tensor) -> tuple[float, float]:
     return low, high
 
 
-def check_rows(what: str, x: Tensor, weight: Tensor) -> None:
-    """Raise ValueError for rows x that a layer of ``weight`` (*runs, d, h) cannot be trained on.
+def check_rows(what: str, x: Tensor, d: int, dtype: torch.dtype) -> None:
+    """Raise ValueError for rows x that a network of d inputs cannot be trained on.
 
-    They are finite numbers (n, d), as precise as the weights, or uint8.
+    They are finite numbers (n, d), as precise as the weights (``dtype``), or uint8.
     """
-    d = weight.shape[-2]
     if not isinstance(x, Tensor):
         raise ValueError(f"{what} rows must be a tensor (n, {d}), got {type(x).__name__}")
     if x.dim() != 2 or x.shape[1] != d or not len(x):
         raise ValueError(f"{what} rows must be (n, {d}) with n at least 1, got {(*x.shape,)}")
-    if x.dtype not in (weight.dtype, torch.uint8):
+    if x.dtype not in (dtype, torch.uint8):
         raise ValueError(
-            f"{what} rows must be {weight.dtype} as the weights are, or torch.uint8 for grey "
+            f"{what} rows must be {dtype} as the weights are, or torch.uint8 for grey "
             f"levels, got {x.dtype}"
         )
     if not math.isfinite(sum(extent(x))):
         raise ValueError(f"{what} rows must be finite, got NaN or infinity")
+
+
+def wide(device: torch.device) -> torch.dtype:
+    """What totals over many rows are kept in: float64, but on Apple's GPUs, which have none."""
+    return torch.float32 if device.type == "mps" else torch.float64

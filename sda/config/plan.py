@@ -2,18 +2,19 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 
-from sda.nn.autoencoder import Emphasis
+from sda.nn.autoencoder import Emphasis, Layer
+from sda.nn.boltzmann import Boltzmann
 from sda.nn.corruption import Masking
 from sda.nn.distributions import CrossEntropy
 from sda.nn.initialisation import Initialisation
-from sda.nn.stack import Layer, StackedDenoisingAutoencoder
+from sda.nn.layer_kind import LayerKind, LayerPlan
+from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs.arms import Init
 from sda.runs.identity import described
-from sda.training import steps
 from sda.training.settings import Finetuning, Pretraining
 
 
@@ -43,29 +44,40 @@ class Run:
     @property
     def step(self) -> str:
         """How its layers are trained; in closed form, the numbers are those of autograd."""
-        return " and ".join(dict.fromkeys(steps.step(layer) for layer in self.stack(1)))
+        return " and ".join(dict.fromkeys(layer.method for layer in self._like()))
 
     def stack(self, n_visible: int) -> StackedDenoisingAutoencoder:
         """Build the initial stack of this run's arm."""
         return StackedDenoisingAutoencoder.plan(n_visible, self.trained_layers(), self.seed)
 
-    def trained_layers(self) -> tuple[Layer, ...]:
+    def trained_layers(self) -> tuple[LayerPlan, ...]:
         """The layers as this arm trains them: only sda corrupts, random has no decoder."""
         if self.init is Init.sda:
             return self.layers
-        unread: dict[str, Any] = {}
-        if self.init is Init.random:
-            unread = {"reconstruction": CrossEntropy(), "tied": True}
-        return tuple(
-            dataclasses.replace(
-                layer,
-                corruption=Masking(0.0),
-                emphasis=Emphasis(),
-                boltzmann=self.init is Init.dbn,
-                **unread,
+        if self.init is Init.dbn:
+            return tuple(
+                Boltzmann(
+                    layer.n_hidden,
+                    layer.reconstruction,
+                    layer.activation,
+                    layer.tied,
+                    layer.initialisation,
+                )
+                for layer in self.layers
             )
-            for layer in self.layers
-        )
+        unread: dict[str, Any] = {"corruption": Masking(0.0), "emphasis": Emphasis()}
+        if self.init is Init.random:
+            unread |= {"reconstruction": CrossEntropy(), "tied": True}
+        return tuple(dataclasses.replace(layer, **unread) for layer in self.layers)
+
+    @property
+    def joins_batches(self) -> bool:
+        """Whether its layers can train together with those of other runs."""
+        return all(layer.joins_batches for layer in self._like())
+
+    def _like(self) -> list[LayerKind]:
+        """A small layer of each kind that it has."""
+        return [small(layer) for layer in self.trained_layers()]
 
     def described(self) -> dict[str, Any]:
         """The run as built for its arm, without seed and data: what its numbers follow from."""
@@ -88,3 +100,10 @@ class Run:
                 strict=True,
             )
         ]
+
+
+def small(layer: LayerPlan) -> LayerKind:
+    """Build one unit of a layer: that refuses what does not go together."""
+    width = getattr(layer, "reconstruction", CrossEntropy()).width or 1
+    one: LayerPlan = dataclasses.replace(cast(Any, layer), n_hidden=1)
+    return one.build(width, torch.Generator())

@@ -1,6 +1,5 @@
 """The schema of a run: what a configuration may say, checked and built before anything starts."""
 
-import dataclasses
 import importlib
 import inspect
 import math
@@ -13,12 +12,13 @@ import torch
 from sda.common import checks, threads
 from sda.config.plan import (
     Run,
+    small,
 )
 from sda.data.splits import Splits
-from sda.nn.autoencoder import Activation, Emphasis
-from sda.nn.distributions import Reconstruction
+from sda.nn.activation import Activation
+from sda.nn.autoencoder import Emphasis, Layer
+from sda.nn.distributions import Distribution
 from sda.nn.initialisation import Initialisation
-from sda.nn.stack import Layer
 from sda.runs.arms import Init
 from sda.runs.settings import Plain, flat
 from sda.training.settings import Finetuning, Pretraining
@@ -74,7 +74,7 @@ def build_run(plain: Plain) -> Run:
     )
     # Building refuses what does not go together: emphasis with Gaussian noise, dbn with tanh.
     for layer in (*run.layers, *run.trained_layers()):
-        dataclasses.replace(layer, n_hidden=1).build(1, torch.Generator())
+        small(layer)
     return run
 
 
@@ -224,7 +224,7 @@ def _corruption(where: str, node: Mapping[str, Any]) -> Any:
 
 def _reconstruction(where: str, node: Mapping[str, Any]) -> Any:
     made, values = _named(where, node)
-    if not isinstance(built := made(**values), Reconstruction):
+    if not isinstance(built := made(**values), Distribution):
         raise ValueError(f"{where}._target_ must name a reconstruction, got {node['_target_']!r}")
     return built
 

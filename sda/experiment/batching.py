@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from sda.config.plan import Run
+from sda.runs.identity import described
 
 # Measured on a CPU, one thread, minibatches of 20 (experiments/benchmark_step.py, "runs at once"):
 # thirty runs of 64-100-100 train 1.6 to 2.3 times faster together than one after the other. A step
@@ -15,13 +16,14 @@ from sda.config.plan import Run
 LARGEST_LAYER = 128 * 128  # weights of a layer that is worth batching on a CPU
 CACHE = 2**20  # bytes of weights that train together on a CPU
 MOST = 8  # runs together on a CPU: the same number on any, however many cores it has
+OWN = ("corruption", "emphasis", "initialisation")  # of a layer, each run its own
 SHARE_OF_MEMORY = 0.3  # of a GPU's memory for weights, velocities and best weights
 
 
 def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
     """Equal for runs that can train as one program: same data, shapes, batch sizes and device."""
     layers = [
-        (layer.n_hidden, str(layer.activation), repr(layer.reconstruction), layer.tied)
+        {key: value for key, value in described(layer).items() if key not in OWN}
         for layer in plan.trained_layers()
     ]
     batches = [
@@ -31,8 +33,7 @@ def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
     tuning = plan.finetuning
     network = (*map(str, tuning.company), str(plan.initialisation))
     where = (str(plan.device), plan.tensorboard, config["threads"])
-    kind = [layer.boltzmann for layer in plan.trained_layers()]
-    return json.dumps([config["data"], layers, kind, batches, network, where], default=str)
+    return json.dumps([config["data"], layers, batches, network, where], default=str)
 
 
 def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:
@@ -43,6 +44,8 @@ def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:
         n_visible: components of an input.
         memory: bytes of the GPU that they train on; None: as many as it has, if it is one.
     """
+    if not plan.joins_batches:
+        return 1
     sizes = [n_visible, *(layer.n_hidden for layer in plan.layers)]
     weights = [a * b for a, b in pairwise(sizes)]
     if plan.device.type == "cuda":

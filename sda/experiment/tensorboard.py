@@ -81,8 +81,9 @@ class Show:
             "clean_corrupted_reconstructed": self._grid(stack, depth, trial),
         }
         for tag, picture in seen.items():
-            book.picture(f"layer{depth}", epoch, tag, picture)
-        book.histogram(f"layer{depth}", epoch, "weights", _sample(layer.weight))
+            if picture is not None:
+                book.picture(f"layer{depth}", epoch, tag, picture)
+        book.histogram(f"layer{depth}", epoch, "weights", _sample(layer.like))
         book.histogram(f"layer{depth}", epoch, "codes", _sample(codes))
         self._spent += time.monotonic() - begin
 
@@ -96,8 +97,9 @@ class Show:
         for depth, layer in enumerate(stack):
             codes = layer.encode(codes)
             picture = self._filters(stack, depth)
-            book.picture("finetune", epoch, f"filters/layer{depth}", picture)
-            book.histogram("finetune", epoch, f"weights/layer{depth}", _sample(layer.weight))
+            if picture is not None:
+                book.picture("finetune", epoch, f"filters/layer{depth}", picture)
+            book.histogram("finetune", epoch, f"weights/layer{depth}", _sample(layer.like))
             book.histogram("finetune", epoch, f"codes/layer{depth}", _sample(codes))
         self._spent += time.monotonic() - begin
 
@@ -112,26 +114,31 @@ class Show:
         """
         if (book := self._books[run]) is None:
             return
-        width = stack[len(stack) - 1].weight.shape[-1]
+        width = stack[len(stack) - 1].n_hidden
         seconds = SHARE / 2 * (time.monotonic() - self._start) / len(self._books)
         n = max(50, min(PROJECTED, int(seconds * 1e6 / width)))
         chosen = torch.linspace(0, len(x) - 1, min(n, len(x))).long()
-        rows = floats(x[chosen.to(x.device)].to(stack[0].weight.device))
+        rows = floats(x[chosen.to(x.device)].to(stack[0].like.device))
         images = None
         if self._image_shape is not None:
             images = rows.reshape(-1, 1, *self._image_shape).cpu().clamp(0, 1)
         shown = [labels[k] for k in chosen.tolist()]
         book.codes("codes", stack.encode(rows).cpu(), shown, images)
 
-    def _filters(self, stack: StackedDenoisingAutoencoder, depth: int) -> Picture:
+    def _filters(self, stack: StackedDenoisingAutoencoder, depth: int) -> Picture | None:
         """Weights of the first units of a layer, seen through the layers below.
 
         A unit of layer k is shown as the sum of the filters below it, weighted by its own weights:
-        exact were the layers linear; Erhan et al. (2009) call it linear combination.
+        exact were the layers linear; Erhan et al. (2009) call it linear combination. None for kinds
+        without filters.
         """
-        weight = stack[depth].weight[:, :UNITS]
+        weight = stack[depth].filters()
         for layer in reversed(list(stack)[:depth]):
-            weight = layer.weight @ weight
+            own = layer.filters()
+            weight = None if weight is None or own is None else own @ weight[:, :UNITS]
+        if weight is None:
+            return None
+        weight = weight[:, :UNITS]
         return pictures.filters(weight.cpu().numpy(), self._image_shape, 10, 10)
 
     def _grid(self, stack: StackedDenoisingAutoencoder, depth: int, trial: Corruption) -> Picture:

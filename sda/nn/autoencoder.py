@@ -1,29 +1,19 @@
 """One denoising autoencoder (dA): corrupt, encode, decode, compare with the clean input."""
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from sda.common import checks
-from sda.nn import exact
+from sda.nn import closed_form
+from sda.nn.activation import Activation
 from sda.nn.corruption import Corrupted, Corruption, Gaussian
-from sda.nn.distributions import CrossEntropy, Reconstruction
+from sda.nn.distributions import Categorical, CrossEntropy, Distribution
 from sda.nn.initialisation import Initialisation
-
-
-class Activation(StrEnum):
-    """The encoder's nonlinearity; the papers use the logistic sigmoid."""
-
-    sigmoid = "sigmoid"
-    tanh = "tanh"
-    relu = "relu"
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        """Apply it to every component."""
-        function = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}[self.value]
-        return exact.apply(function, logits)
+from sda.nn.layer_kind import LayerKind, LayerPlan
+from sda.nn.optimisers import Descent
 
 
 @dataclass(frozen=True)
@@ -48,12 +38,37 @@ class Emphasis:
         return self.corrupted == self.intact == 1
 
 
-class DenoisingAutoencoder(nn.Module):
+@dataclass(frozen=True)
+class Layer(LayerPlan):
+    """The plan of a dense denoising autoencoder: all but its input size and initial weights."""
+
+    n_hidden: int  # units
+    corruption: Corruption
+    reconstruction: Distribution = field(default_factory=CrossEntropy)
+    activation: Activation | str = Activation.sigmoid
+    tied: bool = True
+    emphasis: Emphasis = field(default_factory=Emphasis)
+    initialisation: Initialisation | str = Initialisation.papers
+
+    def build(self, n_visible: int, generator: torch.Generator) -> "DenoisingAutoencoder":
+        """Make the layer for inputs of n_visible components, with weights from ``generator``."""
+        return DenoisingAutoencoder(
+            n_visible,
+            self.n_hidden,
+            generator=generator,
+            corruption=self.corruption,
+            reconstruction=self.reconstruction,
+            activation=self.activation,
+            tied=self.tied,
+            emphasis=self.emphasis,
+            initialisation=self.initialisation,
+        )
+
+
+class DenoisingAutoencoder(LayerKind):
     """y = s(x̃ W + b), z = s'(y Wᵀ + c); the rows of x are examples. Vincent et al. (2008), §2.3.
 
-    Untied, the decoder has a matrix of its own in place of Wᵀ. The parameters have a leading axis
-    of runs, ``runs``: () for the ordinary module that one builds, (R,) while R runs train together.
-    x is then (n, d), the same for all runs, or (R, n, d), one batch for each.
+    Untied, the decoder has a matrix of its own in place of Wᵀ.
 
     Args:
         n_visible: d, components of an input.
@@ -65,7 +80,12 @@ class DenoisingAutoencoder(nn.Module):
         tied: whether the decoder uses the transposed encoder weights. One parameter, not a copy.
         emphasis: weights of the loss on hit and on intact components.
         initialisation: the scale of the initial weights.
+
+    Raises:
+        ValueError: an argument is out of range, or two do not go together.
     """
+
+    joins_batches = True
 
     def __init__(
         self,
@@ -74,7 +94,7 @@ class DenoisingAutoencoder(nn.Module):
         *,
         generator: torch.Generator,
         corruption: Corruption,
-        reconstruction: Reconstruction | None = None,
+        reconstruction: Distribution | None = None,
         activation: Activation | str = Activation.sigmoid,
         tied: bool = True,
         emphasis: Emphasis | None = None,
@@ -86,14 +106,27 @@ class DenoisingAutoencoder(nn.Module):
         scale = Initialisation(checks.one_of("initialisation", initialisation, (*Initialisation,)))
         self.activation = Activation(checks.one_of("activation", activation, (*Activation,)))
         self.reconstruction = reconstruction or CrossEntropy()
+        width = self.reconstruction.width
+        if width not in (None, d):
+            raise ValueError(f"{self.reconstruction} is of {width} components, the input has {d}")
         # One for each run; training, not the network, uses them.
-        self.corruptions: tuple[Corruption, ...] = (corruption,)
+        self.corruptions = (corruption,)
         self.emphases: tuple[Emphasis, ...] = (emphasis or Emphasis(),)
         self.weight = nn.Parameter(scale.hidden(d, h, generator))
         self.hidden_bias = nn.Parameter(torch.zeros(1, h))
         self.visible_bias = nn.Parameter(torch.zeros(1, d))
         self.decoder_weight = None if tied else nn.Parameter(scale.hidden(h, d, generator))
         self._check()
+
+    @property
+    def n_visible(self) -> int:
+        """d, components of an input."""
+        return self.weight.shape[-2]
+
+    @property
+    def n_hidden(self) -> int:
+        """h, units."""
+        return self.weight.shape[-1]
 
     @property
     def runs(self) -> tuple[int, ...]:
@@ -105,22 +138,40 @@ class DenoisingAutoencoder(nn.Module):
         """Whether the decoder uses the transposed encoder weights."""
         return self.decoder_weight is None
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The interval that codes lie in."""
+        return self.activation.reach
+
+    @property
+    def encoder(self) -> Activation | None:
+        """Its nonlinearity: the closed form of fine-tuning is that of this encoder."""
+        return self.activation if type(self).encode is DenoisingAutoencoder.encode else None
+
+    @property
+    def method(self) -> str:  # type: ignore[override]
+        """How it is trained: in closed form, the numbers are those of autograd."""
+        return "closed form" if self._is_in_closed_form() else "autograd"
+
+    def plan(self) -> LayerPlan:
+        """What the layer was built from."""
+        return Layer(
+            self.n_hidden,
+            self.corruptions[0],
+            self.reconstruction,
+            self.activation,
+            self.tied,
+            self.emphases[0],
+        )
+
     def encode(self, x: Tensor) -> Tensor:
         """Codes y (..., n, h) of inputs x (..., n, d). Nothing is corrupted here."""
-        return self.activation(exact.affine(x, self.weight, self.hidden_bias))
+        return self.activation(x @ self.weight + self.hidden_bias)
 
     def decode(self, y: Tensor) -> Tensor:
         """Logits (..., n, d) of the reconstruction from codes y (..., n, h)."""
         weight = self.weight.mT if self.decoder_weight is None else self.decoder_weight
-        return exact.affine(y, weight, self.visible_bias)
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """The reconstruction z (..., n, d) of inputs x (..., n, d)."""
-        return self.reconstruction.activate(self.decode(self.encode(x)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Codes: the layer as part of a network."""
-        return self.encode(x)
+        return y @ weight + self.visible_bias
 
     def cost(self, x: Tensor, corrupted: Corrupted) -> Tensor:
         """Cost of reconstructing the clean x (..., n, d) from its corruption; shape ``runs``.
@@ -128,9 +179,28 @@ class DenoisingAutoencoder(nn.Module):
         Summed over the components of an example, averaged over examples.
         """
         loss = self.reconstruction.loss(self.decode(self.encode(corrupted.x)), x)
-        if corrupted.hit is not None and not all(e.is_plain for e in self.emphases):
+        if corrupted.hit is not None and not self._is_plain:
             loss = loss * self.emphasis_weights(corrupted.hit)
         return loss.sum(-1).mean(-1)
+
+    def update(
+        self,
+        optimiser: Descent,
+        clean: Tensor,
+        corrupted: Corrupted,
+        batch_size: int,
+        draws: Sequence[torch.Generator],
+    ) -> Tensor:
+        """Go through rows by minibatches, in closed form where its equations are these ones."""
+        if not self._is_in_closed_form():
+            return super().update(optimiser, clean, corrupted, batch_size, draws)
+        weights = None
+        if corrupted.hit is not None and not self._is_plain:
+            weights = self.emphasis_weights(corrupted.hit)
+        total = closed_form.descend_layer(
+            optimiser, self.activation, self.reconstruction, clean, corrupted.x, weights, batch_size
+        )
+        return total.reshape(self.runs)
 
     def emphasis_weights(self, hit: Tensor) -> Tensor:
         """α where ``hit`` (..., n, d), β elsewhere, each run with its own."""
@@ -139,10 +209,29 @@ class DenoisingAutoencoder(nn.Module):
         shape = (*self.runs, 1, 1)
         return torch.where(hit, alpha.reshape(shape), beta.reshape(shape))
 
+    def encoder_parameters(self) -> dict[str, nn.Parameter]:
+        """Those of the encoder: decoders take no part in a network."""
+        return {"weight": self.weight, "hidden_bias": self.hidden_bias}
+
+    def filters(self) -> Tensor | None:
+        """The weights of each unit, (d, h)."""
+        return self.weight
+
     def extra_repr(self) -> str:
         """Say what the parameters' shapes do not."""
         tied = "tied" if self.tied else "untied"
         return f"{self.activation}, {tied}, {self.reconstruction}, {self.corruptions}"
+
+    @property
+    def _is_plain(self) -> bool:
+        return all(emphasis.is_plain for emphasis in self.emphases)
+
+    def _is_in_closed_form(self) -> bool:
+        """Whether the equations are this layer's: a class derived from it may have others."""
+        weighable = self._is_plain or not isinstance(self.reconstruction, Categorical)
+        return (
+            type(self) is DenoisingAutoencoder and self.reconstruction.in_closed_form and weighable
+        )
 
     def _check(self) -> None:
         """Raise ValueError for what does not go together."""

@@ -1,4 +1,4 @@
-"""A restricted Boltzmann machine, and its training by one step of contrastive divergence (CD-1).
+"""One step of contrastive divergence (CD-1), which trains a restricted Boltzmann machine.
 
 Visible units x and hidden units h, both 0 or 1, have the energy E(x, h) = −xWh − hb − xc, so that
 p(h = 1 | x) = s(x W + b) and p(x = 1 | h) = s(h Wᵀ + c): a dA's encoder and decoder with tied
@@ -22,76 +22,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sda.nn import exact
-from sda.nn.autoencoder import Activation, DenoisingAutoencoder
-from sda.nn.corruption import Masking
-from sda.nn.distributions import CrossEntropy
 from sda.nn.optimisers import Descent, with_runs
-
-
-class RestrictedBoltzmannMachine(DenoisingAutoencoder):
-    """A layer with the parameters of a dA, trained by contrastive divergence.
-
-    Codes and reconstructions are probabilities (mean field). Arguments are a dA's, but units are
-    sigmoid and weights tied, inputs are in [0, 1] and nothing is corrupted or emphasised.
-
-    Raises:
-        ValueError: an argument says otherwise.
-    """
-
-    def free_energy(self, x: Tensor) -> Tensor:
-        """F(x) = −x c − Σ log(1 + exp(x W + b)), so that p(x) ∝ exp(−F(x)).
-
-        In nats, (*runs, n), of x (n, d) or (*runs, n, d).
-        """
-        hidden = exact.apply(F.softplus, exact.affine(x, self.weight, self.hidden_bias))
-        return -(x * self.visible_bias).sum(-1) - hidden.sum(-1)
-
-    def _check(self) -> None:
-        super()._check()
-        needed = {
-            "activation=sigmoid": (self.activation is Activation.sigmoid, str(self.activation)),
-            "reconstruction=cross_entropy (data in [0, 1])": (
-                type(self.reconstruction) is CrossEntropy,
-                str(self.reconstruction),
-            ),
-            "tied=true": (self.tied, "untied weights"),
-            "no corruption": (self.corruptions == (Masking(0.0),), str(self.corruptions[0])),
-            "no emphasis": (self.emphases[0].is_plain, str(self.emphases[0])),
-        }
-        for what, (given, got) in needed.items():
-            if not given:
-                raise ValueError(
-                    f"a restricted Boltzmann machine (init=dbn) needs {what}, got {got}"
-                )
 
 
 @torch.no_grad()
 def descend(
-    layer: DenoisingAutoencoder,
     descent: Descent,
     clean: Tensor,
-    coins: Sequence[torch.Generator],
+    draws: Sequence[torch.Generator],
     batch_size: int,
 ) -> Tensor:
     """Go through rows (*runs, n, d) by minibatches, one step of CD-1 each, in place.
 
     Args:
-        layer: a restricted Boltzmann machine.
-        descent: of all its parameters.
+        descent: of ``weight``, ``hidden_bias`` and ``visible_bias``.
         clean: the rows.
-        coins: what the units of each run are drawn from.
+        draws: what the units of each run are drawn from.
         batch_size: rows of a minibatch, the last may be shorter.
 
     Returns:
         The cross-entropy of x under s(h Wᵀ + c), in nats, before each step, summed over components
-        and rows, (runs). It is no cost that CD-1 descends, but falls while a machine learns.
+        and rows, (R,). It is no cost that CD-1 descends, but falls while a machine learns.
     """
     x = with_runs(clean)
     rows = x.shape[1]
-    d, h = layer.weight.shape[-2:]
+    d, h = descent.lifted["weight"].shape[-2:]
     hidden, visible = (
-        torch.stack([torch.rand(rows, n, generator=g, device=g.device) for g in coins]).to(x.device)
+        torch.stack([torch.rand(rows, n, generator=g, device=g.device) for g in draws]).to(x.device)
         for n in (h, d)
     )
     total = x.new_zeros(x.shape[0])
@@ -101,8 +58,8 @@ def descend(
         if step is None:
             step = descent.remember(partial(_step, descent), batch, *chances)
         logits = step(batch, *chances)
-        total += layer.reconstruction.loss(logits, batch).sum(-1).sum(-1)
-    return total.reshape(layer.runs)
+        total += F.softplus(logits).sub_(logits * batch).sum(-1).sum(-1)
+    return total
 
 
 def _step(descent: Descent, x: Tensor, hidden: Tensor, visible: Tensor) -> Tensor:
@@ -112,10 +69,10 @@ def _step(descent: Descent, x: Tensor, hidden: Tensor, visible: Tensor) -> Tenso
     """
     w = descent.operand("weight")
     b, c = descent.lifted["hidden_bias"], descent.lifted["visible_bias"]
-    h0 = exact.apply(torch.sigmoid, _affine(x, w, b))
+    h0 = torch.sigmoid(_affine(x, w, b))
     logits = _affine(hidden < h0, w.mT, c)
-    z = (visible < exact.apply(torch.sigmoid, logits)).to(x.dtype)
-    h1 = exact.apply(torch.sigmoid, _affine(z, w, b))
+    z = (visible < torch.sigmoid(logits)).to(x.dtype)
+    h1 = torch.sigmoid(_affine(z, w, b))
     scale = descent.scale(x.shape[1])
     # Downhill, as descents go: both halves with the opposite sign.
     left, right = torch.cat([x, z], 1), torch.cat([-h0 * scale, h1 * scale], 1)
@@ -127,4 +84,4 @@ def _step(descent: Descent, x: Tensor, hidden: Tensor, visible: Tensor) -> Tenso
 
 def _affine(x: Tensor, w: Tensor, c: Tensor) -> Tensor:
     """Compute x W + c, as precise as c whatever the product is rounded to."""
-    return exact.affine(x.to(w.dtype), w, c.to(w.dtype)).to(c.dtype)
+    return torch.baddbmm(c.to(w.dtype), x.to(w.dtype), w).to(c.dtype)

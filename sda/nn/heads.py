@@ -8,11 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sda.common import checks
-from sda.common.rows import ROWS, in_blocks
+from sda.common.rows import ROWS, in_blocks, wide
 from sda.common.seeding import stream
-from sda.nn import exact
+from sda.nn import closed_form
 from sda.nn import stack as stacks
+from sda.nn.activation import Activation
 from sda.nn.initialisation import Initialisation
+from sda.nn.optimisers import Descent, with_runs
 from sda.nn.stack import StackedDenoisingAutoencoder
 
 
@@ -42,12 +44,12 @@ class Classifier(nn.Module):
         k = checks.whole("n_classes", n_classes, 2)
         scale = Initialisation(checks.one_of("initialisation", initialisation, (*Initialisation,)))
         self.stack = stack
-        top = stack[len(stack) - 1].weight
+        top = stack[len(stack) - 1]
         seeds = seed if isinstance(seed, Sequence) else [seed]
-        weights = [scale.output(top.shape[-1], k, stream(s, "weights", "output")) for s in seeds]
+        weights = [scale.output(top.n_hidden, k, stream(s, "weights", "output")) for s in seeds]
         shape = (*stack.runs, *weights[0].shape)
-        self.weight = nn.Parameter(torch.stack(weights).reshape(shape).to(top))
-        self.bias = nn.Parameter(torch.zeros(*stack.runs, 1, k).to(top))
+        self.weight = nn.Parameter(torch.stack(weights).reshape(shape).to(top.like))
+        self.bias = nn.Parameter(torch.zeros(*stack.runs, 1, k).to(top.like))
 
     @property
     def runs(self) -> tuple[int, ...]:
@@ -61,11 +63,49 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (..., n, k) of the classes of x (..., n, d)."""
-        return exact.affine(self.stack.encode(x), self.weight, self.bias)
+        return self.stack.encode(x) @ self.weight + self.bias
 
     def cost(self, x: Tensor, y: Tensor) -> Tensor:
         """Mean cross-entropy, in nats, of the classes y (..., n); shape ``runs``."""
         return cross_entropy(self(x), y).mean(-1)
+
+    @property
+    def is_in_closed_form(self) -> bool:
+        """Whether the encoders are all s(x W + b), whatever trained them."""
+        return all(layer.encoder is not None for layer in self.stack)
+
+    def update(self, optimiser: Descent, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
+        """Go through rows x (*runs, n, d) of classes y (*runs, n) by minibatches, one step each.
+
+        Encoders that ``optimiser`` does not move are a fixed map: then the softmax layer learns on
+        codes. In closed form where the encoders allow it, else down the gradient of ``cost``.
+
+        Returns:
+            The cost summed over rows, of shape ``runs``, that of each minibatch before its step.
+        """
+        if not self.is_in_closed_form:
+            return self._update_by_autograd(optimiser, x, y, batch_size)
+        activations: list[Activation] = []
+        if "layers.0.weight" in optimiser.parameters:
+            activations = [s for layer in self.stack if (s := layer.encoder) is not None]
+        else:
+            with torch.no_grad():
+                x = self.stack.encode(x)
+        classes = y.reshape(-1, y.shape[-1])
+        total = closed_form.descend_classifier(
+            optimiser, activations, with_runs(x), classes, batch_size
+        )
+        return total.reshape(self.runs)
+
+    def _update_by_autograd(
+        self, optimiser: Descent, x: Tensor, y: Tensor, batch_size: int
+    ) -> Tensor:
+        total = torch.zeros(self.runs, dtype=x.dtype, device=x.device)
+        for rows, classes in zip(x.split(batch_size, -2), y.split(batch_size, -1), strict=True):
+            cost = self.cost(rows, classes)
+            optimiser.step(cost)
+            total += cost.detach() * classes.shape[-1]
+        return total
 
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
@@ -75,13 +115,13 @@ class Classifier(nn.Module):
     def error_rate(self, x: Tensor, y: Tensor) -> Tensor:
         """Fraction of the rows of x (n, d) whose predicted class differs from y (n,): runs."""
         wrong = self.predict(x) != y.to(self.weight.device)
-        return wrong.to(exact.wide(wrong.device)).mean(-1)
+        return wrong.to(wide(wrong.device)).mean(-1)
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Error rate and mean cross-entropy on the rows of x (n, d), each of shape ``runs``."""
         device = self.weight.device
-        wrong = torch.zeros(self.runs, dtype=exact.wide(device), device=device)
+        wrong = torch.zeros(self.runs, dtype=wide(device), device=device)
         loss = torch.zeros_like(wrong)
         for rows, classes in zip(in_blocks(x, device), y.to(device).split(ROWS), strict=True):
             logits = self(rows)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from sda.common.cuda_graphs import Replayed, Step
 from sda.common.precision import Precision
-from sda.nn import exact
 
 ROWS = 100  # of a weight matrix that are updated at once while products are rounded
 
@@ -39,7 +38,8 @@ class Descent:
     A run of rate 0 stands still, whatever its gradient. Decay acts on weights, never on biases.
 
     Args:
-        parameters: by name, each of shape (*runs, a, b); a name that ends in "bias" is not decayed.
+        parameters: by name, each of shape (*runs, a, b), or of any shape for one run; those whose
+            name ends in "bias" are not decayed.
         rates: η of each run, (R,), at least 0.
         momenta: μ of each run, in [0, 1).
         decays: λ of each run, at least 0.
@@ -59,7 +59,10 @@ class Descent:
         self.parameters = parameters
         self.precision = precision
         one = next(iter(parameters.values()))
-        self._shape = (*one.shape[:-2], 1, 1)
+        matrices = {p.dim() for p in parameters.values()}
+        self._shape = {frozenset({3}): (len(rates), 1, 1), frozenset({2}): (1, 1)}.get(
+            frozenset(matrices), ()
+        )  # of rates beside parameters; kinds of any other shape train alone
         self._full_rates = one.new_tensor(rates).reshape(self._shape)
         self.rates = self._full_rates.clone()
         self.momenta = one.new_tensor(momenta).reshape(self._shape) if any(momenta) else None
@@ -120,7 +123,9 @@ class Descent:
 
     def step(self, cost: Tensor) -> None:
         """Take one step down the gradient of each run's own cost (runs)."""
-        gradients = torch.autograd.grad(cost.sum(), list(self.parameters.values()))
+        gradients = torch.autograd.grad(
+            cost.sum(), list(self.parameters.values()), allow_unused=True, materialize_grads=True
+        )
         with torch.no_grad():
             for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=True):
                 self._move(name, parameter, gradient)
@@ -150,12 +155,12 @@ class Descent:
         if self.momenta is None:
             if self.decays is not None:
                 parameter.mul_(1 - self.rates * self.decays)
-            exact.add_product(parameter, left.mT, right, -1)
+            parameter.baddbmm_(left.mT, right, alpha=-1)
             return
         velocity = self._lifted_velocities[name].mul_(self.momenta)
         if self.decays is not None:
             velocity.add_(self.decays * parameter)
-        exact.add_product(velocity, left.mT, right)
+        velocity.baddbmm_(left.mT, right)
         parameter.sub_(self.rates * velocity)
 
     def _move_rounded(self, name: str, gradient: Tensor) -> None:

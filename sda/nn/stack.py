@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
@@ -10,40 +9,9 @@ from torch import Tensor, nn
 
 from sda.common import checks
 from sda.common.seeding import stream
-from sda.nn.autoencoder import Activation, DenoisingAutoencoder, Emphasis
-from sda.nn.contrastive_divergence import RestrictedBoltzmannMachine
-from sda.nn.corruption import Corruption
-from sda.nn.distributions import CrossEntropy, Reconstruction
-from sda.nn.initialisation import Initialisation
+from sda.nn.layer_kind import LayerKind, LayerPlan
 
-
-@dataclass(frozen=True)
-class Layer:
-    """The plan of one layer: everything but its input size and its initial weights."""
-
-    n_hidden: int  # units
-    corruption: Corruption
-    reconstruction: Reconstruction = field(default_factory=CrossEntropy)
-    activation: Activation | str = Activation.sigmoid
-    tied: bool = True
-    emphasis: Emphasis = field(default_factory=Emphasis)
-    initialisation: Initialisation | str = Initialisation.papers
-    boltzmann: bool = False  # a restricted Boltzmann machine, trained by contrastive divergence
-
-    def build(self, n_visible: int, generator: torch.Generator) -> DenoisingAutoencoder:
-        """Make the layer for inputs of n_visible components, with weights from ``generator``."""
-        kind = RestrictedBoltzmannMachine if self.boltzmann else DenoisingAutoencoder
-        return kind(
-            n_visible,
-            self.n_hidden,
-            generator=generator,
-            corruption=self.corruption,
-            reconstruction=self.reconstruction,
-            activation=self.activation,
-            tied=self.tied,
-            emphasis=self.emphasis,
-            initialisation=self.initialisation,
-        )
+PER_RUN = ("corruptions", "emphases")  # what a layer has one of for each run, no parameters
 
 
 class StackedDenoisingAutoencoder(nn.Module):
@@ -56,21 +24,21 @@ class StackedDenoisingAutoencoder(nn.Module):
         ValueError: there is no layer, or two neighbours do not fit.
     """
 
-    def __init__(self, layers: Sequence[DenoisingAutoencoder]) -> None:
+    def __init__(self, layers: Sequence[LayerKind]) -> None:
         super().__init__()
         if not layers:
             raise ValueError("a stack needs at least one layer, got none")
         for below, above in pairwise(layers):
-            if below.weight.shape[-1] != above.weight.shape[-2]:
+            if below.n_hidden != above.n_visible:
                 raise ValueError(
-                    f"a layer of {below.weight.shape[-1]} units cannot feed "
-                    f"one with {above.weight.shape[-2]} inputs"
+                    f"a layer of {below.n_hidden} units cannot feed "
+                    f"one with {above.n_visible} inputs"
                 )
         self.layers = nn.ModuleList(layers)
 
     @classmethod
     def plan(
-        cls, n_visible: int, layers: Sequence[Layer], seed: int
+        cls, n_visible: int, layers: Sequence[LayerPlan], seed: int
     ) -> "StackedDenoisingAutoencoder":
         """Build a stack for inputs of n_visible components, one layer for each plan.
 
@@ -85,13 +53,13 @@ class StackedDenoisingAutoencoder(nn.Module):
             ]
         )
 
-    def __iter__(self) -> Iterator[DenoisingAutoencoder]:
+    def __iter__(self) -> Iterator[LayerKind]:
         return iter(self.layers)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self.layers)
 
-    def __getitem__(self, depth: int) -> DenoisingAutoencoder:
+    def __getitem__(self, depth: int) -> LayerKind:
         return self.layers[depth]  # type: ignore[return-value]
 
     @property
@@ -113,7 +81,7 @@ class StackedDenoisingAutoencoder(nn.Module):
     def decode(self, y: Tensor, depth: int | None = None) -> Tensor:
         """Bring codes y (..., n, h) of layer ``depth`` (None: the top) back down to the input."""
         for layer in reversed(list(self)[: len(self) if depth is None else depth]):
-            y = layer.reconstruction.activate(layer.decode(y))
+            y = layer.reconstruction.mean(layer.decode(y))
         return y
 
     def reconstruct(self, x: Tensor, depth: int | None = None) -> Tensor:
@@ -129,10 +97,14 @@ def join(stacks: Sequence[StackedDenoisingAutoencoder]) -> StackedDenoisingAutoe
     """Copy R stacks of one shape into one stack with runs (R,), whose products serve all of them.
 
     Raises:
-        ValueError: there is none, or their kinds, shapes, activations, losses or tying differ.
+        ValueError: there is none, a layer must train alone, or their kinds, shapes, losses or tying
+            differ.
     """
     if not stacks:
         raise ValueError("join needs at least one stack, got none")
+    alone = [layer for stack in stacks for layer in stack if not layer.joins_batches]
+    if alone and len(stacks) > 1:
+        raise ValueError(f"a {type(alone[0]).__name__} is trained alone: it joins no batch")
     kinds = {str([_kind(layer) for layer in stack]) for stack in stacks}
     if len(kinds) > 1:
         raise ValueError(
@@ -144,8 +116,9 @@ def join(stacks: Sequence[StackedDenoisingAutoencoder]) -> StackedDenoisingAutoe
         for name, _ in list(layer.named_parameters()):
             parameters = [getattr(single, name).detach() for single in singles]
             setattr(layer, name, nn.Parameter(torch.stack(parameters)))
-        layer.corruptions = tuple(c for single in singles for c in single.corruptions)
-        layer.emphases = tuple(e for single in singles for e in single.emphases)
+        for name in PER_RUN:
+            own = [one for single in singles for one in getattr(single, name, ())]
+            setattr(layer, name, tuple(own))
     return joined
 
 
@@ -171,11 +144,12 @@ def take(stack: StackedDenoisingAutoencoder, runs: Sequence[int]) -> StackedDeno
     for layer in fewer:
         for name, parameter in list(layer.named_parameters()):
             setattr(layer, name, nn.Parameter(parameter.detach()[list(runs)].clone()))
-        layer.corruptions = tuple(layer.corruptions[run] for run in runs)
-        layer.emphases = tuple(layer.emphases[run] for run in runs)
+        for name in PER_RUN:
+            own = getattr(layer, name, ())
+            setattr(layer, name, tuple(own[run] for run in runs) if own else ())
     return fewer
 
 
-def _kind(layer: DenoisingAutoencoder) -> str:
+def _kind(layer: LayerKind) -> str:
     shapes = {name: tuple(p.shape) for name, p in layer.named_parameters()}
-    return f"{type(layer).__name__} {layer.activation} {layer.reconstruction} {shapes}"
+    return f"{type(layer).__name__} {layer.encoder} {layer.reconstruction} {shapes}"

@@ -4,7 +4,6 @@ The format is safetensors, so that other programs read the weights too. The head
 metadata under ``sda``. Nothing in a file is executed.
 """
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -16,15 +15,29 @@ import torch
 from torch import Tensor
 
 from sda.common import files
-from sda.nn import corruption, distributions
-from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis
-from sda.nn.contrastive_divergence import RestrictedBoltzmannMachine
+from sda.nn.autoencoder import Emphasis, Layer
+from sda.nn.boltzmann import Boltzmann
+from sda.nn.corruption import Gaussian, Masking, SaltAndPepper
+from sda.nn.distributions import Categorical, CrossEntropy, SquaredError
 from sda.nn.heads import Classifier
-from sda.nn.stack import Layer, StackedDenoisingAutoencoder
+from sda.nn.layer_kind import LayerKind
+from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs.checkpoint import CheckpointError
 from sda.runs.identity import described
 
 FORMAT = 1
+PARTS = (
+    Layer,
+    Boltzmann,
+    Masking,
+    SaltAndPepper,
+    Gaussian,
+    CrossEntropy,
+    SquaredError,
+    Categorical,
+    Emphasis,
+)
+KINDS: dict[str, Any] = {kind.__name__: kind for kind in PARTS}
 Network = StackedDenoisingAutoencoder | Classifier
 
 
@@ -40,7 +53,7 @@ def save(network: Network, path: str | Path) -> None:
         raise ValueError("only an ordinary network can be saved; select a run first")
     plan = {
         "kind": type(network).__name__,
-        "n_visible": stack[0].weight.shape[0],
+        "n_visible": stack[0].n_visible,
         "layers": [_plan(layer) for layer in stack],
         "n_classes": network.n_classes if isinstance(network, Classifier) else None,
     }
@@ -114,57 +127,32 @@ def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
 
 
 def _build(plan: dict[str, Any]) -> Network:
-    layers = [
-        Layer(
-            **{
-                **layer,
-                "corruption": _known(layer["corruption"]),
-                "reconstruction": _known(layer["reconstruction"]),
-                "emphasis": Emphasis(**layer["emphasis"]),
-            }
-        )
-        for layer in plan["layers"]
-    ]
+    layers = [_known(layer) for layer in plan["layers"]]
     stack = StackedDenoisingAutoencoder.plan(plan["n_visible"], layers, seed=0)
     if plan["kind"] == "Classifier":
         return Classifier(stack, plan["n_classes"], seed=0)
     return stack
 
 
-def _plan(layer: DenoisingAutoencoder) -> dict[str, Any]:
-    """The plan of a layer in plain types; the scale of its initial weights is no longer needed."""
-    return {
-        "n_hidden": layer.weight.shape[-1],
-        "activation": str(layer.activation),
-        "tied": layer.tied,
-        "corruption": _plain(layer.corruptions[0]),
-        "reconstruction": _plain(layer.reconstruction),
-        "emphasis": dataclasses.asdict(layer.emphases[0]),
-        "boltzmann": isinstance(layer, RestrictedBoltzmannMachine),
-    }
-
-
-def _plain(part: Any) -> Any:
-    if _home(type(part).__name__) is not type(part):
+def _plan(layer: LayerKind) -> Any:
+    """The plan of a layer in plain types; ValueError for one that could not be read back."""
+    plan = layer.plan()
+    said = described(plan)
+    try:
+        known = _known(said) == plan
+    except (KeyError, TypeError):
+        known = False
+    if not known:
         raise ValueError(
-            "only the corruptions and losses that come with sda can be saved, "
-            f"got {part!r}; with parts of your own save network.state_dict()"
+            "only the layers, corruptions and losses that come with sda can be saved, "
+            f"got {plan!r}; with parts of your own save network.state_dict()"
         )
-    return described(part)
+    return said
 
 
-def _known(part: dict[str, Any]) -> Any:
-    values = dict(part)
-    kind = _home(values.pop("kind"))
-    if kind is None:
-        raise ValueError(f"unknown part {part!r}")
-    return kind(**values)
-
-
-def _home(name: str) -> Any:
-    """Find the dataclass of that name in the two modules that may be named in a file."""
-    for module in (corruption, distributions):
-        kind = vars(module).get(name)
-        if dataclasses.is_dataclass(kind):
-            return kind
-    return None
+def _known(plain: Any) -> Any:
+    """What a description is of: parts are built of the classes named here and of no others."""
+    if isinstance(plain, dict):
+        values = {key: _known(value) for key, value in plain.items() if key != "kind"}
+        return KINDS[plain["kind"]](**values)
+    return tuple(map(_known, plain)) if isinstance(plain, list) else plain

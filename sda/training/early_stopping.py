@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sda.nn import exact
+from sda.common.rows import wide
 
 FOREVER = 2**62
 
@@ -42,7 +42,7 @@ class EarlyStopping:
         self._patience = torch.tensor(limits, device=device).reshape(runs)
         self._keep = torch.tensor(keep, device=device).reshape(runs)
         self.best_epoch = torch.zeros(runs, dtype=torch.int64, device=device)  # 0: none so far
-        self.score = torch.full(runs, torch.inf, dtype=exact.wide(device), device=device)
+        self.score = torch.full(runs, torch.inf, dtype=wide(device), device=device)
         self.tie = self.score.clone()
         self.finite = torch.ones(runs, dtype=torch.bool, device=device)
         self._weights: dict[str, Tensor] = {}

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from sda.common.errors import DivergenceError
 from sda.common.precision import Precision
-from sda.common.rows import check_rows
-from sda.nn import closed_form, exact
+from sda.common.rows import check_rows, wide
 from sda.nn.heads import Classifier
 from sda.nn.optimisers import (
     Descent,
@@ -141,29 +140,12 @@ def _train_one_epoch(
     runs, device = classifier.runs, classifier.weight.device
     batch_size, labelled = settings[0].batch_size, settings[0].labelled
     noise = [plan.corruption for plan in settings if plan.corruption is not None]
-    total = torch.zeros(runs, dtype=exact.wide(device), device=device)
-    fast = closed_form.applies_to_all(classifier.stack)
-    descend = closed_form.descend_classifier if fast else descend_by_autograd
+    total = torch.zeros(runs, dtype=wide(device), device=device)
     for inputs, classes in labelled_blocks(
         train, labelled, noise or None, batch_size, seeds, epoch, runs, device
     ):
-        total += descend(classifier, descent, inputs, classes, batch_size)
+        total += classifier.update(descent, inputs, classes, batch_size)
     return total / (len(train[1]) if labelled is None else labelled)
-
-
-def descend_by_autograd(
-    classifier: Classifier, descent: Descent, x: Tensor, y: Tensor, batch_size: int
-) -> Tensor:
-    """Go through rows by minibatches, down the gradient of the cost as the classifier defines it.
-
-    Arguments and result: as ``closed_form.descend_classifier``.
-    """
-    total = torch.zeros(classifier.runs, dtype=x.dtype, device=x.device)
-    for inputs, classes in zip(x.split(batch_size, -2), y.split(batch_size, -1), strict=True):
-        cost = classifier.cost(inputs, classes)
-        descent.step(cost)
-        total += cost.detach() * classes.shape[-1]
-    return total
 
 
 def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.Parameter]:
@@ -171,8 +153,8 @@ def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.P
     parameters = {"weight": classifier.weight, "bias": classifier.bias}
     if encoders:
         for depth, layer in enumerate(classifier.stack):
-            parameters[f"layers.{depth}.weight"] = layer.weight
-            parameters[f"layers.{depth}.hidden_bias"] = layer.hidden_bias
+            own = layer.encoder_parameters()
+            parameters |= {f"layers.{depth}.{name}": p for name, p in own.items()}
     return parameters
 
 
@@ -206,8 +188,8 @@ def check_finetuning(
     for what, part in (("training", train), ("validation", valid)):
         check_labelled(what, *part, classifier)
     for plan in settings:
-        fast = closed_form.applies_to_all(classifier.stack)
-        Precision(plan.precision).check(device or train[0].device, plan.batch_size, fast)
+        where = device or train[0].device
+        Precision(plan.precision).check(where, plan.batch_size, classifier.is_in_closed_form)
         if plan.labelled is not None and plan.labelled > len(train[1]):
             raise ValueError(
                 f"finetune.labelled must be at most {len(train[1])}, the training rows, "
@@ -217,7 +199,7 @@ def check_finetuning(
 
 def check_labelled(what: str, x: Tensor, y: Tensor, classifier: Classifier) -> None:
     """Raise ValueError for rows x (n, d) and classes y (n,) that a classifier cannot be asked."""
-    check_rows(what, x, classifier.stack[0].weight)
+    check_rows(what, x, classifier.stack[0].n_visible, classifier.weight.dtype)
     if y.shape != x.shape[:1] or y.dtype != torch.int64:
         raise ValueError(
             f"{what} classes must be int64 of shape ({len(x)},), got {y.dtype} {(*y.shape,)}"

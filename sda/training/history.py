@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor
 
 HOPELESS = 1e4  # nats; guessing costs log(classes), a network that has blown up costs millions
-HOPELESS_COMPONENT = 1e3  # nats; of a reconstruction, guessing costs log(2)
 
 
 @dataclass(frozen=True)

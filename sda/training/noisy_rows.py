@@ -35,7 +35,7 @@ class NoisyRows:
         The codes (*runs, b, h) are of layer ``depth`` - 1. ``seeds``, one for each run, and
         ``epoch`` name what is drawn, block after block.
         """
-        device = self.stack[0].weight.device
+        device = self.stack[0].like.device
         noise = [stream(seed, "noisy rows", self.depth, epoch, device=device) for seed in seeds]
 
         @torch.no_grad()

@@ -7,11 +7,10 @@ from torch import Tensor
 
 from sda.common.precision import Precision
 from sda.common.rows import check_rows, extent
-from sda.nn.autoencoder import Activation, DenoisingAutoencoder
+from sda.nn.layer_kind import LayerKind
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.training import noisy_rows, steps
+from sda.training import noisy_rows
 from sda.training.settings import Pretraining
-from sda.training.steps import Step
 
 
 def check_pretraining(
@@ -27,29 +26,26 @@ def check_pretraining(
     """
     for what, rows in (("training", x), ("validation", valid)):
         if rows is not None:
-            check_rows(what, rows, stack[0].weight)
+            check_rows(what, rows, stack[0].n_visible, stack[0].like.dtype)
     for plans in settings:
         if len(plans) != len(stack):
             raise ValueError(
                 f"pretraining needs settings for each of {len(stack)} layers, got {len(plans)}"
             )
         for plan, layer in zip(plans, stack, strict=True):
-            own = steps.step(layer) is not Step.autograd
-            Precision(plan.precision).check(device or x.device, plan.batch_size, own)
+            fast = layer.method != "autograd"
+            Precision(plan.precision).check(device or x.device, plan.batch_size, fast)
         if valid is None and any(plan.patience is not None for plan in plans):
             raise ValueError("early stopping (patience) needs validation rows, got none")
     low, high = extent(x)
     stack[0].reconstruction.check(low, high, "the inputs of layer 0")
     _check_noise(stack[0], settings, low, high)
     for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
-        # Known before any training: tanh codes lie in [-1, 1], rectified ones in [0, ∞).
-        reached = {Activation.tanh: (-1.0, 1.0), Activation.relu: (0.0, torch.inf)}
-        low, high = reached.get(below.activation, (0.0, 1.0))
-        layer.reconstruction.check(low, high, f"the inputs of layer {depth}")
+        layer.reconstruction.check(*below.reach, f"the inputs of layer {depth}")
 
 
 def _check_noise(
-    lowest: DenoisingAutoencoder,
+    lowest: LayerKind,
     settings: Sequence[Sequence[Pretraining]],
     low: float,
     high: float,
@@ -67,6 +63,6 @@ def _check_noise(
             lowest.reconstruction.check(*reach, "rows with the noise of pretrain.corruption")
 
 
-def check_extent(layer: DenoisingAutoencoder, codes: Tensor, depth: int) -> None:
+def check_extent(layer: LayerKind, codes: Tensor, depth: int) -> None:
     """Raise ValueError if a layer cannot reconstruct its input ``codes``."""
     layer.reconstruction.check(*extent(codes), f"the inputs of layer {depth}")

@@ -1,6 +1,5 @@
 """The scheduler: each layer is trained, bottom to top, on the clean codes of the layer below."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,20 +8,17 @@ import torch
 from torch import Tensor
 
 from sda.common.errors import DivergenceError
-from sda.common.rows import in_blocks
+from sda.common.rows import in_blocks, wide
 from sda.common.seeding import stream
-from sda.nn import exact
-from sda.nn.autoencoder import DenoisingAutoencoder
 from sda.nn.corruption import Corruption
-from sda.nn.distributions import CrossEntropy
+from sda.nn.layer_kind import LayerKind
 from sda.nn.optimisers import (
     Descent,
 )
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.training import steps
 from sda.training.codes import IN_MEMORY, Storage
 from sda.training.early_stopping import EarlyStopping
-from sda.training.history import HOPELESS_COMPONENT, LayerEpoch
+from sda.training.history import LayerEpoch
 from sda.training.minibatches import presentations, shuffled
 from sda.training.noisy_rows import NoisyRows
 from sda.training.preconditions import check_extent, check_pretraining
@@ -41,6 +37,7 @@ class Progress:
     epoch: int = -1  # of the layer ``depth``; -1: not begun
     velocities: dict[str, Tensor] = field(default_factory=dict)
     stopping: dict[str, Any] = field(default_factory=dict)
+    remembered: dict[str, Any] = field(default_factory=dict)  # what the layer's updates remember
     finite: Tensor | None = None  # which runs have not diverged in a layer below; None: all
 
 
@@ -121,7 +118,7 @@ def pretraining_epochs(
 
 
 def pretrain_layer(
-    layer: DenoisingAutoencoder,
+    layer: LayerKind,
     codes: Tensor,
     plans: Sequence[Pretraining],
     seeds: Sequence[int],
@@ -142,6 +139,7 @@ def pretrain_layer(
     if progress.finite is not None:
         stopping.finite &= progress.finite.to(stopping.finite.device)
     progress.velocities, progress.stopping = descent.velocities, stopping.state()
+    layer.load_state(progress.remembered)
     if progress.epoch < 0:
         progress.epoch = 0
         yield _first_look(codes, depth, judge, stopping.active(0))
@@ -160,14 +158,16 @@ def pretrain_layer(
             score = judge.criterion(errors)
             stopping.observe(epoch, score, score, active)
         progress.epoch, progress.stopping = epoch, stopping.state()
+        progress.remembered = layer.state()
         valid, valid_clean = errors or (None, None)
         yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active, bound=bound)
     stopping.restore(~active)
-    progress.velocities, progress.stopping, progress.finite = {}, {}, stopping.finite
+    progress.velocities, progress.stopping, progress.remembered = {}, {}, {}
+    progress.finite = stopping.finite
 
 
 def _train_one_epoch(
-    layer: DenoisingAutoencoder,
+    layer: LayerKind,
     rows: Tensor,
     seen: Callable[[Tensor], Tensor] | None,
     descent: Descent,
@@ -177,33 +177,32 @@ def _train_one_epoch(
     epoch: int,
 ) -> Tensor:
     """Present every row once, corrupted afresh, and descend; the mean cost, float64, (runs)."""
-    n, device = rows.shape[-2], layer.weight.device
+    n, device = rows.shape[-2], layer.like.device
     orders = [shuffled(n, stream(seed, "order", depth, epoch), rows.device) for seed in seeds]
     noise = [stream(seed, "corruption", depth, epoch, device=device) for seed in seeds]
-    total = torch.zeros(layer.runs, dtype=exact.wide(device), device=device)
-    descend = steps.descending(layer, seeds, depth, epoch, device)
+    total = torch.zeros(layer.runs, dtype=wide(device), device=device)
+    draws = [stream(seed, "units", depth, epoch, device=device) for seed in seeds]
     for clean, corrupted in presentations(
         rows, layer.corruptions, batch_size, orders, noise, layer.runs, seen
     ):
-        total += descend(layer, descent, clean, corrupted, batch_size)
+        total += layer.update(descent, clean, corrupted, batch_size, draws)
     return total / n
 
 
 @torch.no_grad()
-def encode(layer: DenoisingAutoencoder, x: Tensor, storage: Storage = IN_MEMORY) -> Tensor:
+def encode(layer: LayerKind, x: Tensor, storage: Storage = IN_MEMORY) -> Tensor:
     """Clean codes (*runs, n, h) of x (n, d) or (R, n, d), encoded once and kept."""
-    blocks = in_blocks(x, layer.weight.device)
+    blocks = in_blocks(x, layer.like.device)
     return storage.keep((layer.encode(rows) for rows in blocks), x.shape[-2])
 
 
-def _bound(layer: DenoisingAutoencoder) -> float:
-    """A cost that no layer has that still learns. Cross-entropy never overflows by itself."""
-    bounded = isinstance(layer.reconstruction, CrossEntropy)
-    return HOPELESS_COMPONENT * layer.weight.shape[-2] if bounded else math.inf
+def _bound(layer: LayerKind) -> float:
+    """A cost that no layer has that still learns: cross-entropy never overflows by itself."""
+    return layer.reconstruction.hopeless * layer.n_visible
 
 
 def _judge(
-    layer: DenoisingAutoencoder,
+    layer: LayerKind,
     valid_codes: Tensor | None,
     depth: int,
     seeds: Sequence[int],
@@ -217,7 +216,7 @@ def _judge(
 
 
 def _stopping(
-    layer: DenoisingAutoencoder, plans: Sequence[Pretraining], state: dict[str, Any]
+    layer: LayerKind, plans: Sequence[Pretraining], state: dict[str, Any]
 ) -> EarlyStopping:
     return EarlyStopping(
         dict(layer.named_parameters()),

@@ -5,12 +5,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from sda.common.rows import in_blocks
+from sda.common.rows import in_blocks, wide
 from sda.common.seeding import stream
-from sda.nn import exact
-from sda.nn.autoencoder import DenoisingAutoencoder
 from sda.nn.corruption import Corruption
-from sda.nn.distributions import SquaredError
+from sda.nn.layer_kind import LayerKind
 from sda.training.codes import IN_MEMORY, Storage
 from sda.training.minibatches import corrupt
 
@@ -29,7 +27,7 @@ class Judge:
 
     def __init__(
         self,
-        layer: DenoisingAutoencoder,
+        layer: LayerKind,
         clean: Tensor,
         depth: int,
         seeds: Sequence[int],
@@ -38,7 +36,7 @@ class Judge:
     ) -> None:
         self._layer = layer
         self._clean = clean
-        self._device = layer.weight.device
+        self._device = layer.like.device
         noise = [stream(seed, "validation corruption", depth) for seed in seeds]
         drawn = (corrupt(rows, trial, noise, layer.runs).x for rows in self._blocks(clean))
         self._corrupted = storage.keep(drawn, clean.shape[-2])
@@ -67,11 +65,11 @@ class Judge:
         ``mean``: the mean training input, whatever the input is. ``input``, for squared error: the
         corrupted input itself.
         """
-        loss = self._layer.reconstruction.loss
-        squared = isinstance(self._layer.reconstruction, SquaredError)
-        mean = self._mean(codes).to(self._layer.weight.dtype)
-        answer = mean if squared else torch.logit(mean, eps=1e-6)
-        totals = {name: self._zeros() for name in ("mean", "input")[: 1 + squared]}
+        distribution = self._layer.reconstruction
+        loss = distribution.loss
+        mean = self._mean(codes).to(self._layer.like.dtype)
+        answer = distribution.logits_of(mean)
+        totals = {name: self._zeros() for name in ("mean", "input")[: 1 + distribution.linear]}
         for corrupted, clean in self._pairs(self._corrupted):
             given = {"mean": answer.expand_as(clean).contiguous(), "input": corrupted}
             for name, total in totals.items():
@@ -89,7 +87,7 @@ class Judge:
 
     def _mean(self, codes: Tensor) -> Tensor:
         shape = (*codes.shape[:-2], 1, codes.shape[-1])
-        total = torch.zeros(shape, dtype=exact.wide(self._device), device=self._device)
+        total = torch.zeros(shape, dtype=wide(self._device), device=self._device)
         for rows in self._blocks(codes):
             total += rows.sum(-2, keepdim=True, dtype=total.dtype)
         return total / codes.shape[-2]
@@ -101,5 +99,5 @@ class Judge:
         return in_blocks(x, self._device)
 
     def _zeros(self) -> Tensor:
-        dtype = exact.wide(self._device)
+        dtype = wide(self._device)
         return torch.zeros(self._layer.runs, dtype=dtype, device=self._device)

@@ -45,7 +45,7 @@ def parts():
 @torch.no_grad()
 def test_warming_up_and_capturing_leaves_weights_and_velocities_as_they_were(stand_in):
     layer, descent, x = parts()
-    step = closed_form._LayerStep(layer, descent, x)
+    step = closed_form._LayerStep(descent, layer.activation, layer.reconstruction, x)
     step(x, x, x[:, :0])
     moved = (*descent.lifted.values(), *descent.velocities.values())
     before = [t.clone() for t in moved]

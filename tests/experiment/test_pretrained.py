@@ -186,7 +186,7 @@ def test_two_sweeps_at_once_share_their_layers(tmp_path):
     """One waits while the other trains a layer: together they train each once."""
     rates = [[job(tmp_path, f"finetune.learning_rate={rate}", "pretrain.epochs=40")]
              for rate in (0.5, 1.0)]  # fmt: skip
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     both = [context.Process(target=sweep.run_all, args=(jobs,)) for jobs in rates]
     for process in both:
         process.start()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sda import (
+    Categorical,
     Classifier,
     Corrupted,
     CrossEntropy,
@@ -18,10 +19,9 @@ from sda import (
     join,
     stream,
 )
-from sda.nn import closed_form
+from sda.nn.layer_kind import LayerKind
 from sda.nn.optimisers import Descent
 from sda.training import finetuning
-from sda.training.steps import descend_by_autograd as layer_by_autograd
 
 EVERY = list(
     itertools.product(
@@ -45,6 +45,15 @@ def stack(runs, hidden=(7,), **choices):
 def descent(parameters, runs, momentum, decay):
     n = max(1, runs)
     return Descent(parameters, RATES[:n], [momentum] * n, [decay] * n)
+
+
+def in_closed_form(layer, way, clean, corrupted, batch_size):
+    assert layer.method == "closed form"
+    return layer.update(way, clean, corrupted, batch_size, [])
+
+
+def by_autograd(layer, way, clean, corrupted, batch_size):
+    return LayerKind.update(layer, way, clean, corrupted, batch_size, [])
 
 
 def both(module, steps, momentum, decay, runs, parameters, fast, slow):
@@ -82,7 +91,7 @@ def test_a_layers_steps_equal_autograds(
         steps.append((x, Corrupted(x.masked_fill(hit, 0.0), hit), rows))
     ends = both(
         net[0], steps, *rule, runs, lambda layer: dict(layer.named_parameters()),
-        closed_form.descend_layer, layer_by_autograd,
+        in_closed_form, by_autograd,
     )  # fmt: skip
     assert_close(ends, atol, 1e-10 if dtype == torch.float64 else 1e-4)
 
@@ -107,7 +116,7 @@ def test_a_classifiers_steps_equal_autograds(activation, rule, runs, encoders, d
     ends = both(
         network, steps, *rule, runs,
         lambda module: finetuning.trained_parameters(module, encoders),
-        closed_form.descend_classifier, finetuning.descend_by_autograd,
+        Classifier.update, Classifier._update_by_autograd,
     )  # fmt: skip
     assert_close(ends, atol, 1e-10 if dtype == torch.float64 else 1e-4)
 
@@ -119,7 +128,7 @@ def test_a_run_of_rate_zero_stands_still(rule):
     way = descent(dict(net[0].named_parameters()), 3, *rule)
     x = torch.rand(3, 6, 12, generator=stream(3))
     for _ in range(3):
-        closed_form.descend_layer(net[0], way, x, Corrupted(x, None), 6)
+        net[0].update(way, x, Corrupted(x, None), 6, [])
     assert torch.equal(net[0].weight[1], before)
     assert not torch.equal(net[0].weight[0], net[0].weight[1])
 
@@ -129,9 +138,39 @@ def test_it_is_for_built_in_layers_alone():
         pass
 
     layer = stack(0)[0]
-    assert closed_form.applies(layer)
+    assert layer.method == "closed form"
     layer.__class__ = Derived
-    assert not closed_form.applies(layer)
+    assert layer.method == "autograd"
+
+
+def test_a_loss_derived_from_a_canonical_one_is_left_to_autograd():
+    class Doubled(SquaredError):
+        def loss(self, logits, x):
+            return 2 * super().loss(logits, x)
+
+    assert stack(0, reconstruction=Doubled())[0].method == "autograd"
+
+
+@pytest.mark.parametrize("runs", [0, 3])
+@pytest.mark.parametrize("tied", [True, False])
+def test_steps_with_categorical_blocks_equal_autograds(runs, tied):
+    sizes = (3, 5, 4)
+    net = stack(runs, reconstruction=Categorical(sizes), tied=tied).double()
+    generator, steps = stream(1), []
+    for rows in (6, 2):
+        blocks = [torch.eye(n)[torch.randint(n, (rows,), generator=generator)] for n in sizes]
+        x = torch.cat(blocks, -1).double().expand(*net.runs, rows, 12)
+        steps.append((x, Corrupted(0.5 * x, None), rows))
+    ends = both(
+        net[0], steps, 0.9, 0.01, runs, lambda layer: dict(layer.named_parameters()),
+        in_closed_form, by_autograd,
+    )  # fmt: skip
+    assert_close(ends, 1e-10, 1e-10)
+
+
+def test_emphasis_on_categorical_blocks_is_left_to_autograd():
+    layer = stack(0, reconstruction=Categorical((6, 6)), emphasis=Emphasis(1, 0.5))[0]
+    assert layer.method == "autograd"
 
 
 def test_velocities_that_were_read_elsewhere_come_to_their_parameters():

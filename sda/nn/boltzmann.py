@@ -1,0 +1,96 @@
+"""A restricted Boltzmann machine: a layer trained by contrastive divergence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sda.nn import contrastive_divergence
+from sda.nn.activation import Activation
+from sda.nn.autoencoder import DenoisingAutoencoder
+from sda.nn.corruption import Corrupted, Masking
+from sda.nn.distributions import CrossEntropy, Distribution
+from sda.nn.initialisation import Initialisation
+from sda.nn.layer_kind import LayerPlan
+from sda.nn.optimisers import Descent
+
+
+@dataclass(frozen=True)
+class Boltzmann(LayerPlan):
+    """The plan of a restricted Boltzmann machine; it says what one can be, for a clear refusal."""
+
+    n_hidden: int  # units
+    reconstruction: Distribution = field(default_factory=CrossEntropy)
+    activation: Activation | str = Activation.sigmoid
+    tied: bool = True
+    initialisation: Initialisation | str = Initialisation.papers
+
+    def build(self, n_visible: int, generator: torch.Generator) -> "RestrictedBoltzmannMachine":
+        """Make the machine for inputs of n_visible components, with weights from ``generator``."""
+        return RestrictedBoltzmannMachine(
+            n_visible,
+            self.n_hidden,
+            generator=generator,
+            corruption=Masking(0.0),
+            reconstruction=self.reconstruction,
+            activation=self.activation,
+            tied=self.tied,
+            initialisation=self.initialisation,
+        )
+
+
+class RestrictedBoltzmannMachine(DenoisingAutoencoder):
+    """A layer with the parameters of a dA, trained by contrastive divergence.
+
+    Codes and reconstructions are probabilities (mean field). Arguments are a dA's, but units are
+    sigmoid and weights tied, inputs are in [0, 1] and nothing is corrupted or emphasised.
+
+    Raises:
+        ValueError: an argument says otherwise.
+    """
+
+    method = "contrastive divergence"
+
+    def plan(self) -> LayerPlan:
+        """What the machine was built from."""
+        return Boltzmann(self.n_hidden)
+
+    def update(
+        self,
+        optimiser: Descent,
+        clean: Tensor,
+        corrupted: Corrupted,
+        batch_size: int,
+        draws: Sequence[torch.Generator],
+    ) -> Tensor:
+        """Go through rows by minibatches, one step of CD-1 each; ``draws`` are its units'."""
+        total = contrastive_divergence.descend(optimiser, clean, draws, batch_size)
+        return total.reshape(self.runs)
+
+    def free_energy(self, x: Tensor) -> Tensor:
+        """F(x) = −x c − Σ log(1 + exp(x W + b)), so that p(x) ∝ exp(−F(x)).
+
+        In nats, (*runs, n), of x (n, d) or (*runs, n, d).
+        """
+        hidden = F.softplus(x @ self.weight + self.hidden_bias)
+        return -(x * self.visible_bias).sum(-1) - hidden.sum(-1)
+
+    def _check(self) -> None:
+        super()._check()
+        needed = {
+            "activation=sigmoid": (self.activation is Activation.sigmoid, str(self.activation)),
+            "reconstruction=cross_entropy (data in [0, 1])": (
+                type(self.reconstruction) is CrossEntropy,
+                str(self.reconstruction),
+            ),
+            "tied=true": (self.tied, "untied weights"),
+            "no corruption": (self.corruptions == (Masking(0.0),), str(self.corruptions[0])),
+            "no emphasis": (self.emphases[0].is_plain, str(self.emphases[0])),
+        }
+        for what, (given, got) in needed.items():
+            if not given:
+                raise ValueError(
+                    f"a restricted Boltzmann machine (init=dbn) needs {what}, got {got}"
+                )

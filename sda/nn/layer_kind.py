@@ -1,0 +1,139 @@
+"""What a kind of layer is: it encodes, it decodes, and it owns how it is trained."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sda.nn.activation import Activation
+from sda.nn.corruption import Corrupted, Corruption
+from sda.nn.distributions import Distribution
+from sda.nn.optimisers import Descent
+
+
+class LayerPlan(ABC):
+    """Everything of a layer but its input size and its initial weights; a frozen dataclass."""
+
+    n_hidden: int  # units
+
+    @abstractmethod
+    def build(self, n_visible: int, generator: torch.Generator) -> "LayerKind":
+        """Make the layer for inputs of n_visible components, with weights from ``generator``."""
+
+
+class LayerKind(nn.Module, ABC):
+    """A layer that is pretrained without labels. Training owns order, noise, rate and stopping.
+
+    The parameters have a leading axis of runs, ``runs``: () for the ordinary module that one
+    builds, (R,) while R runs train together. x is (n, d), the same for all runs, or (R, n, d), one
+    batch for each.
+
+    A class of one's own needs ``n_visible``, ``n_hidden``, ``plan``, ``encode``, ``decode`` and
+    ``cost``: it is then trained down the gradient of its cost.
+    """
+
+    reconstruction: Distribution  # p(x | h)
+    corruptions: tuple[Corruption, ...]  # of the training inputs, one for each run
+    joins_batches = False  # whether several runs of it can train as one program
+    method = "autograd"  # how it is trained, for the record
+
+    @property
+    @abstractmethod
+    def n_visible(self) -> int:
+        """d, components of an input."""
+
+    @property
+    @abstractmethod
+    def n_hidden(self) -> int:
+        """h, units: components of a code."""
+
+    @abstractmethod
+    def plan(self) -> LayerPlan:
+        """What the layer was built from, but for the scale of its initial weights."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes y (..., n, h) of inputs x (..., n, d). Nothing is corrupted here."""
+
+    @abstractmethod
+    def decode(self, y: Tensor) -> Tensor:
+        """Logits (..., n, d) of p(x | h) from codes y (..., n, h)."""
+
+    @abstractmethod
+    def cost(self, x: Tensor, corrupted: Corrupted) -> Tensor:
+        """Mean cost over rows of the clean x (..., n, d), given its corruption; shape ``runs``."""
+
+    def update(
+        self,
+        optimiser: Descent,
+        clean: Tensor,
+        corrupted: Corrupted,
+        batch_size: int,
+        draws: Sequence[torch.Generator],
+    ) -> Tensor:
+        """Go through rows by minibatches, one step each, down the gradient of ``cost``.
+
+        Args:
+            optimiser: of all parameters.
+            clean: the targets (*runs, n, d).
+            corrupted: the inputs.
+            batch_size: rows of a minibatch, the last may be shorter.
+            draws: what a kind draws itself, one generator for each run.
+
+        Returns:
+            The cost summed over rows, each before its step, of shape ``runs``.
+        """
+        total = torch.zeros(self.runs, dtype=clean.dtype, device=clean.device)
+        for first in range(0, clean.shape[-2], batch_size):
+            batch = (..., slice(first, first + batch_size), slice(None))
+            hit = None if corrupted.hit is None else corrupted.hit[batch]
+            cost = self.cost(clean[batch], Corrupted(corrupted.x[batch], hit))
+            optimiser.step(cost)
+            total += cost.detach() * clean[batch].shape[-2]
+        return total
+
+    def state(self) -> dict[str, Any]:
+        """What updates remember beside the parameters, as tensors and plain types."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from an earlier ``state``."""
+
+    @property
+    def runs(self) -> tuple[int, ...]:
+        """The leading axis of the parameters: () or (R,)."""
+        return ()
+
+    @property
+    def like(self) -> Tensor:
+        """A parameter: its device and type are those of the layer."""
+        return next(self.parameters())
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The interval that codes lie in, as far as it is known before training."""
+        return -math.inf, math.inf
+
+    @property
+    def encoder(self) -> Activation | None:
+        """s, where codes are s(x W + b) of ``weight`` and ``hidden_bias``; None: they are not."""
+        return None
+
+    def encoder_parameters(self) -> dict[str, nn.Parameter]:
+        """Parameters that fine-tuning moves, by name: those of the layer, unless said."""
+        return dict(self.named_parameters())
+
+    def filters(self) -> Tensor | None:
+        """What each unit sees of the input, (d, h); None: no picture."""
+        return None
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """The reconstruction z (..., n, d) of inputs x (..., n, d)."""
+        return self.reconstruction.mean(self.decode(self.encode(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Codes: the layer as part of a network."""
+        return self.encode(x)

@@ -1,0 +1,130 @@
+"""A kind of layer of one's own: one class, and everything that layers do."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+
+from sda import (
+    Boltzmann,
+    Classifier,
+    CrossEntropy,
+    Finetuning,
+    Layer,
+    LayerKind,
+    LayerPlan,
+    Masking,
+    Pretraining,
+    StackedDenoisingAutoencoder,
+    finetune,
+    join,
+    pretrain,
+    save,
+    stream,
+)
+from sda.training.pretraining import Progress, pretraining_epochs
+
+
+@dataclass(frozen=True)
+class Maxout(LayerPlan):
+    """Codes that are the larger of two affine maps, squeezed into [0, 1]."""
+
+    n_hidden: int
+
+    def build(self, n_visible, generator):
+        return MaxoutLayer(n_visible, self.n_hidden, generator)
+
+
+class MaxoutLayer(LayerKind):
+    def __init__(self, d, h, generator):
+        super().__init__()
+        self.maps = nn.Parameter(0.1 * torch.randn(2, d, h, generator=generator))
+        self.shift = nn.Parameter(torch.zeros(d))
+        self.corruptions = (Masking(0.3),)
+        self.reconstruction = CrossEntropy()
+        self.seen = 0
+
+    n_visible = property(lambda self: self.maps.shape[1])
+    n_hidden = property(lambda self: self.maps.shape[2])
+    reach = (0.0, 1.0)
+
+    def plan(self):
+        return Maxout(self.n_hidden)
+
+    def encode(self, x):
+        return torch.sigmoid((x.unsqueeze(-3) @ self.maps).amax(-3))
+
+    def decode(self, y):
+        return y @ self.maps[0].mT + self.shift
+
+    def cost(self, x, corrupted):
+        return self.reconstruction.loss(self.decode(self.encode(corrupted.x)), x).sum(-1).mean(-1)
+
+    def update(self, *given):
+        self.seen += 1
+        return super().update(*given)
+
+    def state(self):
+        return {"seen": self.seen}
+
+    def load_state(self, state):
+        self.seen = state.get("seen", 0)
+
+
+X = torch.rand(60, 9, generator=stream(0, "x"))
+Y = (X[:, 0] > X[:, 1]).long()
+SETTINGS = Pretraining(epochs=3, learning_rate=0.1, batch_size=20, momentum=0.5)
+
+
+def stack():
+    plans = [Maxout(7), Layer(6, Masking(0.2))]
+    return StackedDenoisingAutoencoder.plan(9, plans, seed=1)
+
+
+def bits(module):
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def test_it_is_pretrained_stacked_and_fine_tuned():
+    net = stack()
+    before = bits(net)
+    history = pretrain(net, X, SETTINGS, seed=0)
+    own = [float(epoch.loss) for epoch in history if epoch.depth == 0 and epoch.epoch]
+    assert own[-1] < own[0]
+    network = Classifier(net, 2, seed=0)
+    finetune(network, (X, Y), (X, Y), Finetuning(100, 1.0, 10, weight_decay=0.0001), seed=0)
+    assert float(network.error_rate(X, Y)) < 0.3
+    assert all(not torch.equal(a, b) for a, b in zip(before[:1], bits(net)[:1], strict=True))
+    assert torch.equal(net.encode(X, 1), net[0].encode(X))
+
+
+def test_it_resumes_to_the_same_bits_with_what_its_updates_remember():
+    net, progress, kept = stack(), Progress(), []
+    for _ in pretraining_epochs(net, X, [[SETTINGS] * 2], [0], progress=progress):
+        weights = {name: weight.clone() for name, weight in net.state_dict().items()}
+        state = {k: dict(v) if isinstance(v, dict) else v for k, v in vars(progress).items()}
+        state["velocities"] = {k: v.clone() for k, v in progress.velocities.items()}
+        kept.append((weights, state))
+    for weights, state in kept[:4]:
+        again = stack()
+        again.load_state_dict(weights)
+        list(pretraining_epochs(again, X, [[SETTINGS] * 2], [0], progress=Progress(**state)))
+        assert all(torch.equal(a, b) for a, b in zip(bits(again), bits(net), strict=True))
+        assert state["depth"] > 0 or again[0].seen == net[0].seen
+
+
+def test_it_is_trained_alone():
+    with pytest.raises(ValueError, match="a MaxoutLayer is trained alone"):
+        join([stack(), stack()])
+
+
+def test_it_is_no_part_of_a_model_file_and_that_is_said(tmp_path):
+    with pytest.raises(ValueError, match="layers, corruptions and losses that come with sda"):
+        save(stack(), tmp_path / "model.safetensors")
+
+
+def test_nothing_but_a_layer_says_how_it_is_trained():
+    plans = (Layer(3, Masking(0.0)), Boltzmann(3), Maxout(3))
+    methods = [plan.build(4, stream(0)).method for plan in plans]
+    assert methods == ["closed form", "contrastive divergence", "autograd"]
