@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import usual_way
+from lib import usual_way
 from torch import Tensor, nn
 
 from sda import Classifier, Layer, Masking, Pretraining, StackedDenoisingAutoencoder, join
@@ -160,8 +160,8 @@ def at_once(d: int, h: int, batch_size: int, runs: int, repeats: int) -> Timings
     return interleaved(ways, repeats, 4 * runs)
 
 
-def thirty_runs_on_digits(repeats: int) -> Timings:
-    """Thirty runs of 64-100-100-10 on digits: two epochs a layer, two of fine-tuning, per run."""
+def thirty_runs_on_digits(repeats: int, runs: int = 30) -> Timings:
+    """Runs of 64-100-100-10 on digits: two epochs a layer, two of fine-tuning, per run."""
     parts = digits(seed=0)
     x, y = (torch.from_numpy(a).to(DEVICE) for a in (parts.train.x, parts.train.y))
     layer, network = Pretraining(2, 0.1, 20), Finetuning(2, 0.3, 20)
@@ -175,7 +175,7 @@ def thirty_runs_on_digits(repeats: int) -> Timings:
         list(finetuning_epochs(classifier, (x, y), (x, y), [network] * len(seeds), seeds))
 
     def in_turn() -> None:
-        for seed in range(30):
+        for seed in range(runs):
             train([seed])
 
     def by_autograd() -> None:
@@ -183,11 +183,11 @@ def thirty_runs_on_digits(repeats: int) -> Timings:
             in_turn()
 
     ways: Ways = {
-        "together": lambda: train(list(range(30))),
+        "together": lambda: train(list(range(runs))),
         "in turn": in_turn,
         "in turn, autograd": by_autograd,
     }
-    return interleaved(ways, repeats, 30)
+    return interleaved(ways, repeats, runs)
 
 
 @contextmanager
@@ -208,12 +208,37 @@ def device_here(name: str) -> torch.device:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def measure(note: Callable[[str, Timings, str], None], smallest: bool, quick: bool) -> None:
+    """Time everything; ``note`` is told a title, the timings, and what they are relative to."""
+    repeats = 2 if quick else 11
+    if smallest:
+        note("784-1000, B=1, fp32", one_step(1, "fp32", 1), "products")
+        note("64-100, B=20, 2 runs", at_once(64, 100, 20, 2, 1), "together")
+        note("30 runs of 64-100-100-10", thirty_runs_on_digits(1, runs=2), "together")
+        return
+    for precision in ("fp32", "bf16"):
+        for batch_size in (1, 20, 100, 256):
+            title = f"784-1000, B={batch_size}, {precision}"
+            note(title, one_step(batch_size, precision, repeats), "products")
+    for batch_size, rows in ((1, 100), (20, 1000), (100, 2000)):
+        rows = rows if quick else 4 * rows
+        timings = whole_pretraining(batch_size, rows, 1 if quick else 5)
+        note(f"pretraining 784-500^3, B={batch_size}", timings, "ours")
+    note("30 runs of 64-100-100-10", thirty_runs_on_digits(1 if quick else 3), "together")
+    for runs in (1, 4, 16, 64):
+        note(f"64-100, B=20, {runs} runs", at_once(64, 100, 20, runs, repeats), "together")
+    for runs in (1, 4) if quick else (1, 4, 16, 64):
+        timings = at_once(784, 1000, 100, runs, 1 if quick else 5)
+        note(f"784-1000, B=100, {runs} runs", timings, "together")
+
+
 def main() -> None:
     global DEVICE
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    parser.add_argument("--smallest", action="store_true", help="hardly any: to see that it runs")
     parser.add_argument("--device", default="cpu", type=device_here, help="cpu or cuda")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     args = parser.parse_args()
@@ -221,7 +246,6 @@ def main() -> None:
         parser.error(f"--json wants a file in a folder that exists, got {args.json}")
     torch.set_num_threads(1)
     DEVICE = args.device
-    repeats = 2 if args.quick else 11
     results: dict[str, Timings] = {}
     heads = "".join(f"{head:>10}" for head in ("min ms", "median", "max", "wall"))
     print(f"{'':49}{heads} {'ratio':>7}")
@@ -233,20 +257,7 @@ def main() -> None:
             ratio = t["median"] / timings[against]["median"]
             print(f"{title:30} {name:18} {figures} {ratio:7.2f}", flush=True)
 
-    for precision in ("fp32", "bf16"):
-        for batch_size in (1, 20, 100, 256):
-            title = f"784-1000, B={batch_size}, {precision}"
-            note(title, one_step(batch_size, precision, repeats), "products")
-    for batch_size, rows in ((1, 100), (20, 1000), (100, 2000)):
-        rows = rows if args.quick else 4 * rows
-        timings = whole_pretraining(batch_size, rows, 1 if args.quick else 5)
-        note(f"pretraining 784-500^3, B={batch_size}", timings, "ours")
-    note("30 runs of 64-100-100-10", thirty_runs_on_digits(1 if args.quick else 3), "together")
-    for runs in (1, 4, 16, 64):
-        note(f"64-100, B=20, {runs} runs", at_once(64, 100, 20, runs, repeats), "together")
-    for runs in (1, 4) if args.quick else (1, 4, 16, 64):
-        timings = at_once(784, 1000, 100, runs, 1 if args.quick else 5)
-        note(f"784-1000, B=100, {runs} runs", timings, "together")
+    measure(note, args.smallest, args.quick)
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")
 

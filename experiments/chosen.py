@@ -14,8 +14,8 @@ import statistics
 import sys
 from pathlib import Path
 
-from curves import best, contrast, finished_in, percent, place, score
-from figure import write_table
+from lib.curves import best, contrast, finished_in, percent, place, score
+from lib.figure import write_table
 
 from sda.analysis import intervals
 from sda.runs.results import Trained

@@ -51,7 +51,7 @@ def main() -> None:
         "convex": convex(None, "regenerated", 0, 6000),
     }
     real = {"rect": rect(None, "original", 0), "convex": convex(None, "original", 0, 6000)}
-    draw_pictures(made, real, DATA, HERE / "figures" / "data")
+    draw_pictures(made, real, DATA, HERE / "results" / "figures" / "data")
     text = (HERE / "data_template.md").read_text(encoding="utf-8")
     filled = text.format(
         rect=side_by_side(statistics_of(real["rect"], rectangle_statistics, None),
@@ -68,7 +68,7 @@ def main() -> None:
         hashes=hash_table(made),
         deviation=LEAST_DEVIATION,
     )  # fmt: skip
-    (HERE / "data.md").write_text(filled, encoding="utf-8")
+    (HERE / "results" / "data.md").write_text(filled, encoding="utf-8")
     print(filled)
     print(f"{time.perf_counter() - start:.0f} s")
 

@@ -3,15 +3,16 @@
     SDA_DATA=<folder of the four MNIST files> ./run -m experiment=filters
     ./run experiments/figure3.py runs/filters [OUT.png]
 
-Writes figures/figure3.png and, beside it, the measures of `locality.py` as CSV, which it prints.
+Writes results/figures/figure3.png and, beside it, the measures of `lib/locality.py` as CSV, which
+it prints.
 """
 
 from pathlib import Path
 
 import numpy as np
-import script
-from figure import first_layer, initial_layer, quartiles, runs_by, save, show, write_table
-from locality import effective_area, likeness, region
+from lib import script
+from lib.figure import first_layer, initial_layer, quartiles, runs_by, save, show, write_table
+from lib.locality import effective_area, likeness, region
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 

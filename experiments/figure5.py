@@ -3,16 +3,16 @@
     ./run -m experiment=patches data.photographs=<folder of photographs>
     ./run experiments/figure5.py runs/patches [OUT.png]
 
-Writes figures/figure5.png and, beside it, how much of the filters Gabor functions explain
+Writes results/figures/figure5.png and, beside it, how much of the filters Gabor functions explain
 (`gabor.py`) as CSV, which it prints. Takes about two minutes.
 """
 
 from pathlib import Path
 
 import numpy as np
-import script
-from figure import first_layer, initial_layer, quartiles, runs_by, save, show, write_table
-from gabor import Fit, fit
+from lib import script
+from lib.figure import first_layer, initial_layer, quartiles, runs_by, save, show, write_table
+from lib.gabor import Fit, fit
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from figure import first_layer
-from script import png
+from lib.figure import first_layer
+from lib.script import png
 
 from sda.analysis import pictures
 from sda.runs.folder import RunFolder

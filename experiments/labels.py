@@ -3,16 +3,16 @@
     SDA_DATA=<folder of the four MNIST files> ./run -m experiment=labels hydra/launcher=batched
     ./run experiments/labels.py runs/labels [OUT.png]
 
-Writes figures/labels.png and, beside it, labels.csv, which it prints: of the settings that were
-tried for an arm and a number, the best on mean validation error. Then says at each number whether
+Writes results/figures/labels.png and, beside it, labels.csv, which it prints: of the settings
+that were tried for an arm and a number, the best on mean validation error. Then says at each number whether
 the denoising autoencoders are better than the others, outside the interval.
 """
 
 from pathlib import Path
 
-import script
-from curves import Drawn, Point, against, points, sheet
-from figure import save, write_table
+from lib import script
+from lib.curves import Drawn, Point, against, points, sheet
+from lib.figure import save, write_table
 from matplotlib.figure import Figure
 
 

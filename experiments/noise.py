@@ -3,17 +3,17 @@
     SDA_DATA=<folder of the four MNIST files> ./run -m experiment=noise hydra/launcher=batched
     ./run experiments/noise.py runs/noise [OUT.png]
 
-Writes figures/noise.png and, beside it, noise.csv, which it prints: of the rates that were tried at
-a fraction, those with the best mean validation error. Then says of each fraction whether it
+Writes results/figures/noise.png and, beside it, noise.csv, which it prints: of the rates that
+were tried at a fraction, those with the best mean validation error. Then says of each fraction whether it
 is better than the lowest, 0, outside the interval. Of `noisy_inputs` (figure 12), where there are
 several arms, it draws them all, and says of each how far it is from sda at the same fraction.
 """
 
 from pathlib import Path
 
-import script
-from curves import Drawn, Point, against, contrast, points, sheet
-from figure import save, write_table
+from lib import script
+from lib.curves import Drawn, Point, against, contrast, points, sheet
+from lib.figure import save, write_table
 from matplotlib.figure import Figure
 
 

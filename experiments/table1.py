@@ -39,7 +39,7 @@ def main() -> None:
     )
     parser.add_argument("--runs", help="the runs_folder of the campaign (default: runs)")
     parser.add_argument("--campaign", default="table1", help="another one wants --out")
-    parser.add_argument("--out", type=Path, help="folder to write to (default: beside this file)")
+    parser.add_argument("--out", type=Path, help="folder to write to (default: results)")
     parser.add_argument("--afresh", action="store_true", help="keep nothing of an earlier table")
     args = parser.parse_args()
     try:
@@ -90,12 +90,10 @@ def write(args: argparse.Namespace) -> None:
 
 
 def folder(args: argparse.Namespace) -> Path:
-    """Where to write: beside this file, where table1's table is."""
+    """Where to write: in results, where table1's table is."""
     if args.out is None and args.campaign != "table1":
-        raise ValueError(
-            f"--campaign {args.campaign} needs --out: table1's table is beside this file"
-        )
-    out = args.out or HERE
+        raise ValueError(f"--campaign {args.campaign} needs --out: table1's table is in results")
+    out = args.out or HERE / "results"
     if not out.is_dir():
         raise ValueError(f"--out wants a folder that exists, got {out}")
     return Path(out)

@@ -71,7 +71,7 @@ def _campaign(folder: Path) -> Iterator[str]:
     yield _note(
         "Test error in percent: mean over seeds of the setting with the best validation error; "
         "chosen: its run with the seed of the search, ± its binomial 95 % interval. Of the runs in "
-        "this folder alone: a table that was kept, as experiments/table1.md, may rest on more."
+        "this folder alone: the table in experiments/results/table1.md may rest on more."
     )
     yield "<h2>Gaps</h2>"
     yield _plain(gaps.lines(rows, gaps.of(cells, rows)))

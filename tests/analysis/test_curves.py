@@ -5,20 +5,16 @@ import json
 import re
 import sys
 
+import chosen
+import labels
+import noise
 import pytest
+from lib import curves, script
+from lib.figure import runs_by
 
 from sda.__main__ import main
 from sda.config import compose
 from sda.sweeps.job import Job, train_jobs
-
-sys.path.insert(0, str(compose.folder().parent / "experiments"))  # scripts import each other so
-
-import chosen
-import curves
-import labels
-import noise
-import script
-from figure import runs_by
 
 SETTINGS = {"pretrain.epochs": 3, "finetune.learning_rate": 0.3, "corruption.fraction": 0.25}
 

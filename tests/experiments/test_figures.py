@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lib import gabor, locality
 
-from experiments import gabor, locality
 from sda import Masking
 from sda.config import compose, schema
 

@@ -124,7 +124,7 @@ def test_damaged_choices_beside_the_runs_are_told(done, tmp_path):
 
 @pytest.mark.slow
 def test_every_choice_of_the_table_beside_the_scripts_can_be_run():
-    file = ROOT / "experiments" / "table1.csv"
+    file = ROOT / "experiments" / "results" / "table1.csv"
     plan = campaign.read("table1", ["campaign.hours=1", f"campaign.choices='{file}'"])
     cells = {cell.name: cell for tier in plan.tiers for cell in campaign.cells(plan, tier)}
     assert set(plan.choices) == {name for name, cell in cells.items() if not cell.is_machine}

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-FIGURES = Path(__file__).parent / "figures"
+FIGURES = Path(__file__).parents[1] / "results" / "figures"
 
 
 def run(main: Callable[[str, str], None], says: str | None, picture: str) -> None:
