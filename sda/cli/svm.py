@@ -1,11 +1,15 @@
-"""``svm key=value ...``: choose and test one support vector machine."""
+"""svm [key=value ...]: choose a support vector machine on validation rows and test it.
+
+The settings are in conf/svm.yaml: data=rect kernel=linear|rbf|poly; codes_of=FOLDER layer=K for the
+codes of a run.
+"""
 
 from pathlib import Path
 from typing import Any
 
-from sda.cli import hydra_app
+from sda.cli import options
 from sda.common import threads
-from sda.config import compose, schema
+from sda.config import compose, parts, schema
 from sda.experiment import launch, svm_plan
 from sda.experiment.svm import MOST_STEPS
 from sda.experiment.svm_run import place, train
@@ -14,12 +18,13 @@ from sda.runs.folder import RunFolder
 
 def main(words: list[str]) -> int:
     """Choose and test one support vector machine."""
-    args = hydra_app.parsed(words)
+    args = options.parsed(parts.taken(words))
     if args.multirun:
         raise ValueError("svm does one machine at a time, got -m")
-    if hydra_app.asks_hydra(args):
-        return hydra_app.hand_over(words, "svm")
-    return _one(args.overrides, hydra_app.search_path(args.config_dir))
+    if options.asks_hydra(args):
+        return options.hand_over(words, "svm")
+    words = options.without_launcher(args.overrides)
+    return _one(words, options.search_path(args.config_dir))
 
 
 def _one(words: list[str], search_path: list[str]) -> int:

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from torch import Tensor
 
+from sda.common.program import go_on
 from sda.common.rows import shared
 from sda.common.signals import Interrupted
 from sda.common.terminal import ProgressLine, say
@@ -77,7 +78,7 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[Sequence[RunFold
         except OSError as error:
             with suppress(OSError):  # the disk may have no room for this either
                 _note_stop(error, standing, records)
-            raise OSError(f"{error}; go on with: resume {folders[0][0].path}") from error
+            raise OSError(f"{error}; {go_on(folders[0][0].path)}") from error
 
 
 def _train(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from sda.common.errors import DivergenceError
+from sda.common.program import go_on
 from sda.common.terminal import say
 from sda.config.plan import Run
 from sda.data.splits import Splits
@@ -149,7 +150,7 @@ def refuse_occupied(path: Path, overwrite: bool) -> None:
         )
     if status is not None or folder.config:
         raise RunFolderError(
-            f"{folder.path} has an unfinished run; go on with: resume {folder.path} "
+            f"{folder.path} has an unfinished run; {go_on(folder.path)} "
             "(overwrite=true starts it afresh)"
         )
 

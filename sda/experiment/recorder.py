@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from sda.common.program import go_on
 from sda.common.signals import Interrupted, Interruption
 from sda.experiment.state import Standing
 from sda.nn.stack import single
@@ -122,4 +123,4 @@ class Records:
             self._save_took = self._saved_at - now
         if asked is not None:
             folder = self.folders[0][0].path
-            raise Interrupted(asked, f"interrupted and saved; go on with: resume {folder}")
+            raise Interrupted(asked, f"interrupted and saved; {go_on(folder)}")

@@ -1,7 +1,8 @@
 """Corruptions: the stochastic maps x̃ ~ q(x̃ | x) that a denoising autoencoder learns to undo."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,19 +20,20 @@ class Corrupted(NamedTuple):
     hit: Tensor | None
 
 
-class Corruption(Protocol):
+class Corruption(ABC):
     """What a corruption is: called on clean rows x (n, d), it returns fresh corrupted rows.
 
-    Every row gets its own draw from ``generator``, on the generator's device; x is left alone.
+    Every row gets its own draw from ``generator``, on the generator's device; x is left alone. A
+    kind is a frozen dataclass.
     """
 
+    @abstractmethod
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
         """Corrupt the rows of x."""
-        ...
 
 
 @dataclass(frozen=True)
-class Masking:
+class Masking(Corruption):
     """Sets a share of the components of each row to ``value``; the others stay exactly as they are.
 
     Exactly round(fraction · d) components of each row, chosen at random, as in Vincent et al.
@@ -57,7 +59,7 @@ class Masking:
 
 
 @dataclass(frozen=True)
-class SaltAndPepper:
+class SaltAndPepper(Corruption):
     """Sets a share of the components of each row to ``low`` or ``high``, with even odds.
 
     Vincent et al. (2010), §3.3. Which components: as in Masking. A component whose coin falls on
@@ -83,7 +85,7 @@ class SaltAndPepper:
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Corruption):
     """Adds independent N(0, std²) noise to every component; every component counts as hit."""
 
     std: float  # in the units of x, at least 0

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from sda.common.errors import of_memory
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import reopen_closed
+from sda.config import parts
 from sda.runs.folder import RunFolder, RunFolderError
 from sda.sweeps.job import Job, place, train_jobs
 
@@ -60,7 +61,8 @@ class Child:
         self.report, sender = context.Pipe(duplex=False)
         self._asked = False
         self._folders = [str(place(job)) for job in jobs]
-        self.process: BaseProcess = context.Process(target=_work, args=(jobs, sender))
+        work = (jobs, parts.trusted(), sender)
+        self.process: BaseProcess = context.Process(target=_work, args=work)
         self.process.start()
         sender.close()
 
@@ -107,7 +109,7 @@ def _start_server() -> None:
     signal.signal(signal.SIGINT, before)
 
 
-def _work(jobs: Sequence[Job], sender: Connection) -> None:
+def _work(jobs: Sequence[Job], modules: Sequence[str], sender: Connection) -> None:
     """Train the runs of a task in this process; send what went wrong with all of them, or None."""
     os.setpgrp()  # Ctrl-C reaches the sweep alone, which passes it on once
     reopen_closed()
@@ -115,6 +117,7 @@ def _work(jobs: Sequence[Job], sender: Connection) -> None:
     fault: BaseException | None = None
     passing = None
     try:
+        parts.trust(modules)
         with Interruption(at_once=True):  # training itself listens with more patience
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
             train_jobs(jobs)

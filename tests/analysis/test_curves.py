@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from sda.__main__ import main
-from sda.config import compose
+from sda.config import catalogue, compose
 from sda.sweeps.job import Job, train_jobs
 
-sys.path.insert(0, str(compose.folder().parent / "experiments"))  # scripts import each other so
+sys.path.insert(0, str(catalogue.folder().parent / "experiments"))  # scripts import each other so
 
 import chosen
 import curves

@@ -18,7 +18,7 @@ import torch
 
 from sda.__main__ import main
 from sda.common import terminal, threads
-from sda.config import compose, schema
+from sda.config import catalogue, compose, schema
 from sda.data import published
 from sda.experiment import launch
 from sda.runs.folder import RunFolder
@@ -298,7 +298,7 @@ def test_a_folder_of_configuration_that_is_not_there_is_refused(tmp_path):
 def test_help_names_every_choice(capsys):
     assert run("--help") == (0, "")
     said = capsys.readouterr().out
-    for path in compose.folder().glob("*/*.yaml"):
+    for path in catalogue.folder().glob("*/*.yaml"):
         assert path.stem in said
     assert "table1/..." in said
     assert said.isascii()  # a terminal of any encoding can show it

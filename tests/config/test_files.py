@@ -10,13 +10,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf.errors import OmegaConfBaseException
 
 from sda import Masking
-from sda.config import compose, schema
+from sda.config import catalogue, compose, schema
 from sda.experiment import svm_plan
 from sda.runs.arms import Init
 
-FILES = sorted(compose.folder().rglob("*.yaml"))
+FILES = sorted(catalogue.folder().rglob("*.yaml"))
 APART = ("kernel", "campaign")  # groups of other commands: test_svm.py, test_campaign.py
-INSIDE = [path.relative_to(compose.folder()).with_suffix("") for path in FILES]
+INSIDE = [path.relative_to(catalogue.folder()).with_suffix("") for path in FILES]
 EVERY = [
     (path.parts[0], "/".join(path.parts[1:]))
     for path in INSIDE
@@ -118,7 +118,7 @@ def test_a_cell_has_the_papers_figure_of_its_set_and_method_or_none(choice):
     if arm.startswith("random") or (row, arm) == ("mnist", "svm_poly"):
         assert published is None
         return
-    with (compose.folder() / "experiment" / PAPERS[published["paper"]]).open() as file:
+    with (catalogue.folder() / "experiment" / PAPERS[published["paper"]]).open() as file:
         printed = next(line for line in csv.DictReader(file) if line["data_set"] == row)
     (percent,) = (printed[column] for column in COLUMNS[arm] if column in printed)
     (error,) = published["test_error"].values()

@@ -15,7 +15,7 @@ from sklearn.svm import SVC
 from sda import Masking, stream
 from sda.__main__ import main
 from sda.common.signals import Interrupted
-from sda.config import compose, schema
+from sda.config import catalogue, compose, schema
 from sda.data.digits import digits
 from sda.experiment import svm, svm_plan, svm_run
 from sda.experiment.svm import Kernel, Setting, Training, Trial
@@ -23,7 +23,7 @@ from sda.runs import saving
 from sda.runs.folder import RunFolder, RunFolderError
 from sda.runs.results import Trained, read
 
-KERNELS = compose.folder() / "kernel"
+KERNELS = catalogue.folder() / "kernel"
 SMALL = ["kernel.C=[1,10]", "kernel.gamma=[0.5,1]"]
 NETWORK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2", "tensorboard=false"]
 
