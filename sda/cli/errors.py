@@ -1,5 +1,6 @@
 """How a command that went wrong says so: what is wrong in a few lines, and what may be meant."""
 
+import os
 import re
 import shlex
 
@@ -48,7 +49,10 @@ def explained(error: Exception) -> str:
     if other:
         means = f"; it is one of: svm experiment={other[1]}" if other[2] == "kernel" else ""
         return f"error: experiment={other[1]} sets {other[2]}, unknown to this command{means}"
-    if isinstance(error, MissingConfigException) and error.options:
+    absent = re.match(r"Could not override '([^']+)'\.", str(error))
+    if absent:
+        lines = [f"there is no setting '{absent[1]}'"]
+    elif isinstance(error, MissingConfigException) and error.options:
         choice = str(error.missing_cfg_file).replace("/", "=", 1)
         lines = [f"there is no {choice}; allowed: {', '.join(error.options)}"]
     else:
@@ -65,6 +69,7 @@ def explained(error: Exception) -> str:
 def _unreadable(word: str) -> str:
     """Say which word cannot be read, and how to quote its value where that helps."""
     key, _, value = word.partition("=")
+    value = os.path.expanduser(value)  # no shell does it behind the sign =
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     quoted = f'{key}="{escaped}"'
     try:

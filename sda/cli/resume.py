@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from sda.cli import svm, train
-from sda.common import plain_yaml, threads
-from sda.config import parts, schema
+from sda.common import plain_yaml, threads, trust
+from sda.config import schema
 from sda.experiment import launch
 from sda.runs.folder import RunFolder
 from sda.runs.identity import CHANGEABLE
@@ -20,7 +20,7 @@ from sda.runs.settings import Plain, flat, key_of
 
 def main(words: list[str]) -> int:
     """Go on with the run in a folder."""
-    words = parts.taken(words)
+    words = trust.taken(words)
     if not words:
         raise ValueError("resume needs the folder of a run: resume runs/digits/init-sda_seed-0")
     path, changes = Path(words[0]), words[1:]

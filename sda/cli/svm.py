@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sda.cli import options
-from sda.common import threads
-from sda.config import compose, parts, schema
+from sda.common import threads, trust
+from sda.config import compose, schema
 from sda.experiment import launch, svm_plan
 from sda.experiment.svm import MOST_STEPS
 from sda.experiment.svm_run import place, train
@@ -18,7 +18,7 @@ from sda.runs.folder import RunFolder
 
 def main(words: list[str]) -> int:
     """Choose and test one support vector machine."""
-    args = options.parsed(parts.taken(words))
+    args = options.parsed(trust.taken(words))
     if args.multirun:
         raise ValueError("svm does one machine at a time, got -m")
     if options.asks_hydra(args):

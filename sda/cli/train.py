@@ -8,8 +8,8 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sda.cli import errors, options
-from sda.common import threads
-from sda.config import compose, parts, schema
+from sda.common import threads, trust
+from sda.config import compose, schema
 from sda.experiment import launch
 from sda.runs.settings import top
 from sda.sweeps.job import Job
@@ -21,7 +21,7 @@ def main(words: list[str]) -> int:
     if not words:
         return demonstrate()
     errors.refuse_stray(words[0])
-    words = parts.taken(sorted(words, key=lambda word: word not in ("-m", "--multirun")))
+    words = trust.taken(sorted(words, key=lambda word: word not in ("-m", "--multirun")))
     args = options.parsed(words)  # -m comes first: Hydra wants it so
     if options.asks_hydra(args):
         return options.hand_over(words, "config")

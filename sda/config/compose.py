@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -27,7 +27,10 @@ def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
         HydraException: a word is no good.
     """
     with hydra.initialize_config_dir(str(catalogue.folder()), job_name="sda", version_base="1.3"):
-        return hydra.compose(primary, list(overrides), return_hydra_config=True)
+        try:
+            return hydra.compose(primary, list(overrides), return_hydra_config=True)
+        except AssertionError as error:  # of OmegaConf, where a word sets something inside null
+            raise ConfigCompositionException(str(error)) from None
 
 
 @functools.cache

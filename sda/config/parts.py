@@ -1,51 +1,20 @@
 """What ``_target_`` may name: our classes and data functions, and those of modules trusted by word.
 
 A configuration may come from a stranger. So a name counts only if it is of the kind that its place
-needs, which is checked before anything is called, and if it is ours, or in a module that
-``parts=[module]`` names on the command line. ``parts`` is read from nowhere else.
+needs, which is checked before anything is called, and if it is ours, or in a trusted module.
 """
 
 import importlib
 import inspect
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
+from sda.common.trust import trusted
 from sda.config import validation
 from sda.data.splits import Splits
 
-_WORD = "parts="
 _SETTINGS = (int, float, bool, str, Sequence[int], NoneType)  # what our data functions take
-_trusted: set[str] = set()
-
-
-def taken(words: Sequence[str]) -> list[str]:
-    """The other words of a command line; the modules that ``parts=`` names are trusted from now on.
-
-    Raises:
-        ValueError: there is no such module here.
-    """
-    for word in words:
-        if word.startswith(_WORD):
-            names = word.removeprefix(_WORD).strip("[]").split(",")
-            trust(name.strip() for name in names if name.strip())
-    return [word for word in words if not word.startswith(_WORD)]
-
-
-def trust(modules: Iterable[str]) -> None:
-    """Import modules, also from the folder that the command is given in, and trust them."""
-    for name in modules:
-        try:
-            _imported(name)
-        except (ImportError, ValueError) as error:
-            raise ValueError(f"parts={name} must name a module that is here: {error}") from None
-        _trusted.add(name)
-
-
-def trusted() -> list[str]:
-    """The modules that are trusted, for other processes of the same command."""
-    return sorted(_trusted)
 
 
 def part(where: str, node: object, kind: type) -> Any:
@@ -89,14 +58,14 @@ def _named(where: str, node: object) -> tuple[object, dict[str, Any]]:
     values = section(where, node)
     target = values.pop("_target_", None)
     module, _, name = str(target).rpartition(".")
-    if module not in _trusted and module.partition(".")[0] != "sda":
+    if module not in trusted() and module.partition(".")[0] != "sda":
         raise ValueError(
             f"{where}._target_ must name something in sda, or in a module that the command line "
             f"trusts (parts=[module]), got {target!r}"
         )
     try:
-        return getattr(_imported(module), name), values
-    except (ImportError, AttributeError):
+        return getattr(importlib.import_module(module), name), values
+    except (ImportError, AttributeError, ValueError):
         raise ValueError(f"{where}._target_ names nothing: {target!r}") from None
 
 
@@ -105,21 +74,14 @@ def _target(node: object) -> object:
 
 
 def _makes_splits(function: Callable[..., Any]) -> bool:
+    own = function.__module__ in trusted()
+    if not (own or function.__module__.startswith("sda.data.")) or function.__name__[0] == "_":
+        return False
     hints = get_type_hints(function)
     if hints.pop("return", None) is not Splits:
         return False
-    if function.__module__ in _trusted:
-        return True
-    kinds = [kind for hint in hints.values() for kind in _kinds(hint)]
-    is_public = not function.__name__.startswith("_")
-    return is_public and function.__module__.startswith("sda.data.") and {*kinds} <= {*_SETTINGS}
+    return own or {kind for hint in hints.values() for kind in _kinds(hint)} <= {*_SETTINGS}
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if isinstance(hint, UnionType) else (hint,)
-
-
-def _imported(module: str) -> Any:
-    if module.partition(".")[0] != "sda" and "" not in sys.path:
-        sys.path.insert(0, "")
-    return importlib.import_module(module)

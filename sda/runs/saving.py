@@ -1,14 +1,18 @@
 """A trained network as one file: its plan and its weights, and back."""
 
 import dataclasses
+import inspect
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sda.common.trust import trusted
 from sda.nn import corruption, distributions
 from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis
 from sda.nn.contrastive_divergence import RestrictedBoltzmannMachine
+from sda.nn.corruption import Corruption
+from sda.nn.distributions import Reconstruction
 from sda.nn.heads import Classifier
 from sda.nn.stack import Layer, StackedDenoisingAutoencoder
 from sda.runs import checkpoint
@@ -83,8 +87,8 @@ def _describe(layer: DenoisingAutoencoder) -> dict[str, Any]:
 def _plain(part: Any) -> dict[str, Any]:
     if _home(type(part).__name__) is not type(part):
         raise ValueError(
-            "only the corruptions and losses that come with sda can be saved, "
-            f"got {part!r}; with parts of your own save network.state_dict()"
+            "only the corruptions and losses that come with sda, or from a module that the command "
+            f"line trusts, can be saved, got {part!r}; save network.state_dict()"
         )
     return {"name": type(part).__name__, **dataclasses.asdict(part)}
 
@@ -93,14 +97,14 @@ def _known(part: dict[str, Any]) -> Any:
     values = dict(part)
     kind = _home(values.pop("name"))
     if kind is None:
-        raise ValueError(f"unknown part {part!r}")
+        raise ValueError(f"unknown part {part!r}; one of your own needs parts=[module]")
     return kind(**values)
 
 
 def _home(name: str) -> Any:
-    """Find the dataclass of that name in the two modules that may be named in a file."""
-    for module in (corruption, distributions):
+    """Find the part of that name in the modules that may be named in a file."""
+    for module in (corruption, distributions, *trusted().values()):
         kind = vars(module).get(name)
-        if dataclasses.is_dataclass(kind):
+        if inspect.isclass(kind) and issubclass(kind, (Corruption, Reconstruction)):
             return kind
     return None

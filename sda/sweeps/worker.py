@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sda.common.errors import of_memory
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import reopen_closed
-from sda.config import parts
+from sda.common.trust import trust, trusted
 from sda.runs.folder import RunFolder, RunFolderError
 from sda.sweeps.job import Job, place, train_jobs
 
@@ -61,7 +61,7 @@ class Child:
         self.report, sender = context.Pipe(duplex=False)
         self._asked = False
         self._folders = [str(place(job)) for job in jobs]
-        work = (jobs, parts.trusted(), sender)
+        work = (jobs, list(trusted()), sender)
         self.process: BaseProcess = context.Process(target=_work, args=work)
         self.process.start()
         sender.close()
@@ -117,7 +117,7 @@ def _work(jobs: Sequence[Job], modules: Sequence[str], sender: Connection) -> No
     fault: BaseException | None = None
     passing = None
     try:
-        parts.trust(modules)
+        trust(modules)
         with Interruption(at_once=True):  # training itself listens with more patience
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
             train_jobs(jobs)

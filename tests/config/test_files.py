@@ -148,7 +148,7 @@ def test_figure_12_puts_one_noise_to_four_uses():
         "in_finetuning": ("random", None, noise),
     }
     for use, (init, pretraining, finetuning) in uses.items():
-        run = build("experiment=noisy_inputs", f"use={use}", "corruption.fraction=0.4")
+        run = build("experiment=noisy_inputs", f"vars.use={use}", "corruption.fraction=0.4")
         assert (run.init, run.finetuning.corruption) == (init, finetuning)
         assert [plan.corruption for plan in run.pretraining] == [pretraining] * 3
         undone = noise if use == "undone" else Masking(0.0)
