@@ -1,13 +1,9 @@
-"""Options and overrides of a command that trains: what is taken, and what is left to Hydra."""
+"""Options and overrides of a command that trains: what is taken, and what would be idle."""
 
-import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-import hydra
-from hydra._internal.utils import get_args_parser
-
-from sda.config import catalogue
+from sda.common.program import program
 from sda.runs.settings import key_of
 
 LAUNCHERS = {"side_by_side": False, "batched": True}  # whether runs that are alike train together
@@ -22,29 +18,30 @@ _FOLDERS = "use runs_folder=FOLDER, and name=NAME for the folder in it"
 
 
 def parsed(words: list[str]) -> Namespace:
-    """Hydra's options and the overrides; a mistake in an option ends here in two lines.
+    """The options and, as ``overrides``, the other words.
+
+    A mistake in an option ends here in two lines.
 
     Raises:
         ValueError: an option or a word of Hydra's that would have no effect.
     """
-    parser = get_args_parser()
-    parser.prog, parser.usage = "sda", "sda [option ...] [key=value ...]; more: sda --help"
-    args = parser.parse_args(words)
+    usage = f"{program()} [option ...] [key=value ...]; more: {program()} --help"
+    parser = ArgumentParser(prog="sda", usage=usage, add_help=False, allow_abbrev=False)
+    parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--cfg", "-c", choices=["job"])
+    parser.add_argument("--config-name", "-cn")
+    parser.add_argument("--config-path", "-cp")
+    parser.add_argument("overrides", nargs="*")
+    args = parser.parse_intermixed_args(words)
     if args.config_name or args.config_path:
         raise ValueError(
             "--config-name and --config-path have no effect; use --config-dir FOLDER and "
             "experiment=NAME for a file FOLDER/experiment/NAME.yaml"
         )
-    if args.experimental_rerun:
-        raise ValueError("--experimental-rerun has no effect; resume FOLDER goes on with a run")
     for word in args.overrides:
         _refuse_idle(word)
     return args
-
-
-def asks_hydra(args: Namespace) -> bool:
-    """Whether the options ask for what Hydra prints itself."""
-    return any((args.hydra_help, args.cfg, args.info, args.shell_completion))
 
 
 def together(words: list[str]) -> bool:
@@ -65,14 +62,6 @@ def search_path(config_dir: str | None) -> list[str]:
     if not Path(config_dir).is_dir():
         raise ValueError(f"--config-dir must be a folder of configuration files, got {config_dir}")
     return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"]
-
-
-def hand_over(words: list[str], primary: str) -> int:
-    """Let Hydra print what the words ask for, starting from a configuration file."""
-    sys.argv = ["sda", *without_launcher(words)]
-    where = str(catalogue.folder())
-    hydra.main(config_path=where, config_name=primary, version_base="1.3")(lambda _: None)()
-    return 0
 
 
 def _refuse_idle(word: str) -> None:

@@ -21,10 +21,12 @@ def main(words: list[str]) -> int:
     args = options.parsed(trust.taken(words))
     if args.multirun:
         raise ValueError("svm does one machine at a time, got -m")
-    if options.asks_hydra(args):
-        return options.hand_over(words, "svm")
     words = options.without_launcher(args.overrides)
-    return _one(words, options.search_path(args.config_dir))
+    search_path = options.search_path(args.config_dir)
+    if args.cfg:
+        print(compose.shown(words + search_path, "svm"), end="")
+        return 0
+    return _one(words, search_path)
 
 
 def _one(words: list[str], search_path: list[str]) -> int:

@@ -21,11 +21,12 @@ def main(words: list[str]) -> int:
     if not words:
         return demonstrate()
     errors.refuse_stray(words[0])
-    words = trust.taken(sorted(words, key=lambda word: word not in ("-m", "--multirun")))
-    args = options.parsed(words)  # -m comes first: Hydra wants it so
-    if options.asks_hydra(args):
-        return options.hand_over(words, "config")
+    words = trust.taken(words)
+    args = options.parsed(words)
     search_path = options.search_path(args.config_dir)
+    if args.cfg:
+        print(compose.shown(options.without_launcher(args.overrides) + search_path), end="")
+        return 0
     train = sweep if args.multirun else single
     return train(args.overrides, search_path)
 

@@ -33,6 +33,11 @@ def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
             raise ConfigCompositionException(str(error)) from None
 
 
+def shown(overrides: Sequence[str], primary: str = "config") -> str:
+    """The configuration that words ask for, as YAML, with what its values point at."""
+    return OmegaConf.to_yaml(_task(compose(overrides, primary)))
+
+
 @functools.cache
 def settings(primary: str) -> frozenset[str]:
     """First parts of all settings that a file to start from has, and of what only words add."""

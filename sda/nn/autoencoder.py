@@ -139,6 +139,10 @@ class DenoisingAutoencoder(nn.Module):
         shape = (*self.runs, 1, 1)
         return torch.where(hit, alpha.reshape(shape), beta.reshape(shape))
 
+    def check_inputs(self, low: float, high: float, what: str) -> None:
+        """Raise ValueError if inputs in [low, high] cannot be reconstructed."""
+        self.reconstruction.check(low, high, what)
+
     def extra_repr(self) -> str:
         """Say what the parameters' shapes do not."""
         tied = "tied" if self.tied else "untied"

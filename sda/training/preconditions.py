@@ -41,13 +41,13 @@ def check_pretraining(
         if valid is None and any(plan.patience is not None for plan in plans):
             raise ValueError("early stopping (patience) needs validation rows, got none")
     low, high = extent(x)
-    stack[0].reconstruction.check(low, high, "the inputs of layer 0")
+    stack[0].check_inputs(low, high, "the inputs of layer 0")
     _check_noise(stack[0], settings, low, high)
     for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
         # Known before any training: tanh codes lie in [-1, 1], rectified ones in [0, ∞).
         reached = {Activation.tanh: (-1.0, 1.0), Activation.relu: (0.0, torch.inf)}
         low, high = reached.get(below.activation, (0.0, 1.0))
-        layer.reconstruction.check(low, high, f"the inputs of layer {depth}")
+        layer.check_inputs(low, high, f"the inputs of layer {depth}")
 
 
 def _check_noise(
@@ -66,12 +66,12 @@ def _check_noise(
     for plan, *_ in settings:
         if plan.corruption is not None:
             reach = noisy_rows.reach(low, high, plan.corruption)
-            lowest.reconstruction.check(*reach, "rows with the noise of pretrain.corruption")
+            lowest.check_inputs(*reach, "rows with the noise of pretrain.corruption")
 
 
 def check_extent(layer: DenoisingAutoencoder, codes: Tensor, depth: int) -> None:
     """Raise ValueError if a layer cannot reconstruct its input ``codes``."""
-    layer.reconstruction.check(*extent(codes), f"the inputs of layer {depth}")
+    layer.check_inputs(*extent(codes), f"the inputs of layer {depth}")
 
 
 def check_finetuning(

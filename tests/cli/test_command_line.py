@@ -599,5 +599,29 @@ def test_an_option_that_is_unknown_is_named_in_two_lines():
     done = shell("data=digits", "--foo")
     assert done.returncode == 2
     usage, message = done.stderr.splitlines()
-    assert usage.endswith("more: sda --help")
+    assert usage.endswith("more: python -m sda --help")
     assert message == "sda: error: unrecognized arguments: --foo"
+
+
+SLOW_TO_IMPORT = ("torch", "optuna", "scipy", "sklearn", "matplotlib", "torch.utils.tensorboard")
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        (["--help"], set()),
+        pytest.param([*QUICK, "tensorboard=false"], {"torch"}, marks=pytest.mark.slow),
+    ],
+    ids=["help", "run"],
+)
+def test_a_command_imports_only_what_it_needs(words, needed):
+    code = (
+        f"import sys\nfrom sda.__main__ import main\ntry:\n main({words!r})\n"
+        f"except SystemExit as end:\n there = [m for m in {SLOW_TO_IMPORT!r} if m in sys.modules]\n"
+        " sys.exit(end.code or ' '.join(there))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert {*done.stderr.split()} == needed

@@ -215,7 +215,7 @@ def test_the_noise_of_inputs_is_that_of_pretraining_where_the_configuration_poin
         ("{layers:[]}", "('${{corruption}}' is one), got one for each layer"),
         ("[null,null]", "('${{corruption}}' is one), got one for each layer"),
         ("{_target_:sda.nn.corruption.Masking,fraction:7}", "fraction must be a number in [0, 1]"),
-        ("{_target_:sda.nn.corruption.Masking,std:7}", "sda.nn.corruption.Masking takes fraction"),
+        ("{_target_:sda.nn.corruption.Masking,std:7}", "allowed: fraction, exact, value"),
     ],
 )
 def test_noise_that_cannot_be_made_is_refused_in_one_line(phase, word, said):
