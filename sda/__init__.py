@@ -48,9 +48,9 @@ __all__ = [
     "stream",
 ]
 
-_HOMES = (
+_HOMES = (  # a name that several modules have is the first one's
     "common.errors", "common.seeding", "nn.autoencoder", "nn.contrastive_divergence",
-    "nn.corruption", "nn.distributions", "nn.heads", "nn.initialisation", "nn.stack",
+    "nn.corruption", "nn.distributions", "nn.initialisation", "nn.stack", "nn.heads",
     "training.codes", "training.finetuning", "training.pretraining", "training.settings",
 )  # fmt: skip
 

@@ -239,7 +239,7 @@ def test_the_figure_of_noisy_inputs_draws_every_use_of_the_noise(tmp_path):
     ]  # fmt: skip
     sweep = compose.compose(["experiment=noisy_inputs"]).hydra.sweeper.params
     for use in sweep["vars.use"].split(","):
-        words = ["experiment=noisy_inputs", f"use={use}", *quick]
+        words = ["experiment=noisy_inputs", f"vars.use={use}", *quick]
         train_jobs([Job(compose.resolved(compose.compose(words)), words)])
     svm = ["name=noisy_inputs", "corruption=masking", f"runs_folder={tmp_path}", "kernel.C=[1]"]
     with pytest.raises(SystemExit) as end:
