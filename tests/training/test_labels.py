@@ -133,7 +133,7 @@ def test_mapped_rows_end_in_the_same_bits(tmp_path):
     [
         (0, "finetune.labelled must be a whole number of at least 1, got 0"),
         (61, "finetune.labelled must be at most 60, the training rows, got 61"),
-        ("some", "finetune.labelled must be a whole number of at least 1, got 'some'"),
+        ("some", "finetune.labelled must be a whole number or null, got 'some'"),
     ],
 )
 def test_a_number_of_labels_out_of_range_is_refused_before_training(n, said):
