@@ -9,7 +9,6 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sda.cli.main import COMMANDS
 from sda.common.errors import DivergenceError, of_memory
 from sda.config import catalogue, compose
 from sda.config.near_miss import near_miss
@@ -30,17 +29,6 @@ def told(error: Exception) -> str | None:
     if line is not None:
         return f"error: {line}"
     return f"error: {error}" if isinstance(error, OSError) else None
-
-
-def refuse_stray(word: str) -> None:
-    """Raise ValueError if the first word is neither a setting, an option nor a command."""
-    if "=" in word or word.startswith(("-", "~")):
-        return
-    close = near_miss(word, COMMANDS)
-    raise ValueError(
-        f"there is no command {word!r}; commands are {', '.join(COMMANDS)}, settings key=value"
-        + (f"; did you mean {close}?" if close else "")
-    )
 
 
 def explained(error: Exception) -> str:

@@ -4,12 +4,12 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from sda.cli.options import COMMANDS
 from sda.common import terminal
 from sda.common.program import program
 from sda.common.signals import Interrupted
 from sda.config.catalogue import listing
 
-COMMANDS = ("resume", "compare", "report", "svm", "campaign", "data")
 HELP = """\
 Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compare.
 

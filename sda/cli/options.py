@@ -4,8 +4,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from sda.common.program import program
+from sda.config.near_miss import near_miss
 from sda.runs.settings import key_of
 
+COMMANDS = ("resume", "compare", "report", "svm", "campaign", "data")
 LAUNCHERS = {"side_by_side": False, "batched": True}  # whether runs that are alike train together
 _LAUNCHER = "hydra/launcher"
 _SWEPT = "hydra.sweeper.params"
@@ -15,6 +17,17 @@ _INSTEAD = {
     "hydra.verbose": "there is no log; progress is shown on a terminal",
 }
 _FOLDERS = "use runs_folder=FOLDER, and name=NAME for the folder in it"
+
+
+def refuse_stray(word: str) -> None:
+    """Raise ValueError if the first word is neither a setting, an option nor a command."""
+    if "=" in word or word.startswith(("-", "~")):
+        return
+    close = near_miss(word, COMMANDS)
+    raise ValueError(
+        f"there is no command {word!r}; commands are {', '.join(COMMANDS)}, settings key=value"
+        + (f"; did you mean {close}?" if close else "")
+    )
 
 
 def parsed(words: list[str]) -> Namespace:

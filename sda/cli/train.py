@@ -7,7 +7,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from sda.cli import errors, options
+from sda.cli import options
 from sda.common import threads, trust
 from sda.config import compose, schema
 from sda.experiment import launch
@@ -20,7 +20,7 @@ def main(words: list[str]) -> int:
     """Train what the words ask for; without any, the demonstration."""
     if not words:
         return demonstrate()
-    errors.refuse_stray(words[0])
+    options.refuse_stray(words[0])
     words = trust.taken(words)
     args = options.parsed(words)
     search_path = options.search_path(args.config_dir)
