@@ -42,7 +42,7 @@ Fits = dict[str, list[Fit]]
 
 
 def main(folder: str, out: str) -> None:
-    runs = runs_by("condition", folder)
+    runs = runs_by("vars.condition", folder)
     if "over_complete" not in runs:
         raise ValueError(f"{folder} has no run of the over-complete layer without noise")
     layers = {"initial": initial_layer(runs["over_complete"]).T}

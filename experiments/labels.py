@@ -3,9 +3,9 @@
     SDA_DATA=<folder of the four MNIST files> ./run -m experiment=labels hydra/launcher=batched
     ./run experiments/labels.py runs/labels [OUT.png]
 
-Writes results/figures/labels.png and, beside it, labels.csv, which it prints: of the settings
-that were tried for an arm and a number, the best on mean validation error. Then says at each number whether
-the denoising autoencoders are better than the others, outside the interval.
+Writes results/figures/labels.png and, beside it, labels.csv, which it prints: of the settings that
+were tried for an arm and a number, the best on mean validation error. Then says at each number
+whether the denoising autoencoders are better than the others, outside the interval.
 """
 
 from pathlib import Path

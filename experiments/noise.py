@@ -3,10 +3,10 @@
     SDA_DATA=<folder of the four MNIST files> ./run -m experiment=noise hydra/launcher=batched
     ./run experiments/noise.py runs/noise [OUT.png]
 
-Writes results/figures/noise.png and, beside it, noise.csv, which it prints: of the rates that
-were tried at a fraction, those with the best mean validation error. Then says of each fraction whether it
-is better than the lowest, 0, outside the interval. Of `noisy_inputs` (figure 12), where there are
-several arms, it draws them all, and says of each how far it is from sda at the same fraction.
+Writes results/figures/noise.png and, beside it, noise.csv, which it prints: of the rates that were
+tried at a fraction, those with the best mean validation error. Then says of each fraction whether
+it is better than the lowest, 0, outside the interval. Of `noisy_inputs` (figure 12), where there
+are several arms, it draws them all, and says of each how far it is from sda at the same fraction.
 """
 
 from pathlib import Path

@@ -1,27 +1,28 @@
 """Stacked denoising autoencoders: the public names on one screen."""
 
-from sda.common.errors import DivergenceError
-from sda.common.seeding import stream
-from sda.common.version import __version__
-from sda.data.digits import digits
-from sda.nn.activation import Activation
-from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis, Layer
-from sda.nn.boltzmann import Boltzmann, RestrictedBoltzmannMachine
-from sda.nn.corruption import Corrupted, Corruption, Gaussian, Masking, SaltAndPepper
-from sda.nn.distributions import Categorical, CrossEntropy, Distribution, SquaredError
-from sda.nn.heads import Classifier
-from sda.nn.initialisation import Initialisation
-from sda.nn.layer_kind import LayerKind, LayerPlan
-from sda.nn.stack import StackedDenoisingAutoencoder, join, select
-from sda.runs.model_file import load, save
-from sda.training.codes import Storage
-from sda.training.finetuning import (
-    finetune,
-)
-from sda.training.pretraining import (
-    pretrain,
-)
-from sda.training.settings import Finetuning, Pretraining
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from sda.common.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from sda.common.errors import DivergenceError
+    from sda.common.seeding import stream
+    from sda.data.digits import digits
+    from sda.nn.activation import Activation
+    from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis, Layer
+    from sda.nn.boltzmann import Boltzmann, RestrictedBoltzmannMachine
+    from sda.nn.corruption import Corrupted, Corruption, Gaussian, Masking, SaltAndPepper
+    from sda.nn.distributions import Categorical, CrossEntropy, Distribution, SquaredError
+    from sda.nn.heads import Classifier
+    from sda.nn.initialisation import Initialisation
+    from sda.nn.layer_kind import LayerKind, LayerPlan
+    from sda.nn.stack import StackedDenoisingAutoencoder, join, select
+    from sda.runs.model_file import load, save
+    from sda.training.codes import Storage
+    from sda.training.finetuning import finetune
+    from sda.training.pretraining import pretrain
+    from sda.training.settings import Finetuning, Pretraining
 
 __all__ = [
     "Activation",
@@ -48,7 +49,6 @@ __all__ = [
     "SquaredError",
     "StackedDenoisingAutoencoder",
     "Storage",
-    "__version__",
     "digits",
     "finetune",
     "join",
@@ -58,3 +58,19 @@ __all__ = [
     "select",
     "stream",
 ]
+
+_HOMES = (  # a name that several modules have is the first one's
+    "common.errors", "common.seeding", "data.digits", "nn.activation", "nn.autoencoder",
+    "nn.boltzmann", "nn.corruption", "nn.distributions", "nn.initialisation", "nn.layer_kind",
+    "nn.stack", "nn.heads", "runs.model_file", "training.codes", "training.finetuning",
+    "training.pretraining", "training.settings",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for: torch alone takes a second."""
+    for home in _HOMES if name in __all__ else ():
+        module = importlib.import_module(f"sda.{home}")
+        if name in vars(module):
+            return vars(module)[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from sda.config import compose
+from sda.config import catalogue, compose
 from sda.sweeps.campaign import campaign, record, run
 from sda.sweeps.campaign import table as campaign_table
 from sda.sweeps.campaign.cell import job_of
@@ -50,7 +50,7 @@ published: {paper: a test, n_test: 500, test_error: {svm_rbf: 0.25}}
 def conf(tmp_path_factory):
     """A configuration folder with a campaign of two cells."""
     folder = tmp_path_factory.mktemp("campaign") / "conf"
-    shutil.copytree(compose.folder(), folder)
+    shutil.copytree(catalogue.folder(), folder)
     (folder / "campaign" / "tiny.yaml").write_text(
         f"# @package campaign\nhours: null\nchoices: null\nwords: [tensorboard=false]\n{TIER}\n"
     )
@@ -66,7 +66,7 @@ def conf(tmp_path_factory):
 @pytest.fixture
 def tiny(conf, tmp_path, monkeypatch):
     """How to read it."""
-    monkeypatch.setattr(compose, "folder", lambda: conf)
+    monkeypatch.setattr(catalogue, "folder", lambda: conf)
     job_of.cache_clear()
     compose._composed.cache_clear()
     yield lambda hours: campaign.read(

@@ -1,8 +1,9 @@
-"""``campaign NAME campaign.hours=H [key=value ...]``: a table of a paper, cell by cell."""
+"""campaign NAME campaign.hours=H [key=value ...]: a table of a paper, cell by cell."""
 
 import sys
 
-from sda.config import compose
+from sda.common import trust
+from sda.config import catalogue
 from sda.sweeps.campaign import campaign
 from sda.sweeps.campaign.run import folder_of, run
 
@@ -13,8 +14,9 @@ def main(words: list[str]) -> int:
     Returns 0 if all of it is done, 1 if runs failed, 3 if the hours are over or other processes
     train some of it.
     """
+    words = trust.taken(words)
     if not words or "=" in words[0] or words[0].startswith("-"):
-        known = sorted(path.stem for path in (compose.folder() / "campaign").glob("*.yaml"))
+        known = sorted(path.stem for path in (catalogue.folder() / "campaign").glob("*.yaml"))
         raise ValueError(f"campaign needs a name: {', '.join(known)}")
     plan = campaign.read(words[0], words[1:])
     enough, failed = run(plan)

@@ -1,28 +1,34 @@
-"""Mistakes on the command line: what is wrong in a few lines, and what may have been meant."""
+"""How a command that went wrong says so: what is wrong in a few lines, and what may be meant."""
 
+import os
 import re
-from difflib import get_close_matches
+import shlex
 
-from hydra.errors import MissingConfigException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from sda.config import compose
-from sda.runs import settings as settings_words
+from sda.common.errors import DivergenceError, of_memory
+from sda.config import catalogue, compose
+from sda.config.near_miss import near_miss
+from sda.runs.settings import flat, key_of
 
 LONGEST_MESSAGE = 6  # lines
-COMMANDS = ("resume", "compare", "report", "svm", "campaign", "data")
 
 
-def refuse_stray(word: str) -> None:
-    """Raise ValueError if the first word is neither a setting, an option nor a command."""
-    if "=" in word or word.startswith(("-", "~")):
-        return
-    if word == "resume":
-        raise ValueError("resume needs the folder of a run: resume runs/digits/init-sda_seed-0")
-    close = get_close_matches(word, COMMANDS, n=1)
-    raise ValueError(
-        f"there is no command {word!r}; commands are {', '.join(COMMANDS)}, settings key=value"
-        + (f"; did you mean {close[0]}?" if close else "")
-    )
+def told(error: Exception) -> str | None:
+    """The message for an error of whoever gave the command; None: it is a fault of the program."""
+    if isinstance(error, OverrideParseException):
+        return f"error: {_unreadable(str(error.override))}"
+    if isinstance(error, HydraException | OmegaConfBaseException | YAMLError):
+        return explained(error)
+    if isinstance(error, ValueError | DivergenceError):
+        return f"error: {error}"
+    line = of_memory(error) if isinstance(error, MemoryError | RuntimeError) else None
+    if line is not None:
+        return f"error: {line}"
+    return f"error: {error}" if isinstance(error, OSError) else None
 
 
 def explained(error: Exception) -> str:
@@ -31,33 +37,51 @@ def explained(error: Exception) -> str:
     if other:
         means = f"; it is one of: svm experiment={other[1]}" if other[2] == "kernel" else ""
         return f"error: experiment={other[1]} sets {other[2]}, unknown to this command{means}"
-    if isinstance(error, MissingConfigException) and error.options:
+    absent = re.match(r"Could not override '([^']+)'\.", str(error))
+    if absent:
+        lines = [f"there is no setting '{absent[1]}'"]
+    elif isinstance(error, MissingConfigException) and error.options:
         choice = str(error.missing_cfg_file).replace("/", "=", 1)
         lines = [f"there is no {choice}; allowed: {', '.join(error.options)}"]
     else:
         # What could be appended would be read by nobody.
-        told = re.sub(
+        plain = re.sub(
             r"\nTo append to your config.*|\s+full_key:.*|\s+object_type=.*", "", str(error)
         )
-        lines = [line.rstrip() for line in told.splitlines() if line.strip()]
+        lines = [line.rstrip() for line in plain.splitlines() if line.strip()]
         lines = lines[: LONGEST_MESSAGE - 1]
-    guess = _near_miss(str(error))
+    guess = _guess(str(error))
     return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))
 
 
-def _near_miss(message: str) -> str | None:
-    quoted = message.split("'")[1::2]
-    known = [key for name in ("config", "svm") for key in _keys(name)]
-    known += [part for key in known for part in key.split(".")]
-    known += [path.stem for path in compose.folder().rglob("*.yaml")]
-    for word in quoted:
-        if word in known:  # it exists, for another command or with another choice
+def _unreadable(word: str) -> str:
+    """Say which word cannot be read, and how to quote its value where that helps."""
+    key, _, value = word.partition("=")
+    value = os.path.expanduser(value)  # no shell does it behind the sign =
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    quoted = f'{key}="{escaped}"'
+    try:
+        OverridesParser.create().parse_overrides([quoted])
+    except OverrideParseException:
+        return f"cannot read {word!r}; settings are key=value"
+    return f"cannot read {word!r}; quote a value with signs like = # ~ in it: {shlex.quote(quoted)}"
+
+
+def _guess(message: str) -> str | None:
+    keys = [*_keys("config"), *_keys("svm")]
+    known = [part for key in keys for part in key.split(".")]
+    known += [path.stem for path in catalogue.folder().rglob("*.yaml")]
+    for word in map(key_of, message.split("'")[1::2]):
+        if word in known or word in keys:  # for another command or with another choice
             continue
-        close = get_close_matches(word.split("/")[-1], known, n=1, cutoff=0.75)
-        if close:
-            return close[0]
+        section, _, last = word.split("/")[-1].rpartition(".")
+        inside = [key.removeprefix(f"{section}.") for key in keys if key.startswith(f"{section}.")]
+        if section and (close := near_miss(last, inside)):
+            return f"{section}.{close}"
+        if close := near_miss(word.split("/")[-1], [*keys, *known]):
+            return close
     return None
 
 
 def _keys(primary: str) -> list[str]:
-    return list(settings_words.flat(compose.resolved(compose.compose([], primary))))
+    return list(flat(compose.resolved(compose.compose([], primary))))

@@ -1,18 +1,14 @@
-"""Which command the first word names, and how errors are told."""
+"""Which command the first word names; its module is imported then, and no other."""
 
+import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
-from sda.cli import campaign, compare, data, errors, hydra_app, report, resume, svm, train
+from sda.cli.options import COMMANDS
 from sda.common import terminal
-from sda.common.errors import DivergenceError, of_memory
+from sda.common.program import program
 from sda.common.signals import Interrupted
-from sda.config import compose
+from sda.config.catalogue import listing
 
 HELP = """\
 Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compare.
@@ -28,6 +24,8 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
   sda data list|fetch|make|show        the data sets
   sda campaign table1 campaign.hours=8 the papers' table, cell by cell; go on with the same words
   sda --cfg job [key=value ...]        print the configuration, train nothing
+  sda COMMAND --help                   more of a command
+  parts=[my_module]                    beside other words: `_target_` may name what is in my_module
 """
 
 
@@ -38,15 +36,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         status = _dispatch(words)
         sys.stdout.flush()
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        sys.exit(errors.explained(error))
-    except (ValueError, DivergenceError) as error:
-        sys.exit(f"error: {error}")
-    except (MemoryError, RuntimeError) as error:
-        line = of_memory(error)
-        if line is None:
-            raise
-        sys.exit(f"error: {line}")
     except Interrupted as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(error.code)
@@ -55,34 +44,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has gone; there is nobody to tell
         sys.exit(0)
-    except OSError as error:
-        sys.exit(f"error: {error}")
+    except Exception as error:
+        from sda.cli import errors
+
+        told = errors.told(error)
+        if told is None:  # a fault of the program
+            raise
+        sys.exit(told)
     sys.exit(status)
 
 
 def _dispatch(words: list[str]) -> int:
-    own_help = words[:1] in (["compare"], ["report"], ["data"])
-    if not own_help and {"-h", "--help"} & {*words}:  # wherever it stands: somebody wants to read
-        print(HELP + compose.choices())
+    command = words[0] if words[:1] and words[0] in COMMANDS else "train"
+    rest = words[1:] if command in COMMANDS else words
+    if {"-h", "--help"} & {*rest} and command not in ("compare", "report", "data"):
+        print(_help(command))
         return 0
-    match words:
-        case []:
-            return train.demonstrate()
-        case ["compare", *rest]:
-            return compare.main(rest)
-        case ["report", *rest]:
-            return report.main(rest)
-        case ["resume", folder, *rest]:
-            return resume.resume(Path(folder), rest)
-        case ["svm", *rest]:
-            return svm.main(rest)
-        case ["data", *rest]:
-            return data.main(rest)
-        case ["campaign", *rest]:
-            return campaign.main(rest)
-    errors.refuse_stray(words[0])
-    words = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it first
-    args = hydra_app.parsed(words)
-    if args.multirun or hydra_app.asks_hydra(args):
-        return train.sweep(words)
-    return train.single(args.overrides, hydra_app.search_path(args.config_dir))
+    module = importlib.import_module(f"sda.cli.{command}")
+    return int(module.main(rest))
+
+
+def _help(command: str) -> str:
+    if command == "train":
+        return HELP.replace("  sda", f"  {program()}") + listing()
+    module = importlib.import_module(f"sda.cli.{command}")
+    return f"{program()} {module.__doc__ or ''}".rstrip()

@@ -15,7 +15,7 @@ from sda.analysis import curves, pictures, text
 from sda.analysis.comparison import Arm, Comparison, Table
 from sda.cli import compare
 from sda.common import files
-from sda.config import compose
+from sda.config import catalogue
 from sda.nn.heads import Classifier
 from sda.runs import model_file
 from sda.runs.folder import RunFolder
@@ -62,7 +62,7 @@ def page(folder: Path) -> str:
 def _campaign(folder: Path) -> Iterator[str]:
     """The table of a campaign, if the folder is one's."""
     name = folder.resolve().name
-    if not (compose.folder() / "campaign" / f"{name}.yaml").exists():
+    if not (catalogue.folder() / "campaign" / f"{name}.yaml").exists():
         return
     plan = words.recorded(folder)
     cells = campaign_table.last_cells(plan)

@@ -1,40 +1,73 @@
-"""``resume FOLDER [key=value ...]``: go on with an interrupted run."""
+"""resume FOLDER [key=value ...]: go on with an interrupted run.
+
+Only what does not change its numbers may be changed: threads, device, tensorboard, codes_memory,
+data_folder, data.folder. A run that was started with parts=[module] needs the same word again.
+"""
 
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from sda.cli import svm, train
-from sda.common import threads
-from sda.config import compose, schema
+from sda.common import plain_yaml, threads, trust
+from sda.config import schema
 from sda.experiment import launch
-from sda.runs import settings as settings_words
 from sda.runs.folder import RunFolder
 from sda.runs.identity import CHANGEABLE
+from sda.runs.settings import Plain, flat, key_of
 
 
-def resume(path: Path, changes: list[str]) -> int:
-    """Go on with the run in a folder; only what does not change its numbers may be changed."""
-    saved = RunFolder(path).config
-    if not saved:
+def main(words: list[str]) -> int:
+    """Go on with the run in a folder."""
+    words = trust.taken(words)
+    if not words:
+        raise ValueError("resume needs the folder of a run: resume runs/digits/init-sda_seed-0")
+    path, changes = Path(words[0]), words[1:]
+    folder = RunFolder(path)
+    if not folder.config:
         raise ValueError(f"{path} holds no run: there is no readable config.yaml")
-    # Machines have fewer settings; networks of an earlier version may lack some.
-    known = settings_words.flat(saved) if "kernel" in saved else CHANGEABLE
-    allowed = [key for key in CHANGEABLE if key in known]
-    for word in changes:
-        if settings_words.key_of(word) not in allowed:
-            raise ValueError(
-                f"a resumed run keeps its settings; {', '.join(allowed)} may change, got {word!r}"
-            )
-    settings = compose.changed(saved, changes) | {"overwrite": False}
+    settings = _changed(folder.config, changes) | {"overwrite": False}
+    if folder.result.get("status") == "finished":
+        print("finished already:")
     if "kernel" in settings:
         return svm.run(settings, path)
     try:
-        threads.settle(threads.threads(settings["threads"]))
         asked = launch.Asked(schema.build_run(settings), settings, path)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} holds no run: its config.yaml is another's ({error})") from None
-    batch = launch.recorded_batch(
-        asked, lambda member: schema.build_run(compose.changed(member, changes))
-    )
+    except ValueError as error:
+        raise ValueError(f"{path} holds no run that can go on: {error}") from None
+    threads.settle(threads.threads(settings["threads"]))
+    batch = launch.recorded_batch(asked, lambda member: schema.build_run(_changed(member, changes)))
     launch.train_together(batch, schema.load_data(settings), overwrite=False)
     train.print_result(path, launch.outcome(path))
     return 0
+
+
+def _changed(saved: Plain, words: list[str]) -> Plain:
+    """Change a saved configuration by words ``key=value``; nothing in it is interpreted."""
+    known = flat(saved)
+    allowed = [key for key in CHANGEABLE if key in known]
+    settings = saved
+    for word in words:
+        key, value = key_of(word), _value(word)
+        if key not in allowed:
+            raise ValueError(
+                f"a resumed run keeps its settings; {', '.join(allowed)} may change, got {word!r}"
+            )
+        settings = _with(settings, key, value)
+        # It was saved resolved: what once was ${data_folder} is a path of its own.
+        if key == "data_folder" and "data.folder" in known:
+            settings = _with(settings, "data.folder", value)
+    return settings
+
+
+def _with(settings: Plain, key: str, value: Any) -> Plain:
+    top, _, below = key.partition(".")
+    return settings | {top: _with(settings[top], below, value) if below else value}
+
+
+def _value(word: str) -> Any:
+    try:
+        return plain_yaml.read(word.partition("=")[2])
+    except yaml.YAMLError:
+        raise ValueError(f"cannot read the value of {word!r}") from None

@@ -1,10 +1,14 @@
-"""``svm key=value ...``: choose and test one support vector machine."""
+"""svm [key=value ...]: choose a support vector machine on validation rows and test it.
+
+The settings are in conf/svm.yaml: data=rect kernel=linear|rbf|poly; codes_of=FOLDER layer=K for the
+codes of a run.
+"""
 
 from pathlib import Path
 from typing import Any
 
-from sda.cli import hydra_app
-from sda.common import threads
+from sda.cli import options
+from sda.common import threads, trust
 from sda.config import compose, schema
 from sda.experiment import launch, svm_plan
 from sda.experiment.svm import MOST_STEPS
@@ -14,12 +18,15 @@ from sda.runs.folder import RunFolder
 
 def main(words: list[str]) -> int:
     """Choose and test one support vector machine."""
-    args = hydra_app.parsed(words)
+    args = options.parsed(trust.taken(words))
     if args.multirun:
         raise ValueError("svm does one machine at a time, got -m")
-    if hydra_app.asks_hydra(args):
-        return hydra_app.hand_over(words, "svm")
-    return _one(args.overrides, hydra_app.search_path(args.config_dir))
+    words = options.without_launcher(args.overrides)
+    search_path = options.search_path(args.config_dir)
+    if args.cfg:
+        print(compose.shown(words + search_path, "svm"), end="")
+        return 0
+    return _one(words, search_path)
 
 
 def _one(words: list[str], search_path: list[str]) -> int:

@@ -7,17 +7,33 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from sda.cli import compare, hydra_app
-from sda.common import threads
+from sda.cli import options
+from sda.common import threads, trust
 from sda.config import compose, schema
 from sda.experiment import launch
-from sda.sweeps.job import Job, has_finished
+from sda.runs.settings import top
+from sda.sweeps.job import Job
+from sda.sweeps.sweep import run_all
 
-DEMONSTRATION = ["--multirun", "experiment=demo"]
+
+def main(words: list[str]) -> int:
+    """Train what the words ask for; without any, the demonstration."""
+    if not words:
+        return demonstrate()
+    options.refuse_stray(words[0])
+    words = trust.taken(words)
+    args = options.parsed(words)
+    search_path = options.search_path(args.config_dir)
+    if args.cfg:
+        print(compose.shown(options.without_launcher(args.overrides) + search_path), end="")
+        return 0
+    train = sweep if args.multirun else single
+    return train(args.overrides, search_path)
 
 
 def single(words: list[str], search_path: list[str]) -> int:
     """Train one run here, without Hydra's job machinery: nothing is written before the checks."""
+    words = options.without_launcher(words)
     job = Job(compose.resolved(compose.compose(words + search_path)), words)
     plan = schema.build_run(job.config)
     threads.settle(threads.threads(job.config["threads"]))
@@ -31,46 +47,43 @@ def single(words: list[str], search_path: list[str]) -> int:
     return 0
 
 
-def sweep(words: list[str]) -> int:
-    """Let Hydra start what the words ask for, after checking every run that it will start.
+def sweep(words: list[str], search_path: list[str]) -> int:
+    """Train every run that the words ask for, after checking all of them.
 
     Returns 1 if a run that was asked for has no result in the end.
     """
-    args = hydra_app.parsed(words)
-    jobs = []
-    if args.multirun:
-        search_path = hydra_app.search_path(args.config_dir)
-        different = {}
-        for overrides in _jobs(args.overrides, search_path):
-            plain = compose.resolved(compose.compose(overrides + search_path))
-            jobs.append(Job(plain, overrides))
-            schema.build_run(plain)
-            different[repr(plain["data"])] = plain
-        for plain in different.values():
-            schema.load_data(plain)
-    hydra_app.hand_over(words, "config")
-    asked_hydra = hydra_app.asks_hydra(args)
-    return int(not asked_hydra and not all(map(has_finished, jobs)))
+    jobs = _jobs(options.without_launcher(words), search_path)
+    for plain in {repr(job.config["data"]): job.config for job in jobs}.values():
+        schema.load_data(plain)
+    faults = [o for o in run_all(jobs, options.together(words)) if o.fault]
+    for outcome in faults:
+        print(f"failed: {outcome.folder}: {outcome.fault}", file=sys.stderr)
+    return int(bool(faults))
 
 
-def _jobs(overrides: list[str], search_path: list[str]) -> list[list[str]]:
-    """The overrides of every run of a sweep; none if its sweeper decides as it goes."""
+def _jobs(words: list[str], search_path: list[str]) -> list[Job]:
+    """The runs of a sweep, composed and checked."""
     parser = OverridesParser.create()
-    fixed = [o.input_line for o in parser.parse_overrides(overrides) if not o.is_sweep_override()]
-    words = [word for word in fixed if word]
-    sweeper = compose.compose(words + search_path).hydra.sweeper
-    if not str(sweeper._target_).endswith(BasicSweeper.__name__):
-        return []
+    own = [word for word in words if top(word) != "hydra"]
+    aside = [word for word in words if top(word) == "hydra"] + search_path
+    fixed = [o.input_line for o in parser.parse_overrides(own) if not o.is_sweep_override()]
+    sweeper = compose.compose([*filter(None, fixed), *aside]).hydra.sweeper
     presets = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-    batches = BasicSweeper.split_arguments(parser.parse_overrides(presets + overrides), None)
-    return list(batches[0])
+    jobs = []
+    for overrides in BasicSweeper.split_arguments(parser.parse_overrides(presets + own), None)[0]:
+        job = Job(compose.resolved(compose.compose([*overrides, *aside])), list(overrides))
+        schema.build_run(job.config)
+        jobs.append(job)
+    return jobs
 
 
 def demonstrate() -> int:
     """Train the arms of the demonstration, compare them, and say what to look at."""
-    sweep(DEMONSTRATION)
+    from sda.cli import compare  # it draws, which takes a second to import
+
+    status = sweep(["experiment=demo"], [])
     folder = Path("runs") / "demo"
-    status = compare.main([str(folder)])
+    status = compare.main([str(folder)]) or status
     print(f"the runs are in {folder}; look at them with: {_tensorboard(folder)}")
     return status
 

@@ -1,10 +1,7 @@
 """Checks of single values: what is allowed and what came, in one line."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from types import NoneType, UnionType
-from typing import Any, get_args, get_type_hints
 
 LARGEST = 3.4e38  # of what a float32 holds
 MOST = 10**9  # of whole numbers: weights between two layers of so many units still have a size
@@ -51,38 +48,11 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
     raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
 
 
-def fits(name: str, made: Callable[..., Any], values: Mapping[str, object]) -> None:
-    """Raise ValueError if a value is not of the type that ``made`` declares for it.
-
-    Of the types, those that a configuration can write count: int (then at least 0), float, bool,
-    str, Sequence[int], each or None. Others are taken as they are.
-    """
-    for key, hint in get_type_hints(made).items():
-        kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-        if key not in values or (values[key] is None and NoneType in kinds):
-            continue
-        for kind, check in _CHECKS.items():
-            if kind in kinds:
-                check(f"{name}.{key}", values[key])
-
-
 def text(name: str, value: object) -> str:
     """Return ``value`` if it is a string; else raise ValueError."""
     if isinstance(value, str):
         return value
     raise ValueError(f"{name} must be text, got {value!r}")
-
-
-def wholes(name: str, value: object) -> list[int]:
-    """Return ``value`` if it is a list of whole numbers of at least 0; else raise ValueError."""
-    if not isinstance(value, list):
-        raise ValueError(f"{name} must be a list of whole numbers, got {value!r}")
-    return [whole(name, part) for part in value]
-
-
-_CHECKS: dict[Any, Callable[[str, object], object]] = {
-    int: whole, float: number, bool: flag, str: text, Sequence[int]: wholes,
-}  # fmt: skip
 
 
 def _is_finite(value: object) -> bool:

@@ -2,8 +2,6 @@
 
 import re
 
-import torch
-
 NO_MEMORY = r"out of memory|allocate memory|ALLOC_FAILED|size calculation overflowed"  # of torch
 
 
@@ -13,6 +11,8 @@ class DivergenceError(ArithmeticError):
 
 def of_memory(error: BaseException) -> str | None:
     """Say in one line that memory did not suffice, and what needs less; None: it was not that."""
+    import torch  # here: who raises DivergenceError has it, who asks for help need not wait for it
+
     kinds = (MemoryError, torch.OutOfMemoryError)
     if not isinstance(error, kinds) and not re.search(NO_MEMORY, str(error)):
         return None

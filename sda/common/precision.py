@@ -11,11 +11,23 @@ WORTH_IT = 64  # rows of a minibatch; below, casting the weights costs more than
 
 
 class Precision(StrEnum):
-    """``fp32``: true float32. ``tf32``: 10 bits of mantissa on a GPU. ``bf16``: 7 bits anywhere."""
+    """``fp32``: true float32. ``tf32``: 10 bits of mantissa on a GPU. ``bf16``: 7 bits anywhere.
 
+    ``auto`` is bf16 where that is fast and minibatches are large, else fp32.
+    """
+
+    auto = "auto"
     fp32 = "fp32"
     tf32 = "tf32"
     bf16 = "bf16"
+
+    def resolved(self, device: torch.device, batch_size: int, closed_form: bool) -> "Precision":
+        """What ``auto`` comes to; anything else is itself. Arguments: as ``check``."""
+        if self is not Precision.auto:
+            return self
+        fast = device.type == "cuda" or (device.type == "cpu" and _has_units())
+        large = batch_size >= WORTH_IT
+        return Precision.bf16 if fast and large and closed_form else Precision.fp32
 
     def check(self, device: torch.device, batch_size: int, closed_form: bool) -> None:
         """Raise ValueError where it cannot be had; warn where it does not pay.

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import torch
 
+from sda.common.precision import Precision
 from sda.nn.autoencoder import Emphasis, Layer
 from sda.nn.boltzmann import Boltzmann
 from sda.nn.corruption import Masking
@@ -15,6 +16,7 @@ from sda.nn.layer_kind import LayerKind, LayerPlan
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs.arms import Init
 from sda.runs.identity import described
+from sda.training import pretraining
 from sda.training.settings import Finetuning, Pretraining
 
 
@@ -69,6 +71,15 @@ class Run:
         if self.init is Init.random:
             unread |= {"reconstruction": CrossEntropy(), "tied": True}
         return tuple(dataclasses.replace(layer, **unread) for layer in self.layers)
+
+    @property
+    def precisions(self) -> list[str]:
+        """What the products of each layer and of fine-tuning are computed in here."""
+        pairs = zip(self._like(), self.pretraining, strict=True) if self.is_pretrained else ()
+        layers = [pretraining.used(layer, plan, self.device) for layer, plan in pairs]
+        fast = all(layer.encoder is not None for layer in self._like())
+        wanted, rows = Precision(self.finetuning.precision), self.finetuning.batch_size
+        return [*map(str, layers), str(wanted.resolved(self.device, rows, fast))]
 
     @property
     def joins_batches(self) -> bool:

@@ -1,5 +1,8 @@
 """The 8 x 8 digits that come with scikit-learn: real data without any file or network."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 
 from sda.data.checks import checked
@@ -15,11 +18,17 @@ def digits(seed: int) -> Splits:
     validation rows (one group of writers) would say little about test rows (another group).
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI (1998), test part.
     """
-    from sklearn.datasets import load_digits  # scikit-learn takes a second to come in
-
-    x, y = load_digits(return_X_y=True)
-    order = np.random.default_rng(seed).permutation(len(x))
-    x, y = (x[order] / 16).astype(np.float32), y[order].astype(np.int64)
+    table = np.loadtxt(_file(), delimiter=",")
+    table = table[np.random.default_rng(seed).permutation(len(table))]
+    x, y = (table[:, :-1] / 16).astype(np.float32), table[:, -1].astype(np.int64)
     cuts = [_TRAIN, _TRAIN + _VALID]
     train, valid, test = map(Rows, np.split(x, cuts), np.split(y, cuts))
     return checked(Splits("digits", train, valid, test, 10, "embedded", (8, 8)))
+
+
+def _file() -> Path:
+    """Where scikit-learn keeps them; importing it to ask would take a second."""
+    found = find_spec("sklearn")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"

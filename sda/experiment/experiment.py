@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from sda.common.program import go_on
 from sda.common.rows import shared
 from sda.common.signals import Interrupted
 from sda.common.terminal import ProgressLine, say
@@ -84,7 +85,7 @@ def run(
         except OSError as error:
             with suppress(OSError):  # the disk may have no room for this either
                 _note_stop(error, state, recorder)
-            raise OSError(f"{error}; go on with: resume {first.path}") from error
+            raise OSError(f"{error}; {go_on(first.path)}") from error
 
 
 def _train(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from sda.common.errors import DivergenceError
+from sda.common.program import go_on
 from sda.common.terminal import say
 from sda.config.plan import Run
 from sda.data.splits import Splits
@@ -194,7 +195,7 @@ def refuse_occupied(path: Path, overwrite: bool) -> None:
         )
     if status is not None or folder.config:
         raise RunFolderError(
-            f"{folder.path} has an unfinished run; go on with: resume {folder.path} "
+            f"{folder.path} has an unfinished run; {go_on(folder.path)} "
             "(overwrite=true starts it afresh)"
         )
 
@@ -234,6 +235,7 @@ def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[Pat
         setting=identity.digest(described),
         plan=described,
         step=plan.step,
+        precision=plan.precisions,
         batch=[os.path.relpath(path, own) for path in members] if len(members) > 1 else [],
     )
     describe(folder, plan, asked.config, splits)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from sda.common.program import go_on
 from sda.common.signals import Interrupted, Interruption
 from sda.experiment.state import State
 from sda.nn.stack import single
@@ -125,5 +126,5 @@ class Recorder:
     def leave_if_asked(self) -> None:
         """Raise Interrupted if a signal asked to stop; what was saved last is what is kept."""
         if self._signals.requested is not None:
-            message = f"interrupted and saved; go on with: resume {self.first.path}"
+            message = f"interrupted and saved; {go_on(self.first.path)}"
             raise Interrupted(self._signals.requested, message)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,9 @@ from sda.analysis import comparison
 from sda.common import checks, threads
 from sda.common.rows import floats, shared
 from sda.common.seeding import stream
-from sda.config import schema
+from sda.config import parts, schema
+from sda.config.settings import PLANNING, check_published
+from sda.config.validation import made
 from sda.data.splits import Splits
 from sda.experiment.svm import Kernel, Setting
 from sda.nn.corruption import Corruption
@@ -121,22 +123,46 @@ class SvmPlan:
             )
 
 
-@schema.complete()
+@dataclass(frozen=True)
+class Settings:
+    """The keys of conf/svm.yaml."""
+
+    data: dict[str, Any]
+    kernel: dict[str, Any]
+    search_rows: int | None
+    refit: bool
+    codes_of: str | None
+    layer: int | None
+    seed: int | None
+    name: str | int
+    runs_folder: str
+    overwrite: bool
+    threads: int | Literal["auto"]
+    data_folder: str | None
+    published: dict[str, Any] | None
+    minutes: float | None
+    corruption: dict[str, Any] | None = None
+    vars: dict[str, Any] | None = None  # what files have of their own, for others to point at
+
+    def __post_init__(self) -> None:
+        threads.threads(self.threads)
+        check_published(self.published)
+
+
 def build(plain: Mapping[str, Any]) -> SvmPlan:
     """Turn a resolved configuration into a plan. Raises ValueError in one line."""
-    checks.flag("overwrite", plain["overwrite"])
-    schema.check_folder(plain)
-    threads.threads(plain["threads"])
+    made("", Settings, plain)
+    parts.data_function("data", plain["data"])  # refused here, nothing is read yet
     kernel = Kernel(checks.one_of("kernel.name", plain["kernel"].get("name"), (*Kernel,)))
     encoder = _encoder(plain["codes_of"], plain["layer"])
     trained = RunFolder(encoder.folder).result if encoder else {}
     seed = trained.get("seed", 0) if plain["seed"] is None else plain["seed"]
-    aside = ("kernel", "codes_of", "layer", "search_rows", *schema.PLANNING)
+    aside = ("kernel", "codes_of", "layer", "search_rows", *PLANNING)
     own = {key: value for key, value in plain.items() if key not in aside}
     settings = settings_words.flat(own) | {"seed": seed, "init": f"svm_{kernel}"}
     grid = {key: value for key, value in plain["kernel"].items() if key != "name"}
     settings |= {f"svm_{kernel}.{key}": value for key, value in grid.items()}
-    rows = plain.get("search_rows")  # machines of an earlier version lack it
+    rows = plain["search_rows"]
     if rows is not None:
         settings |= {"search_rows": checks.whole("search_rows", rows, 2)}
     if encoder:
@@ -148,11 +174,11 @@ def build(plain: Mapping[str, Any]) -> SvmPlan:
         seed=checks.whole("seed", seed, high=math.inf),
         tried=tuple(_settings(kernel, grid)),
         encoder=encoder,
-        refit=checks.flag("refit", plain["refit"]),
+        refit=plain["refit"],
         search_rows=rows,
         corruption=schema.corruption("corruption", plain.get("corruption")),
         settings=settings,
-        published=schema.published(plain["published"]),
+        published=plain["published"],
     )
 
 

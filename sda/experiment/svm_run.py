@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from sda.common import files
+from sda.common.program import go_on
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import ProgressLine
 from sda.data.splits import Splits
@@ -79,7 +80,7 @@ def _search(plan: SvmPlan, training: Training, splits: Splits, folder: RunFolder
             best = min(trial.valid_error for trial in trials)
             line.show(len(trials), f"validation error {100 * best:.2f} % at best")
             if signals.requested is not None:
-                message = f"interrupted and saved; go on with: resume {folder.path}"
+                message = f"interrupted and saved; {go_on(folder.path)}"
                 raise Interrupted(signals.requested, message)
     line.end()
     return trials

@@ -77,6 +77,15 @@ class RestrictedBoltzmannMachine(DenoisingAutoencoder):
         hidden = F.softplus(x @ self.weight + self.hidden_bias)
         return -(x * self.visible_bias).sum(-1) - hidden.sum(-1)
 
+    def check_inputs(self, low: float, high: float, what: str) -> None:
+        """Raise ValueError unless inputs are probabilities."""
+        if low < 0 or high > 1:
+            raise ValueError(
+                "a restricted Boltzmann machine (init=dbn) needs values in [0, 1], but "
+                f"{what} lie in [{low:.4g}, {high:.4g}]; rescale them: a table of your own with "
+                "data.scaling=unit"
+            )
+
     def _check(self) -> None:
         super()._check()
         needed = {

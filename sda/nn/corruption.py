@@ -23,7 +23,8 @@ class Corrupted(NamedTuple):
 class Corruption(ABC):
     """What a corruption is: called on clean rows x (n, d), it returns fresh corrupted rows.
 
-    Every row gets its own draw from ``generator``, on the generator's device; x is left alone.
+    Every row gets its own draw from ``generator``, on the generator's device; x is left alone. A
+    kind is a frozen dataclass.
     """
 
     @abstractmethod

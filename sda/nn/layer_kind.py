@@ -122,6 +122,10 @@ class LayerKind(nn.Module, ABC):
         """s, where codes are s(x W + b) of ``weight`` and ``hidden_bias``; None: they are not."""
         return None
 
+    def check_inputs(self, low: float, high: float, what: str) -> None:
+        """Raise ValueError if inputs in [low, high] cannot be reconstructed."""
+        self.reconstruction.check(low, high, what)
+
     def encoder_parameters(self) -> dict[str, nn.Parameter]:
         """Parameters that fine-tuning moves, by name: those of the layer, unless said."""
         return dict(self.named_parameters())

@@ -27,10 +27,6 @@ class Plan(Protocol):
     def weight_decay(self) -> float:
         """λ."""
 
-    @property
-    def precision(self) -> Precision | str:
-        """Of the products of a step."""
-
 
 class Descent:
     """v ← μ v + ∇ + λ w, w ← w − η v; η, μ, λ may differ from run to run.
@@ -91,6 +87,7 @@ class Descent:
         parameters: dict[str, nn.Parameter],
         plans: Sequence[Plan],
         velocities: dict[str, Tensor],
+        precision: Precision,
     ) -> "Descent":
         """The descent that the settings of each run ask for, of one precision for all."""
         return cls(
@@ -99,7 +96,7 @@ class Descent:
             [plan.momentum for plan in plans],
             [plan.weight_decay for plan in plans],
             velocities,
-            Precision(plans[0].precision),
+            precision,
         )
 
     def only(self, active: Tensor) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from sda.common import files
+from sda.common import files, plain_yaml
 
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
 PRETRAINED = "pretrained.safetensors"  # the stack as it was before fine-tuning
@@ -112,15 +112,14 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """The resolved configuration of the run here, {} if there is none."""
         try:
-            content = yaml.safe_load((self.path / "config.yaml").read_text("utf-8"))
+            content = plain_yaml.read((self.path / "config.yaml").read_text("utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
             return {}
         return content if isinstance(content, dict) else {}
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved configuration, atomically. Raises OSError."""
-        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        files.replace(self.path / "config.yaml", text.encode())
+        files.replace(self.path / "config.yaml", plain_yaml.write(dict(config)).encode())
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file, atomically. Raises OSError."""
@@ -178,6 +177,6 @@ def folder_name(words: list[str]) -> str:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

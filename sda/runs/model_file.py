@@ -5,6 +5,7 @@ metadata under ``sda``. Nothing in a file is executed.
 """
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +16,13 @@ import torch
 from torch import Tensor
 
 from sda.common import files
+from sda.common.trust import trusted
 from sda.nn.autoencoder import Emphasis, Layer
 from sda.nn.boltzmann import Boltzmann
-from sda.nn.corruption import Gaussian, Masking, SaltAndPepper
-from sda.nn.distributions import Categorical, CrossEntropy, SquaredError
+from sda.nn.corruption import Corruption, Gaussian, Masking, SaltAndPepper
+from sda.nn.distributions import Categorical, CrossEntropy, Distribution, SquaredError
 from sda.nn.heads import Classifier
-from sda.nn.layer_kind import LayerKind
+from sda.nn.layer_kind import LayerKind, LayerPlan
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs.checkpoint import CheckpointError
 from sda.runs.identity import described
@@ -154,5 +156,16 @@ def _known(plain: Any) -> Any:
     """What a description is of: parts are built of the classes named here and of no others."""
     if isinstance(plain, dict):
         values = {key: _known(value) for key, value in plain.items() if key != "kind"}
-        return KINDS[plain["kind"]](**values)
+        return _kind(plain["kind"])(**values)
     return tuple(map(_known, plain)) if isinstance(plain, list) else plain
+
+
+def _kind(name: str) -> Any:
+    """A part that comes with sda, or that is of a module which this command line trusts."""
+    if name in KINDS:
+        return KINDS[name]
+    for module in trusted().values():
+        kind = vars(module).get(name)
+        if inspect.isclass(kind) and issubclass(kind, (Corruption, Distribution, LayerPlan)):
+            return kind
+    raise KeyError(f"unknown part {name!r}; one of your own needs parts=[module]")

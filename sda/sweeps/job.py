@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sda.common import threads
 from sda.config import schema
-from sda.experiment import launch, svm_plan, svm_run
+from sda.experiment import launch
 from sda.runs import identity
 from sda.runs.folder import RunFolder, RunFolderError
 
@@ -25,13 +25,18 @@ class Job(NamedTuple):
     @property
     def settings(self) -> dict[str, Any]:
         """What its result will say it was trained with. Raises ValueError in one line."""
-        build = svm_plan.build if self.is_machine else schema.build_run
-        return build(self.config).settings
+        if self.is_machine:
+            from sda.experiment import svm_plan  # here, as below: scikit-learn takes a second
+
+            return svm_plan.build(self.config).settings
+        return schema.build_run(self.config).settings
 
 
 def place(job: Job) -> Path:
     """The folder of a job's run."""
     if job.is_machine:
+        from sda.experiment import svm_run
+
         return svm_run.place(job.config, job.overrides)
     return launch.place(schema.build_run(job.config), job.config["runs_folder"], job.overrides)
 
@@ -62,6 +67,8 @@ def train_jobs(jobs: Sequence[Job]) -> None:
     first = jobs[0].config
     threads.settle(threads.threads(first["threads"]))
     if jobs[0].is_machine:
+        from sda.experiment import svm_plan, svm_run
+
         svm_run.train(svm_plan.build(first), first, place(jobs[0]), schema.load_data(first))
         return
     asked = [launch.Asked(schema.build_run(j.config), j.config, place(j)) for j in jobs]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from sda.common.errors import of_memory
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import reopen_closed
+from sda.common.trust import trust, trusted
 from sda.runs.folder import RunFolder, RunFolderError
 from sda.sweeps.job import Job, place, train_jobs
 
@@ -65,7 +66,8 @@ class Child:
         self.report, sender = context.Pipe(duplex=False)
         self._asked = False
         self._folders = [str(place(job)) for job in told]
-        self.process: BaseProcess = context.Process(target=_work, args=(task, sender))
+        work = (task, list(trusted()), sender)
+        self.process: BaseProcess = context.Process(target=_work, args=work)
         self.process.start()
         sender.close()
 
@@ -112,7 +114,7 @@ def _start_server() -> None:
     signal.signal(signal.SIGINT, before)
 
 
-def _work(jobs: Sequence[Job], sender: Connection) -> None:
+def _work(jobs: Sequence[Job], modules: Sequence[str], sender: Connection) -> None:
     """Train the runs of a task in this process; send what went wrong with all of them, or None."""
     os.setpgrp()  # Ctrl-C reaches the sweep alone, which passes it on once
     reopen_closed()
@@ -120,6 +122,7 @@ def _work(jobs: Sequence[Job], sender: Connection) -> None:
     fault: BaseException | None = None
     passing = None
     try:
+        trust(modules)
         with Interruption(at_once=True):  # training itself listens with more patience
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
             train_jobs(jobs)

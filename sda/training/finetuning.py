@@ -87,7 +87,9 @@ def finetuning_epochs(
     progress = progress if progress is not None else Progress()
     check_finetuning(classifier, train, valid, settings)
     parameters = trained_parameters(classifier, settings[0].encoders)
-    descent = Descent.planned(parameters, settings, progress.velocities)
+    wanted, fast = Precision(settings[0].precision), classifier.is_in_closed_form
+    precision = wanted.resolved(classifier.weight.device, settings[0].batch_size, fast)
+    descent = Descent.planned(parameters, settings, progress.velocities, precision)
     stopping = _stopping(parameters, classifier, settings, progress.stopping)
     progress.velocities, progress.stopping = descent.velocities, stopping.state()
     chances = chance_errors(train[1], valid[1], settings[0].labelled, seeds)

@@ -38,10 +38,10 @@ def check_pretraining(
         if valid is None and any(plan.patience is not None for plan in plans):
             raise ValueError("early stopping (patience) needs validation rows, got none")
     low, high = extent(x)
-    stack[0].reconstruction.check(low, high, "the inputs of layer 0")
+    stack[0].check_inputs(low, high, "the inputs of layer 0")
     _check_noise(stack[0], settings, low, high)
     for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
-        layer.reconstruction.check(*below.reach, f"the inputs of layer {depth}")
+        layer.check_inputs(*below.reach, f"the inputs of layer {depth}")
 
 
 def _check_noise(
@@ -60,9 +60,9 @@ def _check_noise(
     for plan, *_ in settings:
         if plan.corruption is not None:
             reach = noisy_rows.reach(low, high, plan.corruption)
-            lowest.reconstruction.check(*reach, "rows with the noise of pretrain.corruption")
+            lowest.check_inputs(*reach, "rows with the noise of pretrain.corruption")
 
 
 def check_extent(layer: LayerKind, codes: Tensor, depth: int) -> None:
     """Raise ValueError if a layer cannot reconstruct its input ``codes``."""
-    layer.reconstruction.check(*extent(codes), f"the inputs of layer {depth}")
+    layer.check_inputs(*extent(codes), f"the inputs of layer {depth}")

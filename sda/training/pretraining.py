@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sda.common.errors import DivergenceError
+from sda.common.precision import Precision
 from sda.common.rows import in_blocks, wide
 from sda.common.seeding import stream
 from sda.nn.corruption import Corruption
@@ -134,7 +135,8 @@ def pretrain_layer(
     """
     check_extent(layer, codes, depth)
     parameters = dict(layer.named_parameters())
-    descent = Descent.planned(parameters, plans, progress.velocities)
+    precision = used(layer, plans[0])
+    descent = Descent.planned(parameters, plans, progress.velocities, precision)
     stopping = _stopping(layer, plans, progress.stopping)
     if progress.finite is not None:
         stopping.finite &= progress.finite.to(stopping.finite.device)
@@ -194,6 +196,12 @@ def encode(layer: LayerKind, x: Tensor, storage: Storage = IN_MEMORY) -> Tensor:
     """Clean codes (*runs, n, h) of x (n, d) or (R, n, d), encoded once and kept."""
     blocks = in_blocks(x, layer.like.device)
     return storage.keep((layer.encode(rows) for rows in blocks), x.shape[-2])
+
+
+def used(layer: LayerKind, plan: Pretraining, device: torch.device | None = None) -> Precision:
+    """The precision that a layer is trained with on a device; None: where it is."""
+    fast = layer.method == "closed form"
+    return Precision(plan.precision).resolved(device or layer.like.device, plan.batch_size, fast)
 
 
 def _bound(layer: LayerKind) -> float:

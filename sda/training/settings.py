@@ -17,7 +17,7 @@ class Pretraining:
     momentum: float = 0.0
     weight_decay: float = 0.0  # of the weights, not of the biases
     patience: int | None = None  # epochs with only worse validation errors; None: no early stopping
-    precision: Precision | str = Precision.fp32  # of the products of a step
+    precision: Precision | str = Precision.auto  # of the products of a step
     corruption: Corruption | None = None  # of the rows, as if it were in the data; None: none
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class Finetuning:
     momentum: float = 0.0
     weight_decay: float = 0.0  # of the weights, not of the biases
     encoders: bool = True  # false: the stack is frozen, only the softmax layer learns
-    precision: Precision | str = Precision.fp32  # of the products of a step
+    precision: Precision | str = Precision.auto  # of the products of a step
     labelled: int | None = None  # training rows whose labels are used, drawn by seed; None: all
     corruption: Corruption | None = None  # of the inputs while training; None: as they are
 

@@ -213,8 +213,8 @@ def test_the_figure_of_noise_compares_every_fraction_with_none(tmp_path, capsys)
 def test_the_runs_of_the_experiment_are_what_the_figure_of_labels_reads(tmp_path):
     quick = [
         "stack.hidden=[5]", "pretrain.epochs=1", "pretrain.precision=fp32", "data=digits",
-        "~data.source", f"runs_folder={tmp_path}", "budget.n100.epochs=2",
-        "budget.n300.epochs=1",
+        "~data.source", f"runs_folder={tmp_path}", "vars.budget.n100.epochs=2",
+        "vars.budget.n300.epochs=1",
     ]  # fmt: skip
     for init in ("random", "sda"):
         for number in (100, 300):
@@ -234,8 +234,8 @@ def test_the_figure_of_noisy_inputs_draws_every_use_of_the_noise(tmp_path):
         "data=digits", "~data.source", f"runs_folder={tmp_path}",
     ]  # fmt: skip
     sweep = compose.compose(["experiment=noisy_inputs"]).hydra.sweeper.params
-    for use in sweep["use"].split(","):
-        words = ["experiment=noisy_inputs", f"use={use}", *quick]
+    for use in sweep["vars.use"].split(","):
+        words = ["experiment=noisy_inputs", f"vars.use={use}", *quick]
         train_jobs([Job(compose.resolved(compose.compose(words)), words)])
     svm = ["name=noisy_inputs", "corruption=masking", f"runs_folder={tmp_path}", "kernel.C=[1]"]
     with pytest.raises(SystemExit) as end:

@@ -18,7 +18,7 @@ import torch
 
 from sda.__main__ import main
 from sda.common import terminal, threads
-from sda.config import compose, schema
+from sda.config import catalogue, compose, schema
 from sda.data import published
 from sda.experiment import launch
 from sda.runs.folder import RunFolder
@@ -26,6 +26,7 @@ from sda.sweeps import sweep
 from sda.sweeps.job import Job, place, train_jobs
 
 ROOT = Path(__file__).parents[2]
+LAUNCHERS = [[], ["hydra/launcher=side_by_side"], ["hydra/launcher=batched"]]
 QUICK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2"]
 
 
@@ -57,7 +58,8 @@ BARE = ["~corruption.fraction", "~corruption.exact", "~corruption.value"]
 ONE_CELL = "campaign.tiers=[{cells: [CELL], settings: 1, seeds: 1}]"
 REFUSED = [
     (["corruption.fractoin=0.3"], "did you mean corruption.fraction?"),
-    (["pretrain.lr=1"], "Could not override 'pretrain.lr'"),
+    (["pretrain.lr=1"], "did you mean pretrain.learning_rate?"),
+    (["finetune.wd=1"], "did you mean finetune.weight_decay?"),
     (["data=digit"], "did you mean digits?"),
     (["experiment=demmo"], "did you mean demo?"),
     (["experiment=table1/rect_svm_rbf"], "it is one of: svm experiment=table1/rect_svm_rbf"),
@@ -76,25 +78,26 @@ REFUSED = [
     (["frobnicate"], "there is no command 'frobnicate'; commands are resume, compare"),
     (["compar", "x"], "did you mean compare?"),
     (["resume"], "resume needs the folder of a run"),
-    (["data=digits", "-m", "seed=x,y"], "seed must be a whole number of at least 0, got 'x'"),
+    (["data=digits", "-m", "seed=x,y"], "seed must be a whole number, got 'x'"),
     (["svm", "-m"], "svm does one machine at a time, got -m"),
     (["data=digit"], "there is no data=digit; allowed: arrays, basic, bg-img"),
-    (["data.seed=x"], "data.seed must be a whole number of at least 0, got 'x'"),
-    (["data.seed=null"], "data.seed must be a whole number of at least 0, got None"),
-    (["-m", "data.seed=0,1.5"], "data.seed must be a whole number of at least 0, got 1.5"),
-    (["data=arrays", "data.path=5"], "data.path must be text, got 5"),
+    (["data.seed=x"], "data.seed must be a whole number, got 'x'"),
+    (["data.seed=null"], "data.seed must be a whole number, got None"),
+    (["-m", "data.seed=0,1.5"], "data.seed must be a whole number, got 1.5"),
+    (["data=arrays", "data.path=5"], "data.path must be text or null, got 5"),
     (["data=arrays", "data.valid_fraction=x"], "data.valid_fraction must be a number, got 'x'"),
     (["data=arrays", "data.image_shape=5"], "data.image_shape must be a list of whole numbers"),
     (["corruption.exact=3"], "corruption.exact must be true or false, got 3"),
-    (["data.n=3"], "Could not override 'data.n'"),
+    (["data.n=3"], "there is no setting 'data.n'"),
+    (["data.seed=-1"], "data.seed must be a whole number of at least 0, got -1"),
     (
         ["experiment=vincent2008_rect", "data=digits"],
-        "'source'; sda.data.digits.digits takes seed",
+        "there is no setting 'data.source'; allowed: seed",
     ),
     (["device=gpu0"], "device must be one of cpu, cuda, mps, auto, got 'gpu0'"),
     (["threads=0"], "threads must be a whole number of at least 1"),
     (["data=basic"], "files not found"),
-    (["corruption._target_=os.system"], "must name something in sda, got 'os.system'"),
+    (["corruption._target_=os.system"], "must name something in sda, or in a module that"),
     (["corruption=gaussian", "stack.emphasis.intact=0.5"], "emphasis needs a corruption"),
     (["stack.activation=tanh"], "use reconstruction=squared_error"),
     (["init=dbn", "stack.activation=tanh"], "(init=dbn) needs activation=sigmoid, got tanh"),
@@ -105,22 +108,22 @@ REFUSED = [
     (["-m", "init=random,sdae"], "init must be one of"),
     (["-m", "finetune.learning_rate=0.1,0"], "finetune.learning_rate must be a number above 0"),
     (["resume", "nowhere"], "nowhere holds no run"),
-    (["published=3"], "published must be null or name figures, got 3"),
+    (["published=3"], "published must be settings of its own, key: value or null, got 3"),
     (["published={test_error:{sda:3.4},n_test:9}"], "published.test_error.sda must be a number in"),
     (["published={test_error:{sda:0.1}}"], "published.n_test must be a whole number of at least 1"),
-    (["+stack.hiden=[3]"], "a setting of stack must be one of hidden, activation, tied"),
-    (["corruption._target_=sda.nn.corruption.torch"], "must name a class or a function"),
+    (["+stack.hiden=[3]"], "there is no setting 'stack.hiden'; did you mean stack.hidden?"),
+    (["corruption._target_=sda.nn.corruption.torch"], "must name a corruption class"),
     (
         ["corruption._target_=sda.nn.distributions.SquaredError", *BARE],
-        "corruption._target_ must name a corruption, got 'sda.nn.distributions.SquaredError'",
+        "corruption._target_ must name a corruption class, got 'sda.nn.distributions.SquaredError'",
     ),
-    (["reconstruction._target_=sda.training.codes.Storage"], "must name a reconstruction"),
+    (["reconstruction._target_=sda.training.codes.Storage"], "must name a distribution class"),
     (["corruption.value=1e39"], "value of masking must be a number in [-3.4e+38, 3.4e+38]"),
     (["codes_memory=1e300"], "codes_memory must be a number in [0, 1e+06]"),
-    (["+epochs=50"], "There is no setting 'epochs': nothing reads it."),
-    (["++pretrian.epochs=50"], "did you mean pretrain.epochs?"),
-    (["-m", "+pretrian.epochs=50", "seed=0,1"], "did you mean pretrain.epochs?"),
-    (["svm", "+stack.hidden=[20]"], "There is no setting 'stack.hidden': nothing reads it."),
+    (["+epochs=50"], "there is no setting 'epochs'; allowed: init, seed, name"),
+    (["++pretrian.epochs=50"], "did you mean pretrain?"),
+    (["-m", "+pretrian.epochs=50", "seed=0,1"], "did you mean pretrain?"),
+    (["svm", "+stack.hidden=[20]"], "there is no setting 'stack'; allowed: data, kernel"),
     (["-m", "init=sda,saa", "data=mnist", "data_folder=nowhere"], "error: files not found"),
     (["campaign", "table1", "-m"], "a campaign takes key=value, no options; got -m"),
     (
@@ -141,29 +144,23 @@ REFUSED = [
         ],
         "finetune.epochs=1,2 must set one value: this is no sweep",
     ),
-    (
-        ["+pretrain.foo=1"],
-        "pretrain: got an unexpected keyword argument 'foo'; sda.training.settings.",
-    ),
-    (
-        ["+finetune.foo=1"],
-        "finetune: got an unexpected keyword argument 'foo'; sda.training.settings.",
-    ),
-    (
-        ["+stack.emphasis.foo=1"],
-        "argument 'foo'; sda.nn.autoencoder.Emphasis takes corrupted, intact",
-    ),
-    (["stack.emphasis=1"], "stack.emphasis must be settings of its own, key: value; got 1"),
+    (["+pretrain.foo=1"], "there is no setting 'pretrain.foo'; allowed: epochs, learning_rate, "),
+    (["+finetune.foo=1"], "there is no setting 'finetune.foo'; allowed: epochs, learning_rate, "),
+    (["+stack.emphasis.foo=1"], "no setting 'stack.emphasis.foo'; allowed: corrupted, intact"),
+    (["stack.emphasis=1"], "stack.emphasis must be settings of its own, key: value, got 1"),
     (["+corruption.layers=[1,1,1]"], "corruption.layers must be settings of its own"),
-    (["~pretrain.epochs"], "pretrain: missing a required argument: 'epochs'"),
-    (["~stack.hidden"], "the setting 'hidden' is missing: a run needs it"),
-    (["~threads"], "the setting 'threads' is missing: a run needs it"),
-    (["svm", "~refit"], "the setting 'refit' is missing: a run needs it"),
+    (["~pretrain.epochs"], "the setting pretrain.epochs is missing: a run needs it"),
+    (["~stack.hidden"], "the setting stack.hidden is missing: a run needs it"),
+    (["~threads"], "the setting threads is missing: a run needs it"),
+    (["svm", "~refit"], "the setting refit is missing: a run needs it"),
     (["runs_folder=null"], "runs_folder must be text, got None"),
     (["svm", "runs_folder=null"], "runs_folder must be text, got None"),
-    (["name=null"], "name must be text, got None"),
-    (["svm", "name=null"], "name must be text, got None"),
-    (["pretrain.learning_rate=1" + 400 * "0"], "pretrain.learning_rate must be a number above 0"),
+    (["name=null"], "name must be text or a whole number, got None"),
+    (["svm", "name=null"], "name must be text or a whole number, got None"),
+    (
+        ["pretrain.learning_rate=1" + 400 * "0"],
+        "pretrain.learning_rate must be a number, got",
+    ),
 ]
 
 
@@ -266,9 +263,9 @@ def test_a_broken_yaml_file_is_named_in_a_few_lines(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("inti: saa", "There is no setting 'inti': nothing reads it."),
+        ("inti: saa", "there is no setting 'inti'; did you mean init?"),
         ("fintune: {learning_rate: 9}", "did you mean finetune?"),
-        ("stack: {hiden: [3, 4]}", "a setting of stack must be one of hidden, activation, tied"),
+        ("stack: {hiden: [3, 4]}", "there is no setting 'stack.hiden'; did you mean stack.hidden?"),
     ],
 )
 def test_a_misspelt_setting_in_a_file_is_refused(tmp_path, text, told):
@@ -282,7 +279,7 @@ def test_a_misspelt_setting_in_a_file_is_refused(tmp_path, text, told):
 
 def test_a_file_may_have_settings_of_its_own_that_others_point_at(tmp_path):
     (tmp_path / "experiment").mkdir()
-    text = "# @package _global_\ncondition: easy\nseed: ${seeds.${condition}}\nseeds: {easy: 7}\n"
+    text = "# @package _global_\nvars: {is: easy, easy: {seed: 7}}\nseed: ${vars.${vars.is}.seed}\n"
     (tmp_path / "experiment" / "mine.yaml").write_text(text)
     assert run("--config-dir", str(tmp_path), "experiment=mine", *QUICK) == (0, "")
     assert list((tmp_path / "runs" / "digits").glob("init-sda_seed-7*"))
@@ -298,16 +295,25 @@ def test_a_folder_of_configuration_that_is_not_there_is_refused(tmp_path):
 def test_help_names_every_choice(capsys):
     assert run("--help") == (0, "")
     said = capsys.readouterr().out
-    for path in compose.folder().glob("*/*.yaml"):
+    for path in catalogue.folder().glob("*/*.yaml"):
         assert path.stem in said
     assert "table1/..." in said
     assert said.isascii()  # a terminal of any encoding can show it
 
 
-@pytest.mark.parametrize("words", [["svm"], ["campaign"], ["campaign", "table1"], ["data=rect"]])
-def test_who_asks_for_help_anywhere_gets_it_and_nothing_is_trained(words, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["svm"], "sda svm [key=value ...]: choose a support vector machine"),
+        (["campaign", "table1"], "sda campaign NAME campaign.hours=H"),
+        (["resume"], "sda resume FOLDER"),
+        (["data=rect"], "sda campaign table1"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_who_asks_for_help_anywhere_gets_that_of_the_command(words, told, tmp_path, capsys):
     assert run(*words, "--help") == (0, "")
-    assert "sda campaign table1" in capsys.readouterr().out
+    assert told in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 
 
@@ -344,6 +350,7 @@ def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, caps
     assert code == 1
     assert "already has a finished run" in message
     assert run("resume", str(folder)) == (0, "")
+    assert capsys.readouterr().out.startswith("finished already:")
     for word in ("seed=4", "overwrite=true", "runs_folder=there", "jobs=2"):
         code, message = run("resume", str(folder), word)
         assert code == 1
@@ -498,12 +505,26 @@ def test_a_sweep_whose_output_nobody_reads_any_more_trains_all_its_runs(tmp_path
 
 
 @pytest.mark.slow
-def test_a_sweep_in_steps_goes_on_after_a_run_that_diverged_and_ends_with_an_error(tmp_path):
-    steps = ["finetune.learning_rate=1e30,0.1", "hydra.sweeper.max_batch_size=1"]
-    assert shell("-m", *QUICK, "init=random", "tensorboard=false", *steps).returncode == 1
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_sweep_goes_on_after_a_run_that_diverged_names_it_and_exits_1(tmp_path, launcher):
+    steps = ["finetune.learning_rate=1e30,0.1", "jobs=1", *launcher]
+    ended = shell("-m", *QUICK, "init=random", "tensorboard=false", *steps)
+    assert ended.returncode == 1
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("failed: ")]
+    assert "finetune.learning_rate-1e+30" in line
+    assert "fine-tuning diverged" in line
     results = (tmp_path / "runs" / "digits").glob("*/result.json")
     statuses = {json.loads(path.read_text())["status"] for path in results}
     assert statuses == {"diverged", "finished"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_sweep_that_ends_well_exits_0_whatever_launches_it(launcher):
+    quick = [*QUICK, "init=random", "tensorboard=false", "seed=0,1"]
+    ended = shell("-m", *quick, *launcher)
+    assert (ended.returncode, ended.stdout.count("validation error")) == (0, 2), ended.stderr
+    assert not [path for path in Path("runs/digits").iterdir() if "launcher" in path.name]
 
 
 @pytest.mark.slow
@@ -579,5 +600,29 @@ def test_an_option_that_is_unknown_is_named_in_two_lines():
     done = shell("data=digits", "--foo")
     assert done.returncode == 2
     usage, message = done.stderr.splitlines()
-    assert usage.endswith("more: sda --help")
+    assert usage.endswith("more: python -m sda --help")
     assert message == "sda: error: unrecognized arguments: --foo"
+
+
+SLOW_TO_IMPORT = ("torch", "optuna", "scipy", "sklearn", "matplotlib", "torch.utils.tensorboard")
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        (["--help"], set()),
+        pytest.param([*QUICK, "tensorboard=false"], {"torch"}, marks=pytest.mark.slow),
+    ],
+    ids=["help", "run"],
+)
+def test_a_command_imports_only_what_it_needs(words, needed):
+    code = (
+        f"import sys\nfrom sda.__main__ import main\ntry:\n main({words!r})\n"
+        f"except SystemExit as end:\n there = [m for m in {SLOW_TO_IMPORT!r} if m in sys.modules]\n"
+        " sys.exit(end.code or ' '.join(there))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert {*done.stderr.split()} == needed

@@ -9,14 +9,14 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf.errors import OmegaConfBaseException
 
-from sda import Masking
-from sda.config import compose, schema
+from sda import Boltzmann, Emphasis, Masking
+from sda.config import catalogue, compose, schema
 from sda.experiment import svm_plan
 from sda.runs.arms import Init
 
-FILES = sorted(compose.folder().rglob("*.yaml"))
+FILES = sorted(catalogue.folder().rglob("*.yaml"))
 APART = ("kernel", "campaign")  # groups of other commands: test_svm.py, test_campaign.py
-INSIDE = [path.relative_to(compose.folder()).with_suffix("") for path in FILES]
+INSIDE = [path.relative_to(catalogue.folder()).with_suffix("") for path in FILES]
 EVERY = [
     (path.parts[0], "/".join(path.parts[1:]))
     for path in INSIDE
@@ -118,7 +118,7 @@ def test_a_cell_has_the_papers_figure_of_its_set_and_method_or_none(choice):
     if arm.startswith("random") or (row, arm) == ("mnist", "svm_poly"):
         assert published is None
         return
-    with (compose.folder() / "experiment" / PAPERS[published["paper"]]).open() as file:
+    with (catalogue.folder() / "experiment" / PAPERS[published["paper"]]).open() as file:
         printed = next(line for line in csv.DictReader(file) if line["data_set"] == row)
     (percent,) = (printed[column] for column in COLUMNS[arm] if column in printed)
     (error,) = published["test_error"].values()
@@ -148,7 +148,7 @@ def test_figure_12_puts_one_noise_to_four_uses():
         "in_finetuning": ("random", None, noise),
     }
     for use, (init, pretraining, finetuning) in uses.items():
-        run = build("experiment=noisy_inputs", f"use={use}", "corruption.fraction=0.4")
+        run = build("experiment=noisy_inputs", f"vars.use={use}", "corruption.fraction=0.4")
         assert (run.init, run.finetuning.corruption) == (init, finetuning)
         assert [plan.corruption for plan in run.pretraining] == [pretraining] * 3
         undone = noise if use == "undone" else Masking(0.0)
@@ -163,16 +163,15 @@ def test_a_random_arm_is_never_pretrained_whatever_the_configuration_says():
 
 def test_the_arms_differ_in_nothing_but_what_pretraining_does():
     arms = {init: build(f"init={init}", "stack.emphasis.intact=0.5") for init in Init}
-    assert arms["sda"].trained_layers() == arms["sda"].layers
-    for init in ("random", "saa", "dbn"):
-        for trained, planned in zip(arms[init].trained_layers(), arms["sda"].layers, strict=True):
-            assert trained.corruption == Masking(0.0)
-            assert trained.emphasis.is_plain
-            assert trained.boltzmann is (init == "dbn")
-            same = {
-                name: getattr(planned, name) for name in ("corruption", "emphasis", "boltzmann")
-            }
-            assert dataclasses.replace(trained, **same) == planned
+    planned = arms["sda"].layers
+    assert arms["sda"].trained_layers() == planned
+    clean = {"corruption": Masking(0.0), "emphasis": Emphasis()}
+    for init in ("random", "saa"):
+        wanted = tuple(dataclasses.replace(layer, **clean) for layer in planned)
+        assert arms[init].trained_layers() == wanted
+    assert arms["dbn"].trained_layers() == tuple(
+        Boltzmann(layer.n_hidden, initialisation=layer.initialisation) for layer in planned
+    )
     weights = [list(run.stack(6).parameters()) for run in arms.values()]
     for first, second in itertools.combinations(weights, 2):
         assert all((a == b).all() for a, b in zip(first, second, strict=True))

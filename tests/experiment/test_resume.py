@@ -165,7 +165,7 @@ def test_a_full_disk_is_told_with_the_file_and_how_to_go_on(tmp_path, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "write", full)
-        with pytest.raises(OSError, match=r"No space.*next.pt'; go on with: resume .*run"):
+        with pytest.raises(OSError, match=r"No space.*next.pt'; go on with: .* resume .*run"):
             train(tmp_path / "run", "init=sda")
     assert RunFolder(tmp_path / "run").result["status"] == "interrupted"
     train(tmp_path / "run", "init=sda", resume=True)

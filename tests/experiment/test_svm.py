@@ -15,7 +15,7 @@ from sklearn.svm import SVC
 from sda import Masking, stream
 from sda.__main__ import main
 from sda.common.signals import Interrupted
-from sda.config import compose, schema
+from sda.config import catalogue, compose, schema
 from sda.data.digits import digits
 from sda.experiment import svm, svm_plan, svm_run
 from sda.experiment.svm import Kernel, Setting, Training, Trial
@@ -23,7 +23,7 @@ from sda.runs import model_file
 from sda.runs.folder import RunFolder, RunFolderError
 from sda.runs.results import Trained, read
 
-KERNELS = compose.folder() / "kernel"
+KERNELS = catalogue.folder() / "kernel"
 SMALL = ["kernel.C=[1,10]", "kernel.gamma=[0.5,1]"]
 NETWORK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2", "tensorboard=false"]
 
@@ -241,12 +241,6 @@ def test_rows_that_leave_out_a_class_are_too_few_to_compare_settings_on(splits):
         plan.check(dataclasses.replace(splits, train=rare))
 
 
-def test_the_saved_settings_of_a_machine_from_before_there_was_search_rows_still_build():
-    plain = compose.resolved(compose.compose(SMALL, "svm"))
-    del plain["search_rows"]
-    assert svm_plan.build(plain).search_rows is None
-
-
 def test_a_search_on_all_rows_goes_by_the_settings_it_had_before_there_was_a_choice(
     tmp_path, splits
 ):
@@ -292,7 +286,7 @@ def interrupted_after(tmp_path, splits, monkeypatch, tried):
 
     with monkeypatch.context() as patch:
         patch.setattr(Training, "fit", fit)
-        with pytest.raises(Interrupted, match="go on with: resume") as stop:
+        with pytest.raises(Interrupted, match="go on with: python -m sda resume") as stop:
             settle(tmp_path / "run", splits)
     assert stop.value.code == 143
 
@@ -346,7 +340,7 @@ def test_the_command_refuses_what_is_finished_and_resumes_what_is_not(
     assert run("svm", *SMALL, "seed=3", "name=mine", "overwrite=true") == ""
     changes = finished | {"status": "interrupted"}
     (folder / "result.json").write_text(json.dumps(changes))
-    assert f"go on with: resume {folder.relative_to(tmp_path)}" in run(
+    assert f"go on with: python -m sda resume {folder.relative_to(tmp_path)}" in run(
         "svm", *SMALL, "seed=3", "name=mine"
     )
     tried = (folder / "search.jsonl").stat().st_mtime_ns

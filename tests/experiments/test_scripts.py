@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from sda.config import compose
+from sda.config import catalogue, compose
 from sda.sweeps.job import Job, train_jobs
 
-ROOT = compose.folder().parent
+ROOT = catalogue.folder().parent
 SCRIPTS = sorted(path.name for path in (ROOT / "experiments").glob("*.py"))
 QUICK = ["stack.hidden=[9]", "pretrain.epochs=1", "finetune.epochs=1", "tensorboard=false"]
 

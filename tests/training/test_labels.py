@@ -133,7 +133,7 @@ def test_mapped_rows_end_in_the_same_bits(tmp_path):
     [
         (0, "finetune.labelled must be a whole number of at least 1, got 0"),
         (61, "finetune.labelled must be at most 60, the training rows, got 61"),
-        ("some", "finetune.labelled must be a whole number of at least 1, got 'some'"),
+        ("some", "finetune.labelled must be a whole number or null, got 'some'"),
     ],
 )
 def test_a_number_of_labels_out_of_range_is_refused_before_training(n, said):
@@ -215,7 +215,7 @@ def test_the_noise_of_inputs_is_that_of_pretraining_where_the_configuration_poin
         ("{layers:[]}", "('${{corruption}}' is one), got one for each layer"),
         ("[null,null]", "('${{corruption}}' is one), got one for each layer"),
         ("{_target_:sda.nn.corruption.Masking,fraction:7}", "fraction must be a number in [0, 1]"),
-        ("{_target_:sda.nn.corruption.Masking,std:7}", "sda.nn.corruption.Masking takes fraction"),
+        ("{_target_:sda.nn.corruption.Masking,std:7}", "allowed: fraction, exact, value"),
     ],
 )
 def test_noise_that_cannot_be_made_is_refused_in_one_line(phase, word, said):

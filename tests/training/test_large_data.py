@@ -507,7 +507,7 @@ def test_a_run_killed_after_its_last_layer_computes_no_codes_again(tmp_path, mon
 @pytest.mark.parametrize("words", ["codes_memory=-1", "codes_memory=much", "codes_memory=true"])
 def test_a_wrong_limit_is_refused_before_anything_starts(tmp_path, words):
     folder(tmp_path / "data")
-    assert "codes_memory must be a number in [0, 1e+06]" in str(command(tmp_path, words))
+    assert "codes_memory must be a number" in str(command(tmp_path, words))
     assert not (tmp_path / "runs").exists()
 
 

@@ -132,5 +132,5 @@ def test_small_minibatches_in_bf16_are_warned_about():
 
 
 def test_unknown_precisions_are_refused_with_what_is_allowed():
-    with pytest.raises(ValueError, match="must be one of fp32, tf32, bf16, got 'fp16'"):
+    with pytest.raises(ValueError, match="must be one of auto, fp32, tf32, bf16, got 'fp16'"):
         Pretraining(1, 0.1, 4, precision="fp16")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sda.common import checks
-from sda.config import compose
+from sda.config import catalogue, compose
 from sda.runs import settings as settings_words
 from sda.runs.settings import key_of
 from sda.sweeps.campaign import choices, search
@@ -108,7 +108,7 @@ def cells(campaign: Campaign, tier: Tier) -> list[Cell]:
             override it.
     """
     found = []
-    there = [path.stem for path in (compose.folder() / "experiment" / campaign.name).glob("*")]
+    there = [path.stem for path in (catalogue.folder() / "experiment" / campaign.name).glob("*")]
     for name in tier.cells:
         if name not in there:
             close = get_close_matches(name, there, n=1)

@@ -1,1 +1,0 @@
-"""How Hydra starts the runs of a sweep."""

@@ -1,0 +1,91 @@
+"""Options and overrides of a command that trains: what is taken, and what would be idle."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from sda.common.program import program
+from sda.config.near_miss import near_miss
+from sda.runs.settings import key_of
+
+COMMANDS = ("resume", "compare", "report", "svm", "campaign", "data")
+LAUNCHERS = {"side_by_side": False, "batched": True}  # whether runs that are alike train together
+_LAUNCHER = "hydra/launcher"
+_SWEPT = "hydra.sweeper.params"
+_INSTEAD = {
+    "hydra.searchpath": "use --config-dir FOLDER",
+    "hydra.job.chdir": "give the command in the folder where it should work",
+    "hydra.verbose": "there is no log; progress is shown on a terminal",
+}
+_FOLDERS = "use runs_folder=FOLDER, and name=NAME for the folder in it"
+
+
+def refuse_stray(word: str) -> None:
+    """Raise ValueError if the first word is neither a setting, an option nor a command."""
+    if "=" in word or word.startswith(("-", "~")):
+        return
+    close = near_miss(word, COMMANDS)
+    raise ValueError(
+        f"there is no command {word!r}; commands are {', '.join(COMMANDS)}, settings key=value"
+        + (f"; did you mean {close}?" if close else "")
+    )
+
+
+def parsed(words: list[str]) -> Namespace:
+    """The options and, as ``overrides``, the other words.
+
+    A mistake in an option ends here in two lines.
+
+    Raises:
+        ValueError: an option or a word of Hydra's that would have no effect.
+    """
+    usage = f"{program()} [option ...] [key=value ...]; more: {program()} --help"
+    parser = ArgumentParser(prog="sda", usage=usage, add_help=False, allow_abbrev=False)
+    parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--cfg", "-c", choices=["job"])
+    parser.add_argument("--config-name", "-cn")
+    parser.add_argument("--config-path", "-cp")
+    parser.add_argument("overrides", nargs="*")
+    args = parser.parse_intermixed_args(words)
+    if args.config_name or args.config_path:
+        raise ValueError(
+            "--config-name and --config-path have no effect; use --config-dir FOLDER and "
+            "experiment=NAME for a file FOLDER/experiment/NAME.yaml"
+        )
+    for word in args.overrides:
+        _refuse_idle(word)
+    return args
+
+
+def together(words: list[str]) -> bool:
+    """Whether a sweep trains runs that are alike as one program: hydra/launcher=batched."""
+    said = [word.partition("=")[2] for word in words if key_of(word) == _LAUNCHER]
+    return LAUNCHERS[said[-1]] if said else False
+
+
+def without_launcher(words: list[str]) -> list[str]:
+    """The words that set something in a configuration."""
+    return [word for word in words if key_of(word) != _LAUNCHER]
+
+
+def search_path(config_dir: str | None) -> list[str]:
+    """The override that adds a person's own folder of configuration files."""
+    if not config_dir:
+        return []
+    if not Path(config_dir).is_dir():
+        raise ValueError(f"--config-dir must be a folder of configuration files, got {config_dir}")
+    return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"]
+
+
+def _refuse_idle(word: str) -> None:
+    key, _, value = word.partition("=")
+    key = key_of(key)
+    if key == _LAUNCHER:
+        if value not in LAUNCHERS:
+            raise ValueError(
+                f"there is no launcher {value} here: runs are started by {' or '.join(LAUNCHERS)}, "
+                "plug-ins of Hydra's have no effect"
+            )
+    elif key.startswith(("hydra.", "hydra/")) and f"{key}.".partition(f"{_SWEPT}.")[1] == "":
+        instead = _INSTEAD.get(key) or (_FOLDERS if key.endswith(("dir", "output_subdir")) else "")
+        raise ValueError(f"{key} has no effect" + (f"; {instead}" if instead else ""))

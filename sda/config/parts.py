@@ -1,0 +1,87 @@
+"""What ``_target_`` may name: our classes and data functions, and those of modules trusted by word.
+
+A configuration may come from a stranger. So a name counts only if it is of the kind that its place
+needs, which is checked before anything is called, and if it is ours, or in a trusted module.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Any, get_args, get_type_hints
+
+from sda.common.trust import trusted
+from sda.config import validation
+from sda.data.splits import Splits
+
+_SETTINGS = (int, float, bool, str, Sequence[int], NoneType)  # what our data functions take
+
+
+def part(where: str, node: object, kind: type) -> Any:
+    """Build the part of a kind that a node ``{_target_: sda.Masking, fraction: 0.25}`` describes.
+
+    Raises:
+        ValueError: in one line.
+    """
+    named, values = _named(where, node)
+    if not (inspect.isclass(named) and issubclass(named, kind) and named is not kind):
+        raise ValueError(
+            f"{where}._target_ must name a {kind.__name__.lower()} class, got {_target(node)!r}"
+        )
+    return validation.made(where, named, values)
+
+
+def data_function(where: str, node: object) -> tuple[Callable[..., Splits], dict[str, Any]]:
+    """The data function that a node names, with its arguments, checked; nothing is read yet.
+
+    Raises:
+        ValueError: in one line.
+    """
+    named, values = _named(where, node)
+    if not (inspect.isfunction(named) and _makes_splits(named)):
+        raise ValueError(
+            f"{where}._target_ must name a data function, which returns Splits, "
+            f"got {_target(node)!r}"
+        )
+    return named, validation.arguments(where, named, values)
+
+
+def section(where: str, node: object) -> dict[str, Any]:
+    """A node as settings by name. Raises ValueError for anything else."""
+    if not isinstance(node, Mapping):
+        raise ValueError(f"{where} must be settings of its own, key: value; got {node!r}")
+    return {str(key): value for key, value in node.items()}
+
+
+def _named(where: str, node: object) -> tuple[object, dict[str, Any]]:
+    """What ``_target_`` names, of whatever kind, and the other values of a node."""
+    values = section(where, node)
+    target = values.pop("_target_", None)
+    module, _, name = str(target).rpartition(".")
+    if module not in trusted() and module.partition(".")[0] != "sda":
+        raise ValueError(
+            f"{where}._target_ must name something in sda, or in a module that the command line "
+            f"trusts (parts=[module]), got {target!r}"
+        )
+    try:
+        return getattr(importlib.import_module(module), name), values
+    except (ImportError, AttributeError, ValueError):
+        raise ValueError(f"{where}._target_ names nothing: {target!r}") from None
+
+
+def _target(node: object) -> object:
+    return node.get("_target_") if isinstance(node, Mapping) else None
+
+
+def _makes_splits(function: Callable[..., Any]) -> bool:
+    own = function.__module__ in trusted()
+    if not (own or function.__module__.startswith("sda.data.")) or function.__name__[0] == "_":
+        return False
+    hints = get_type_hints(function)
+    if hints.pop("return", None) is not Splits:
+        return False
+    return own or {kind for hint in hints.values() for kind in _kinds(hint)} <= {*_SETTINGS}
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if isinstance(hint, UnionType) else (hint,)

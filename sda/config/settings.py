@@ -1,0 +1,80 @@
+"""What can be set for one run of a network: the keys of conf/config.yaml."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sda.common import checks, threads
+from sda.nn.activation import Activation
+from sda.nn.initialisation import Initialisation
+from sda.runs.arms import Init
+
+PLANNING = ("search", "minutes")  # for campaigns; no setting of a run
+MOST_MEMORY = 1e6  # GB
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The layers, bottom to top."""
+
+    hidden: list[int]  # units of each
+    activation: Activation
+    tied: bool
+    emphasis: dict[str, Any]
+    initialisation: Initialisation
+
+    def __post_init__(self) -> None:
+        if not self.hidden:
+            raise ValueError(f"hidden must list the units of each layer, got {self.hidden!r}")
+        for units in self.hidden:
+            checks.whole("hidden", units, 1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The keys at the root. What is a dict is read where it is built."""
+
+    init: Init
+    seed: int
+    name: str | int
+    runs_folder: str
+    overwrite: bool
+    threads: int | Literal["auto"]
+    jobs: int | Literal["auto"]
+    device: Literal["cpu", "cuda", "mps", "auto"]
+    precision: str
+    tensorboard: bool
+    codes_memory: float | Literal["auto"]
+    data_folder: str | None
+    published: dict[str, Any] | None
+    minutes: float | None
+    search: dict[str, Any] | None
+    data: dict[str, Any]
+    corruption: dict[str, Any]
+    reconstruction: dict[str, Any]
+    stack: Stack
+    pretrain: dict[str, Any]
+    finetune: dict[str, Any]
+    test: bool = True  # false: the test rows are not read, as in the runs of a search
+    vars: dict[str, Any] | None = None  # what files have of their own, for others to point at
+
+    def __post_init__(self) -> None:
+        checks.whole("seed", self.seed, high=math.inf)
+        threads.threads(self.threads)
+        if self.jobs != "auto":
+            checks.whole("jobs", self.jobs, 1)
+        if self.codes_memory != "auto":
+            checks.number("codes_memory", self.codes_memory, 0, MOST_MEMORY)
+        check_published(self.published)
+
+
+def check_published(node: dict[str, Any] | None) -> None:
+    """Raise ValueError unless these are test errors by arm, fractions, and of how many rows."""
+    if node is None:
+        return
+    errors = node.get("test_error")
+    if not isinstance(errors, dict):
+        raise ValueError(f"published.test_error must name figures by arm, got {errors!r}")
+    for arm, error in errors.items():
+        checks.number(f"published.test_error.{arm}", error, 0, 1)
+    checks.whole("published.n_test", node.get("n_test"), 1)

@@ -1,0 +1,148 @@
+"""A folder from a stranger runs nothing; a person's own parts run where the command names them."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import own_parts
+import pytest
+import yaml
+
+from sda.__main__ import main
+from sda.config import compose
+from sda.runs.folder import RunFolder
+
+ROOT = Path(__file__).parents[2]
+QUICK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2", "tensorboard=false"]
+HALVING = ["~corruption.fraction", "~corruption.exact", "~corruption.value"]
+HALVING += ["corruption._target_=my_parts.Halving", "+corruption.share=0.5"]
+DICE = ["data._target_=my_parts.dice", "+data.rows=40"]
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def shell(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "sda", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+def run(*words):
+    """Run a command in this process; return its exit status as the shell sees it, and message."""
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    code = end.value.code
+    return (1, code) if isinstance(code, str) else (code or 0, "")
+
+
+def config(**changes):
+    """What a run leaves in its folder, changed by a stranger."""
+    return compose.resolved(compose.compose(QUICK)) | changes
+
+
+ATTACKS = {
+    "the command line, and through it callbacks of Hydra's": {
+        "data": {
+            "_target_": "sda.__main__.main",
+            "argv": [
+                "-m", "+hydra.callbacks.x._target_=torch.hub.load",
+                "+hydra.callbacks.x.repo_or_dir=FOLDER", "+hydra.callbacks.x.source=local",
+                "+hydra.callbacks.x.model=attack",
+            ],
+        }
+    },
+    "a function of ours that writes": {
+        "data": {"_target_": "sda.common.files.replace", "path": "marker", "content": "x"}
+    },
+    "a class that is no corruption": {
+        "corruption": {"_target_": "sda.runs.folder.RunFolder", "path": "marker"}
+    },
+    "a module that the folder itself trusts": {
+        "parts": ["hubconf"],
+        "corruption": {"_target_": "hubconf.Attack"},
+    },
+    "callbacks of Hydra's": {
+        "hydra": {"callbacks": {"x": {"_target_": "hubconf.attack"}}},
+    },
+    "a value that is to be interpreted": {
+        "name": "${oc.env:HOME}",
+        "data": {"_target_": "${oc.decode:sda.__main__.main}"},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_a_strangers_folder_runs_no_code_of_its_own_when_it_is_resumed(attack, tmp_path):
+    folder = tmp_path / "gift"
+    folder.mkdir()
+    marker = tmp_path / "marker"
+    (folder / "hubconf.py").write_text(
+        f"open({str(marker)!r}, 'w')\ndef attack(): open({str(marker)!r}, 'w')\n"
+    )
+    shutil.copy(folder / "hubconf.py", tmp_path)
+    text = yaml.safe_dump(config(**attack)).replace("FOLDER", str(folder))
+    (folder / "config.yaml").write_text(text)
+    code, said = run("resume", "gift")
+    assert code == 1
+    assert len(said.splitlines()) == 1
+    assert said.startswith("error: gift holds no run that can go on: ")
+    assert not marker.exists()
+    assert not (tmp_path / "runs").exists()
+
+
+BOMB = "a: &a [1]\n" + "".join(
+    f"{chr(98 + k)}: &{chr(98 + k)} [{', '.join(9 * ['*' + chr(97 + k)])}]\n" for k in range(20)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x: " + 200_000 * "[", 200_000 * "{a: ", BOMB, "a: &a [*a]", "- " * 100_000, "x" * 2_000_000],
+    ids=["deep", "deep mapping", "alias bomb", "in itself", "deep lists", "long"],
+)
+def test_a_bomb_for_a_configuration_is_one_line_within_a_second_or_two(text, tmp_path):
+    (tmp_path / "config.yaml").write_text(text)
+    start = time.monotonic()
+    assert RunFolder(tmp_path).config == {}
+    (tmp_path / "result.json").write_text(200_000 * "[")
+    assert RunFolder(tmp_path).result == {}
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.slow
+def test_a_persons_own_corruption_and_data_set_train_are_swept_and_resumed_where_they_are_named(
+    tmp_path,
+):
+    shutil.copy(own_parts.__file__, tmp_path / "my_parts.py")
+    words = [*QUICK, *HALVING, *DICE, "name=mine"]
+    refused = shell(*words)
+    assert refused.returncode == 1
+    assert "a module that the command line trusts (parts=[module])" in refused.stderr
+    assert not (tmp_path / "runs").exists()
+    ended = shell("-m", *words, "parts=[my_parts]", "seed=0,1")
+    assert ended.returncode == 0, ended.stderr
+    folders = sorted((tmp_path / "runs" / "mine").iterdir())
+    assert len(folders) == 2
+    assert "parts" not in RunFolder(folders[0]).config
+    assert "holds no run that can go on" in shell("resume", str(folders[0])).stderr
+    again = shell("resume", str(folders[0]), "parts=[my_parts]")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith("finished already:")
+
+
+@pytest.mark.parametrize("text", ["parts: [my_parts]", "vars: {}\nparts: my_parts"])
+def test_no_file_may_trust_a_module(text, tmp_path):
+    shutil.copy(own_parts.__file__, tmp_path / "my_parts.py")
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+    code, said = run("--config-dir", str(tmp_path), "experiment=mine", *QUICK)
+    assert code == 1
+    assert "there is no setting 'parts'" in said

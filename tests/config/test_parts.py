@@ -1,0 +1,119 @@
+"""What a configuration may name, whoever wrote it; nothing else is called."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import shutil
+import sys
+
+import own_parts
+import pytest
+import yaml
+
+import sda
+from sda.common import trust
+from sda.config import catalogue, parts
+from sda.nn.corruption import Corruption
+from sda.nn.distributions import Distribution
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A module of a user's own, in the folder that a command is given in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trust, "_trusted", {})
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    shutil.copy(own_parts.__file__, tmp_path / "my_parts.py")
+    yield "my_parts"
+    sys.modules.pop("my_parts", None)
+
+
+def everything():
+    """All that can be named in the package: module, name, object."""
+    for found in pkgutil.walk_packages(sda.__path__, "sda."):
+        if found.name != "sda.__main__":
+            module = importlib.import_module(found.name)
+            yield from ((found.name, name, value) for name, value in vars(module).items())
+    yield from (("sda", name, getattr(sda, name)) for name in sda.__all__)
+    yield ("sda.__main__", "main", importlib.import_module("sda.cli.main").main)
+
+
+EVERYTHING = [f"{module}.{name}" for module, name, value in everything() if callable(value)]
+
+
+def accepted(kind):
+    found = []
+    for target in EVERYTHING:
+        try:
+            parts.part("here", {"_target_": target, "no such": 1}, kind)
+        except ValueError as error:
+            if "there is no setting 'here.no such'" in str(error):
+                found.append(target.rpartition(".")[2])
+    return set(found)
+
+
+def test_of_all_that_is_in_the_package_only_the_kind_that_a_place_needs_is_accepted():
+    assert len(EVERYTHING) > 500
+    assert accepted(Corruption) == {"Masking", "SaltAndPepper", "Gaussian"}
+    assert accepted(Distribution) == {"Categorical", "CrossEntropy", "SquaredError"}
+
+
+def test_of_all_that_is_in_the_package_only_the_data_sets_are_accepted_as_data():
+    files = (catalogue.folder() / "data").glob("*.yaml")
+    sets = {yaml.safe_load(file.read_text())["_target_"].rpartition(".")[2] for file in files}
+    found = set()
+    for target in EVERYTHING:
+        try:
+            parts.data_function("data", {"_target_": target, "no such": 1})
+        except ValueError as error:
+            if "there is no setting 'data.no such'" in str(error):
+                found.add(target.rpartition(".")[2])
+    assert found == sets
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system", "builtins.exec", "sda.__main__.main", "sda.cli.main.main", "sda", "", None, 3,
+        "sda.runs.folder.os.system", "sda.data.tables.Path", "sda..nn", ".sda.Masking",
+        "sda.nn.corruption.Corruption", "my_parts.Halving", ["sda.Masking"],
+    ],
+)  # fmt: skip
+def test_what_else_is_named_is_refused_before_it_is_called(target):
+    with pytest.raises(ValueError, match=r"^corruption._target_ (must name|names nothing)"):
+        parts.part("corruption", {"_target_": target}, Corruption)
+
+
+def test_the_command_line_trusts_a_module_with_the_same_kinds_and_no_others(mine):
+    assert trust.taken(["seed=3", f"parts=[{mine}]"]) == ["seed=3"]
+    halving = parts.part("corruption", {"_target_": f"{mine}.Halving", "share": 0.5}, Corruption)
+    assert halving.share == 0.5
+    function, values = parts.data_function("data", {"_target_": f"{mine}.dice", "rows": 4})
+    assert len(function(**values).train.y) == 4
+    for name in ("noise", "Corruption", "np", "torch.load"):
+        with pytest.raises(ValueError, match="_target_ must name"):
+            parts.part("corruption", {"_target_": f"{mine}.{name}"}, Corruption)
+        with pytest.raises(ValueError, match="_target_ must name"):
+            parts.data_function("data", {"_target_": f"{mine}.{name}"})
+    with pytest.raises(ValueError, match="must be a number, got 'x'"):
+        parts.part("corruption", {"_target_": f"{mine}.Halving", "share": "x"}, Corruption)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "", "a b", "..", "my_parts.Halving"])
+def test_a_module_that_is_not_here_is_refused(mine, name):
+    before = trust.trusted()
+    if name:
+        with pytest.raises(ValueError, match="must name a module that is here"):
+            trust.taken([f"parts={name}"])
+    assert trust.trusted() == before
+
+
+def test_a_public_name_is_imported_when_it_is_asked_for_from_where_its_types_say():
+    (typed,) = [node for node in ast.parse(inspect.getsource(sda)).body if isinstance(node, ast.If)]
+    named = {alias.name: node.module for node in typed.body for alias in node.names}
+    assert sorted(named) == sorted(sda.__all__)
+    for name, module in named.items():
+        assert getattr(sda, name) is getattr(importlib.import_module(module), name)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        sda.nothing  # noqa: B018
