@@ -19,12 +19,17 @@ from sklearn.svm import SVC
 
 from sda.analysis import intervals
 from sda.data.description import rectangle_statistics, region_statistics
-from sda.data.generated.backgrounds import LEAST_DEVIATION, bg_img, bg_rand, rot_bg_img
+from sda.data.generated.backgrounds import (
+    bg_img,
+    bg_rand,
+    rot_bg_img,
+)
+from sda.data.generated.basic import BASIC_LABELS, basic
 from sda.data.generated.convexity import convex
+from sda.data.generated.photographs import LEAST_DEVIATION
 from sda.data.generated.rectangle_images import rect_img
 from sda.data.generated.rectangles import rect
 from sda.data.generated.rotations import rot
-from sda.data.mnist import BASIC_LABELS, basic
 from sda.data.splits import Rows, Splits
 
 HERE = Path(__file__).parent

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sda.analysis import montages
+from sda.common.errors import DataError
 from sda.data import description, digits, mnist
-from sda.data.cache import cache_folder
 from sda.data.downloads import downloads, fetch
-from sda.data.errors import DataError
+from sda.data.folders import cache_folder
 from sda.data.generated import (
     backgrounds,
     convexity,
@@ -20,6 +20,7 @@ from sda.data.generated import (
     rectangles,
     rotations,
 )
+from sda.data.generated.basic import basic
 from sda.data.published import PROBLEMS, find_original
 from sda.data.sources import SOURCES
 from sda.data.splits import Splits
@@ -32,7 +33,7 @@ SETS: dict[str, tuple[str, int | None]] = {
     "patches": ("20000 5000 5000", None),
 }
 _OPEN: dict[str, Callable[[argparse.Namespace], Splits]] = {
-    "basic": lambda o: mnist.basic(o.folder, o.source),
+    "basic": lambda o: basic(o.folder, o.source),
     "rot": lambda o: rotations.rot(o.folder, o.source, o.seed),
     "bg-rand": lambda o: backgrounds.bg_rand(o.folder, o.source, o.seed),
     "bg-img": lambda o: backgrounds.bg_img(o.folder, o.source, o.seed, o.photographs),

@@ -14,21 +14,11 @@ from typing import Any
 import numpy as np
 
 from sda.common.files import replace
+from sda.data.folders import cache_folder
 from sda.data.splits import Rows, Splits
 
 _ABOUT = "about.json"
 _log = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """Return SDA_CACHE, else .cache/sda in the home folder, else sda-cache in the temporary one."""
-    chosen = os.environ.get("SDA_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    try:
-        return Path.home() / ".cache" / "sda"
-    except RuntimeError:
-        return Path(tempfile.gettempdir()) / "sda-cache"
 
 
 def cached(name: str, key: Mapping[str, Any], make: Callable[[], Splits]) -> Splits:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.data.errors import DataFormatError
+from sda.common.errors import DataFormatError
+from sda.data.labels import as_labels, shape_of
 from sda.data.splits import Rows, Splits
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -53,39 +54,17 @@ def as_features(where: str, x: NDArray[Any], levels: bool = False) -> NDArray[An
         raise DataFormatError(f"{where}: features must be numbers, got dtype {x.dtype}")
     if x.ndim != 2:
         raise DataFormatError(
-            f"{where}: features must have shape (rows, columns), got {_shape(x.shape)}"
+            f"{where}: features must have shape (rows, columns), got {shape_of(x.shape)}"
         )
     if 0 in x.shape:
         raise DataFormatError(
-            f"{where}: at least 1 row and 1 column needed, got shape {_shape(x.shape)}"
+            f"{where}: at least 1 row and 1 column needed, got shape {shape_of(x.shape)}"
         )
     _refuse(where, "not a number or infinite", x, lambda block: ~np.isfinite(block))
     _refuse(where, "too large for float32", x, lambda block: np.abs(block) > _LARGEST)
     if levels and x.dtype == np.uint8:
         return x
     return x.astype(np.float32, copy=False)
-
-
-def as_labels(
-    where: str, y: NDArray[Any], n_rows: int, n_classes: int | None = None
-) -> NDArray[np.int64]:
-    """Whole numbers 0..n_classes-1, one per row, as int64. Floats must be whole numbers."""
-    if y.dtype.kind not in "fiub":
-        raise DataFormatError(f"{where}: labels must be whole numbers, got dtype {y.dtype}")
-    if y.shape != (n_rows,):
-        raise DataFormatError(
-            f"{where}: labels must have shape ({n_rows},), one per row, got {_shape(y.shape)}"
-        )
-    top = np.iinfo(np.int64).max if n_classes is None else n_classes
-    wrong = ~((y >= 0) & (y < top)) | (y != np.floor(y))
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        allowed = "from 0 up" if n_classes is None else f"0..{n_classes - 1}"
-        raise DataFormatError(
-            f"{where}: labels must be whole numbers {allowed}, got {y[row].item()!r} in row {row} "
-            f"({int(wrong.sum())} such)"
-        )
-    return y.astype(np.int64, copy=False)
 
 
 def constants(x: NDArray[Any]) -> NDArray[np.bool_]:
@@ -165,7 +144,3 @@ def _check_classes(splits: Splits, parts: dict[str, Rows]) -> None:
                 part,
                 ", ".join(map(str, unseen[:10])),
             )
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"

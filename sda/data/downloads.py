@@ -7,9 +7,13 @@ from pathlib import Path
 import pooch
 import requests
 
-from sda.data.errors import DataError
+from sda.common.errors import DataError
+from sda.data.folders import downloads_folder
 from sda.data.mnist import FILES
-from sda.data.published import BASE_URL, PROBLEMS, downloads_folder
+from sda.data.published import (
+    BASE_URL,
+    PROBLEMS,
+)
 
 MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 _MNIST_SHA256 = {

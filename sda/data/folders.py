@@ -1,10 +1,12 @@
-"""Where data files are looked for, and the line to print when they are not there."""
+"""Where data files are looked for and kept, and what tells one from another."""
 
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from sda.data.errors import MissingDataError
+from sda.common.errors import MissingDataError
 
 
 def find(
@@ -47,3 +49,25 @@ def looked(tried: list[Path]) -> str:
     """Where was looked, and how to say where to look, as the end of a message."""
     folders = ", ".join(map(str, tried))
     return f"looked in {folders}; set SDA_DATA or data_folder to the folder that has them"
+
+
+def cache_folder() -> Path:
+    """Return SDA_CACHE, else .cache/sda in the home folder, else sda-cache in the temporary one."""
+    chosen = os.environ.get("SDA_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    try:
+        return Path.home() / ".cache" / "sda"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / "sda-cache"
+
+
+def downloads_folder() -> Path:
+    """Return the part of the cache that downloaded files are put in and looked for."""
+    return cache_folder() / "originals"
+
+
+def identity(files: Iterable[Path]) -> list[Any]:
+    """Tell that files are those that were checked and read before: path, size and date."""
+    states = [(str(file), file.stat()) for file in files]
+    return [[name, state.st_size, state.st_mtime_ns] for name, state in states]

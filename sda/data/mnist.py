@@ -1,4 +1,4 @@
-"""MNIST from its four idx files, and `basic`, which is the same images cut in another way."""
+"""MNIST from its four idx files."""
 
 import hashlib
 from pathlib import Path
@@ -7,17 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sda.common.errors import DataFormatError, MissingDataError
 from sda.data.checks import checked
-from sda.data.errors import DataFormatError, MissingDataError
-from sda.data.folders import find
+from sda.data.folders import downloads_folder, find
 from sda.data.formats.idx import read_idx
-from sda.data.published import downloads_folder
-from sda.data.sources import Made, choose
 from sda.data.splits import Rows, Splits
 
-# Labels of single rows of the original mnist_train.amat and mnist_test.amat, counted through both
-# files: they tell the order that was used from every other. Source: the test suite of skdata.
-BASIC_LABELS = {0: 5, 9999: 7, 10000: 3, 11999: 3, 12000: 7, 50000: 3, 61989: 4}
 # SHA-256 of all images, then all labels
 _SHA256 = "c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83"
 FILES = {
@@ -41,22 +36,6 @@ def mnist(folder: str | None) -> Splits:
     return checked(Splits("mnist", train, valid, test, 10, "original", (28, 28)))
 
 
-def basic(folder: str | None, source: str) -> Splits:
-    """Return the papers' `basic`, 10000 / 2000 / 50000: rows 0..61999 of MNIST's train, then t10k.
-
-    The published ``mnist.zip`` if ``folder`` has it, else rebuilt exactly from the idx files
-    (see `sources.choose`). Larochelle et al. (2007).
-    """
-
-    def rebuild() -> Made:
-        images, labels = pooled(folder)
-        return Made(images[:62000], labels[:62000].astype(np.int64))
-
-    return choose(
-        "basic", folder, source, lambda: {"rule": "basic 1"}, rebuild, made_as="reconstructed"
-    )
-
-
 def at_hand(folder: str | None) -> bool:
     """Whether the four idx files are where `mnist` looks for them."""
     try:
@@ -65,14 +44,16 @@ def at_hand(folder: str | None) -> bool:
         return False
 
 
-def pick(folder: str | None, n: int, rng: np.random.Generator) -> Made:
+def pick(
+    folder: str | None, n: int, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """``n`` different digits of all 70000 and their classes, in random order.
 
     Train and test rows of a set made from them share no digit, since none is drawn twice.
     """
     images, labels = pooled(folder)
     chosen = rng.permutation(len(images))[:n]
-    return Made(images[chosen], labels[chosen].astype(np.int64))
+    return images[chosen], labels[chosen].astype(np.int64)
 
 
 def pooled(folder: str | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sda.data.cache import cache_folder
+from sda.common.errors import DataFormatError
 from sda.data.checks import checked, rows
-from sda.data.errors import DataFormatError
-from sda.data.folders import first_file, places
+from sda.data.folders import downloads_folder, first_file, places
 from sda.data.formats.amat import read_amat
 from sda.data.formats.archives import opened, verify
 from sda.data.formats.npz import read_npz
@@ -132,11 +131,6 @@ class Original:
     source: str  # original | original, converted
     form: str  # archive | text | converted
     files: tuple[Path, ...]
-
-
-def downloads_folder() -> Path:
-    """Return the part of the cache that downloaded files are put in and looked for."""
-    return cache_folder() / "originals"
 
 
 def find_original(problem: Problem, folder: str | None) -> Original | None:

@@ -1,20 +1,19 @@
 """One name, several sources: the published file where it can be had, else the set made by rule."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sda.common.errors import DataError, MissingDataError
 from sda.data.cache import cached, opened
 from sda.data.checks import checked
-from sda.data.errors import DataError, MissingDataError
+from sda.data.folders import downloads_folder, identity
 from sda.data.published import (
     PROBLEMS,
     Problem,
-    downloads_folder,
     find_original,
     read_original,
 )
@@ -78,12 +77,6 @@ def _published(problem: Problem, folder: str | None, cuts: list[int]) -> Splits 
         if kept is not None:
             return kept
     return None
-
-
-def identity(files: Iterable[Path]) -> list[Any]:
-    """Tell that files are those that were checked and read before: path, size and date."""
-    states = [(str(file), file.stat()) for file in files]
-    return [[name, state.st_size, state.st_mtime_ns] for name, state in states]
 
 
 def _assemble(problem: Problem, source: str, made: Made) -> Splits:

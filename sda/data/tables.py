@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sda.common.errors import DataError, DataFormatError, MissingDataError
 from sda.data import checks
-from sda.data.errors import DataError, DataFormatError, MissingDataError
 from sda.data.formats.csv import read_csv
 from sda.data.formats.npy import PARTS, read_folder
 from sda.data.formats.npz import read_npz
+from sda.data.labels import as_labels
 from sda.data.splits import Rows, Splits
 
 SCALINGS = ("unit", "standard", "none")
@@ -54,7 +55,7 @@ def arrays(
     checks.same_columns(str(file), dict(zip(PARTS, x, strict=True)))
     if scaling != "none":
         x = _scaled(scaling, [tables[part].x for part in PARTS])
-    y = [checks.as_labels(f"{file}, {p}", tables[p].y, len(tables[p].x)) for p in PARTS]
+    y = [as_labels(f"{file}, {p}", tables[p].y, len(tables[p].x)) for p in PARTS]
     train, valid, test = map(Rows, x, y)
     shape = None if image_shape is None else (int(image_shape[0]), int(image_shape[1]))
     count = n_classes or _count_classes(file, y)

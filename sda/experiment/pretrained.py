@@ -97,7 +97,8 @@ class Layers:
 
     def _put(self, depth: int) -> None:
         state = self._state
-        assert state.stack is not None and self._store is not None
+        assert state.stack is not None
+        assert self._store is not None
         for k, number in enumerate(state.pretrained):
             folders = [self._recorder.folders[run] for run in state.followers(k)]
             folder = next((one for one in folders if one is not None), None)

@@ -3,8 +3,8 @@ import logging
 import numpy as np
 import pytest
 
+from sda.common.errors import DataFormatError
 from sda.data.checks import checked
-from sda.data.errors import DataFormatError
 from sda.data.splits import Rows, Splits
 
 

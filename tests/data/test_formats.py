@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sda.data.errors import DataFormatError
+from sda.common.errors import DataFormatError
 from sda.data.formats import amat, archives
 from sda.data.formats.amat import read_amat
 from sda.data.formats.archives import opened, verify

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sda.common.errors import DataError
 from sda.data.description import chi2, sides_touched
-from sda.data.errors import DataError
 from sda.data.generated import backgrounds, convexity, rectangle_images, rotations
 from sda.data.generated.convexity import convex
 from sda.data.generated.hulls import hull_defects, parts
 from sda.data.generated.photographs import Photographs
 from sda.data.generated.rectangle_images import draw_sizes
-from sda.data.sources import Made
+from sda.data.generated.turning import turn
 
 # Of the real images (paper's archive, measured): area deciles, and per cent of frame sides touched,
 # parts, and quantiles (5, 25, 50, 75, 95 %) of hull defects.
@@ -176,7 +176,7 @@ def plain_digits(monkeypatch):
     def pick(folder, n, rng):
         images = np.zeros((n, 28, 28), np.uint8)
         images[:, 8:20, 12:16] = 180
-        return Made(images, np.arange(n) % 10)
+        return images, np.arange(n) % 10
 
     for module in (backgrounds, rotations):
         monkeypatch.setattr(module, "pick", pick)
@@ -185,7 +185,7 @@ def plain_digits(monkeypatch):
 def test_turning_by_a_quarter_is_exact_and_counter_clockwise():
     images = np.random.default_rng(0).integers(0, 256, (4, 28, 28), np.uint8)
     for quarters in range(4):
-        turned = rotations.turn(images, np.full(4, quarters * np.pi / 2))
+        turned = turn(images, np.full(4, quarters * np.pi / 2))
         np.testing.assert_array_equal(turned, np.rot90(images, quarters, axes=(1, 2)))
 
 
@@ -193,7 +193,7 @@ def test_turning_there_and_back_keeps_the_mass_and_nearly_the_picture():
     images = np.zeros((50, 28, 28), np.uint8)
     images[:, 8:20, 11:17] = 200
     angles = np.random.default_rng(0).uniform(0, 2 * np.pi, 50)
-    back = rotations.turn(rotations.turn(images, angles), -angles)
+    back = turn(turn(images, angles), -angles)
     assert abs(back.mean() / images.mean() - 1) < 0.02
     assert np.abs(back.astype(int) - images).mean() < 5  # grey levels
 

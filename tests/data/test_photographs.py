@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sda.data.errors import DataError, DataFormatError, MissingDataError
+from sda.common.errors import DataError, DataFormatError, MissingDataError
 from sda.data.generated.natural_patches import _strip, patches, whitening
 from sda.data.generated.photographs import draw_patches, load_photographs
 

@@ -11,6 +11,7 @@ from PIL import Image
 from sda.data.description import outlines
 from sda.data.generated import backgrounds, rectangles, rotations
 from sda.data.generated.photographs import draw_patches, load_photographs
+from sda.data.generated.turning import turn
 from sda.data.mnist import pick, pooled
 
 pytestmark = [
@@ -51,7 +52,7 @@ def test_originals_turned_back_are_digits_of_mnist():
     for row, (source, degrees) in known.items():
         original = sample(f"bnn_mnist_rot_{row}_label")
         angles = -np.deg2rad(degrees + np.arange(-1.5, 1.6, 0.1))
-        turned = rotations.turn(np.repeat(images[source][None], len(angles), axis=0), angles)
+        turned = turn(np.repeat(images[source][None], len(angles), axis=0), angles)
         errors.append(np.abs(turned.astype(int) - original).mean(axis=(1, 2)).min())
     assert np.mean(errors) < 2.7
 
@@ -81,7 +82,7 @@ def test_whole_sets_made_from_mnist_have_the_real_pixel_statistics():
 
 
 def test_no_digit_is_used_twice():
-    images, _, _ = pick(None, 62000, np.random.default_rng(0))
+    images, _ = pick(None, 62000, np.random.default_rng(0))
     assert len(np.unique(images.reshape(62000, -1), axis=0)) == 62000
 
 

@@ -6,11 +6,14 @@ import struct
 import numpy as np
 import pytest
 
+from sda.common.errors import DataFormatError, MissingDataError
 from sda.data import mnist as mnist_module
 from sda.data.digits import digits
-from sda.data.errors import DataFormatError, MissingDataError
+from sda.data.generated.basic import BASIC_LABELS, basic
 from sda.data.generated.rectangles import rect
-from sda.data.mnist import BASIC_LABELS, basic, mnist
+from sda.data.mnist import (
+    mnist,
+)
 
 needs_data = [
     pytest.mark.data,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sda.data import published, sources
-from sda.data.errors import DataError, DataFormatError, MissingDataError
+from sda.common.errors import DataError, DataFormatError, MissingDataError
+from sda.data import folders, published, sources
 from sda.data.generated.rectangles import rect
 from sda.data.published import PROBLEMS, find_original
 from sda.data.sources import Made, choose
@@ -167,4 +167,4 @@ def test_every_problem_has_the_papers_sizes():
     assert first.pop("convex") == (6000, 2000, 50000)
     assert set(first.values()) == {(10000, 2000, 50000)}
     assert sources.SOURCES == ("auto", "original", "regenerated")
-    assert Path(published.downloads_folder()).name == "originals"
+    assert Path(folders.downloads_folder()).name == "originals"

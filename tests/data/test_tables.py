@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sda.data.errors import DataError, DataFormatError
+from sda.common.errors import DataError, DataFormatError
 from sda.data.formats.csv import read_csv
 from sda.data.tables import arrays
 

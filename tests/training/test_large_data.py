@@ -28,9 +28,9 @@ from sda import (
     pretrain,
 )
 from sda.__main__ import main
+from sda.common.errors import DataError
 from sda.common.rows import ROWS, extent, floats, in_blocks, shared
 from sda.config import compose
-from sda.data.errors import DataError
 from sda.data.tables import arrays
 from sda.experiment import svm_plan
 from sda.experiment.state import State

@@ -10,8 +10,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.data.checks import as_labels
-from sda.data.errors import DataFormatError
+from sda.common.errors import DataFormatError
+from sda.data.labels import as_labels
 from sda.data.splits import Rows
 
 MAX_BYTES = 1 << 31  # of text; the largest file of the benchmark has about half of that

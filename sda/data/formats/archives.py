@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from sda.data.errors import DataFormatError, first_line
+from sda.common.errors import DataFormatError, first_line
 
 MAX_MEMBER_BYTES = 1 << 31  # uncompressed; the benchmark's largest member has about half of that
 

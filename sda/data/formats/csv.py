@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.data.errors import DataFormatError
+from sda.common.errors import DataFormatError
 
 
 def read_csv(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from sda.data.errors import DataFormatError, MissingDataError, first_line
+from sda.common.errors import DataFormatError, MissingDataError, first_line
 
 PARTS = ("train", "valid", "test")
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from sda.data.errors import DataFormatError, first_line
+from sda.common.errors import DataFormatError, first_line
 
 MAX_BYTES = 1 << 36  # of one array; a larger one is taken for a mistake or an attack
 

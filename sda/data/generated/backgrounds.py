@@ -2,23 +2,23 @@
 
 import numpy as np
 
-from sda.data.generated import rotations
 from sda.data.generated.photographs import (
+    LEAST_DEVIATION,
     Photographs,
     draw_patches,
     load_photographs,
-    picture_files,
+    photograph_rule,
 )
+from sda.data.generated.turning import turn
 from sda.data.mnist import pick
-from sda.data.sources import Made, choose, identity
+from sda.data.sources import (
+    Made,
+    choose,
+)
 from sda.data.splits import Splits
 
 SIDE = 28
 N = 62000
-# Standard deviation, in grey levels of 0..255, below which a patch is drawn again. The original
-# threshold is unknown; the flattest background among 20 original images has 34 outside its digit,
-# and with 36 the patches of the Kodak set vary as much as the originals do (0.25 of the range).
-LEAST_DEVIATION = 36.0
 
 
 def bg_rand(folder: str | None, source: str, seed: int) -> Splits:
@@ -60,21 +60,10 @@ def rot_bg_img(folder: str | None, source: str, seed: int, photographs: str | No
     )
 
 
-def photograph_rule(name: str, seed: int, photographs: str | None) -> dict[str, object]:
-    """Tell what a set made from photographs depends on, without decoding a picture."""
-    files = [] if photographs is None else picture_files(photographs)
-    return {
-        "rule": name,
-        "seed": seed,
-        "least deviation": LEAST_DEVIATION,
-        "photographs": identity(files),
-    }
-
-
 def draw_on_noise(folder: str | None, n: int, seed: int) -> Made:
     """Pixels that are the brighter of digit and noise (n, 28, 28), and the digits' classes (n,)."""
     rng = np.random.default_rng(seed)
-    digits, labels, _ = pick(folder, n, rng)
+    digits, labels = pick(folder, n, rng)
     noise = rng.integers(0, 256, digits.shape, np.uint8)
     return Made(np.maximum(digits, noise), labels)
 
@@ -87,8 +76,8 @@ def draw_on_photographs(
     So is every pixel of 20 original images whose digits were found.
     """
     rng = np.random.default_rng(seed)
-    digits, labels, _ = pick(folder, n, rng)
+    digits, labels = pick(folder, n, rng)
     if turned:
-        digits = rotations.turn(digits, rng.uniform(0, 2 * np.pi, n))
+        digits = turn(digits, rng.uniform(0, 2 * np.pi, n))
     patches, _ = draw_patches(found.images, n, SIDE, LEAST_DEVIATION, rng)
     return Made(np.maximum(digits, patches), labels, found.told())

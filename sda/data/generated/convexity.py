@@ -18,7 +18,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.data.errors import DataError
+from sda.common.errors import DataError
 from sda.data.generated.hulls import hull_defects, parts
 from sda.data.sources import Made, choose
 from sda.data.splits import Splits

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from sda.common.errors import DataError
 from sda.data.cache import cached
 from sda.data.checks import checked
-from sda.data.errors import DataError
+from sda.data.folders import identity
 from sda.data.generated.photographs import (
     Photographs,
     draw_patches,
     load_photographs,
     picture_files,
 )
-from sda.data.sources import identity
 from sda.data.splits import Rows, Splits
 
 _SHARES = {"train": (0.0, 0.7), "valid": (0.7, 0.85), "test": (0.85, 1.0)}  # of a picture's width

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from sklearn.datasets import load_sample_images
 
-from sda.data.errors import DataFormatError, MissingDataError
+from sda.common.errors import DataFormatError, MissingDataError
+from sda.data.folders import identity
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm")
 _MAX_PIXELS = 1 << 27  # of one photograph; more is a mistake or a decompression bomb
+# Standard deviation, in grey levels of 0..255, below which a patch is drawn again. The original
+# threshold is unknown; the flattest background among 20 original images has 34 outside its digit,
+# and with 36 the patches of the Kodak set vary as much as the originals do (0.25 of the range).
+LEAST_DEVIATION = 36.0
 
 
 class Photographs(NamedTuple):
@@ -104,3 +109,14 @@ def _read(file: Path) -> NDArray[np.uint8]:
 
 def _grey(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(image.convert("L"), dtype=np.uint8)
+
+
+def photograph_rule(name: str, seed: int, photographs: str | None) -> dict[str, object]:
+    """Tell what a set made from photographs depends on, without decoding a picture."""
+    files = [] if photographs is None else picture_files(photographs)
+    return {
+        "rule": name,
+        "seed": seed,
+        "least deviation": LEAST_DEVIATION,
+        "photographs": identity(files),
+    }

@@ -3,9 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.data.generated.backgrounds import LEAST_DEVIATION, photograph_rule
-from sda.data.generated.photographs import Photographs, draw_patches, load_photographs
-from sda.data.generated.rectangles import SIDE, place, size_pairs
+from sda.data.generated.photographs import (
+    LEAST_DEVIATION,
+    Photographs,
+    draw_patches,
+    load_photographs,
+    photograph_rule,
+)
+from sda.data.generated.shapes import SIDE, place, size_pairs
 from sda.data.sources import Made, choose
 from sda.data.splits import Splits
 

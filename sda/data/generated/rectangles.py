@@ -1,12 +1,11 @@
 """`rect`: is the rectangle taller than wide? Drawn by the rule measured on the real images."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sda.data.generated.shapes import SIDE, place, size_pairs
 from sda.data.sources import Made, choose
 from sda.data.splits import Splits
 
-SIDE = 28
 SHORTEST, LEAST_DIFFERENCE = 4, 3  # pixels
 RULE = {
     "rule": "rect 1",
@@ -38,23 +37,3 @@ def draw(n: int, seed: int) -> Made:
     outline = within[:, 0, :, None] & edge[:, 1, None, :]
     outline |= edge[:, 0, :, None] & within[:, 1, None, :]
     return Made(outline * np.uint8(255), (size[:, 0] > size[:, 1]).astype(np.int64))
-
-
-def size_pairs(shortest: int, longest: int, least_difference: int) -> NDArray[np.int64]:
-    """All (height, width) in shortest..longest that differ by least_difference or more, (k, 2)."""
-    sizes = np.arange(shortest, longest + 1)
-    pairs = np.stack(np.meshgrid(sizes, sizes, indexing="ij"), axis=-1).reshape(-1, 2)
-    return pairs[abs(pairs[:, 0] - pairs[:, 1]) >= least_difference]
-
-
-def place(
-    size: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Put rectangles of (height, width) ``size`` (n, 2) where they fit, uniformly.
-
-    Returns which rows and columns are within each and which are its edges, both (n, 2, 28).
-    """
-    first = rng.integers(0, SIDE - size + 1)[..., None]
-    last = first + size[..., None] - 1
-    pixel = np.arange(SIDE)
-    return (pixel >= first) & (pixel <= last), (pixel == first) | (pixel == last)
