@@ -31,3 +31,9 @@ def data_where_asked_for(request, own_cache, monkeypatch):
 def all_numbers():
     """A command run in this process turned denormal numbers off; Hypothesis draws them."""
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
+def called_by_nobody(monkeypatch):
+    """What the tests say of commands does not depend on how they were started."""
+    monkeypatch.delenv("SDA_CALLED", raising=False)

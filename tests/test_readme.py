@@ -155,7 +155,7 @@ def test_a_benchmark_on_a_device_that_is_not_there_is_refused_in_one_line(run_sc
     assert done.stdout == ""
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("benchmark_step.py: error: argument --device: ")
-    assert "got 'nosuch'" in last
+    assert "device=nosuch is not here" in last
 
 
 @pytest.mark.slow

@@ -44,6 +44,5 @@ def test_a_wheel_carries_its_configuration_and_its_command(tmp_path):
         assert "sda = sda.__main__:main" in archive.read(entry).decode()
     for path in (ROOT / "conf").rglob("*.yaml"):
         assert f"sda/conf/{path.relative_to(ROOT / 'conf')}" in names
-    for folder in ("sda", "hydra_plugins"):
-        for path in (ROOT / folder).rglob("*.py"):
-            assert str(path.relative_to(ROOT)) in names
+    for path in (ROOT / "sda").rglob("*.py"):
+        assert str(path.relative_to(ROOT)) in names

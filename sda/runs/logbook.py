@@ -110,6 +110,8 @@ class Logbook:
 
     def settings(self, settings: Mapping[str, Any], metrics: Sequence[str]) -> None:
         """Open the run's row of the hparams table, so that it is there also if the run dies."""
+        if not self._tensorboard:
+            return
         from torch.utils.tensorboard.summary import hparams
 
         plain = {key: _hparam(value) for key, value in settings.items()}

@@ -75,5 +75,6 @@ def train_jobs(jobs: Sequence[Job]) -> None:
     if not first["overwrite"]:
         one = min(asked, key=lambda one: RunFolder(one.path).result.get("status") == "finished")
         begun = launch.recorded_batch(one, schema.build_run)
-        asked = begun if len(begun) > 1 else asked
+        if {run.path.absolute() for run in asked} <= {run.path.absolute() for run in begun}:
+            asked = begun
     launch.train_together(asked, schema.load_data(first), overwrite=first["overwrite"])

@@ -142,7 +142,7 @@ def _tasks(jobs: Sequence[Job], together: bool) -> list[list[Job]]:
     if together:
         configs = [job.config for job in networks]
         cut = batching.batches(plans, configs, lambda k: schema.width(configs[k]))
-    tasks = begun + [[job] for job in jobs if job.is_machine]
+    tasks = begun + [[j] for j in jobs if j.is_machine and place(j) not in elsewhere]
     for runs in _spread(cut, plans):
         task = [networks[k] for k in runs]
         if any(place(job) not in elsewhere and not _stays(job) for job in task):
@@ -155,14 +155,13 @@ def _stays(job: Job) -> bool:
 
 
 def _begun(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Runs that were begun in a batch and have not ended, together as they were then."""
+    """Runs that were begun and have not ended, each alone or together as they were then."""
     begun: dict[str, list[Job]] = {}
     for job in jobs:
         folder = RunFolder(place(job))
-        ended = folder.result.get("status") in ("finished", "diverged")
-        members = folder.batch()
-        if members and not ended and not job.config["overwrite"]:
-            begun.setdefault(str(members), []).append(job)
+        status = folder.result.get("status")
+        if status not in (None, "finished", "diverged") and not job.config["overwrite"]:
+            begun.setdefault(str(folder.batch() or folder.path), []).append(job)
     return list(begun.values())
 
 

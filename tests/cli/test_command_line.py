@@ -451,7 +451,7 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
 @pytest.mark.parametrize("words", [["seed=0"], ["-m", "seed=0,1"]], ids=["run", "sweep"])
 def test_a_checkout_need_not_be_writable_and_nothing_is_written_there(words, tmp_path):
     checkout = tmp_path / "checkout"
-    for name in ("sda", "conf", "hydra_plugins"):
+    for name in ("sda", "conf"):
         shutil.copytree(ROOT / name, checkout / name)
     before = {path: path.stat().st_mtime_ns for path in checkout.rglob("*")}
     for path in (checkout, *before):

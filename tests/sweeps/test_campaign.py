@@ -12,6 +12,7 @@ from tiny_campaign import CELL, SET, change, written
 from sda.cli import campaign as campaign_command
 from sda.config import schema
 from sda.runs.folder import RunFolder
+from sda.runs.identity import digest
 from sda.sweeps import sweep
 from sda.sweeps.campaign import campaign, choices, proposing
 from sda.sweeps.campaign import run as campaign_run
@@ -437,7 +438,7 @@ def test_every_setting_of_a_cell_computes_something_else():
     cells = {c.name: c for tier in plan.tiers for c in campaign.cells(plan, tier)}
     for name in ("basic_saa3", "rect_random3", "mnist_sda3"):
         jobs = [job for tried in cells[name].tried(99) for job in tried]
-        keys = {schema.build_run(job.config).computation_key() for job in jobs}
+        keys = {digest(schema.build_run(job.config).described()) for job in jobs}
         assert len(keys) == len(jobs), name
 
 

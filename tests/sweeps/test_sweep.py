@@ -260,7 +260,7 @@ def test_a_run_that_diverges_in_pretraining_ends_in_company_as_it_does_alone(tmp
 
 @pytest.mark.slow
 def test_machines_train_together_but_never_with_autoencoders(tmp_path):
-    sweep = [
+    words = [
         [f"init={init}", f"seed={seed}", f"pretrain.learning_rate={rate}"]
         for init, seed, rate in (
             ("dbn", 0, 0.1),
@@ -269,7 +269,7 @@ def test_machines_train_together_but_never_with_autoencoders(tmp_path):
             ("random", 0, 1),
         )
     ]
-    asked = jobs(tmp_path / "together", "jobs=1", sweep=sweep)  # on more cores each trains alone
+    asked = jobs(tmp_path / "together", "jobs=1", sweep=words)  # on more cores each trains alone
     plans = [schema.build_run(job.config) for job in asked]
     cut = batching.batches(plans, [job.config for job in asked], lambda _: 64)
     assert cut == [[0, 2], [1, 3]]
@@ -277,7 +277,7 @@ def test_machines_train_together_but_never_with_autoencoders(tmp_path):
     assert [outcome.fault for outcome in outcomes] == [None] * 4
     batches = [json.loads((place(j) / "result.json").read_text())["batch"] for j in asked]
     assert [len(batch) for batch in batches] == [2, 2, 2, 2]
-    by_itself = jobs(tmp_path / "alone", sweep=sweep[::2])
+    by_itself = jobs(tmp_path / "alone", sweep=words[::2])
     for alone in by_itself:
         train_jobs([alone])
     assert_close(asked[::2], by_itself)
@@ -286,10 +286,10 @@ def test_machines_train_together_but_never_with_autoencoders(tmp_path):
 @pytest.mark.slow
 def test_a_run_without_its_data_fails_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))  # none has read the originals before
-    sweep = [["init=sda", "seed=0"], ["init=sda", "seed=1"]]
-    there = jobs(tmp_path, "jobs=1", sweep=sweep)
+    words = [["init=sda", "seed=0"], ["init=sda", "seed=1"]]
+    there = jobs(tmp_path, "jobs=1", sweep=words)
     rect = ["data=rect", "data.source=original", f"data_folder={tmp_path}"]
-    gone = jobs(tmp_path, *rect, sweep=sweep)
+    gone = jobs(tmp_path, *rect, sweep=words)
     outcomes = sweep.run_all([*gone, *there], together=True)
     assert [outcome.fault for outcome in outcomes[2:]] == [None, None]
     for outcome in outcomes[:2]:
@@ -415,8 +415,8 @@ def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed
 @pytest.mark.slow
 def test_a_sweep_listens_on_when_what_its_processes_are_forked_from_is_killed(tmp_path):
     long = ["init=random", "finetune.epochs=3000", "finetune.patience=null"]
-    sweep = [[f"seed={seed}", *long] for seed in (0, 1)]
-    asked = jobs(tmp_path, "jobs=2", sweep=sweep)
+    words = [[f"seed={seed}", *long] for seed in (0, 1)]
+    asked = jobs(tmp_path, "jobs=2", sweep=words)
     begun = [place(job) / "metrics.jsonl" for job in asked]
     killed = []
 
@@ -468,7 +468,7 @@ LABELS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [None, 7])
+@pytest.mark.parametrize("number", [None, 3])
 def test_runs_with_other_labels_train_in_batches_of_their_own(tmp_path, number):
     asked = jobs(tmp_path / "together", sweep=LABELS)
     alone = jobs(tmp_path / "alone", sweep=LABELS)

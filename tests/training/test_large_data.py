@@ -519,7 +519,7 @@ PROGRAM = """
     import torch
     torch.set_num_threads(1)
     from sda import *
-    from sda import blocks
+    from sda.common import rows as blocks
     from sda.data.tables import arrays
     from sda.training.codes import Storage
 
