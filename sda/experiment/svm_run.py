@@ -19,8 +19,10 @@ from sda.data.splits import Splits
 from sda.experiment import launch, svm, svm_plan
 from sda.experiment.svm import Labels, Setting, Training, Trial
 from sda.experiment.svm_plan import READ, SvmPlan
+from sda.runs import ledger
 from sda.runs import settings as settings_words
 from sda.runs.folder import RunFolder
+from sda.runs.identity import HARMLESS, digest
 
 SEARCH = "search.jsonl"  # a line for every setting that has been tried
 
@@ -153,6 +155,16 @@ def _test(
         n_valid=len(splits.valid.y),
         n_test=len(splits.test.y),
     )
+    record = folder.result | {"format": ledger.FORMAT, "identity": _identity(plan, splits)}
+    ledger.append(folder.runs_folder, record, (splits.test.y, predicted))
+
+
+def _identity(plan: SvmPlan, splits: Splits) -> str:
+    """What a machine is known by: the settings that its numbers follow from, and its data."""
+    told = {
+        k: v for k, v in plan.settings.items() if k.split(".")[0] not in (*HARMLESS, "codes_of")
+    }
+    return digest([told, splits.digest()])
 
 
 def _error(predicted: Labels, y: Labels) -> float:

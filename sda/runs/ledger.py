@@ -23,6 +23,9 @@ from sda.common import files
 FORMAT = 1
 FOLDER = "ledger"
 ASIDE = ("batch",)  # of a result: where its folder is
+PLACES = (  # settings that are paths: of these a line has the last part
+    "runs_folder", "data_folder", "data.folder", "data.path", "data.photographs", "codes_of",
+)  # fmt: skip
 Predictions = tuple[NDArray[np.int64], NDArray[np.int64]]  # labels and predicted classes, (n,) each
 
 _own: dict[Path, Path] = {}  # the file of this process in each ledger
@@ -34,7 +37,14 @@ def append(runs_folder: Path, result: Mapping[str, Any], predictions: Prediction
     folder = Path(runs_folder).absolute() / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     line = {key: value for key, value in result.items() if key not in ASIDE}
-    line |= {"predictions": None if predictions is None else _keep(folder, predictions)}
+    settings = dict(line.get("settings") or {})
+    for key in PLACES:
+        if isinstance(settings.get(key), str):
+            settings[key] = Path(settings[key]).name
+    line |= {
+        "settings": settings,
+        "predictions": None if predictions is None else _keep(folder, predictions),
+    }
     if folder not in _own:
         _own[folder] = folder / f"{secrets.token_hex(8)}.jsonl"
     text = json.dumps(line, allow_nan=False) + "\n"

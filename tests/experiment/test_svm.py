@@ -19,7 +19,7 @@ from sda.config import catalogue, compose, schema
 from sda.data.digits import digits
 from sda.experiment import svm, svm_plan, svm_run
 from sda.experiment.svm import Kernel, Setting, Training, Trial
-from sda.runs import model_file
+from sda.runs import ledger, model_file
 from sda.runs.folder import RunFolder, RunFolderError
 from sda.runs.results import Trained, read
 
@@ -178,6 +178,9 @@ def test_a_finished_folder_is_one_that_compare_reads(tmp_path, splits):
     chosen = rbf.result["chosen"]
     unit = Training(torch.from_numpy(splits.train.x), splits.train.y).unit
     assert chosen["gamma_absolute"] == pytest.approx(chosen["gamma"] * unit)
+    recorded = {line["init"]: line for line in ledger.lines(tmp_path / "ledger")}
+    assert recorded["svm_rbf"]["test_error"] == rbf.test_error
+    assert recorded["svm_rbf"]["identity"] != recorded["svm_poly"]["identity"]
 
 
 def test_a_refit_learns_from_the_validation_rows_and_chooses_without_them(tmp_path, splits):

@@ -62,6 +62,10 @@ def test_a_line_of_a_newer_format_is_refused_by_name(tmp_path):
 
 
 def test_a_line_says_nothing_of_where_its_run_was(tmp_path):
-    ledger.append(tmp_path, RUN | {"batch": ["../other"]}, None)
+    settings = {"runs_folder": str(tmp_path), "data.path": "/home/me/mine.csv", "seed": 3}
+    ledger.append(tmp_path, RUN | {"batch": ["../other"], "settings": settings}, None)
     (file,) = (tmp_path / "ledger").glob("*.jsonl")
-    assert "batch" not in json.loads(file.read_text())
+    line = json.loads(file.read_text())
+    assert "batch" not in line
+    assert line["settings"] == {"runs_folder": tmp_path.name, "data.path": "mine.csv", "seed": 3}
+    assert str(tmp_path) not in file.read_text()
