@@ -12,7 +12,7 @@ from sda.common.seeding import stream
 from sda.common.signals import Interrupted
 from sda.config import compose, schema
 from sda.data.splits import Rows, Splits
-from sda.experiment import launch, recorder
+from sda.experiment import access, launch, recorder
 from sda.runs import model_file
 
 WORDS = [
@@ -40,9 +40,9 @@ def train(path, *words, resume=False, overwrite=False, data=None):
     asked, plain = plan(*words)
     run = launch.Asked(asked, plain, Path(path))
     if not resume:
-        launch.refuse_occupied(run.path, overwrite)
+        access.refuse_occupied(run.path, overwrite)
     launch.train_together([run], data or splits(), overwrite=overwrite)
-    return launch.outcome(run.path)
+    return access.outcome(run.path)
 
 
 def in_a_child(action):

@@ -12,7 +12,7 @@ import yaml
 from sda.cli import svm, train
 from sda.common import plain_yaml, threads, trust
 from sda.config import schema
-from sda.experiment import launch
+from sda.experiment import access, launch
 from sda.runs.folder import RunFolder
 from sda.runs.identity import CHANGEABLE
 from sda.runs.settings import Plain, flat, key_of
@@ -39,7 +39,7 @@ def main(words: list[str]) -> int:
     threads.settle(threads.threads(settings["threads"]))
     batch = launch.recorded_batch(asked, lambda member: schema.build_run(_changed(member, changes)))
     launch.train_together(batch, schema.load_data(settings), overwrite=False)
-    train.print_result(path, launch.outcome(path))
+    train.print_result(path, access.outcome(path))
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sda.cli import options
 from sda.common import threads, trust
 from sda.config import compose, schema
-from sda.experiment import launch, svm_plan
+from sda.experiment import access, svm_plan
 from sda.experiment.svm import MOST_STEPS
 from sda.experiment.svm_run import place, train
 from sda.runs.folder import RunFolder
@@ -38,7 +38,7 @@ def _one(words: list[str], search_path: list[str]) -> int:
     """
     settings = compose.resolved(compose.compose(words + search_path, "svm"))
     path = place(settings, words)
-    launch.refuse_occupied(path, settings["overwrite"])
+    access.refuse_occupied(path, settings["overwrite"])
     return run(settings, path)
 
 

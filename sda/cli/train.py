@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from sda.cli import options
 from sda.common import threads, trust
 from sda.config import compose, schema
-from sda.experiment import launch
+from sda.experiment import access, launch
 from sda.runs.settings import top
 from sda.sweeps.job import Job
 from sda.sweeps.sweep import run_all
@@ -37,13 +37,13 @@ def single(words: list[str], search_path: list[str]) -> int:
     job = Job(compose.resolved(compose.compose(words + search_path)), words)
     plan = schema.build_run(job.config)
     threads.settle(threads.threads(job.config["threads"]))
-    path = launch.place(plan, job.config["runs_folder"], words)
+    path = access.place(plan, job.config["runs_folder"], words)
     overwrite = job.config["overwrite"]
-    launch.refuse_occupied(path, overwrite)
+    access.refuse_occupied(path, overwrite)
     splits = schema.load_data(job.config)
     asked = launch.Asked(plan, job.config, path)
     launch.train_together([asked], splits, overwrite=overwrite)
-    print_result(path, launch.outcome(path))
+    print_result(path, access.outcome(path))
     return 0
 
 

@@ -16,7 +16,7 @@ from sda.common.program import go_on
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import ProgressLine
 from sda.data.splits import Splits
-from sda.experiment import launch, svm, svm_plan
+from sda.experiment import access, svm, svm_plan
 from sda.experiment.svm import Labels, Setting, Training, Trial
 from sda.experiment.svm_plan import READ, SvmPlan
 from sda.runs import ledger
@@ -30,7 +30,7 @@ SEARCH = "search.jsonl"  # a line for every setting that has been tried
 def place(settings: dict[str, Any], words: list[str]) -> Path:
     """The folder of a machine; the arm in its name says the kernel."""
     said = [word for word in words if settings_words.key_of(word) != "kernel"]
-    return launch.place(svm_plan.build(settings), settings["runs_folder"], said)
+    return access.place(svm_plan.build(settings), settings["runs_folder"], said)
 
 
 def train(plan: SvmPlan, settings: dict[str, Any], path: Path, splits: Splits) -> None:
@@ -44,14 +44,14 @@ def train(plan: SvmPlan, settings: dict[str, Any], path: Path, splits: Splits) -
     """
     plan.check(splits)
     with ExitStack() as closing:
-        folder = launch.opened(path, closing)
+        folder = access.opened(path, closing)
         if settings["overwrite"] or not folder.config:
             folder.clear()
         else:
-            launch.check_same(folder, plan, splits)
+            access.check_same(folder, plan, splits)
         if folder.result.get("status") == "finished":
             return
-        launch.describe(folder, plan, settings, splits)
+        access.describe(folder, plan, settings, splits)
         folder.update_result(status="running", message=None)
         try:
             x, y = plan.learned(splits.train.x, "training"), splits.train.y

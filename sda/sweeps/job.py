@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sda.common import threads
 from sda.config import schema
-from sda.experiment import launch
+from sda.experiment import access, launch
 from sda.runs import identity
 from sda.runs.folder import RunFolder, RunFolderError
 
@@ -38,7 +38,7 @@ def place(job: Job) -> Path:
         from sda.experiment import svm_run
 
         return svm_run.place(job.config, job.overrides)
-    return launch.place(schema.build_run(job.config), job.config["runs_folder"], job.overrides)
+    return access.place(schema.build_run(job.config), job.config["runs_folder"], job.overrides)
 
 
 def refusal(job: Job) -> str | None:
@@ -46,7 +46,7 @@ def refusal(job: Job) -> str | None:
     if job.config["overwrite"]:
         return None
     try:
-        launch.refuse_other(RunFolder(place(job)), job.settings)
+        access.refuse_other(RunFolder(place(job)), job.settings)
     except RunFolderError as error:
         return str(error)
     return None

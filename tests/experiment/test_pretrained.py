@@ -8,7 +8,7 @@ import pytest
 
 from sda.common.signals import Interrupted
 from sda.config import compose
-from sda.experiment import experiment, launch
+from sda.experiment import access, experiment
 from sda.experiment.recorder import Recorder
 from sda.runs import environment
 from sda.runs.layer_store import LayerStore
@@ -226,4 +226,4 @@ def test_a_run_of_a_search_reads_no_test_rows_and_is_tested_when_asked(tmp_path,
     other = trained(tmp_path / "alone")
     assert again["test_error"] == json.loads((other / "result.json").read_text())["test_error"]
     assert again["identity"] == result["identity"]
-    assert launch.outcome(path)["valid_error"] == result["valid_error"]
+    assert access.outcome(path)["valid_error"] == result["valid_error"]

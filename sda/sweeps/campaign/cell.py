@@ -10,7 +10,7 @@ from typing import Any
 
 from sda.common import files
 from sda.config import compose
-from sda.experiment import launch
+from sda.experiment import access
 from sda.runs import identity, results
 from sda.runs.folder import RunFolder
 from sda.runs.results import Trained, Unfinished
@@ -122,7 +122,7 @@ class Cell:
         Raises:
             ValueError: a finished one lacks what it is chosen by.
         """
-        if not launch.folder_of(self.config["name"], self.config["runs_folder"]).is_dir():
+        if not access.folder_of(self.config["name"], self.config["runs_folder"]).is_dir():
             return []  # without composing what was tried
         tried = [job for jobs in self.tried() for job in jobs if is_done(job)]
         return [(job, _result(job)) for job in tried]

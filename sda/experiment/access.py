@@ -1,0 +1,140 @@
+"""A run's folder, from a command: where it is, whether it may be used, what stands in it first."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from sda.common.errors import DivergenceError
+from sda.common.program import go_on
+from sda.common.terminal import say
+from sda.data.splits import Splits
+from sda.runs import environment, folder, identity
+from sda.runs.arms import UNREAD
+from sda.runs.folder import RunFolder, RunFolderError
+
+
+class Plan(Protocol):
+    """What a folder records of anything that can be run: a network, a support vector machine."""
+
+    @property
+    def name(self) -> str:
+        """Of the folder that the run's folder is made in."""
+
+    @property
+    def init(self) -> str:
+        """The arm."""
+
+    @property
+    def seed(self) -> int:
+        """What distinguishes runs of one arm."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is computed."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Flat, as configured."""
+
+    @property
+    def published(self) -> dict[str, Any] | None:
+        """What the papers report."""
+
+
+def place(plan: Plan, runs_folder: str, overrides: list[str]) -> Path:
+    """The folder of a run: ``<runs folder>/<name>/<arm, seed and what else was overridden>``.
+
+    What the arm does not read is no part of it: a sweep over noise has one random arm.
+    """
+    said = [word.lstrip("+~") for word in overrides if "=" in word]
+    unsaid = ("init", "seed", "experiment", "data", "name", "published", *identity.HARMLESS)
+    words = [f"init={plan.init}", f"seed={plan.seed}"]
+    words += sorted(
+        word
+        for word in said
+        if word.partition("=")[0] not in unsaid
+        and not word.startswith(UNREAD.get(str(plan.init), ()))
+    )
+    return folder_of(plan.name, runs_folder) / folder.folder_name(words)
+
+
+def folder_of(name: str, runs_folder: str) -> Path:
+    """Where the runs of a name are."""
+    return Path(runs_folder, *(folder.folder_name([part]) for part in name.split("/")))
+
+
+def opened(path: Path, closing: ExitStack) -> RunFolder:
+    """Open a run's folder until ``closing`` closes. Raises RunFolderError."""
+    folder = RunFolder(path)
+    folder.open()
+    closing.callback(folder.close)
+    return folder
+
+
+def outcome(path: Path) -> dict[str, Any]:
+    """The result of a run that has ended. Raises DivergenceError if it diverged."""
+    result = RunFolder(path).result
+    if result["status"] == "diverged":
+        raise DivergenceError(result["message"])
+    return result
+
+
+def refuse_occupied(path: Path, overwrite: bool) -> None:
+    """Raise RunFolderError if a run is there and may not be trained over."""
+    if overwrite:
+        return
+    folder = RunFolder(path)
+    status = folder.result.get("status")
+    if status == "finished":
+        raise RunFolderError(
+            f"{folder.path} already has a finished run; overwrite=true trains it again"
+        )
+    if status is not None or folder.config:
+        raise RunFolderError(
+            f"{folder.path} has an unfinished run; {go_on(folder.path)} "
+            "(overwrite=true starts it afresh)"
+        )
+
+
+def refuse_other(folder: RunFolder, settings: dict[str, Any], data_hash: str | None = None) -> None:
+    """Raise RunFolderError for a folder whose run has other settings, or data if they count."""
+    before = folder.result
+    changed = identity.differences(before.get("settings", settings), settings)
+    if data_hash is not None and before.get("data_hash", data_hash) != data_hash:
+        changed.append("the data: their SHA-256 differs")
+    if changed:
+        raise RunFolderError(
+            f"{folder.path} has a run with other settings ({'; '.join(changed)}); "
+            "overwrite=true starts it afresh"
+        )
+
+
+def check_same(folder: RunFolder, plan: Plan, splits: Splits) -> None:
+    """Raise RunFolderError for a folder whose run is not this one."""
+    refuse_other(folder, plan.settings, splits.digest())
+    past, now = folder.environment, environment.of(plan.device)
+    moved = [
+        f"{key} {past[key]} -> {now[key]}" for key in now if past.get(key, now[key]) != now[key]
+    ]
+    if past and moved and folder.result.get("status") != "finished":
+        say(f"warning: resumed elsewhere ({', '.join(moved)}): bits may differ", error=True)
+
+
+def describe(folder: RunFolder, plan: Plan, settings: Mapping[str, Any], splits: Splits) -> None:
+    """Write down what is computed, on what and with what."""
+    folder.write_config(settings)
+    folder.update_result(
+        name=plan.name,
+        data=splits.name,
+        source=splits.source,
+        drawn_from=splits.drawn_from,
+        data_hash=splits.digest(),
+        environment=environment.of(plan.device),
+        init=str(plan.init),
+        seed=plan.seed,
+        published=plan.published,
+        settings=plan.settings,
+    )
