@@ -4,7 +4,7 @@ import os
 
 import pytest
 import torch
-from tiny_campaign import conf, done, table, tiny  # noqa: F401 - fixtures
+from tiny_campaign import conf, done, tiny  # noqa: F401 - fixtures
 
 torch.set_num_threads(1)
 

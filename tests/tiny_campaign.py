@@ -5,22 +5,28 @@ import shutil
 
 import pytest
 
-from sda.config import catalogue, compose
-from sda.sweeps.campaign import campaign, record, run
-from sda.sweeps.campaign import table as campaign_table
-from sda.sweeps.campaign.cell import job_of
-from sda.sweeps.job import place
+from sda.config import catalogue, compose, published
+from sda.runs import ledger
+from sda.sweeps.campaign import campaign, cell, run
 
-TIER = "tiers: [{cells: [digits_sda3, digits_random3, digits_svm_rbf], settings: 2, seeds: 2}]"
-
-
+CAMPAIGN = """\
+# @package campaign
+hours: null
+choices: null
+words: [tensorboard=false]
+tiers: [{data: [digits], arms: [sda1, random1, svm_rbf], runs: 4, seeds: 2}]
+"""
 SET = """\
 # @package _global_
-defaults: [{override /stack: small}]
 name: tiny/digits
+published: {paper: a test, n_test: 500, test_error: {sda: 0.25, svm_rbf: 0.25}}
+"""
+ARM = """\
+# @package _global_
+init: INIT
 stack: {hidden: [9]}
 pretrain: {epochs: 1}
-finetune: {epochs: 2}
+finetune: {epochs: 3}
 search:
   settings: [corruption.fraction=0.1, stack.initialisation=papers corruption.fraction=0.4]
   rates: [0.5, 1.0]
@@ -28,52 +34,34 @@ search:
 """
 
 
-CELL = """\
-# @package _global_
-defaults: [tiny/digits, _self_]
-init: INIT
-minutes: 10
-published: {paper: a test, n_test: 500, test_error: {INIT: 0.25}}
-"""
-
-
-MACHINE = """\
-# @package _global_
-defaults: [{override /kernel: rbf}]
-name: tiny/digits
-kernel: {C: [1, 10], gamma: [1]}
-published: {paper: a test, n_test: 500, test_error: {svm_rbf: 0.25}}
-"""
-
-
 @pytest.fixture(scope="module")
 def conf(tmp_path_factory):
-    """A configuration folder with a campaign of two cells."""
+    """A configuration folder with a campaign of three cells."""
     folder = tmp_path_factory.mktemp("campaign") / "conf"
     shutil.copytree(catalogue.folder(), folder)
-    (folder / "campaign" / "tiny.yaml").write_text(
-        f"# @package campaign\nhours: null\nchoices: null\nwords: [tensorboard=false]\n{TIER}\n"
-    )
+    (folder / "campaign" / "tiny.yaml").write_text(CAMPAIGN)
     (folder / "experiment" / "tiny").mkdir()
     (folder / "experiment" / "tiny" / "digits.yaml").write_text(SET)
     for init in ("sda", "random"):
-        path = folder / "experiment" / "tiny" / f"digits_{init}3.yaml"
-        path.write_text(CELL.replace("INIT", init))
-    (folder / "experiment" / "tiny" / "digits_svm_rbf.yaml").write_text(MACHINE)
+        (folder / "arm" / f"{init}1.yaml").write_text(ARM.replace("INIT", init))
+    (folder / "kernel" / "rbf.yaml").write_text(
+        "# A small grid.\nname: rbf\nC: [1, 10]\ngamma: [1]\n"
+    )
     return folder
 
 
 @pytest.fixture
 def tiny(conf, tmp_path, monkeypatch):
-    """How to read it."""
+    """How to read it: hours, further words."""
     monkeypatch.setattr(catalogue, "folder", lambda: conf)
-    job_of.cache_clear()
-    compose._composed.cache_clear()
-    yield lambda hours: campaign.read(
-        "tiny", [f"campaign.hours={hours}", f"runs_folder={tmp_path / 'runs'}"]
+    caches = (cell._job, compose._composed, compose.settings, published.row)
+    for one in caches:
+        one.cache_clear()
+    yield lambda hours, *words: campaign.read(
+        "tiny", [f"campaign.hours={hours}", f"runs_folder={tmp_path / 'runs'}", *words]
     )
-    job_of.cache_clear()
-    compose._composed.cache_clear()
+    for one in caches:
+        one.cache_clear()
 
 
 @pytest.fixture
@@ -87,29 +75,26 @@ def done(tiny, conf, tmp_path):
     return plan
 
 
-@pytest.fixture
-def table(done, tmp_path):
-    """The table of the campaign that is over."""
-    record.write(tmp_path / "table.csv", table_rows(done), campaign_table.COLUMNS)
-    return tmp_path / "table.csv"
+def lines(plan):
+    """What the ledger of a campaign has."""
+    return ledger.lines(plan.runs_folder / "ledger")
 
 
-def table_rows(plan):
-    """The rows of a campaign's table."""
-    return campaign_table.rows(campaign_table.last_cells(plan))
+def change(plan, wanted, **values):
+    """Change the lines of a campaign's ledger that ``wanted`` says."""
+    changed = [line | values if wanted(line) else line for line in lines(plan)]
+    write(plan, changed)
 
 
-def plain(row):
-    """A row of a table as text, without how long its runs took."""
-    return {part: str(value) for part, value in row.items() if not part.endswith("minutes")}
+def write(plan, new):
+    """Write a campaign's ledger anew, of these lines."""
+    folder = plan.runs_folder / "ledger"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.jsonl"):
+        file.unlink()
+    (folder / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in new))
 
 
 def written(folder):
+    """When each result was written."""
     return {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
-
-
-def change(job, **values):
-    path = place(job) / "result.json"
-    if "test_error" in values:  # of which they would tell otherwise
-        path.with_name("test_predictions.npz").unlink(missing_ok=True)
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-FIGURES = Path(__file__).parents[1] / "results" / "figures"
+HERE = Path(__file__).parents[1]
+RESULTS = HERE / "results"
+FIGURES = RESULTS / "figures"
 
 
 def run(main: Callable[[str, str], None], says: str | None, picture: str) -> None:

@@ -96,6 +96,41 @@ def of_mean(values: Sequence[float] | NDArray[Any]) -> Difference:
     return Difference(mean, float(special.stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n), n)
 
 
+def crossed(values: NDArray[Any]) -> Difference:
+    """Mean of a table of values, with its 95 % t interval over seeds and rows at once.
+
+    All seeds are tested on the same rows, so both vary: the variance of the mean is
+    S²_seed/n_seeds + S²_row/n_rows − S²_rest/(n_seeds n_rows), S² the sample variances of the
+    seeds' means, of the rows' means, and of what both leave; its degrees of freedom are
+    Satterthwaite's (1946). No component of variance counts as less than none. Where no value
+    differs from 0, the half-width is 3/n_rows, the upper bound of what was never seen.
+
+    Args:
+        values: (seeds, rows), two of each at least: 1 where a run errs, or the difference of two.
+
+    Returns:
+        The mean; n is the number of seeds.
+    """
+    seeds, rows = values.shape
+    if min(seeds, rows) < 2:
+        raise ValueError(f"an interval over seeds and rows needs two of each, got {values.shape}")
+    mean = float(values.mean(dtype=np.float64))
+    if not np.any(values):
+        return Difference(0.0, 3 / rows, seeds)
+    by_seed = values.mean(axis=1, dtype=np.float64)
+    by_row = values.mean(axis=0, dtype=np.float64)
+    total = float(np.square(values, dtype=np.float64).sum())
+    left = total - rows * np.sum(by_seed**2) - seeds * np.sum(by_row**2) + seeds * rows * mean**2
+    freedoms = seeds - 1, rows - 1, (seeds - 1) * (rows - 1)
+    one, other = np.var(by_seed, ddof=1) / seeds, np.var(by_row, ddof=1) / rows
+    rest = max(float(left), 0.0) / freedoms[2] / (seeds * rows)
+    variance = float(one + other - min(rest, one, other))
+    spent = sum(part**2 / n for part, n in zip((one, other, rest), freedoms, strict=True))
+    freedom = max(1.0, variance**2 / float(spent)) if spent else math.inf
+    t = float(special.stdtrit(freedom, 0.975)) if math.isfinite(freedom) else Z
+    return Difference(mean, max(t * math.sqrt(variance), 1 / rows / seeds), seeds)
+
+
 def unpaired(first: tuple[float, float, int], second: tuple[float, float, int]) -> Difference:
     """First − second of two means of unrelated values, with Welch's (1947) 95 % t interval.
 

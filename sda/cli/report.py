@@ -17,10 +17,10 @@ from sda.cli import compare
 from sda.common import files
 from sda.config import catalogue
 from sda.nn.heads import Classifier
-from sda.runs import model_file
+from sda.runs import ledger, model_file
 from sda.runs.folder import RunFolder
 from sda.runs.results import Trained
-from sda.sweeps.campaign import gaps, words
+from sda.sweeps.campaign import gaps
 from sda.sweeps.campaign import table as campaign_table
 
 NOTHING = 2  # exit code: there is nothing to report
@@ -60,24 +60,26 @@ def page(folder: Path) -> str:
 
 
 def _campaign(folder: Path) -> Iterator[str]:
-    """The table of a campaign, if the folder is one's."""
+    """The table of a campaign, if the folder is one's, from the ledger beside it."""
     name = folder.resolve().name
     if not (catalogue.folder() / "campaign" / f"{name}.yaml").exists():
         return
-    plan = words.recorded(folder)
-    cells = campaign_table.last_cells(plan)
-    rows = campaign_table.rows(cells)
+    record = folder.resolve().parent / ledger.FOLDER
+    lines = ledger.lines(record)
+    rows = campaign_table.rows(lines, name)
+    if not rows:
+        return
     yield _plain(campaign_table.as_printed(rows, campaign_table.full))
     yield _note(
-        "Test error in percent: mean over seeds of the setting with the best validation error; "
-        "chosen: its run with the seed of the search, ± its binomial 95 % interval. Of the runs in "
-        "this folder alone: the table in experiments/results/table1.md may rest on more."
+        "Test error in percent: mean over fresh seeds, which had no part in the choice, of the "
+        "setting with the best mean validation error. Of this ledger alone: the table in "
+        "experiments/results/table1.md may rest on more."
     )
     yield "<h2>Gaps</h2>"
-    yield _plain(gaps.lines(rows, gaps.of(cells, rows)))
+    yield _plain(gaps.lines(rows, gaps.of(rows, lines, record)))
     yield _note(
-        "Percentage points of test error, positive: SdA-3 is better, ± the paired 95 % interval "
-        "over seeds or, with one seed, test rows; in brackets the paper's gap."
+        "Percentage points of test error, positive: SdA-3 is better, ± the 95 % interval over "
+        "seeds and test rows; in brackets the paper's gap."
     )
     yield "<h2>What was chosen</h2>"
     yield _plain(campaign_table.details(rows))

@@ -96,12 +96,17 @@ def print_result(path: Path, result: dict[str, Any]) -> None:
         remark = " (no epoch was better than naming the commonest class)"
     print(
         f"{result['data']} ({result['source']}), init={result['init']}, seed={result['seed']}: "
-        f"validation error {100 * result['valid_error']:.2f} %, "
-        f"test error {100 * result['test_error']:.2f} % of {result['n_test']}\n"
+        f"validation error {100 * result['valid_error']:.2f} %, {_tested(result)}\n"
         f"best epoch {result['best_epoch']} of {result['epochs']}{remark}; "
         f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s\n"
         f"in {path}; look at it with: {_tensorboard(path)}"
     )
+
+
+def _tested(result: dict[str, Any]) -> str:
+    if result["test_error"] is None:
+        return "the test rows were not read"
+    return f"test error {100 * result['test_error']:.2f} % of {result['n_test']}"
 
 
 def _tensorboard(folder: Path) -> str:

@@ -10,10 +10,12 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sda.config import catalogue
+from sda.config import catalogue, published
 from sda.runs.settings import Plain
 
 FAULTS = (HydraException, OmegaConfBaseException)  # of words and files that do not go together
+
+OmegaConf.register_new_resolver("published", published.node, replace=True)
 
 
 def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
@@ -45,22 +47,22 @@ def settings(primary: str) -> frozenset[str]:
         return frozenset(map(str, hydra.compose(primary))) | {"campaign", "hydra"}
 
 
-def variant(overrides: Sequence[str], primary: str = "config") -> Plain:
+def variant(files: Sequence[str], values: Sequence[str] = (), primary: str = "config") -> Plain:
     """Compose and resolve, in a tenth of the time where the same files are read again and again.
 
     Args:
-        overrides: of which the first alone chooses files, as ``experiment=...`` does; the others
-            set values.
+        files: words that choose files, as ``experiment=...`` does.
+        values: words that set values.
         primary: as for ``compose``.
 
     Raises:
-        ValueError: another word chooses a file.
+        ValueError: one of the values chooses a file, or has several.
         HydraException, OmegaConfBaseException: as ``compose``.
     """
-    composed = _composed(overrides[0], primary)
+    composed = _composed(tuple(files), primary)
     HydraConfig.instance().set_config(composed)  # for ${hydra:...}
     cfg = _task(composed)
-    for word in OverridesParser.create().parse_overrides(list(overrides[1:])):
+    for word in OverridesParser.create().parse_overrides(list(values)):
         if word.is_sweep_override():
             raise ValueError(f"{word.input_line} must set one value: this is no sweep")
         if OmegaConf.is_dict(OmegaConf.select(cfg, word.key_or_group)):
@@ -70,8 +72,8 @@ def variant(overrides: Sequence[str], primary: str = "config") -> Plain:
 
 
 @functools.cache
-def _composed(word: str, primary: str) -> DictConfig:
-    return compose([word], primary)
+def _composed(files: tuple[str, ...], primary: str) -> DictConfig:
+    return compose(files, primary)
 
 
 def resolved(cfg: DictConfig) -> Plain:

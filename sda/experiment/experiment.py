@@ -266,6 +266,7 @@ def _end(
         "valid_error": float(valid_error),
         "valid_loss": float(valid_loss),
         "n_valid": len(splits.valid.y),
+        "chance_error": _chance_error(splits),
     }
     if tested["test_error"] is not None:
         names = splits.classes or tuple(map(str, range(splits.n_classes)))
@@ -275,6 +276,12 @@ def _end(
     if (book := recorder.books[number]) is not None:
         book.outcome({k: result[k] for k in ("valid_error", "test_error") if result[k] is not None})
     note_end(folder, splits, predicted, result)
+
+
+def _chance_error(splits: Splits) -> float:
+    """The validation error of naming the class that is commonest among the training rows."""
+    commonest = np.bincount(splits.train.y).argmax()
+    return float(np.mean(splits.valid.y != commonest))
 
 
 def tested_on(classifier: Classifier, splits: Splits) -> tuple[dict[str, Any], Tensor]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sda.common import files
+from sda.runs.results import DAMAGE
 
 FORMAT = 1
 FOLDER = "ledger"
@@ -60,15 +61,53 @@ def _ends_a_line(file: io.BufferedRandom) -> bool:
 
 
 def _keep(folder: Path, predictions: Predictions) -> str:
-    content = io.BytesIO()
-    np.savez_compressed(content, y=predictions[0], predicted=predictions[1])
-    plain = b"".join(np.ascontiguousarray(one, np.int64).tobytes() for one in predictions)
-    digest = hashlib.sha256(plain).hexdigest()
-    path = folder / "predictions" / f"{digest}.npz"
+    """Write predictions down unless they are there; returns the SHA-256 that they are named by.
+
+    Labels, which all runs of a data set share, have a file of their own. Predictions are kept as
+    their distance from the labels, mostly 0: a tenth of the bytes.
+    """
+    y, predicted = (np.ascontiguousarray(one, np.int64) for one in predictions)
+    labels = hashlib.sha256(y.tobytes()).hexdigest()
+    digest = hashlib.sha256(y.tobytes() + predicted.tobytes()).hexdigest()
+    apart = predicted - y
+    small = next(kind for kind in (np.int8, np.int16, np.int64) if np.all(apart == kind(apart)))
+    _put(folder, labels, y=y.astype(np.uint8) if y.size and y.max() < 256 and y.min() >= 0 else y)
+    _put(folder, digest, labels=np.array(labels), apart=apart.astype(small))
+    return digest
+
+
+def _put(folder: Path, name: str, **arrays: Any) -> None:
+    path = folder / "predictions" / f"{name}.npz"
     if not path.exists():
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)
         path.parent.mkdir(exist_ok=True)
         files.replace(path, content.getvalue())
-    return digest
+
+
+def predictions(folder: Path, name: str | None) -> Predictions:
+    """Test labels and predicted classes that a line's SHA-256 names, (n,) each.
+
+    Raises:
+        ValueError: they are not there, or damaged.
+    """
+    try:
+        apart = _read(folder, str(name), "apart")
+        y = _read(folder, str(_read(folder, str(name), "labels")), "y").astype(np.int64)
+        predicted = y + apart
+    except (OSError, ValueError, KeyError, EOFError, *DAMAGE):
+        raise ValueError(f"the predictions {name} are not in {folder}, or damaged") from None
+    if hashlib.sha256(y.tobytes() + predicted.tobytes()).hexdigest() != name:
+        raise ValueError(f"the predictions {name} in {folder} are damaged")
+    return y, predicted
+
+
+def _read(folder: Path, name: str, part: str) -> NDArray[Any]:
+    with (
+        open(folder / "predictions" / f"{name}.npz", "rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        return np.asarray(arrays[part])
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

@@ -1,194 +1,191 @@
-"""One cell of a campaign's table: what is tried for it, what is chosen, the runs of both."""
+"""A cell of a campaign's table, an arm on a data set: what is run next, given the ledger."""
+
+from __future__ import annotations
 
 import functools
 import json
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sda.common import files
-from sda.config import compose
-from sda.experiment import access
-from sda.runs import identity, results
-from sda.runs.folder import RunFolder
-from sda.runs.results import Trained, Unfinished
-from sda.sweeps.campaign import proposing
-from sda.sweeps.campaign.choices import Choice
+from sda.config import compose, schema
+from sda.runs import identity
+from sda.runs.arms import UNREAD
+from sda.runs.identity import HARMLESS, comparable
+from sda.runs.settings import flat, word
+from sda.sweeps.campaign import proposals, protocol
+from sda.sweeps.campaign.protocol import Line, Setting
 from sda.sweeps.campaign.search import Search
-from sda.sweeps.job import Job, place
+from sda.sweeps.job import Job
 
-SEED = 0  # of the search
-AGAIN = "remove its folder to have it run again"
-PROPOSALS = "proposals"  # in the folder of the runs: a file for every cell that has any
+MACHINE = "svm_"  # an arm that begins so is a support vector machine with this kernel
+ATTEMPTS = 2  # times the runs asked for: a search whose runs do not learn ends
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the table and its runs."""
+    """An arm on a data set, and its runs."""
 
     campaign: str
-    name: str
+    data: str
+    arm: str
+    words: tuple[str, ...]  # the campaign's, as far as they are known here
     config: dict[str, Any]  # resolved, of its first run
-    words: tuple[str, ...]
-    search: Search | None  # None: a support vector machine, whose kernel says what is searched
-    choice: Choice | None = None  # of an earlier search; it holds while less has been tried here
+    search: Search | None = None  # None: a support vector machine, whose kernel says what is tried
 
-    @property
-    def data_set(self) -> str:
-        """Its row of the table."""
-        return str(self.config["name"]).rpartition("/")[2]
-
-    @property
-    def arm(self) -> str:
-        """Its column of the table."""
-        return self.name.removeprefix(self.data_set.replace("-", "_") + "_")
-
-    @property
-    def published(self) -> float | None:
-        """The paper's test error, a fraction; None if it has none."""
-        errors = (self.config["published"] or {}).get("test_error", {})
-        error = errors.get(self.arm if self.is_machine else self.config["init"])
-        return None if error is None else float(error)
+    def __str__(self) -> str:
+        return f"{self.data} {self.arm}"
 
     @property
     def is_machine(self) -> bool:
         """Whether it is a support vector machine, which has one run and nothing random."""
-        return self.search is None
+        return self.arm.startswith(MACHINE)
 
-    def settings(self) -> list[list[str]]:
-        """What is tried, as overrides, each with every supervised rate: its list, its proposals."""
+    def searching(self, sought: Search) -> Cell:
+        """The cell with its search."""
+        return replace(self, search=sought)
+
+    def job(self, values: Sequence[str], seed: int, test: bool) -> Job:
+        """One run of the cell; those of a search do not read the test rows."""
+        if self.is_machine:
+            return _job(self.campaign, self.data, self.arm, (*self.words, *values))
+        own = (f"seed={seed}", *values, *self.words, *(() if test else ("test=false",)))
+        return _job(self.campaign, self.data, self.arm, own)
+
+    def own(self, lines: Iterable[Line]) -> list[Line]:
+        """Those lines of a ledger that are of this cell."""
+        place = str(self.config["name"]), self.arm
+        there = [line for line in lines if protocol.place_of(line) == place]
+        known = data_hash(json.dumps(self.config["data"])) if there else ""
+        return [line for line in there if line.get("data_hash", known) == known]
+
+    def to_search(self, lines: Sequence[Line], runs: int) -> list[Job]:
+        """The runs that a search still lacks, as far as they are known; [] when it is over.
+
+        As many runs as were asked for have learned something in the end: others are replaced, by
+        what is left of the list, then by proposals, one at a time.
+        """
         if self.search is None:
-            return [[]]
-        return [*map(list, self.search.settings), *self._proposed()]
-
-    def propose(self) -> None:
-        """Take one more setting, which Optuna proposes, if all before it have ended."""
-        outcomes = [self._outcome(setting) for setting in self.settings()]
-        tried = [outcome for outcome in outcomes if outcome is not None]
-        if self.search is None or not self.search.space or len(tried) < len(outcomes):
-            return
-        proposal = proposing.propose(self.search.space, tried)
-        if proposal is not None:
-            self._proposals.parent.mkdir(parents=True, exist_ok=True)
-            words = json.dumps([*self._proposed(), proposal], indent=1)
-            files.replace(self._proposals, words.encode())
-
-    @property
-    def _proposals(self) -> Path:
-        """Where its proposals are kept: a list that grows must not lose what was run."""
-        return Path(self.config["runs_folder"]) / self.campaign / PROPOSALS / f"{self.name}.json"
-
-    def _proposed(self) -> list[list[str]]:
-        if not self._proposals.exists():
+            is_there = any("row" not in line for line in lines)
+            return [] if is_there else [self.job((), protocol.SEARCHED, test=True)]
+        ended = protocol.tried(lines)
+        learned = sum(protocol.has_learned(one.lines[protocol.SEARCHED]) for one in ended.values())
+        known = [self.job(words, protocol.SEARCHED, test=False) for words in self.search.listed]
+        left = [job for job in known if _setting(job) not in ended]
+        if learned >= runs or len(ended) >= ATTEMPTS * runs:
             return []
-        try:
-            return [
-                list(map(str, words)) for words in json.loads(self._proposals.read_text("utf-8"))
-            ]
-        except (ValueError, TypeError) as error:
-            line = f"{self._proposals} is damaged; delete it to have other settings proposed"
-            raise ValueError(line) from error
+        return left[: runs - learned] or self._proposed(ended)
 
-    def _outcome(self, setting: Sequence[str]) -> tuple[dict[str, Any], float] | None:
-        """Its configuration and best validation error, 1 if all diverged; None: not yet known."""
-        jobs = self._runs_of(setting)
-        if not all(is_done(job) for job in jobs):
-            return None
-        results = [_result(job) for job in jobs]
-        errors = [r["valid_error"] for r in results if r["status"] == "finished"]
-        return jobs[0].config, min(errors, default=1.0)
+    def _proposed(self, ended: dict[str, Setting]) -> list[Job]:
+        """The run that Optuna would try next; it is asked with what the ledger has."""
+        assert self.search is not None
+        outcomes = [
+            (_nested(one.one["settings"]), one.score([protocol.SEARCHED])[0])
+            for _, one in sorted(ended.items())
+        ]
+        words = proposals.propose(self.search.space, outcomes) if self.search.space else None
+        return [] if words is None else [self.job(words, protocol.SEARCHED, test=False)]
 
-    def job(self, setting: Sequence[str], rate: float, seed: int) -> Job:
-        """One run of the cell."""
-        words = [f"experiment={self.campaign}/{self.name}", f"seed={seed}", *setting]
-        words += [f"finetune.learning_rate={rate:g}", *self.words]
-        return job_of(tuple(words))
+    def to_confirm(self, lines: Sequence[Line]) -> list[Job]:
+        """The runs of the finalists with the other seeds of the choice that are not there."""
+        if self.is_machine:
+            return []
+        return [
+            self.again(one.one, seed, test=False)
+            for one in protocol.finalists(lines)
+            for seed in protocol.AGAIN
+            if seed not in one.lines
+        ]
 
-    def _runs_of(self, setting: Sequence[str]) -> list[Job]:
-        """A setting of the search with every supervised rate; a machine's only run."""
-        if self.search is None:
-            return [job_of((f"experiment={self.campaign}/{self.name}", *self.words), "svm")]
-        return [self.job(setting, rate, SEED) for rate in self.search.rates]
+    def to_repeat(self, lines: Sequence[Line], choosing: Sequence[Line], seeds: int) -> list[Job]:
+        """The runs of the chosen setting with fresh seeds that are not there.
 
-    def tried(self, most: int | None = None) -> list[list[Job]]:
-        """The runs of the search, setting by setting, the first ``most``."""
-        return [self._runs_of(setting) for setting in self.settings()[:most]]
-
-    def ended(self) -> list[tuple[Job, dict[str, Any]]]:
-        """The runs of the search that have ended, finished or diverged, with their results.
-
-        Raises:
-            ValueError: a finished one lacks what it is chosen by.
+        Args:
+            lines: of this cell, from the ledger of its runs.
+            choosing: those that its setting is chosen from.
+            seeds: how many.
         """
-        if not access.folder_of(self.config["name"], self.config["runs_folder"]).is_dir():
-            return []  # without composing what was tried
-        tried = [job for jobs in self.tried() for job in jobs if is_done(job)]
-        return [(job, _result(job)) for job in tried]
+        if self.is_machine:
+            return []
+        values = self.choice(choosing)
+        if values is None:
+            return []
+        wanted = range(protocol.FRESH, protocol.FRESH + seeds)
+        jobs = [self.job(values, seed, test=True) for seed in wanted]
+        there = protocol.settings(lines).get(_setting(jobs[0]), Setting()).fresh
+        return [job for seed, job in zip(wanted, jobs, strict=True) if seed not in there]
 
-    def finished(self) -> list[tuple[Job, dict[str, Any]]]:
-        """The finished runs of the search with their results."""
-        return [(job, result) for job, result in self.ended() if result["status"] == "finished"]
+    def choice(self, lines: Sequence[Line]) -> list[str] | None:
+        """The chosen setting in words; of a table that was converted, the one that stands there."""
+        one = protocol.chosen(lines)
+        if one is not None:
+            return self.values(one.one)
+        converted = [line for line in lines if "row" in line]
+        return self.values(converted[0]) if converted else None
 
-    @property
-    def held(self) -> Choice | None:
-        """The choice of an earlier search, while that has tried more than has been tried here."""
-        if self.choice is None or self.choice.tried <= len(self.ended()):
-            return None
-        return self.choice
+    def again(self, line: Line, seed: int, test: bool) -> Job:
+        """The run of a line with another seed."""
+        return self.job(self.values(line), seed, test)
 
-    def chosen(self) -> Job | None:
-        """The finished run of the search with the best validation error; None: there is none.
+    def values(self, line: Line) -> list[str]:
+        """What a line's run set that the cell does not, as overrides."""
+        before, now = flat(self.config), dict(line["settings"])
+        aside = (*HARMLESS, "name", "published", "seed", "vars")
+        idle = UNREAD.get(str(line["init"]), ())
+        differ = {
+            key: value
+            for key, value in now.items()
+            if comparable(before.get(key, "absent")) != comparable(value)
+            and not {key, key.split(".")[0]} & set(aside)
+            and not key.startswith(idle)
+        }
+        found: dict[str, Any] = {}
+        for key, value in differ.items():
+            section, _, last = key.rpartition(".")
+            if section in before:  # null there: a node of its own
+                found.setdefault(section, {})[last] = value
+            else:
+                found[key] = value
+        return sorted(f"{key}={_written(value)}" for key, value in found.items())
 
-        Ties are broken by validation cross-entropy. No test error takes part. The choice of an
-        earlier search, which need not have been run here, holds while that has tried more.
-        """
-        held = self.held
-        if held is not None:
-            return self.job(held.named(self.settings(), self.config["init"]), held.rate, SEED)
-        complete = self.finished()
-        return min(complete, key=lambda pair: _score(pair[1]))[0] if complete else None
 
-    def repeated(self, seeds: int) -> list[Job]:
-        """The chosen run with so many seeds, its own among them; [] before anything is chosen."""
-        chosen = self.chosen()
-        if chosen is None or self.is_machine:
-            return [chosen] if chosen else []
-        kept = [word for word in chosen.overrides if not word.startswith("seed=")]
-        jobs = [(*kept[:1], f"seed={seed}", *kept[1:]) for seed in range(SEED, SEED + seeds)]
-        return [job_of(words) for words in jobs]
+def _written(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_written(one)}" for key, one in value.items()) + "}"
+    return word(value)
 
-    def runs(self, seeds: int) -> list[Trained]:
-        """The finished ones among ``repeated``. Raises ValueError for one that is damaged."""
-        found = [results.in_folder(place(job)) for job in self.repeated(seeds) if is_done(job)]
-        for run in found:
-            if isinstance(run, Unfinished) and run.status != "diverged":
-                raise ValueError(f"{run.path} is {run.status}, {run.message}: {AGAIN}")
-        return [run for run in found if isinstance(run, Trained)]
+
+def _nested(settings: dict[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in settings.items():
+        *sections, last = key.split(".")
+        inside = nested
+        for part in sections:
+            inside = inside.setdefault(part, {})
+        inside[last] = value
+    return nested
+
+
+def composed(campaign: str, data: str, arm: str, words: tuple[str, ...] = ()) -> Cell:
+    """A cell with the configuration of its first run, whose search is not read yet."""
+    return Cell(campaign, data, arm, words, _job(campaign, data, arm, words).config)
 
 
 @functools.cache
-def job_of(words: tuple[str, ...], primary: str = "config") -> Job:
-    """The run of an experiment, the first of the words, with values for some of its settings."""
-    return Job(compose.variant(words, primary), list(words))
+def _job(campaign: str, data: str, arm: str, values: tuple[str, ...]) -> Job:
+    is_machine = arm.startswith(MACHINE)
+    part = f"kernel={arm.removeprefix(MACHINE)}" if is_machine else f"arm={arm}"
+    files = (f"experiment={campaign}/{data}", part)
+    config = compose.variant(files, values, "svm" if is_machine else "config")
+    return Job(config, [*files, *values])
 
 
-def is_done(job: Job) -> bool:
-    """Whether a run has ended as it was asked for."""
-    result = RunFolder(place(job)).result
-    if result.get("status") not in ("finished", "diverged"):
-        return False
-    return not identity.differences(result.get("settings", {}), job.settings)
+@functools.cache
+def data_hash(described: str) -> str:
+    """The digest of a data set, which is read or made for it; what describes it is JSON."""
+    return schema.load_data({"data": json.loads(described)}).digest()
 
 
-def _result(job: Job) -> dict[str, Any]:
-    result = RunFolder(place(job)).result
-    fault = results.fault_of(result) if result["status"] == "finished" else None
-    if fault:
-        raise ValueError(f"{place(job)}: its result.json {fault}: {AGAIN}")
-    return result
-
-
-def _score(result: dict[str, Any]) -> tuple[float, float]:
-    return float(result["valid_error"]), float(result.get("valid_loss", math.inf))
+def _setting(job: Job) -> str:
+    """What the setting of a job's run is known by in the ledger."""
+    return identity.digest(schema.build_run(job.config).described())

@@ -1,4 +1,4 @@
-"""What a cell of a campaign searches: settings, supervised rates, a space of proposals."""
+"""What an arm's search tries: settings, supervised rates, a space that others are proposed from."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,41 +7,34 @@ from typing import Any
 
 from sda.common import checks
 from sda.runs.arms import UNREAD
-from sda.runs.identity import HARMLESS, digest
 from sda.runs.settings import key_of
-from sda.sweeps.campaign import proposing
+from sda.sweeps.campaign import proposals
 
-OWN = ("experiment", "name", "init", "seed", "finetune.learning_rate")  # a campaign sets them
+RATE = "finetune.learning_rate"
+OWN = ("experiment", "arm", "name", "init", "seed", "test", RATE)  # a campaign sets them
 PLACE = ("overwrite", "runs_folder")  # of all its runs
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is tried: each setting with every rate; beyond the settings, what is proposed."""
+    """What is tried: each setting with every rate; beyond them, what is proposed."""
 
     settings: tuple[tuple[str, ...], ...]  # overrides
     rates: tuple[float, ...]  # of fine-tuning
-    space: proposing.Space  # {}: there are no proposals
+    space: proposals.Space  # {}: there are no proposals
+
+    @property
+    def listed(self) -> list[tuple[str, ...]]:
+        """The overrides of every run, setting by setting."""
+        return [(*words, f"{RATE}={rate:g}") for words in self.settings for rate in self.rates]
 
     def keys(self) -> set[str]:
-        """The names of what its settings set."""
+        """The names of what it sets."""
         return {key_of(word) for words in self.settings for word in words} | set(self.space)
 
 
-def settings_digest(settings: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits of what a flat configuration computes, whatever its seed."""
-    aside = {*HARMLESS, "name", "published", "seed"}
-    return digest({k: v for k, v in settings.items() if not {k, k.split(".")[0]} & aside})
-
-
-def effective(words: Iterable[str], init: str) -> frozenset[str]:
-    """Those of the overrides that have an effect on an arm."""
-    idle = UNREAD.get(init, ())
-    return frozenset(word for word in words if not key_of(word).startswith(idle))
-
-
 def refuse(
-    words: Sequence[str], keys: Collection[str], why: str, whose: str = "a campaign's words"
+    words: Iterable[str], keys: Collection[str], why: str, whose: str = "a campaign's words"
 ) -> None:
     """Raise ValueError for an override of one of the keys."""
     for word in words:
@@ -70,38 +63,35 @@ def read(plain: Mapping[str, Any]) -> Search:
     rates = [checks.positive("a rate of search.rates", rate) for rate in described["rates"]]
     if not rates or len({f"{rate:g}" for rate in rates}) < len(rates):  # as folders name them
         raise ValueError(f"search.rates must be different numbers, at least one, got {rates}")
-    init = str(plain["init"])
+    idle = UNREAD.get(str(plain["init"]), ())
     settings: dict[frozenset[str], tuple[str, ...]] = {}
     for line in described["settings"]:
         words = tuple(str(line).split())
         refuse(words, (*OWN, *PLACE), "which the campaign sets itself", "a setting of a search")
-        settings.setdefault(effective(words, init), words)
-    _refuse_followed(plain, [*chain(*settings.values()), *(described.get("space") or {})], init)
-    return Search(
-        tuple(settings.values()),
-        tuple(rates),
-        _space(described.get("space") or {}, plain, UNREAD.get(init, ())),
-    )
+        effective = frozenset(word for word in words if not key_of(word).startswith(idle))
+        settings.setdefault(effective, words)
+    space = described.get("space") or {}
+    _refuse_followed(plain, [*chain(*settings.values()), *space], idle)
+    return Search(tuple(settings.values()), tuple(rates), _space(space, plain, idle))
 
 
-def _refuse_followed(plain: Mapping[str, Any], words: Sequence[str], init: str) -> None:
+def _refuse_followed(plain: Mapping[str, Any], words: Sequence[str], idle: tuple[str, ...]) -> None:
     """Raise ValueError where what an arm does not read may be read in another place after all."""
     noisy = [part for part in ("pretrain", "finetune") if plain[part].get("corruption")]
     for word in words:
-        idle = key_of(word).startswith(UNREAD.get(init, ()))
-        if noisy and idle and key_of(word).startswith("corruption."):
+        if noisy and key_of(word).startswith(idle) and key_of(word).startswith("corruption."):
             raise ValueError(
-                f"{plain['name']}: a search of init={init} must not set {key_of(word)} beside "
-                f"{noisy[0]}.corruption, which may follow it"
+                f"{plain['name']}: a search of init={plain['init']} must not set {key_of(word)} "
+                f"beside {noisy[0]}.corruption, which may follow it"
             )
 
 
-def _space(described: Any, plain: Mapping[str, Any], idle: tuple[str, ...]) -> proposing.Space:
+def _space(described: Any, plain: Mapping[str, Any], idle: tuple[str, ...]) -> proposals.Space:
     """The space without what has no effect on the arm."""
     if not isinstance(described, Mapping):
         raise ValueError(f"search.space must name settings and their values, got {described}")
     for key in OWN:
-        if key in described:
+        if key in described and key != RATE:
             raise ValueError(f"search.space must not have {key}, which the campaign sets itself")
     used = {key: values for key, values in described.items() if not str(key).startswith(idle)}
-    return proposing.space(used, plain)
+    return proposals.space(used, plain)
