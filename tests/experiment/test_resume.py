@@ -264,8 +264,25 @@ def test_two_processes_cannot_train_in_one_folder_and_a_dead_ones_lock_does_not_
     with pytest.raises(RunFolderError, match="another process is training"):
         train(tmp_path / "run")
     folder.close()
-    in_a_child(lambda: (RunFolder(tmp_path / "run").open(), kill()))
+    in_a_child(lambda: (folder.open(), kill()))
     train(tmp_path / "run", "init=random")
+
+
+def test_a_lock_dies_with_its_process_though_a_process_forked_from_it_lives_on(tmp_path):
+    folder, (end, begin) = RunFolder(tmp_path / "run"), os.pipe()
+
+    def action():
+        folder.open()
+        if os.fork() == 0:
+            os.close(begin)
+            os.read(end, 1)  # until the test is over
+            os._exit(0)
+        kill()
+
+    in_a_child(action)
+    train(tmp_path / "run", "init=random")
+    os.close(begin)
+    os.close(end)
 
 
 def test_tensorboard_does_not_change_a_bit(tmp_path, uninterrupted):

@@ -1,6 +1,5 @@
 """Runs that train as one program: one unit, that agrees with its runs alone to rounding."""
 
-import fcntl
 import json
 import multiprocessing.forkserver
 import os
@@ -11,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from sda.__main__ import main
 from sda.common import threads
@@ -354,12 +354,13 @@ def test_who_looks_whether_a_folder_is_in_use_does_not_keep_a_run_from_starting_
     folder = RunFolder(place(job))
     folder.open()
     folder.close()
-    with (place(job) / "lock").open() as looked_at:
-        fcntl.flock(looked_at, fcntl.LOCK_SH)  # what is_held has for an instant
-        threading.Timer(0.1, fcntl.flock, (looked_at, fcntl.LOCK_UN)).start()
-        folder.open()
+    looking = FileLock(place(job) / "lock", thread_local=False)  # as is_held has for an instant
+    looking.acquire()
+    threading.Timer(0.1, looking.release).start()
+    folder.open()
     assert RunFolder(place(job)).is_held
     folder.close()
+    assert not RunFolder(place(job)).is_held
 
 
 def test_a_process_that_is_stopped_while_it_starts_has_not_failed(tmp_path):
