@@ -24,6 +24,13 @@ class RunFolderError(ValueError):
     """A run folder that cannot be used as asked."""
 
 
+class BusyError(RunFolderError):
+    """A run folder that another process is training in."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"another process is training in {path}")
+
+
 class RunFolder:
     """The folder of one run, locked by this process from ``open`` to ``close``.
 
@@ -43,14 +50,15 @@ class RunFolder:
         What writers that were killed left half written is removed.
 
         Raises:
-            RunFolderError: it cannot be made or written, or another process has it.
+            RunFolderError: it cannot be made or written.
+            BusyError: another process has it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / "lock", thread_local=False)  # of the process
             lock.acquire(timeout=PATIENCE)
         except Timeout:
-            raise RunFolderError(f"another process is training in {self.path}") from None
+            raise BusyError(self.path) from None
         except OSError as error:
             raise RunFolderError(f"cannot write to {self.path}: {error.strerror}") from None
         self._lock = lock

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -77,9 +78,10 @@ def test_a_run_that_cannot_be_done_is_told_at_the_end_and_the_others_go_on(done,
 
 
 def test_cells_whose_data_are_not_here_are_named_first_and_left_out(
-    tiny, conf, tmp_path, monkeypatch, capsys
+    tiny, conf, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))  # no test has read the originals
+    caplog.set_level(logging.INFO, "sda")
     without = SET.replace("tiny/digits", "tiny/rect").replace(
         "stack: small}", "stack: small}, {override /data: rect}"
     )
@@ -94,7 +96,7 @@ def test_cells_whose_data_are_not_here_are_named_first_and_left_out(
     assert enough
     (line,) = failed
     assert line.startswith("rect is left out: no original data: rectangles.zip")
-    assert capsys.readouterr().out.splitlines()[1] == line
+    assert caplog.messages[1] == line
     assert len(written(tmp_path / "runs")) == 2
 
 
@@ -182,7 +184,8 @@ def test_a_refused_call_leaves_the_words_of_the_runs_that_are_there(tiny, tmp_pa
     assert campaign_words.recorded(tmp_path / "runs" / "tiny").said[0] == "finetune.batch_size=7"
 
 
-def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done, capsys):
+def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done, caplog):
+    caplog.set_level(logging.INFO, "sda")
     held, free, *_ = [job for job, _ in campaign.cells(done, done.tiers[0])[0].finished()]
     for job in (held, free):  # they share their pretraining
         shutil.rmtree(place(job))
@@ -191,7 +194,7 @@ def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done
     assert campaign_run.run(done) == (False, [])
     other.close()
     assert RunFolder(place(free)).result["status"] == "finished"
-    assert "left to other processes: 1; the same command goes on" in capsys.readouterr().out
+    assert "left to other processes: 1; the same command goes on" in caplog.messages
     assert campaign_run.run(done) == (True, [])
 
 

@@ -6,13 +6,14 @@ stopped. With the table of an earlier campaign (``campaign.choices=FILE``) its c
 not searched for again.
 """
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sda.common.terminal import clock, say
+from sda.common.terminal import clock
 from sda.config import compose, schema
 from sda.runs import identity
 from sda.runs import settings as settings_words
@@ -22,6 +23,8 @@ from sda.sweeps.campaign.campaign import Campaign, Tier
 from sda.sweeps.campaign.cell import Cell, is_done
 from sda.sweeps.job import Job
 from sda.sweeps.worker import Outcome
+
+_log = logging.getLogger(__name__)
 
 
 def unobtainable(cells: Iterable[Cell]) -> dict[str, str]:
@@ -127,28 +130,28 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     if known is not plan:
         plan, tiers = known, checked(known)
     if plan.choices:
-        say(_repeated(tiers))
+        _log.info(_repeated(tiers))
     at_once = sweep.slots(_settings(plan))
     words.keep(plan, folder_of(plan))
-    say(f"{plan.name}: reading its data sets")  # where they are not, making them
+    _log.info("%s: reading its data sets", plan.name)  # where they are not, making them
     at_hand, absent = _at_hand(tiers)
     ended: dict[str, Outcome] = {}  # of a run that was tried in several stages, the last
-    say(f"to go: {to_go(at_hand)}")
+    _log.info("to go: %s", to_go(at_hand))
     for title, jobs in stages(at_hand):
         due = [job for job in jobs if not is_done(job)]
         done = f"{len(jobs) - len(due)} of {len(jobs)} runs done"
         left = clock(max(0.0, until - time.monotonic()))
-        say(f"{title}: {done}, {left} left of the hours")
+        _log.info("%s: %s, %s left of the hours", title, done, left)
         if not due:
             continue
         outcomes = sweep.run_all(due, together=True, until=until, at_once=at_once)
         ended |= {outcome.folder: outcome for outcome in outcomes}
         if len(outcomes) < len(due):
-            say("the hours are over; the same command goes on")
+            _log.info("the hours are over; the same command goes on")
             return False, absent + _faults(ended.values())
     busy = [outcome for outcome in ended.values() if outcome.is_busy]
     if busy:
-        say(f"left to other processes: {len(busy)}; the same command goes on")
+        _log.info("left to other processes: %d; the same command goes on", len(busy))
     return not busy, absent + _faults(ended.values())
 
 
@@ -158,7 +161,7 @@ def _at_hand(
     """The tiers with the cells whose data can be had; a line for each set that cannot, told too."""
     absent = unobtainable(cell for _, cells in tiers for cell in cells)
     for line in absent.values():
-        say(line)
+        _log.info(line)
     there = [(tier, [c for c in cells if c.data_set not in absent]) for tier, cells in tiers]
     return there, list(absent.values())
 
