@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from sda.__main__ import main
+from sda.cli import options
 from sda.common import terminal, threads
 from sda.config import catalogue, compose, schema
 from sda.data import published
@@ -349,6 +350,7 @@ def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, caps
     code, message = run(*QUICK, "init=sda", "seed=3")
     assert code == 1
     assert "already has a finished run" in message
+    capsys.readouterr()
     assert run("resume", str(folder)) == (0, "")
     assert capsys.readouterr().out.startswith("finished already:")
     for word in ("seed=4", "overwrite=true", "runs_folder=there", "jobs=2"):
@@ -626,3 +628,63 @@ def test_a_command_imports_only_what_it_needs(words, needed):
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert {*done.stderr.split()} == needed
+
+
+SLOW = ("torch", "sklearn", "scipy.stats", "matplotlib", "tensorboard", "pandas", "optuna")
+
+
+def without_slow_modules(*words):
+    """Run a command in a process that cannot import what takes long to import."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({SLOW})); from sda.__main__ import main; "
+    command = [sys.executable, "-c", code + "main(sys.argv[1:])", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["data=digits", "init=saa", "seed=3"], "digits: init=saa, seed=3"),
+        (["-m", "init=saa,sda", "seed=3"], "a sweep, runs: 2"),
+        (["svm"], "digits: support vector machine"),
+    ],
+    ids=["a run", "a sweep", "a machine"],
+)
+def test_what_is_about_to_run_is_said_before_anything_slow_is_imported(words, line):
+    assert without_slow_modules(*words).stdout == f"{line}\n"
+
+
+@pytest.mark.parametrize("command", ["", *options.COMMANDS], ids=lambda word: word or "train")
+def test_help_is_there_before_anything_slow_is_imported(command):
+    done = without_slow_modules(*filter(None, [command]), "--help")
+    assert (done.returncode, bool(done.stdout)) == (0, True), done.stderr
+
+
+def test_a_line_is_said_for_each_phase_where_there_is_no_terminal(capsys):
+    assert run(*QUICK, "init=sda", "tensorboard=false") == (0, "")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[:4]] == [
+        "digits",
+        "layer 1",
+        "layer 2",
+        "fine-tuning",
+    ]
+    assert lines[1].startswith("layer 1: epoch 1  loss ")
+
+
+def test_on_a_terminal_a_bar_is_drawn_instead(monkeypatch, capsys):
+    master, end = os.openpty()
+    os.set_blocking(master, False)
+    with open(end, "w") as stream, open(master, "rb", 0) as seen:
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((100, 30)))
+        assert run(*QUICK, "init=random", "tensorboard=false") == (0, "")
+        monkeypatch.undo()
+        drawn = seen.read().decode()
+    assert "fine-tuning 2/2 epochs |" in drawn
+    assert "fine-tuning: epoch" not in capsys.readouterr().out
+
+
+def test_a_run_that_is_not_to_be_tested_says_so(capsys):
+    assert run(*QUICK, "init=random", "tensorboard=false", "test=false") == (0, "")
+    assert "not tested" in capsys.readouterr().out
