@@ -9,6 +9,7 @@ import torch
 from tiny_campaign import change, table_rows
 
 from sda.analysis import intervals
+from sda.analysis.report import best_of_each_kind
 from sda.cli import campaign as campaign_command
 from sda.cli import compare, report
 from sda.runs.folder import RunFolder
@@ -220,7 +221,7 @@ def test_a_report_shows_what_was_repeated_not_a_luckier_single_run(done, tmp_pat
     other = next(job for job, _ in sda.finished() if place(job) not in repeated)
     change(other, valid_error=0.0)
     (table,) = compare.compare([tmp_path / "runs" / "tiny"]).tables
-    shown = [run.path for arm in report._best_of_each_kind(table) for run in arm.runs]
+    shown = [run.path for arm in best_of_each_kind(table) for run in arm.runs]
     assert repeated <= set(shown)
     assert place(other) not in shown
 
