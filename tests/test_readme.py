@@ -162,7 +162,7 @@ def test_a_benchmark_on_a_device_that_is_not_there_is_refused_in_one_line(run_sc
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_told_of_a_folder_that_is_not_there_says_so_in_one_line(name, run_script):
     given = {
-        "table1": ["--runs"], "filters": ["out.png"], "benchmark_step": ["--json"],
+        "table1": ["--ledger"], "filters": ["out.png"], "benchmark_step": ["--json"],
         "large_data": ["--folder"],
     }  # fmt: skip
     done = run_script(ROOT / name, *given.get(Path(name).stem, []), "no/where")

@@ -1,13 +1,17 @@
 """The shape of the code: what may import what."""
 
+import ast
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = sorted(path.parent.name for path in (ROOT / "sda").glob("*/__init__.py"))
+MOST_FLOORS = 5
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,33 @@ def test_a_wheel_carries_its_configuration_and_its_command(tmp_path):
         assert f"sda/conf/{path.relative_to(ROOT / 'conf')}" in names
     for path in (ROOT / "sda").rglob("*.py"):
         assert str(path.relative_to(ROOT)) in names
+    assert "sda/analysis/report.html" in names
+
+
+def imported(path):
+    """The dotted names that a module imports anywhere in its code, but for types alone."""
+    tree = ast.parse(path.read_text())
+    for branch in ast.walk(tree):
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING":
+            branch.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield node.module
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_package_has_more_than_five_floors(package):
+    """A module stands one floor above the highest of its package that it imports."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in (ROOT / "sda" / package).rglob("*.py")
+    }
+
+    @cache
+    def floor(name):
+        return 1 + max((floor(o) for o in {*imported(paths[name])} & {*paths} - {name}), default=0)
+
+    assert max(map(floor, paths)) <= MOST_FLOORS

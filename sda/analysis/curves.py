@@ -2,11 +2,13 @@
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from sda.analysis.comparison import Comparison, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +27,16 @@ class Panel:
     title: str
     solid: dict[str, list[Line]]
     dashed: dict[str, list[Line]]
+
+
+def panels(comparison: Comparison) -> list[Panel]:
+    """Curves of every table: validation error of fine-tuning, reconstruction of each layer."""
+    several = len(comparison.tables) > 1
+    return [
+        panel
+        for table in comparison.tables
+        for panel in _table_panels(table, f"{table.data}, " if several else "")
+    ]
 
 
 def draw(panels: Sequence[Panel]) -> bytes:
@@ -77,6 +89,42 @@ def mean(runs: Sequence[Line]) -> tuple[list[float], list[float]]:
     epochs = sorted({epoch for run in runs for epoch in run[0]})
     values = [float(np.mean([np.interp(epoch, *run) for run in runs])) for epoch in epochs]
     return epochs, values
+
+
+def _table_panels(table: Table, prefix: str) -> list[Panel]:
+    found: dict[str, Panel] = {}
+    for arm in table.arms:
+        for run in arm.runs:
+            lines: dict[tuple[str, bool], tuple[list[float], list[float]]] = {}
+            for row in run.metrics():
+                for title, dashed, value in _measures(row):
+                    epochs, values = lines.setdefault((title, dashed), ([], []))
+                    epochs.append(float(row["epoch"]))
+                    values.append(value)
+            for (title, dashed), line in lines.items():
+                panel = found.setdefault(title, Panel(prefix + title, {}, {}))
+                (panel.dashed if dashed else panel.solid).setdefault(arm.label, []).append(line)
+    return [panel for title, panel in sorted(found.items(), key=lambda item: _place(item[0]))]
+
+
+def _place(title: str) -> tuple[int, str]:
+    """Fine-tuning first, then the layers from the bottom."""
+    words = title.replace(":", "").split()
+    return (1 + int(words[1]), "") if words[0] == "layer" else (0, title)
+
+
+def _measures(row: dict[str, Any]) -> Iterator[tuple[str, bool, float]]:
+    """Title, whether dashed, and value of what a row of the record adds to the curves."""
+    if row.get("phase") == "finetune":
+        shown = [("fine-tuning: validation error (%)", False, row.get("valid_error"), 100)]
+    elif row.get("phase") == "pretrain":
+        title = f"layer {row.get('layer')}: validation reconstruction"
+        shown = [(title, False, row.get("valid"), 1), (title, True, row.get("valid_clean"), 1)]
+    else:
+        return
+    for title, dashed, value, scale in shown:
+        if isinstance(value, float | int) and math.isfinite(value) and "epoch" in row:
+            yield title, dashed, scale * float(value)
 
 
 def _style(k: int) -> dict[str, Any]:

@@ -4,8 +4,6 @@ import sys
 
 from sda.common import trust
 from sda.config import catalogue
-from sda.sweeps.campaign import campaign
-from sda.sweeps.campaign.run import folder_of, run
 
 
 def main(words: list[str]) -> int:
@@ -18,6 +16,9 @@ def main(words: list[str]) -> int:
     if not words or "=" in words[0] or words[0].startswith("-"):
         known = sorted(path.stem for path in (catalogue.folder() / "campaign").glob("*.yaml"))
         raise ValueError(f"campaign needs a name: {', '.join(known)}")
+    from sda.sweeps.campaign import campaign  # torch takes seconds: not for those who ask for help
+    from sda.sweeps.campaign.run import folder_of, run
+
     plan = campaign.read(words[0], words[1:])
     enough, failed = run(plan)
     print(f"the runs are in {folder_of(plan)}")

@@ -1,15 +1,12 @@
 """Finished runs beside each other: means, intervals, paired differences, published numbers."""
 
 import argparse
-import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sda.analysis import as_json, comparison, curves, text
-from sda.analysis.comparison import Comparison, Table
-from sda.analysis.curves import Panel
+from sda.analysis.comparison import Comparison
 from sda.common import files
 from sda.runs import results
 
@@ -36,58 +33,12 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
         "comparison.md": text.markdown(comparison).encode(),
         "comparison.json": as_json.as_json(comparison).encode(),
     }
-    shown = panels(comparison)
+    shown = curves.panels(comparison)
     if shown:
         contents["comparison.png"] = curves.draw(shown)
     for name, content in contents.items():
         files.replace(folder / name, content)
     return [folder / name for name in contents]
-
-
-def panels(comparison: Comparison) -> list[Panel]:
-    """Curves of every table: validation error of fine-tuning, reconstruction of each layer."""
-    several = len(comparison.tables) > 1
-    return [
-        panel
-        for table in comparison.tables
-        for panel in _table_panels(table, f"{table.data}, " if several else "")
-    ]
-
-
-def _table_panels(table: Table, prefix: str) -> list[Panel]:
-    found: dict[str, Panel] = {}
-    for arm in table.arms:
-        for run in arm.runs:
-            lines: dict[tuple[str, bool], tuple[list[float], list[float]]] = {}
-            for row in run.metrics():
-                for title, dashed, value in _measures(row):
-                    epochs, values = lines.setdefault((title, dashed), ([], []))
-                    epochs.append(float(row["epoch"]))
-                    values.append(value)
-            for (title, dashed), line in lines.items():
-                panel = found.setdefault(title, Panel(prefix + title, {}, {}))
-                (panel.dashed if dashed else panel.solid).setdefault(arm.label, []).append(line)
-    return [panel for title, panel in sorted(found.items(), key=lambda item: _place(item[0]))]
-
-
-def _place(title: str) -> tuple[int, str]:
-    """Fine-tuning first, then the layers from the bottom."""
-    words = title.replace(":", "").split()
-    return (1 + int(words[1]), "") if words[0] == "layer" else (0, title)
-
-
-def _measures(row: dict[str, Any]) -> Iterator[tuple[str, bool, float]]:
-    """Title, whether dashed, and value of what a row of the record adds to the curves."""
-    if row.get("phase") == "finetune":
-        shown = [("fine-tuning: validation error (%)", False, row.get("valid_error"), 100)]
-    elif row.get("phase") == "pretrain":
-        title = f"layer {row.get('layer')}: validation reconstruction"
-        shown = [(title, False, row.get("valid"), 1), (title, True, row.get("valid_clean"), 1)]
-    else:
-        return
-    for title, dashed, value, scale in shown:
-        if isinstance(value, float | int) and math.isfinite(value) and "epoch" in row:
-            yield title, dashed, scale * float(value)
 
 
 def main(argv: list[str]) -> int:

@@ -35,8 +35,7 @@ def explained(error: Exception) -> str:
     """Say what is wrong with a configuration in a few lines, with a near miss if there is one."""
     other = re.match(r"In 'experiment/(.+?)': Could not override '(\w+)'", str(error))
     if other:
-        means = f"; it is one of: svm experiment={other[1]}" if other[2] == "kernel" else ""
-        return f"error: experiment={other[1]} sets {other[2]}, unknown to this command{means}"
+        return f"error: experiment={other[1]} sets {other[2]}, unknown to this command"
     absent = re.match(r"Could not override '([^']+)'\.", str(error))
     if absent:
         lines = [f"there is no setting '{absent[1]}'"]

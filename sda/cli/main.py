@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 if it did what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
     terminal.reopen_closed()
+    terminal.show_messages()
     try:
         status = _dispatch(words)
         sys.stdout.flush()

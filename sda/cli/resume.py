@@ -4,18 +4,18 @@ Only what does not change its numbers may be changed: threads, device, tensorboa
 data_folder, data.folder. A run that was started with parts=[module] needs the same word again.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sda.cli import svm, train
-from sda.common import plain_yaml, threads, trust
-from sda.config import schema
-from sda.experiment import access, launch
+from sda.common import plain_yaml, trust
 from sda.runs.folder import RunFolder
 from sda.runs.identity import CHANGEABLE
 from sda.runs.settings import Plain, flat, key_of
+
+_log = logging.getLogger(__name__)
 
 
 def main(words: list[str]) -> int:
@@ -28,18 +28,16 @@ def main(words: list[str]) -> int:
     if not folder.config:
         raise ValueError(f"{path} holds no run: there is no readable config.yaml")
     settings = _changed(folder.config, changes) | {"overwrite": False}
-    if folder.result.get("status") == "finished":
-        print("finished already:")
+    is_over = folder.result.get("status") == "finished"
+    _log.info("finished already:" if is_over else f"going on with {path}")
     if "kernel" in settings:
-        return svm.run(settings, path)
-    try:
-        asked = launch.Asked(schema.build_run(settings), settings, path)
-    except ValueError as error:
-        raise ValueError(f"{path} holds no run that can go on: {error}") from None
-    threads.settle(threads.threads(settings["threads"]))
-    batch = launch.recorded_batch(asked, lambda member: schema.build_run(_changed(member, changes)))
-    launch.train_together(batch, schema.load_data(settings), overwrite=False)
-    train.print_result(path, access.outcome(path))
+        from sda.cli import machine  # this and torch take seconds to import: say first what for
+
+        machine.go_on(settings, path)
+        return 0
+    from sda.cli import single
+
+    single.go_on(settings, path, lambda member: _changed(member, changes))
     return 0
 
 

@@ -19,8 +19,16 @@ def replace(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    _flush(path.parent)
+
+
+def _flush(folder: Path) -> None:
+    """Have what was moved into a folder reach the disk."""
     try:
-        os.fsync(folder)  # the move itself reaches the disk
+        entries = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders, and needs it less
+        return
+    try:
+        os.fsync(entries)
     finally:
-        os.close(folder)
+        os.close(entries)

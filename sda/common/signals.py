@@ -3,6 +3,8 @@
 import signal
 from types import FrameType
 
+HANG_UP: int | None = getattr(signal, "SIGHUP", None)  # which Windows does not know
+
 
 class Interrupted(BaseException):
     """The run was asked to stop, and did, with everything saved. Like KeyboardInterrupt, no error.
@@ -24,18 +26,17 @@ class Interruption:
         at_once: leave at the first signal; for where nothing is gained by going on.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else []))
 
     def __init__(self, at_once: bool = False) -> None:
         self._at_once = at_once
         self.requested: int | None = None
 
     def __enter__(self) -> "Interruption":
-        hung_up = signal.getsignal(signal.SIGHUP)
         self._before = {
             number: signal.signal(number, self._note)
             for number in self.SIGNALS
-            if number != signal.SIGHUP or hung_up is not signal.SIG_IGN  # nohup asked to go on
+            if number != HANG_UP or signal.getsignal(number) is not signal.SIG_IGN  # as nohup asks
         }
         return self
 

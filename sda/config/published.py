@@ -2,6 +2,7 @@
 
 import csv
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 from sda.config import catalogue
@@ -38,17 +39,17 @@ def row(data_set: str) -> tuple[str, int, dict[str, float]]:
     return "", 0, {}
 
 
-def node(name: str, layers: int = 3) -> dict[str, Any] | None:
-    """The setting ``published`` of a data set's runs, as in ``${published:${name}}``.
+def node(name: str, hidden: Sequence[int] | None) -> dict[str, Any] | None:
+    """The setting ``published`` of a data set's runs.
 
     Args:
         name: of the run; its last part names the data set.
-        layers: of the networks.
+        hidden: units of each layer of a network; None: of something else.
     """
     paper, n_test, errors = row(name.rpartition("/")[2])
     known = {
         arm.rstrip("0123456789"): error
         for arm, error in errors.items()
-        if not arm[-1].isdigit() or arm.endswith(str(layers))
+        if not arm[-1].isdigit() or arm.endswith(str(len(hidden or ())))
     }
     return {"paper": paper, "n_test": n_test, "test_error": known} if known else None

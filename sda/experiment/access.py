@@ -1,5 +1,6 @@
 """A run's folder, from a command: where it is, whether it may be used, what stands in it first."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,11 +10,12 @@ import torch
 
 from sda.common.errors import DivergenceError
 from sda.common.program import go_on
-from sda.common.terminal import say
 from sda.data.splits import Splits
 from sda.runs import environment, folder, identity
 from sda.runs.arms import UNREAD
 from sda.runs.folder import RunFolder, RunFolderError
+
+_log = logging.getLogger(__name__)
 
 
 class Plan(Protocol):
@@ -120,7 +122,7 @@ def check_same(folder: RunFolder, plan: Plan, splits: Splits) -> None:
         f"{key} {past[key]} -> {now[key]}" for key in now if past.get(key, now[key]) != now[key]
     ]
     if past and moved and folder.result.get("status") != "finished":
-        say(f"warning: resumed elsewhere ({', '.join(moved)}): bits may differ", error=True)
+        _log.warning("resumed elsewhere (%s): bits may differ", ", ".join(moved))
 
 
 def describe(folder: RunFolder, plan: Plan, settings: Mapping[str, Any], splits: Splits) -> None:

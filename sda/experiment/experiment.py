@@ -1,5 +1,6 @@
 """Runs from data to result: pretrain, stack, fine-tune, test once. One run is a batch of one."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -8,9 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from sda.common.program import go_on
+from sda.common.progress import Progress
 from sda.common.rows import shared
 from sda.common.signals import Interrupted
-from sda.common.terminal import ProgressLine, say
 from sda.config.plan import Run
 from sda.data.splits import Rows, Splits
 from sda.experiment.pretrained import Layers
@@ -29,6 +30,7 @@ from sda.training.codes import Storage, StorageError
 from sda.training.history import LayerEpoch
 
 Labelled = tuple[Tensor, Tensor]
+_log = logging.getLogger(__name__)
 
 
 def check(plan: Run, splits: Splits) -> None:
@@ -73,7 +75,7 @@ def run(
     with Recorder(folders, plans[0].tensorboard, saved) as recorder:
         if warning or (recorder.lost and not saved):
             what = warning or "no checkpoint is left"
-            say(f"warning: {what}; epochs to train again: {recorder.lost}")
+            _log.warning("%s; epochs to train again: %d", what, recorder.lost)
         show = Show(recorder.books, valid[0], splits.image_shape, plans[0].device)
         for number in state.unfinished:
             recorder.open(number, plans[number].settings)
@@ -129,10 +131,9 @@ def _pretrain(
     if state.stack is None or state.layers.depth == len(state.stack):
         return
     plans = [state.plans[number] for number in state.pretrained]
-    with Layers(state, recorder, show, store) as layers:
+    with Layers(state, recorder, show, store) as layers, Progress() as progress:
         layers.take()
         trials = [[plan.layers[k].corruption for plan in plans] for k in range(len(state.stack))]
-        line = None
         recorder.tick()
         for epoch in pretraining.pretraining_epochs(
             state.stack,
@@ -149,13 +150,11 @@ def _pretrain(
             _note_pretraining(epoch, state, recorder, show)
             if len(state.failed) == len(state.plans):
                 return
-            if line is None or epoch.epoch == 0:
+            if epoch.epoch == 0 or not progress.has_begun:
                 most = max(plan.pretraining[epoch.depth].epochs for plan in plans)
-                line = ProgressLine(f"layer {epoch.depth + 1}", most, epoch.epoch, epoch.beside())
-            line.show(epoch.epoch, epoch.readable())
+                progress.begin(f"layer {epoch.depth + 1}", most, epoch.epoch, epoch.beside())
+            progress.show(epoch.epoch, epoch.readable())
             recorder.after_epoch(state, due=epoch.epoch == 0 and epoch.depth > 0)
-        if line is not None:
-            line.end()
         layers.end()
         recorder.after_epoch(state, due=True)
 
@@ -186,32 +185,32 @@ def _finetune(
     assert state.classifier is not None
     going = [state.plans[number] for number in state.going]
     most = max(plan.finetuning.epochs for plan in going)
-    line = ProgressLine("fine-tuning", most, state.network.epoch)
-    recorder.tick()
-    for epoch in finetuning.finetuning_epochs(
-        state.classifier,
-        train,
-        valid,
-        [plan.finetuning for plan in going],
-        [plan.seed for plan in going],
-        state.network,
-        at_least=len(going) // 2 + 1,
-    ):
-        seconds = recorder.tick() / len(going)
-        for k, (number, plan) in enumerate(zip(state.going, going, strict=True)):
-            if not epoch.active.reshape(-1)[k]:
-                continue
-            state.seconds[number]["finetune"] += seconds
-            recorder.row(number, epoch.row(k), seconds)
-            if epoch.diverged(k):
-                _give_up(number, epoch.fault(plan.finetuning.learning_rate), state, recorder)
-            elif show.is_due(epoch.epoch, plan.finetuning.epochs):
-                show.network(number, stacks.single(state.classifier.stack, k), epoch.epoch)
-        if state.failed.keys() >= set(state.going):
-            return
-        line.show(epoch.epoch, epoch.readable())
-        recorder.after_epoch(state, due=False)
-    line.end()
+    with Progress() as progress:
+        progress.begin("fine-tuning", most, state.network.epoch)
+        recorder.tick()
+        for epoch in finetuning.finetuning_epochs(
+            state.classifier,
+            train,
+            valid,
+            [plan.finetuning for plan in going],
+            [plan.seed for plan in going],
+            state.network,
+            at_least=len(going) // 2 + 1,
+        ):
+            seconds = recorder.tick() / len(going)
+            for k, (number, plan) in enumerate(zip(state.going, going, strict=True)):
+                if not epoch.active.reshape(-1)[k]:
+                    continue
+                state.seconds[number]["finetune"] += seconds
+                recorder.row(number, epoch.row(k), seconds)
+                if epoch.diverged(k):
+                    _give_up(number, epoch.fault(plan.finetuning.learning_rate), state, recorder)
+                elif show.is_due(epoch.epoch, plan.finetuning.epochs):
+                    show.network(number, stacks.single(state.classifier.stack, k), epoch.epoch)
+            if state.failed.keys() >= set(state.going):
+                return
+            progress.show(epoch.epoch, epoch.readable())
+            recorder.after_epoch(state, due=False)
     recorder.after_epoch(state, due=True)
 
 

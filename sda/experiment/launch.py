@@ -11,7 +11,7 @@ from sda.data.splits import Splits
 from sda.experiment import access, experiment
 from sda.nn.heads import Classifier
 from sda.runs import identity, ledger, model_file
-from sda.runs.folder import MODEL, RunFolder, RunFolderError
+from sda.runs.folder import MODEL, BusyError, RunFolder, RunFolderError
 from sda.runs.layer_store import LayerStore
 
 
@@ -41,7 +41,7 @@ def train_together(batch: Sequence[Asked], splits: Splits, *, overwrite: bool) -
         folders = [_own(asked, members, splits, overwrite, closing) for asked in batch]
         own = [folder for folder in folders if folder is not None]
         if not own:
-            raise RunFolderError(f"another process is training in {batch[0].path}")
+            raise BusyError(batch[0].path)
         if all(folder.result.get("status") == "finished" for folder in own):
             for asked, folder in zip(batch, folders, strict=True):
                 if folder is not None and asked.plan.test and _is_untested(folder):

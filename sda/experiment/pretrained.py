@@ -1,11 +1,11 @@
 """Pretrained layers out of the store, and into it: what a batch need not train again."""
 
+import logging
 from contextlib import ExitStack
 from typing import Any
 
 import torch
 
-from sda.common.terminal import say
 from sda.experiment.recorder import Recorder
 from sda.experiment.state import State
 from sda.experiment.tensorboard import Show
@@ -14,6 +14,8 @@ from sda.runs import environment, results
 from sda.runs.folder import RunFolder
 from sda.runs.identity import digest
 from sda.runs.layer_store import LayerStore, Stored
+
+_log = logging.getLogger(__name__)
 
 
 class Layers:
@@ -48,7 +50,7 @@ class Layers:
             if len(whole) < len(found):
                 return
             self._use(depth, whole)
-            say(f"layer {depth + 1}: pretrained already, taken from the layers of earlier runs")
+            _log.info("layer %d: pretrained already, taken from earlier runs", depth + 1)
 
     def begin(self, depth: int) -> None:
         """Say that a layer is about to be trained: the one below it is done."""

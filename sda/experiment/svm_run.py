@@ -13,8 +13,8 @@ import torch
 
 from sda.common import files
 from sda.common.program import go_on
+from sda.common.progress import Progress
 from sda.common.signals import Interrupted, Interruption
-from sda.common.terminal import ProgressLine
 from sda.data.splits import Splits
 from sda.experiment import access, svm, svm_plan
 from sda.experiment.svm import Labels, Setting, Training, Trial
@@ -73,18 +73,17 @@ def _search(plan: SvmPlan, training: Training, splits: Splits, folder: RunFolder
     known = {trial.setting for trial in trials}
     left = [setting for setting in plan.tried if setting not in known]
     valid = plan.features(splits.valid.x), splits.valid.y
-    line = ProgressLine("search", len(plan.tried), len(trials), unit="setting")
-    with Interruption() as signals:
+    with Interruption() as signals, Progress("setting") as progress:
+        progress.begin("search", len(plan.tried), len(trials))
         for trial in svm.search(training, valid, left):
             trials.append(trial)
             rows = [json.dumps(_row(trial)) + "\n" for trial in trials]
             files.replace(folder.path / SEARCH, "".join(rows).encode())
             best = min(trial.valid_error for trial in trials)
-            line.show(len(trials), f"validation error {100 * best:.2f} % at best")
+            progress.show(len(trials), f"validation error {100 * best:.2f} % at best")
             if signals.requested is not None:
                 message = f"interrupted and saved; {go_on(folder.path)}"
                 raise Interrupted(signals.requested, message)
-    line.end()
     return trials
 
 

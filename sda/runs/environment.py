@@ -3,6 +3,7 @@
 import ast
 import functools
 import hashlib
+import os
 import platform
 from contextlib import suppress
 from importlib.metadata import version
@@ -58,4 +59,5 @@ def _processor() -> str:
         for line in lines:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"  # which Linux does not know
+    # Not platform.processor(), which starts a process where there is no such file.
+    return os.environ.get("PROCESSOR_IDENTIFIER") or "unknown"  # of Windows

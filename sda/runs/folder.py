@@ -1,20 +1,20 @@
 """One run's folder: who owns it, what was asked for, how it stands, how it ended."""
 
-import fcntl
 import hashlib
 import json
 import os
 import re
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from sda.common import files, plain_yaml
 
+PATIENCE = 0.35  # seconds: others hold a lock for an instant when they look who has it
+LOOK = 0.1  # seconds, for the same reason
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
 PRETRAINED = "pretrained.safetensors"  # the stack as it was before fine-tuning
 MODEL = "model.safetensors"
@@ -22,6 +22,13 @@ MODEL = "model.safetensors"
 
 class RunFolderError(ValueError):
     """A run folder that cannot be used as asked."""
+
+
+class BusyError(RunFolderError):
+    """A run folder that another process is training in."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"another process is training in {path}")
 
 
 class RunFolder:
@@ -35,7 +42,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: int | None = None
+        self._lock: FileLock | None = None
 
     def open(self) -> None:
         """Make the folder and lock it; the lock goes with the process, however it ends.
@@ -43,16 +50,18 @@ class RunFolder:
         What writers that were killed left half written is removed.
 
         Raises:
-            RunFolderError: it cannot be made or written, or another process has it.
+            RunFolderError: it cannot be made or written.
+            BusyError: another process has it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            lock = FileLock(self.path / "lock", thread_local=False)  # of the process
+            lock.acquire(timeout=PATIENCE)
+        except Timeout:
+            raise BusyError(self.path) from None
         except OSError as error:
             raise RunFolderError(f"cannot write to {self.path}: {error.strerror}") from None
-        if not _locked(self._lock):
-            self.close()
-            raise RunFolderError(f"another process is training in {self.path}")
+        self._lock = lock
         for stray in self.path.rglob("*.tmp"):  # of killed writers: nobody else writes here now
             if _ours(stray.relative_to(self.path)):
                 stray.unlink(missing_ok=True)
@@ -60,23 +69,22 @@ class RunFolder:
     def close(self) -> None:
         """Give the lock back."""
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.release()
             self._lock = None
 
     @property
     def is_held(self) -> bool:
         """Whether a process is training here; who looks has the lock itself for an instant."""
-        try:
-            lock = os.open(self.path / "lock", os.O_RDONLY)
-        except OSError:
+        file = self.path / "lock"
+        if not file.exists():  # looking would make it
             return False
         try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+            with FileLock(file, timeout=LOOK):
+                return False
+        except Timeout:
             return True
-        finally:
-            os.close(lock)
-        return False
+        except OSError:  # we may not write it, nor train here
+            return False
 
     @property
     def result(self) -> dict[str, Any]:
@@ -140,16 +148,6 @@ class RunFolder:
                     path.rmdir()
             elif _ours(path.relative_to(self.path)):
                 path.unlink()
-
-
-def _locked(file: int) -> bool:
-    """Take the lock of a file, not at the instant at which another looks who has it."""
-    for pause in (0.0, 0.05, 0.1, 0.2):
-        time.sleep(pause)
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-    return False
 
 
 def _ours(path: Path) -> bool:

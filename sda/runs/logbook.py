@@ -1,6 +1,7 @@
 """What is written while training: metrics.jsonl, the record, and TensorBoard, a view of it."""
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.common.terminal import say
-
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.tensorboard import SummaryWriter
+
+_log = logging.getLogger(__name__)
 
 
 def _quiet_writers(args: threading.ExceptHookArgs) -> None:
@@ -150,10 +151,10 @@ class Logbook:
             write(self._writer(where, step))
         except Exception as error:
             self._tensorboard = False
-            say(
-                f"warning: TensorBoard events cannot be written any more ({error}); "
+            _log.warning(
+                "TensorBoard events cannot be written any more (%s); "
                 "training goes on, metrics.jsonl is complete",
-                error=True,
+                error,
             )
 
     def _writer(self, where: str, step: int) -> "SummaryWriter":

@@ -1,5 +1,6 @@
 """Many runs side by side: one process each, so that nothing leaks from one run into another."""
 
+import logging
 import math
 import time
 from collections import Counter
@@ -9,7 +10,7 @@ from typing import Any
 
 from sda.common import threads
 from sda.common.signals import Interrupted, Interruption
-from sda.common.terminal import clock, say
+from sda.common.terminal import clock
 from sda.config import schema
 from sda.config.plan import Run
 from sda.experiment import batching
@@ -17,6 +18,8 @@ from sda.runs.folder import RunFolder
 from sda.runs.identity import differences, digest
 from sda.sweeps.job import Job, has_finished, place, refusal
 from sda.sweeps.worker import BUSY, STOPPED, Child, Outcome
+
+_log = logging.getLogger(__name__)
 
 
 def run_all(
@@ -63,12 +66,13 @@ def run_all(
 def _distinct(jobs: Sequence[Job]) -> list[Job]:
     """Each run once; two that only share a folder stay two, of which one will be refused."""
     first: dict[str, Job] = {}
-    return [
-        job
-        for job in jobs
-        if (same := first.setdefault(str(place(job)), job)) is job
-        or differences(same.settings, job.settings)
-    ]
+    distinct = []
+    for job in jobs:
+        same = first.get(str(place(job)))
+        if same is None or differences(same.settings, job.settings):
+            first.setdefault(str(place(job)), job)
+            distinct.append(job)
+    return distinct
 
 
 def _train(
@@ -191,8 +195,8 @@ def _report(ended: Sequence[Outcome], done: int, total: int, seconds: float) -> 
     for number, outcome in enumerate(ended, done - len(ended) + 1):
         head = f"[{number}/{total}] {outcome.folder}"
         if outcome.fault:
-            say(f"{head}: {outcome.fault}", error=True)
+            _log.error("%s: %s", head, outcome.fault)
             continue
         error = f"{100 * outcome.result['valid_error']:.2f} %"
         left = clock(seconds / done * (total - done))
-        say(f"{head}: validation error {error}, {left} to go")
+        _log.info("%s: validation error %s, %s to go", head, error, left)

@@ -1,5 +1,6 @@
 """A process that trains runs, and what is known of them when it is over."""
 
+import logging
 import math
 import multiprocessing
 import os
@@ -15,9 +16,9 @@ from typing import Any, NamedTuple
 
 from sda.common.errors import of_memory
 from sda.common.signals import Interrupted, Interruption
-from sda.common.terminal import reopen_closed
+from sda.common.terminal import reopen_closed, show_messages
 from sda.common.trust import trust, trusted
-from sda.runs.folder import RunFolder, RunFolderError
+from sda.runs.folder import BusyError, RunFolder
 from sda.sweeps.job import Job, place, train_jobs
 
 STOPPED, BUSY = "stopped", "busy"
@@ -118,6 +119,7 @@ def _work(jobs: Sequence[Job], modules: Sequence[str], sender: Connection) -> No
     """Train the runs of a task in this process; send what went wrong with all of them, or None."""
     os.setpgrp()  # Ctrl-C reaches the sweep alone, which passes it on once
     reopen_closed()
+    show_messages(logging.WARNING)  # how far it is, the sweep tells
     threading.Thread(target=_stop_when_orphaned, daemon=True).start()
     fault: BaseException | None = None
     passing = None
@@ -128,8 +130,8 @@ def _work(jobs: Sequence[Job], modules: Sequence[str], sender: Connection) -> No
             train_jobs(jobs)
     except Interrupted as error:
         fault, passing = error, STOPPED
-    except RunFolderError as error:  # the lock was taken since it was looked at
-        fault, passing = error, BUSY if any(RunFolder(place(job)).is_held for job in jobs) else None
+    except BusyError as error:  # the lock was taken since it was looked at
+        fault, passing = error, BUSY
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         fault = error
     line = None

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from sda.__main__ import main
+from sda.cli import options
 from sda.common import terminal, threads
 from sda.config import catalogue, compose, schema
 from sda.data import published
@@ -55,14 +56,13 @@ def shell(*words, **environment):
 
 
 BARE = ["~corruption.fraction", "~corruption.exact", "~corruption.value"]
-ONE_CELL = "campaign.tiers=[{cells: [CELL], settings: 1, seeds: 1}]"
+ONE_CELL = "campaign.tiers=[{data: [rect], arms: [CELL], runs: 1, seeds: 1}]"
 REFUSED = [
     (["corruption.fractoin=0.3"], "did you mean corruption.fraction?"),
     (["pretrain.lr=1"], "did you mean pretrain.learning_rate?"),
     (["finetune.wd=1"], "did you mean finetune.weight_decay?"),
     (["data=digit"], "did you mean digits?"),
     (["experiment=demmo"], "did you mean demo?"),
-    (["experiment=table1/rect_svm_rbf"], "it is one of: svm experiment=table1/rect_svm_rbf"),
     (["svm", "experiment=demo"], "experiment=demo sets stack, unknown to this command"),
     (["corruption.fraction=3"], r"fraction must be a number in [0, 1], got 3"),
     (["corruption.fraction=[0.1,0.2]"], "one value or a list of 3, one for each layer, got 2"),
@@ -128,18 +128,18 @@ REFUSED = [
     (["campaign", "table1", "-m"], "a campaign takes key=value, no options; got -m"),
     (
         ["campaign", "table1", "campaign.hours=1", ONE_CELL.replace("CELL", "5")],
-        "a cell of a tier must be text, got 5",
+        "one of arms of a tier must be text, got 5",
     ),
     (
-        ["campaign", "table1", "campaign.hours=1", ONE_CELL.replace("CELL", "rect_sda4")],
-        "there is no conf/experiment/table1/rect_sda4.yaml; did you mean rect_sda3?",
+        ["campaign", "table1", "campaign.hours=1", ONE_CELL.replace("CELL", "sda4")],
+        "there is no arm=sda4; allowed: dbn1, dbn3, random1, random3, saa3, sda3",
     ),
     (
         [
             "campaign",
             "table1",
             "campaign.hours=1",
-            ONE_CELL.replace("CELL", "rect_sda3"),
+            ONE_CELL.replace("CELL", "sda3"),
             "finetune.epochs=1,2",
         ],
         "finetune.epochs=1,2 must set one value: this is no sweep",
@@ -349,6 +349,7 @@ def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, caps
     code, message = run(*QUICK, "init=sda", "seed=3")
     assert code == 1
     assert "already has a finished run" in message
+    capsys.readouterr()
     assert run("resume", str(folder)) == (0, "")
     assert capsys.readouterr().out.startswith("finished already:")
     for word in ("seed=4", "overwrite=true", "runs_folder=there", "jobs=2"):
@@ -626,3 +627,63 @@ def test_a_command_imports_only_what_it_needs(words, needed):
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert {*done.stderr.split()} == needed
+
+
+SLOW = ("torch", "sklearn", "scipy.stats", "matplotlib", "tensorboard", "pandas", "optuna")
+
+
+def without_slow_modules(*words):
+    """Run a command in a process that cannot import what takes long to import."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({SLOW})); from sda.__main__ import main; "
+    command = [sys.executable, "-c", code + "main(sys.argv[1:])", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["data=digits", "init=saa", "seed=3"], "digits: init=saa, seed=3"),
+        (["-m", "init=saa,sda", "seed=3"], "a sweep, runs: 2"),
+        (["svm"], "digits: support vector machine"),
+    ],
+    ids=["a run", "a sweep", "a machine"],
+)
+def test_what_is_about_to_run_is_said_before_anything_slow_is_imported(words, line):
+    assert without_slow_modules(*words).stdout == f"{line}\n"
+
+
+@pytest.mark.parametrize("command", ["", *options.COMMANDS], ids=lambda word: word or "train")
+def test_help_is_there_before_anything_slow_is_imported(command):
+    done = without_slow_modules(*filter(None, [command]), "--help")
+    assert (done.returncode, bool(done.stdout)) == (0, True), done.stderr
+
+
+def test_a_line_is_said_for_each_phase_where_there_is_no_terminal(capsys):
+    assert run(*QUICK, "init=sda", "tensorboard=false") == (0, "")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[:4]] == [
+        "digits",
+        "layer 1",
+        "layer 2",
+        "fine-tuning",
+    ]
+    assert lines[1].startswith("layer 1: epoch 1  loss ")
+
+
+def test_on_a_terminal_a_bar_is_drawn_instead(monkeypatch, capsys):
+    master, end = os.openpty()
+    os.set_blocking(master, False)
+    with open(end, "w") as stream, open(master, "rb", 0) as seen:
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((100, 30)))
+        assert run(*QUICK, "init=random", "tensorboard=false") == (0, "")
+        monkeypatch.undo()
+        drawn = seen.read().decode()
+    assert "fine-tuning 2/2 epochs |" in drawn
+    assert "fine-tuning: epoch" not in capsys.readouterr().out
+
+
+def test_a_run_that_is_not_to_be_tested_says_so(capsys):
+    assert run(*QUICK, "init=random", "tensorboard=false", "test=false") == (0, "")
+    assert "not tested" in capsys.readouterr().out

@@ -22,37 +22,38 @@ EVERY = [
     for path in INSIDE
     if len(path.parts) > 1 and path.parts[0] not in APART
 ]
-MACHINES = [choice for group, choice in EVERY if group == "experiment" and "_svm_" in choice]
-CHOICES = [(group, choice) for group, choice in EVERY if choice not in MACHINES]
+CHOICES = EVERY
+SETS = [path.stem for path in FILES if path.parent.name == "table1"]
+ARMS = [path.stem for path in FILES if path.parent.name == "arm"]
+MACHINES = ("rbf", "poly")
 
 
 def build(*words):
     return schema.build_run(compose.resolved(compose.compose(words)))
 
 
-def chosen(word, primary="config"):
-    """The settings with one file chosen, which is read once for all tests."""
-    return compose.variant([word], primary)
+def chosen(*words, primary="config"):
+    """The settings with some files chosen, which are read once for all tests."""
+    return compose.variant(words, primary=primary)
 
 
 def test_there_are_files():
     assert len(FILES) > 15
     groups = {"data", "corruption", "reconstruction", "stack", "pretrain", "finetune", "experiment"}
-    assert {group for group, _ in CHOICES} == groups
+    assert {group for group, _ in CHOICES} == groups | {"arm"}
+    table = [path for path in FILES if path.parent.name in ("table1", "arm")]
+    assert len(table) <= 25
+    assert sum(len(path.read_text().splitlines()) for path in table) <= 350
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_composes_and_builds(group, choice):
     run = schema.build_run(chosen(f"{group}={choice}"))
     assert run.layers
-    arms = {
-        "random3": Init.random,
-        "random1": Init.random,
-        "saa3": Init.saa,
-        "dbn3": Init.dbn,
-        "dbn1": Init.dbn,
-    }
-    assert run.init is arms.get(re.split("[_/]", choice)[-1], Init.sda)
+    arm = re.sub(r"\d", "", choice) if group == "arm" else "sda"
+    assert run.init is Init(arm)
+    if group == "arm":
+        assert len(run.layers) == int(choice[-1])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -66,63 +67,49 @@ def test_every_file_says_in_its_first_lines_what_it_is(path):
 EXPERIMENTS = [choice for group, choice in CHOICES if group == "experiment"]
 
 
-@pytest.mark.parametrize(
-    "experiment", sorted({*EXPERIMENTS} - {"table1/random1", "table1/random3"})
-)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_an_experiment_has_its_own_name_and_published_figures_in_range(experiment):
     run = schema.build_run(chosen(f"experiment={experiment}"))
-    inside, _, cell = experiment.rpartition("/")
-    row = re.sub(r"_(random|saa|sda|dbn)\d$", "", cell).replace("_", "-")
-    assert run.name == (f"{inside}/{row}" if inside else experiment)
+    assert run.name == experiment
     for error in (run.published or {}).get("test_error", {}).values():
         assert 0 < error < 1
 
 
-@pytest.mark.parametrize("experiment", [c for group, c in EVERY if group == "experiment"])
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_an_experiment_means_the_same_data_wherever_it_is_run(experiment):
-    primary = "svm" if experiment in MACHINES else "config"
-    data = chosen(f"experiment={experiment}", primary)["data"]
+    data = chosen(f"experiment={experiment}")["data"]
     assert data.get("source", "pinned") != "auto"
 
 
-@pytest.mark.parametrize("choice", MACHINES)
-def test_a_cell_of_a_machine_says_its_kernel_its_data_and_what_is_published(choice):
-    plain = chosen(f"experiment={choice}", "svm")
-    row, _, arm = choice.removeprefix("table1/").partition("_svm_")
-    assert svm_plan.build(plain).kernel == arm
-    assert plain["name"] == f"table1/{row.replace('_', '-')}"
-    assert plain["data"]["_target_"].endswith(row)
+def _printed(data_set, arm):
+    """The paper's test error in percent, as its table has it; None: it has none."""
+    columns = {"saa3": ("saa_3", "sae_3"), "sda3": ("sda_3", "sdae_3"), "dbn3": ("dbn_3",)}
+    columns |= {"dbn1": ("dbn_1",), "svm_rbf": ("svm_rbf",), "svm_poly": ("svm_poly",)}
+    for table in ("icml2008", "jmlr2010"):
+        with (catalogue.folder() / "experiment" / "table1" / f"{table}.csv").open() as file:
+            for line in csv.DictReader(file):
+                if line["data_set"] == data_set:
+                    found = [line.get(f"{column}_error") for column in columns.get(arm, ())]
+                    return next(filter(None, found), None)
+    return None
 
 
-PAPERS = {
-    "Vincent et al. (2008), Table 1": "table1_icml2008.csv",
-    "Vincent et al. (2010), Table 3": "table3_jmlr2010.csv",
-}
-COLUMNS = {  # of the arms, in either table
-    "svm_rbf": ["svm_rbf_error"], "svm_poly": ["svm_poly_error"], "dbn1": ["dbn_1_error"],
-    "dbn3": ["dbn_3_error"], "saa3": ["saa_3_error", "sae_3_error"],
-    "sda3": ["sda_3_error", "sdae_3_error"],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("choice", [c for g, c in EVERY if g == "experiment" and "table1/" in c])
-def test_a_cell_has_the_papers_figure_of_its_set_and_method_or_none(choice):
-    cell = choice.removeprefix("table1/")
-    arm = next((arm for arm in (*COLUMNS, "random1", "random3") if cell.endswith(f"_{arm}")), None)
-    if arm is None:
-        return  # what the cells of a data set share
-    published = chosen(f"experiment={choice}", "svm" if choice in MACHINES else "config")[
-        "published"
-    ]
-    row = cell.removesuffix(f"_{arm}").replace("_", "-")
-    if arm.startswith("random") or (row, arm) == ("mnist", "svm_poly"):
-        assert published is None
-        return
-    with (catalogue.folder() / "experiment" / PAPERS[published["paper"]]).open() as file:
-        printed = next(line for line in csv.DictReader(file) if line["data_set"] == row)
-    (percent,) = (printed[column] for column in COLUMNS[arm] if column in printed)
-    (error,) = published["test_error"].values()
-    assert f"{100 * error:.2f}" == percent
+@pytest.mark.parametrize("data_set", SETS)
+def test_a_cell_has_the_papers_figure_of_its_set_and_arm_or_none(data_set):
+    experiment = f"experiment=table1/{data_set}"
+    for arm in ARMS:
+        plain = chosen(experiment, f"arm={arm}")
+        error = (plain["published"] or {}).get("test_error", {}).get(plain["init"])
+        told = None if error is None else f"{100 * error:.2f}"
+        assert told == _printed(data_set, arm), arm
+        assert schema.build_run(plain).name == f"table1/{data_set}"
+    for kernel in MACHINES:
+        plain = chosen(experiment, f"kernel={kernel}", primary="svm")
+        plan = svm_plan.build(plain)
+        assert (plan.kernel, plan.name) == (kernel, f"table1/{data_set}")
+        assert plain["data"]["_target_"].endswith(data_set.replace("-", "_"))
+        error = plan.published["test_error"].get(plan.init)
+        assert (None if error is None else f"{100 * error:.2f}") == _printed(data_set, plan.init)
 
 
 SWEPT = [choice for choice in EXPERIMENTS if "/" not in choice]
@@ -196,19 +183,19 @@ def test_a_type_may_differ_by_layer():
 
 
 def test_a_variant_is_what_composing_with_its_words_gives():
+    files = ["experiment=table1/rect", "arm=dbn1"]
     words = [
-        "experiment=table1/rect_dbn1",
         "seed=3",
         "stack.hidden=[20,10]",
         "finetune.patience=null",
     ]
     words += ["pretrain.learning_rate=1e-3", "runs_folder=a/b", "name=c", "tensorboard=false"]
-    assert compose.variant(words) == compose.resolved(compose.compose(words))
-    assert compose.variant(words[:1]) == compose.resolved(compose.compose(words[:1]))
+    assert compose.variant(files, words) == compose.resolved(compose.compose([*files, *words]))
+    assert compose.variant(files) == compose.resolved(compose.compose(files))
 
 
 def test_a_variant_refuses_words_that_choose_files_and_keys_that_are_not_there():
     with pytest.raises(ValueError, match="must set a value: corruption is a group"):
-        compose.variant(["experiment=demo", "corruption=gaussian"])
+        compose.variant(["experiment=demo"], ["corruption=gaussian"])
     with pytest.raises(OmegaConfBaseException, match="pretrain"):
-        compose.variant(["experiment=demo", "pretrain.rate=1"])
+        compose.variant(["experiment=demo"], ["pretrain.rate=1"])

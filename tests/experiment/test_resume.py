@@ -151,11 +151,11 @@ def test_a_run_that_nohup_started_goes_on_when_its_terminal_is_closed(tmp_path, 
     assert outcome(tmp_path / "run") == uninterrupted["sda"]
 
 
-def test_a_run_whose_checkpoints_are_gone_says_what_that_costs(tmp_path, uninterrupted, capsys):
+def test_a_run_whose_checkpoints_are_gone_says_what_that_costs(tmp_path, uninterrupted, caplog):
     killed(tmp_path / "run", 9)
     shutil.rmtree(tmp_path / "run" / "checkpoint")
     train(tmp_path / "run", "init=sda", resume=True)
-    assert "warning: no checkpoint is left; epochs to train again: 8" in capsys.readouterr().out
+    assert "no checkpoint is left; epochs to train again: 8" in caplog.messages
     assert outcome(tmp_path / "run") == uninterrupted["sda"]
 
 
@@ -198,17 +198,17 @@ def test_a_run_with_other_settings_or_other_data_is_refused_with_what_differs(tm
 
 
 @pytest.mark.parametrize("key", ["threads", "processor"])
-def test_a_run_that_goes_on_elsewhere_says_that_bits_may_differ(tmp_path, key, monkeypatch, capsys):
+def test_a_run_that_goes_on_elsewhere_says_that_bits_may_differ(tmp_path, key, monkeypatch, caplog):
     monkeypatch.setattr(experiment, "run", lambda *_: None)
     run, folder = launch.Asked(*plan("init=sda"), tmp_path / "run"), RunFolder(tmp_path / "run")
     launch.train_together([run], splits(), overwrite=False)
     here = folder.environment
     folder.update_result(environment=here | {key: "other"})
     launch.train_together([run], splits(), overwrite=False)
-    told = f"warning: resumed elsewhere ({key} other -> {here[key]}): bits may differ\n"
-    assert capsys.readouterr().err == told
+    told = [f"resumed elsewhere ({key} other -> {here[key]}): bits may differ"]
+    assert caplog.messages == told
     launch.train_together([run], splits(), overwrite=False)
-    assert capsys.readouterr().err == ""
+    assert caplog.messages == told  # and not again
 
 
 @pytest.mark.parametrize(
@@ -232,14 +232,14 @@ def test_damaged_checkpoints_are_no_fresh_start(tmp_path):
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_says_what_that_costs(
-    tmp_path, uninterrupted, capsys, monkeypatch
+    tmp_path, uninterrupted, caplog, monkeypatch
 ):
     save_every(0.0, monkeypatch)
     killed(tmp_path / "run", 9)
     last = tmp_path / "run" / "checkpoint" / "last.pt"
     last.write_bytes(last.read_bytes()[:-7])
     train(tmp_path / "run", "init=sda", resume=True)
-    (told,) = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    (told,) = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
     assert "last.pt is" in told
     assert told.endswith("prev.pt; epochs to train again: 1")
     assert outcome(tmp_path / "run") == uninterrupted["sda"]
@@ -264,8 +264,25 @@ def test_two_processes_cannot_train_in_one_folder_and_a_dead_ones_lock_does_not_
     with pytest.raises(RunFolderError, match="another process is training"):
         train(tmp_path / "run")
     folder.close()
-    in_a_child(lambda: (RunFolder(tmp_path / "run").open(), kill()))
+    in_a_child(lambda: (folder.open(), kill()))
     train(tmp_path / "run", "init=random")
+
+
+def test_a_lock_dies_with_its_process_though_a_process_forked_from_it_lives_on(tmp_path):
+    folder, (end, begin) = RunFolder(tmp_path / "run"), os.pipe()
+
+    def action():
+        folder.open()
+        if os.fork() == 0:
+            os.close(begin)
+            os.read(end, 1)  # until the test is over
+            os._exit(0)
+        kill()
+
+    in_a_child(action)
+    train(tmp_path / "run", "init=random")
+    os.close(begin)
+    os.close(end)
 
 
 def test_tensorboard_does_not_change_a_bit(tmp_path, uninterrupted):

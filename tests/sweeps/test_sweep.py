@@ -1,7 +1,7 @@
 """Runs that train as one program: one unit, that agrees with its runs alone to rounding."""
 
-import fcntl
 import json
+import logging
 import multiprocessing.forkserver
 import os
 import shutil
@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from sda.__main__ import main
 from sda.common import threads
@@ -306,7 +307,7 @@ def test_a_run_that_no_memory_holds_says_what_needs_less_and_the_others_train(tm
 
 
 def test_a_run_that_another_process_trains_is_said_and_the_others_of_its_task_train(
-    tmp_path, capsys
+    tmp_path, caplog
 ):
     asked = jobs(tmp_path, "jobs=1", sweep=[["seed=0"], ["seed=1"], ["seed=2"]])
     other = RunFolder(place(asked[0]))
@@ -316,7 +317,7 @@ def test_a_run_that_another_process_trains_is_said_and_the_others_of_its_task_tr
     assert [outcome.is_busy for outcome in outcomes] == [True, False, False]
     assert [outcome.fault for outcome in outcomes[1:]] == [None, None]
     assert sweep.faults(outcomes) == []
-    assert "another process is training it" in capsys.readouterr().err
+    assert "another process is training it" in caplog.text
 
 
 def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(tmp_path, monkeypatch):
@@ -354,12 +355,13 @@ def test_who_looks_whether_a_folder_is_in_use_does_not_keep_a_run_from_starting_
     folder = RunFolder(place(job))
     folder.open()
     folder.close()
-    with (place(job) / "lock").open() as looked_at:
-        fcntl.flock(looked_at, fcntl.LOCK_SH)  # what is_held has for an instant
-        threading.Timer(0.1, fcntl.flock, (looked_at, fcntl.LOCK_UN)).start()
-        folder.open()
+    looking = FileLock(place(job) / "lock", thread_local=False)  # as is_held has for an instant
+    looking.acquire()
+    threading.Timer(0.1, looking.release).start()
+    folder.open()
     assert RunFolder(place(job)).is_held
     folder.close()
+    assert not RunFolder(place(job)).is_held
 
 
 def test_a_process_that_is_stopped_while_it_starts_has_not_failed(tmp_path):
@@ -382,7 +384,9 @@ def test_a_process_that_is_over_can_still_be_asked_to_stop(tmp_path):
 
 
 def test_a_run_that_is_listed_twice_trains_once_and_has_two_outcomes(tmp_path):
-    ended = sweep.run_all(jobs(tmp_path, sweep=[["seed=0"], ["seed=0"]]), together=True)
+    asked = jobs(tmp_path, sweep=[["seed=0"], ["seed=0"]])
+    assert len(sweep._distinct([*asked, asked[0]])) == 1
+    ended = sweep.run_all(asked, together=True)
     assert [outcome.fault for outcome in ended] == [None, None]
     assert ended[0] == ended[1]
 
@@ -517,9 +521,10 @@ def test_a_sweep_in_batches_is_the_sweep_run_by_run(tmp_path, alone):
     assert [(Path(o.folder) / "metrics.jsonl").stat().st_mtime_ns for o in again] == before
 
 
-def test_runs_that_ended_together_all_say_what_time_the_others_take(capsys):
+def test_runs_that_ended_together_all_say_what_time_the_others_take(caplog):
+    caplog.set_level(logging.INFO, "sda")
     ended = [sweep.Outcome(f"run{k}", {"valid_error": 0.25}, None) for k in range(3)]
     sweep._report(ended, 3, 6, 60.0)  # three of six in a minute: another minute
-    lines = capsys.readouterr().out.splitlines()
+    lines = caplog.messages
     assert [line.split(":")[0] for line in lines] == ["[1/6] run0", "[2/6] run1", "[3/6] run2"]
     assert [line.partition(", ")[2] for line in lines] == ["1:00 to go"] * 3

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from sklearn.datasets import load_sample_images
 
 from sda.common.errors import DataFormatError, MissingDataError
 from sda.data.folders import identity
@@ -37,6 +36,8 @@ def load_photographs(folder: str | None) -> Photographs:
     Colours become grey by the luma of ITU-R 601, as Pillow has it.
     """
     if folder is None:
+        from sklearn.datasets import load_sample_images  # here: it takes a second to import
+
         images = [_grey(Image.fromarray(colour)) for colour in load_sample_images().images]
     else:
         images = [_read(file) for file in picture_files(folder)]

@@ -6,12 +6,13 @@ command goes on where it stopped, also after the folders of the runs are gone. W
 another search (``campaign.choices=FOLDER``) its choices are repeated without a search.
 """
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from sda.common.terminal import clock, say
+from sda.common.terminal import clock
 from sda.config import compose, schema
 from sda.runs import identity, ledger
 from sda.runs.settings import key_of
@@ -24,6 +25,7 @@ from sda.sweeps.job import Job, place
 from sda.sweeps.worker import Outcome
 
 Tiers = Sequence[tuple[Tier, list[Cell]]]
+_log = logging.getLogger(__name__)
 
 
 def run(plan: Campaign) -> tuple[bool, list[str]]:
@@ -42,24 +44,24 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     until = time.monotonic() + 3600 * plan.hours
     tiers = checked(plan)
     at_once = sweep.slots(_settings(plan))
-    say(f"{plan.name}: reading its data sets")  # where they are not, making them
+    _log.info("%s: reading its data sets", plan.name)  # where they are not, making them
     tiers, absent = _at_hand(tiers)
-    say(f"to go: {to_go(plan, tiers)}")
+    _log.info("to go: %s", to_go(plan, tiers))
     ended: dict[str, Outcome] = {}  # of a run that was tried in several stages, the last
     for title, jobs in stages(plan, tiers):
         due = [job for job in jobs if str(place(job)) not in ended]  # once in a call
         if not due:
             continue
         left = clock(max(0.0, until - time.monotonic()))
-        say(f"{title}: {len(due)} runs, {left} left of the hours")
+        _log.info("%s: %d runs, %s left of the hours", title, len(due), left)
         outcomes = sweep.run_all(due, until=until, at_once=at_once)
         ended |= {outcome.folder: outcome for outcome in outcomes}
         if len(outcomes) < len(due):
-            say("the hours are over; the same command goes on")
+            _log.info("the hours are over; the same command goes on")
             return False, absent + _faults(ended.values())
     busy = [outcome for outcome in ended.values() if outcome.is_busy]
     if busy:
-        say(f"left to other processes: {len(busy)}; the same command goes on")
+        _log.info("left to other processes: %d; the same command goes on", len(busy))
     return not busy, absent + _faults(ended.values())
 
 
@@ -150,7 +152,7 @@ def _at_hand(tiers: Tiers) -> tuple[Tiers, list[str]]:
     """The tiers with the cells whose data can be had; a line for each set that cannot, told too."""
     absent = unobtainable(cell for _, cells in tiers for cell in cells)
     for line in absent.values():
-        say(line)
+        _log.info(line)
     there = [(tier, [cell for cell in cells if cell.data not in absent]) for tier, cells in tiers]
     return there, list(absent.values())
 

@@ -1,6 +1,7 @@
 """A campaign searches what its arms say, chooses on validation, repeats, goes on where it was."""
 
 import dataclasses
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -189,8 +190,9 @@ def test_a_run_that_cannot_be_done_is_told_at_the_end_and_the_others_go_on(done,
 
 
 def test_cells_whose_data_are_not_here_are_named_first_and_left_out(
-    tiny, conf, tmp_path, monkeypatch, capsys
+    tiny, conf, tmp_path, monkeypatch, caplog
 ):
+    caplog.set_level(logging.INFO, "sda")
     monkeypatch.setenv("SDA_CACHE", str(tmp_path / "cache"))  # no test has read the originals
     without = SET.replace("tiny/digits", "tiny/rect") + "data: {source: original}\n"
     without = without.replace("name:", "defaults: [{override /data: rect}]\nname:")
@@ -200,7 +202,7 @@ def test_cells_whose_data_are_not_here_are_named_first_and_left_out(
     assert enough
     (line,) = failed
     assert line.startswith("rect is left out: no original data: rectangles.zip")
-    assert line in capsys.readouterr().out.splitlines()
+    assert caplog.messages[1] == line
     assert len(written(tmp_path / "runs")) == 1 + 2 + 1
 
 
@@ -261,7 +263,8 @@ def test_a_word_that_no_cell_knows_is_refused_and_one_that_some_know_goes_to_the
     assert "tensorboard=false" not in machine.words
 
 
-def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done, capsys):
+def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done, caplog):
+    caplog.set_level(logging.INFO, "sda")
     sda, *_ = cells(done)
     held, free = (sda.job(words, 0, test=False) for words in sda.search.listed[:2])
     gone = [digest(schema.build_run(job.config).described()) for job in (held, free)]
@@ -273,7 +276,7 @@ def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done
     assert campaign_run.run(done) == (False, [])
     other.close()
     assert RunFolder(place(free)).result["status"] == "finished"
-    assert "left to other processes: 1; the same command goes on" in capsys.readouterr().out
+    assert "left to other processes: 1; the same command goes on" in caplog.messages
     assert campaign_run.run(done) == (True, [])
 
 

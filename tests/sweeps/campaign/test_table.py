@@ -9,6 +9,7 @@ import torch
 from tiny_campaign import change, lines
 
 from sda.analysis import intervals
+from sda.analysis.report import best_of_each_kind
 from sda.cli import compare, report
 from sda.runs import ledger
 from sda.sweeps.campaign import gaps, protocol, table
@@ -204,7 +205,7 @@ def test_the_report_of_a_campaign_is_one_page_with_everything_in_it(done, tmp_pa
 
 def test_a_report_shows_what_was_repeated_not_a_luckier_single_run(done, tmp_path):
     (comparison,) = compare.compare([tmp_path / "runs" / "tiny"]).tables
-    shown = [arm for arm in report._best_of_each_kind(comparison) if arm.runs[0].init == "sda"]
+    shown = [arm for arm in best_of_each_kind(comparison) if arm.runs[0].init == "sda"]
     own = [one for one in lines(done) if protocol.arm_of(one) == "sda1"]
     chosen = protocol.chosen(own)
     assert [run.seed for arm in shown for run in arm.runs] == sorted(chosen.fresh)
