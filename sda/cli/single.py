@@ -21,7 +21,7 @@ def begin(settings: Plain, words: list[str]) -> None:
     plan = schema.build_run(settings)
     threads.settle(threads.threads(settings["threads"]))
     path = access.place(plan, settings["runs_folder"], words)
-    access.refuse_occupied(path, settings["overwrite"])
+    access.refuse_occupied(path, settings["overwrite"], settings["test"])
     splits = schema.load_data(settings)
     asked = launch.Asked(plan, settings, path)
     launch.train_together([asked], splits, overwrite=settings["overwrite"])

@@ -84,12 +84,17 @@ def outcome(path: Path) -> dict[str, Any]:
     return result
 
 
-def refuse_occupied(path: Path, overwrite: bool) -> None:
-    """Raise RunFolderError if a run is there and may not be trained over."""
+def refuse_occupied(path: Path, overwrite: bool, test: bool = True) -> None:
+    """Raise RunFolderError if a run is there and may not be trained over.
+
+    One that has finished without reading the test rows may be asked to ``test`` them.
+    """
     if overwrite:
         return
     folder = RunFolder(path)
     status = folder.result.get("status")
+    if status == "finished" and test and folder.result.get("test_error") is None:
+        return
     if status == "finished":
         raise RunFolderError(
             f"{folder.path} already has a finished run; overwrite=true trains it again"

@@ -45,6 +45,8 @@ def train_together(batch: Sequence[Asked], splits: Splits, *, overwrite: bool) -
         if all(folder.result.get("status") == "finished" for folder in own):
             for asked, folder in zip(batch, folders, strict=True):
                 if folder is not None and asked.plan.test and _is_untested(folder):
+                    folder.write_config(asked.config)
+                    folder.update_result(settings=asked.plan.settings)
                     _test(folder, splits)
             return
         for asked, folder in zip(batch, folders, strict=True):

@@ -12,13 +12,15 @@ from typing import Any
 
 import torch
 
+from sda.common.trust import trusted
 from sda.common.version import __version__
 
 
 def of(device: torch.device) -> dict[str, Any]:
     """Versions, code, processor and what of it is used, threads, device."""
     cuda = torch.cuda.get_device_name() if device.type == "cuda" else None
-    return {
+    own = {"parts": _parts()} if trusted() else {}
+    return own | {
         "sda": __version__,
         "revision": revision(),
         "torch": str(torch.__version__),
@@ -43,6 +45,16 @@ def revision() -> str:
     for part in ("common", "nn", "training"):
         for file in sorted((package / part).rglob("*.py")):
             total.update(_code(ast.parse(file.read_text("utf-8"))).encode())
+    return total.hexdigest()[:12]
+
+
+def _parts() -> str:
+    """Twelve digits of the code of the modules that this command line trusts."""
+    total = hashlib.sha256()
+    for name, module in sorted(trusted().items()):
+        total.update(name.encode())
+        if module.__file__ is not None:
+            total.update(_code(ast.parse(Path(module.__file__).read_text("utf-8"))).encode())
     return total.hexdigest()[:12]
 
 

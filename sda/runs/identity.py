@@ -9,10 +9,20 @@ from typing import Any
 
 from sda.runs.arms import UNREAD
 
+EXACT = 2**53  # the whole numbers up to here are floats too
+
 # Keys that do not say what is computed. The first of them may change when a run is resumed, the
 # others say what is done with folders, and its folder is given.
-CHANGEABLE = ("threads", "device", "tensorboard", "codes_memory", "data_folder", "data.folder")
-HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "test")
+CHANGEABLE = (
+    "threads",
+    "device",
+    "tensorboard",
+    "codes_memory",
+    "data_folder",
+    "data.folder",
+    "test",
+)
+HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs")
 
 
 def described(value: Any) -> Any:
@@ -25,12 +35,22 @@ def described(value: Any) -> Any:
         said = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         known = {f.name: _default(f) for f in dataclasses.fields(value)}
         told = {k: described(v) for k, v in said.items() if v != known[k]}
-        return {"kind": type(value).__name__} | told
+        return {"kind": _kind(type(value))} | told
     if isinstance(value, Mapping):
         return {str(key): described(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [described(one) for one in value]
-    return str(value.value) if isinstance(value, Enum) else value
+    if isinstance(value, Enum):
+        return str(value.value)
+    if not isinstance(value, str | int | float | None):
+        raise ValueError(f"a part of a plan must be a frozen dataclass, got {value!r}")
+    return value
+
+
+def _kind(kind: type) -> str:
+    """Its name; of one that does not come with this program, with its module."""
+    own = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return kind.__name__ if own else f"{kind.__module__}.{kind.__name__}"
 
 
 def _default(field: "dataclasses.Field[Any]") -> Any:
@@ -46,12 +66,13 @@ def digest(plain: Any) -> str:
 
 
 def comparable(plain: Any) -> Any:
-    """The same plain values whether a number was written 2 or 2.0."""
+    """The same plain values whether a number was written 2 or 2.0, as far as floats are exact."""
     if isinstance(plain, Mapping):
         return {str(key): comparable(one) for key, one in plain.items()}
     if isinstance(plain, list | tuple):
         return [comparable(one) for one in plain]
-    return float(plain) if isinstance(plain, int) and not isinstance(plain, bool) else plain
+    is_whole = isinstance(plain, int) and not isinstance(plain, bool)
+    return float(plain) if is_whole and abs(plain) <= EXACT else plain
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -164,8 +164,9 @@ def _kind(name: str) -> Any:
     """A part that comes with sda, or that is of a module which this command line trusts."""
     if name in KINDS:
         return KINDS[name]
-    for module in trusted().values():
-        kind = vars(module).get(name)
+    place, _, own = name.rpartition(".")
+    if place in trusted():
+        kind = vars(trusted()[place]).get(own)
         if inspect.isclass(kind) and issubclass(kind, (Corruption, Distribution, LayerPlan)):
             return kind
     raise KeyError(f"unknown part {name!r}; one of your own needs parts=[module]")

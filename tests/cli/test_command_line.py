@@ -687,3 +687,20 @@ def test_on_a_terminal_a_bar_is_drawn_instead(monkeypatch, capsys):
 def test_a_run_that_is_not_to_be_tested_says_so(capsys):
     assert run(*QUICK, "init=random", "tensorboard=false", "test=false") == (0, "")
     assert "not tested" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("again", [(*QUICK, "init=random", "tensorboard=false"), ("resume",)])
+def test_a_run_that_was_not_tested_is_tested_when_it_is_asked_for_again(again, capsys):
+    words = (*QUICK, "init=random", "tensorboard=false")
+    assert run(*words, "test=false") == (0, "")
+    (path,) = Path("runs").glob("*/*/result.json")
+    before = json.loads(path.read_text())
+    words = [*again, str(path.parent), "test=true"] if again == ("resume",) else again
+    assert run(*words) == (0, "")
+    assert "test error" in capsys.readouterr().out
+    result = json.loads(path.read_text())
+    assert result["settings"]["test"] is True
+    assert result["valid_error"] == before["valid_error"]
+    assert RunFolder(path.parent).config["test"] is True
+    if again != ("resume",):
+        assert "already has a finished run" in run(*again)[1]

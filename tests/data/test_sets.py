@@ -14,6 +14,7 @@ from sda.data.generated.rectangles import rect
 from sda.data.mnist import (
     mnist,
 )
+from sda.data.splits import Rows, Splits
 
 needs_data = [
     pytest.mark.data,
@@ -145,3 +146,9 @@ class TestWithFiles:
         monkeypatch.setattr(mnist_module, "read_idx", lambda path: original(path)[::-1])
         with pytest.raises(DataFormatError, match="the four files are not MNIST as published"):
             mnist_module.pooled(None)
+
+
+def test_a_class_that_has_no_rows_is_part_of_what_data_are_known_by():
+    rows = Rows(np.zeros((3, 2), np.float32), np.array([0, 1, 1]))
+    digests = {Splits("a", rows, rows, rows, n, "user").digest() for n in (2, 3, 9)}
+    assert len(digests) == 3

@@ -406,6 +406,17 @@ def test_a_machine_on_codes_is_told_from_one_on_the_input_and_on_another_layer(
     assert "svm_linear layer=2" in said
 
 
+def test_machines_on_the_codes_of_two_stacks_are_two_and_a_name_makes_no_other(network, splits):
+    def identity(weights, *words):
+        words = [f"codes_of={network}", "layer=1", *words]
+        plan = svm_plan.build(compose.resolved(compose.compose(words, "svm")))
+        plan = dataclasses.replace(plan, settings=plan.settings | {"codes_of.weights": weights})
+        return svm_run._identity(plan, splits)
+
+    assert identity("a") != identity("b")
+    assert identity("a") == identity("a", "name=other")
+
+
 def test_a_stack_that_changed_meanwhile_is_not_gone_on_with(tmp_path, network, splits):
     changed = tmp_path / "changed"
     changed.mkdir()

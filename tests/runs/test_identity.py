@@ -74,6 +74,19 @@ def test_a_new_setting_at_its_default_changes_no_digest():
 def test_numbers_are_known_by_their_value():
     assert digest({"a": [1, True]}) == digest({"a": [1.0, True]})
     assert digest({"a": 1}) != digest({"a": True})
+    assert digest({"seed": 2**53}) != digest({"seed": 2**53 + 1})  # one float, two seeds
+    digest({"seed": 10**400})
+
+
+def test_a_part_of_ones_own_is_not_taken_for_one_of_ours_with_its_name():
+    mine = dataclass(frozen=True)(type("Masking", (), {"__module__": "my_parts"}))
+    assert described(mine()) == {"kind": "my_parts.Masking"}
+    assert described(Masking(0.25))["kind"] == "Masking"
+
+
+def test_a_part_that_is_no_dataclass_is_refused_in_one_line():
+    with pytest.raises(ValueError, match=r"a part of a plan must be a frozen dataclass, got <"):
+        described([object()])
 
 
 def test_differences_name_what_changes_numbers_of_the_arm_and_nothing_else():

@@ -48,11 +48,33 @@ def test_predictions_lie_beside_the_lines_under_their_digest(tmp_path):
     for name in "ab":
         ledger.append(tmp_path, RUN | {"identity": name}, (y, predicted))
     digests = {line["predictions"] for line in ledger.lines(tmp_path / "ledger")}
-    (path,) = (tmp_path / "ledger" / "predictions").iterdir()
-    assert digests == {path.stem}
-    with np.load(path) as kept:
-        assert kept["y"].tolist() == [0, 1, 2]
-        assert kept["predicted"].tolist() == [0, 2, 2]
+    (name,) = digests
+    files = sorted((tmp_path / "ledger" / "predictions").iterdir())
+    assert len(files) == 2  # the predictions, and the labels that all runs share
+    kept = ledger.predictions(tmp_path / "ledger", name)
+    assert [part.tolist() for part in kept] == [[0, 1, 2], [0, 2, 2]]
+    files[0].write_bytes(files[0].read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"are not in .*, or damaged"):
+        ledger.predictions(tmp_path / "ledger", name)
+
+
+def test_predictions_of_any_classes_are_read_back_as_they_were(tmp_path):
+    rng = np.random.default_rng(0)
+    for low, high in ((0, 10), (0, 300), (-3, 70_000)):
+        y, predicted = rng.integers(low, high, (2, 500))
+        ledger.append(tmp_path, RUN | {"identity": str(high)}, (y, predicted))
+        (line,) = (n for n in ledger.lines(tmp_path / "ledger") if n["identity"] == str(high))
+        kept = ledger.predictions(tmp_path / "ledger", line["predictions"])
+        assert np.array_equal(kept, (y, predicted))
+
+
+def test_predictions_take_a_tenth_of_the_room_where_most_are_right(tmp_path):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 10, 50_000)
+    predicted = np.where(rng.random(len(y)) < 0.03, rng.integers(0, 10, len(y)), y)
+    ledger.append(tmp_path, RUN, (y, predicted))
+    sizes = sorted(file.stat().st_size for file in (tmp_path / "ledger" / "predictions").iterdir())
+    assert sizes[0] < 5000
 
 
 def test_a_line_of_a_newer_format_is_refused_by_name(tmp_path):
