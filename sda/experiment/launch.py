@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from filelock import FileLock, Timeout
+
 from sda.config.plan import Run
 from sda.data.splits import Splits
 from sda.experiment import access, experiment
@@ -38,6 +40,8 @@ def train_together(batch: Sequence[Asked], splits: Splits, *, overwrite: bool) -
         experiment.check(asked.plan, splits)
     members = [Path(os.path.abspath(asked.path)) for asked in batch]
     with ExitStack() as closing:
+        if len(members) > 1:  # else two processes with one batch would each record a part of it
+            _hold(members, Path(batch[0].config["runs_folder"]), closing)
         folders = [_own(asked, members, splits, overwrite, closing) for asked in batch]
         own = [folder for folder in folders if folder is not None]
         if not own:
@@ -54,6 +58,19 @@ def train_together(batch: Sequence[Asked], splits: Splits, *, overwrite: bool) -
                 _describe(folder, asked, splits, members)
         store = LayerStore(own[0].runs_folder / "layers")
         experiment.run([asked.plan for asked in batch], splits, folders, store)
+
+
+def _hold(members: Sequence[Path], runs_folder: Path, closing: ExitStack) -> None:
+    """Keep other processes from this batch. Raises BusyError if one is at it."""
+    name = identity.digest(list(map(str, members)))
+    folder = runs_folder / "layers"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"batch-{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BusyError(members[0]) from None
+    closing.callback(lock.release)
 
 
 def _own(

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -15,11 +16,16 @@ import torch
 from sda.common.trust import trusted
 from sda.common.version import __version__
 
+# What of the libraries of numbers may change how a product is rounded.
+ROUNDING = r"MKL_CBWR|MKL_ENABLE_INSTRUCTIONS|MKL_DEBUG_CPU_TYPE|(ONEDNN|DNNL)_(?!VERBOSE).*"
+
 
 def of(device: torch.device) -> dict[str, Any]:
     """Versions, code, processor and what of it is used, threads, device."""
     cuda = torch.cuda.get_device_name() if device.type == "cuda" else None
     own = {"parts": _parts()} if trusted() else {}
+    if asked := {k: v for k, v in sorted(os.environ.items()) if re.fullmatch(ROUNDING, k)}:
+        own["libraries"] = " ".join(f"{key}={value}" for key, value in asked.items())
     return own | {
         "sda": __version__,
         "revision": revision(),

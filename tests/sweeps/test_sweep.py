@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from sda.common import threads
 from sda.common.signals import Interrupted
 from sda.config import compose, schema
 from sda.experiment import batching, launch, recorder
-from sda.runs.folder import RunFolder, RunFolderError
+from sda.runs.folder import BusyError, RunFolder, RunFolderError
 from sda.sweeps import sweep
 from sda.sweeps.job import Job, place, train_jobs
 from sda.sweeps.worker import STOPPED, Child
@@ -178,6 +178,20 @@ def test_a_run_that_another_batch_has_is_computed_with_the_others_and_not_record
     assert record(grown[2]) == record(
         whole[2]
     )  # the batch follows from the words, not from what was
+
+
+def test_a_batch_that_another_process_trains_is_left_to_it_whole(tmp_path):
+    asked = jobs(tmp_path, sweep=[["init=sda", f"seed={k}"] for k in range(2)])
+    folder = tmp_path / "layers"
+    with ExitStack() as other:
+        members = [Path(os.path.abspath(place(job))) for job in asked]
+        launch._hold(members, tmp_path, other)
+        assert [lock.name.startswith("batch-") for lock in folder.iterdir()] == [True]
+        with pytest.raises(BusyError, match="another process is training in"):
+            train_jobs(asked)
+        assert not place(asked[1]).exists()
+    train_jobs(asked)
+    assert statuses(asked) == ["finished"] * 2
 
 
 @pytest.mark.slow
