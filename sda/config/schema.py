@@ -7,7 +7,7 @@ import torch
 
 from sda.config.parts import data_function, part, section
 from sda.config.plan import Run, small
-from sda.config.settings import PLANNING, Settings, Stack
+from sda.config.settings import PLANNING, Executor, Settings, Stack
 from sda.config.validation import made
 from sda.data.splits import Splits
 from sda.nn.autoencoder import Emphasis, Layer
@@ -22,6 +22,7 @@ def build_run(plain: Plain) -> Run:
     stack = made("stack", Stack, section("stack", plain.get("stack")))
     known = made("", Settings, {**plain, "stack": stack})
     depth = len(stack.hidden)
+    executor(plain)
     data_function("data", known.data)  # refused here, nothing is read yet
     where = device(known.device)
     run = Run(
@@ -52,6 +53,12 @@ def load_data(plain: Plain) -> Splits:
     """Read or make the data set of a configuration. Raises ValueError in one line."""
     function, values = data_function("data", plain.get("data"))
     return function(**values)
+
+
+def executor(plain: Plain) -> Executor:
+    """Where the runs of a sweep are trained. Raises ValueError in one line."""
+    asked = plain.get("executor", {"name": "local", "jobs": "auto"})  # a machine's has none
+    return made("executor", Executor, section("executor", asked))
 
 
 def device(name: str) -> torch.device:

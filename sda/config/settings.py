@@ -31,6 +31,18 @@ class Stack:
 
 
 @dataclass(frozen=True)
+class Executor:
+    """Where the runs of a sweep are trained."""
+
+    name: Literal["local"]
+    jobs: int | Literal["auto"]  # side by side
+
+    def __post_init__(self) -> None:
+        if self.jobs != "auto":
+            checks.whole("jobs", self.jobs, 1)
+
+
+@dataclass(frozen=True)
 class Settings:
     """The keys at the root. What is a dict is read where it is built."""
 
@@ -55,14 +67,13 @@ class Settings:
     stack: Stack
     pretrain: dict[str, Any]
     finetune: dict[str, Any]
+    executor: dict[str, Any]
     test: bool = True  # false: the test rows are not read, as in the runs of a search
     vars: dict[str, Any] | None = None  # what files have of their own, for others to point at
 
     def __post_init__(self) -> None:
         checks.whole("seed", self.seed, high=math.inf)
         threads.threads(self.threads)
-        if self.jobs != "auto":
-            checks.whole("jobs", self.jobs, 1)
         if self.codes_memory != "auto":
             checks.number("codes_memory", self.codes_memory, 0, MOST_MEMORY)
         check_published(self.published)

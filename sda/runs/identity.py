@@ -22,7 +22,7 @@ CHANGEABLE = (
     "data.folder",
     "test",
 )
-HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs")
+HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "executor")
 
 
 def described(value: Any) -> Any:

@@ -5,10 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import wait
-from typing import Any
 
-from sda.common import threads
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import clock
 from sda.config import schema
@@ -16,8 +13,9 @@ from sda.config.plan import Run
 from sda.experiment import batching
 from sda.runs.folder import RunFolder
 from sda.runs.identity import differences, digest
+from sda.sweeps.executors import Executor, executor
 from sda.sweeps.job import Job, has_finished, place, refusal
-from sda.sweeps.worker import BUSY, STOPPED, Child, Outcome
+from sda.sweeps.worker import BUSY, STOPPED, Outcome
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +24,7 @@ def run_all(
     jobs: Sequence[Job],
     together: bool = False,
     until: float = math.inf,
-    at_once: int | None = None,
+    on: Executor | None = None,
 ) -> list[Outcome]:
     """Train the runs of a sweep; finished ones are skipped, partial ones gone on with.
 
@@ -37,7 +35,7 @@ def run_all(
         jobs: the runs.
         together: train runs that are alike as one program where that pays; else each alone.
         until: when to stop as after a signal, on the clock of ``time.monotonic``.
-        at_once: processes side by side; None: as many as the first run says.
+        on: where they are trained; None: where the first run says.
 
     Returns:
         How the runs ended; without those that time ran out for.
@@ -45,7 +43,7 @@ def run_all(
     Raises:
         Interrupted: after a signal, when all runs have stopped.
     """
-    most = slots(jobs[0].config) if at_once is None else at_once
+    on = on or executor(jobs[0].config)
     asked, jobs = jobs, _distinct(jobs)
     outcomes = _refused(jobs)
     left = [job for job in jobs if str(place(job)) not in outcomes]
@@ -55,7 +53,7 @@ def run_all(
     outcomes |= {outcome.folder: outcome for outcome in ended}
     _report(ended, len(outcomes), len(jobs), 0.0)
     with Interruption() as signals:
-        for ended in _train(tasks, most, lambda: signals.requested or time.monotonic() > until):
+        for ended in _train(tasks, on, lambda: signals.requested or time.monotonic() > until):
             outcomes |= {outcome.folder: outcome for outcome in ended}
             _report(ended, len(outcomes), len(jobs), time.monotonic() - start)
     if signals.requested:
@@ -76,27 +74,25 @@ def _distinct(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _train(
-    tasks: list[list[Job]], most: int, is_over: Callable[[], object]
+    tasks: list[list[Job]], on: Executor, is_over: Callable[[], object]
 ) -> Iterator[list[Outcome]]:
     """Train tasks side by side; again and again, the outcomes of runs that ended meanwhile.
 
     When it is over, the runs in progress are stopped, and those that did stop have no outcome.
     """
-    running: list[Child] = []
     stopping = False
-    while running or (tasks and not stopping):
+    while not on.is_idle or (tasks and not stopping):
         if not stopping and is_over():
             stopping = True
-            for child in running:
-                child.ask_to_stop()
+            on.stop()
         ended: list[Outcome] = []
-        while tasks and len(running) < most and not stopping:
+        while tasks and on.is_free and not stopping:
             task = tasks.pop(0)
             free, busy = _free(task)
             ended += busy
             if free:  # a batch is trained whole, those that others have computed with the rest
-                running.append(Child(task, free))
-        ended += _ended(running)
+                on.submit(task, free)
+        ended += on.ended()
         yield [o for o in ended if not (stopping and o.passing == STOPPED)]
 
 
@@ -106,14 +102,6 @@ def _free(task: list[Job]) -> tuple[list[Job], list[Outcome]]:
     held = [str(place(job)) for job in task if RunFolder(place(job)).is_held]
     busy = [Outcome(path, {}, "another process is training it", BUSY) for path in held]
     return [job for job in task if str(place(job)) not in held], busy
-
-
-def _ended(running: list[Child]) -> Iterator[Outcome]:
-    """Wait a little; the outcomes of processes that are over, which leave the list."""
-    over = wait([child.report for child in running], timeout=0.2)
-    for child in [child for child in running if child.report in over]:
-        running.remove(child)
-        yield from child.outcomes()
 
 
 def _refused(jobs: Sequence[Job]) -> dict[str, Outcome]:
@@ -179,15 +167,6 @@ def _spread(tasks: list[list[int]], plans: Sequence[Run]) -> list[list[int]]:
         ranked.append((seen[key], runs))
         seen[key] += 1
     return [runs for _, runs in sorted(ranked, key=lambda pair: pair[0])]
-
-
-def slots(settings: dict[str, Any]) -> int:
-    """How many runs of a configuration train side by side."""
-    if settings.get("jobs", "auto") != "auto":
-        return int(settings["jobs"])
-    if schema.device(settings.get("device", "cpu")).type != "cpu":
-        return 1
-    return max(1, threads.cores() // threads.threads(settings["threads"]))
 
 
 def _report(ended: Sequence[Outcome], done: int, total: int, seconds: float) -> None:

@@ -19,7 +19,7 @@ from sda.common.signals import Interrupted
 from sda.config import compose, schema
 from sda.experiment import batching, launch, recorder
 from sda.runs.folder import BusyError, RunFolder, RunFolderError
-from sda.sweeps import sweep
+from sda.sweeps import executors, sweep
 from sda.sweeps.job import Job, place, train_jobs
 from sda.sweeps.worker import STOPPED, Child
 
@@ -423,9 +423,9 @@ def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed
             os.close(asked[0])  # a signal may come just before the read: it would wait for ever
             processes.append(self.process)
 
-    monkeypatch.setattr(sweep, "Child", Waiting)
+    monkeypatch.setattr(executors, "Child", Waiting)
     over = iter([False, True])
-    ended = list(sweep._train([[job]], 1, lambda: next(over)))
+    ended = list(sweep._train([[job]], executors.Local(1), lambda: next(over)))
     assert [outcome for some in ended for outcome in some] == []
     assert processes[0].exitcode == 0  # it was not killed
 

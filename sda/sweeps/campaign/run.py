@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from sda.common.terminal import clock
 from sda.config import compose, schema
 from sda.runs import identity, ledger
-from sda.runs.settings import key_of
-from sda.sweeps import sweep
+from sda.runs.settings import key_of, top
+from sda.sweeps import executors, sweep
 from sda.sweeps.campaign import campaign, protocol
 from sda.sweeps.campaign.campaign import Campaign, Tier
 from sda.sweeps.campaign.cell import Cell
@@ -43,7 +44,7 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     """
     until = time.monotonic() + 3600 * plan.hours
     tiers = checked(plan)
-    at_once = sweep.slots(_settings(plan))
+    on = executors.executor(_settings(plan))
     _log.info("%s: reading its data sets", plan.name)  # where they are not, making them
     tiers, absent = _at_hand(tiers)
     _log.info("to go: %s", to_go(plan, tiers))
@@ -54,7 +55,7 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
             continue
         left = clock(max(0.0, until - time.monotonic()))
         _log.info("%s: %d runs, %s left of the hours", title, len(due), left)
-        outcomes = sweep.run_all(due, until=until, at_once=at_once)
+        outcomes = sweep.run_all(due, until=until, on=on)
         ended |= {outcome.folder: outcome for outcome in outcomes}
         if len(outcomes) < len(due):
             _log.info("the hours are over; the same command goes on")
@@ -175,9 +176,9 @@ def _faults(outcomes: Iterable[Outcome]) -> list[str]:
     return sweep.faults([o for o in outcomes if o.result.get("status") != "diverged"])
 
 
-def _settings(plan: Campaign) -> dict[str, object]:
+def _settings(plan: Campaign) -> dict[str, Any]:
     """What its words make of the settings that are no cell's."""
-    words = [word for word in plan.words if key_of(word) in identity.HARMLESS]
+    words = [word for word in plan.words if {key_of(word), top(word)} & {*identity.HARMLESS}]
     return compose.resolved(compose.compose(words))
 
 

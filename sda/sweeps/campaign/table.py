@@ -8,6 +8,7 @@ from typing import Any
 
 from sda.analysis import intervals, tables
 from sda.config import published
+from sda.runs.arms import UNREAD
 from sda.runs.identity import HARMLESS, comparable
 from sda.runs.settings import word
 from sda.sweeps.campaign import protocol
@@ -166,7 +167,12 @@ def _common(line: Line) -> dict[str, Any]:
 
 
 def _settings(line: Line) -> dict[str, Any]:
-    return {k: v for k, v in line["settings"].items() if k.split(".")[0] not in NO_SETTING}
+    idle = UNREAD.get(str(line["init"]), ())
+    return {
+        key: value
+        for key, value in line["settings"].items()
+        if key.split(".")[0] not in NO_SETTING and not key.startswith(idle)
+    }
 
 
 def _told(settings: Mapping[str, Any], searched: Sequence[Mapping[str, Any]]) -> str:

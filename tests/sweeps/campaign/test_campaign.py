@@ -222,10 +222,11 @@ def test_a_campaign_says_how_much_of_all_tiers_is_to_go(done, tiny):
 def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(tiny, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        campaign_run.sweep, "run_all", lambda jobs, **how: asked.append(how["at_once"]) or []
+        campaign_run.sweep, "run_all", lambda jobs, **how: asked.append(how["on"]._slots) or []
     )
     campaign_run.run(tiny(1, "jobs=3"))
-    assert asked == [3]
+    campaign_run.run(tiny(1, "executor.jobs=4"))
+    assert asked == [3, 4]
 
 
 @pytest.mark.parametrize(
