@@ -143,16 +143,18 @@ class Descent:
     def move(self, name: str, left: Tensor, right: Tensor) -> None:
         """Take a step of gradient leftᵀ right, scaled already: (R, n, a) and (R, n, b).
 
-        In full precision it is never in memory.
+        In full precision it is in memory only where weights decay without momentum.
         """
         if name in self._rounded:
             self._move_rounded(name, torch.bmm(left.mT, right, out=self._gradients[name]))
             return
         parameter = self.lifted[name]
         if self.momenta is None:
-            if self.decays is not None:
-                parameter.mul_(1 - self.rates * self.decays)
-            parameter.baddbmm_(left.mT, right, alpha=-1)
+            if self.decays is None:
+                parameter.baddbmm_(left.mT, right, alpha=-1)
+            else:  # no factor 1 − η λ: rounded to multiples of 2⁻²⁴, it errs to one side every time
+                change = self.rates * self.decays * parameter
+                parameter.sub_(change.baddbmm_(left.mT, right))
             return
         velocity = self._lifted_velocities[name].mul_(self.momenta)
         if self.decays is not None:
@@ -171,7 +173,7 @@ class Descent:
         for parameter, rounded, step, velocity in pieces:
             change = step.to(parameter.dtype)
             if self.momenta is None and self.decays is not None:
-                parameter.mul_(1 - self.rates * self.decays)
+                change.add_(self.rates * self.decays * parameter)
             elif self.momenta is not None:
                 velocity.mul_(self.momenta).add_(change)
                 if self.decays is not None:

@@ -19,6 +19,7 @@ from sda import (
     join,
     stream,
 )
+from sda.common.precision import Precision
 from sda.nn.layer_kind import LayerKind
 from sda.nn.optimisers import Descent
 from sda.training import finetuning
@@ -119,6 +120,44 @@ def test_a_classifiers_steps_equal_autograds(activation, rule, runs, encoders, d
         Classifier.update, Classifier._update_by_autograd,
     )  # fmt: skip
     assert_close(ends, atol, 1e-10 if dtype == torch.float64 else 1e-4)
+
+
+def test_steps_with_decay_are_as_near_to_exact_ones_as_autograds():
+    batches = [torch.rand(20, 12, generator=stream(4, k)) for k in range(500)]
+    ends = []
+    for descend, dtype in (
+        (by_autograd, torch.float64),
+        (by_autograd, torch.float32),
+        (in_closed_form, torch.float32),
+    ):
+        layer = stack(0, hidden=(50,)).to(dtype)[0]
+        way = descent(dict(layer.named_parameters()), 0, 0.0, 1e-4)
+        for batch in batches:
+            x = batch.to(dtype)
+            descend(layer, way, x, Corrupted(x, None), 20)
+        ends.append(layer.weight.detach().double())
+    exact, autograd, closed_form = ends
+    assert (closed_form - exact).norm() < 1.5 * (autograd - exact).norm()
+
+
+@pytest.mark.parametrize("precision", [Precision.fp32, Precision.bf16])
+def test_a_small_decay_has_its_full_effect(precision):
+    steps, generator = 300, stream(5)
+    rate, decay = 0.5, 4.4 * 2.0**-23  # as a factor, 1 − 4.4 / 2²⁴ would be 1 − 4 / 2²⁴
+    weight = torch.nn.Parameter(0.5 + torch.rand(60, 60, generator=generator))
+    start = weight.detach().double()
+    undecayed = start.clone()
+    way = Descent({"weight": weight}, [rate], [0.0], [decay], precision=precision)
+    for _ in range(steps):
+        left, right = (
+            (torch.randn(1, 1, 60, generator=generator) / 32).to(way.operand("weight"))
+            for _ in range(2)
+        )
+        way.move("weight", left, right)
+        undecayed -= (left.mT * right)[0].double()
+    wanted = start * rate * decay * steps
+    share = ((undecayed - weight.detach()) * wanted).sum() / wanted.square().sum()
+    assert abs(share - 1) < 0.03
 
 
 @pytest.mark.parametrize("rule", [(0.0, 0.0), (0.9, 0.01)])
