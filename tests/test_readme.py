@@ -70,6 +70,7 @@ def test_there_are_commands():
 def test_the_readmes_single_runs_run(words, monkeypatch):
     # Here without the files of MNIST.
     words = [word.replace("vincent2008_basic", "vincent2008_rect") for word in words]
+    words = [word.replace("experiment=table1/basic", "data=digits") for word in words]
     if any(word.startswith("pretrain.epochs=") for word in words):
         words = [word for word in words if not word.startswith("pretrain.epochs=")]
     run(*words, *SMALL)
