@@ -97,6 +97,8 @@ def _pair_json(pair: Pair) -> dict[str, Any]:
         "seeds": sorted(pair.mcnemar),
         "mean": pair.difference.mean,
         "ci95": _or_none(pair.difference.half_width),
-        "excludes_zero": pair.difference.excludes_zero,
+        "crossed_ci95": pair.crossed and pair.crossed.half_width,
+        "p_holm": pair.p,
+        "better": pair.better and pair.better.label,
         "mcnemar_p": {str(seed): p for seed, p in pair.mcnemar.items()},
     }

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sda.analysis import intervals
-from sda.analysis.intervals import Difference
+from sda.analysis.intervals import Crossed, Difference
 from sda.runs.arms import UNREAD, Init
 from sda.runs.identity import HARMLESS, comparable
 from sda.runs.results import Trained, Unfinished
@@ -20,6 +21,7 @@ from sda.runs.settings import word
 # the stack that codes come from by the settings it was trained with (`codes.`), the precision by
 # that of pretraining and of fine-tuning.
 ASIDE = {*HARMLESS, "seed", "name", "published", "data", "codes_of", "precision"}
+DOUBT = 0.05
 ORDER = {init.value: place for place, init in enumerate(Init)}
 
 
@@ -52,8 +54,21 @@ class Pair:
 
     first: Arm
     second: Arm
-    difference: Difference  # of test errors, as fractions
+    difference: Difference  # of test errors, as fractions, with its interval over seeds alone
+    crossed: Crossed | None  # the same over seeds and test rows; None: one seed, no predictions
     mcnemar: dict[int, float | None]  # p by seed; None without both runs' predictions
+    p: float | None = None  # of crossed, by Holm's correction over the pairs of a table
+
+    @property
+    def better(self) -> Arm | None:
+        """The arm that is better, if there is no doubt left of 5 % over the table's claims."""
+        if self.p is None or self.p >= DOUBT:
+            return None
+        return self.second if self.difference.mean > 0 else self.first
+
+    def is_level(self, margin: float) -> bool:
+        """Whether the two are surely less than ``margin``, a fraction, apart."""
+        return self.better is None and self.crossed is not None and self.crossed.is_within(margin)
 
 
 @dataclass(frozen=True)
@@ -106,7 +121,7 @@ def contrast(finished: Sequence[Trained], unfinished: Sequence[Unfinished]) -> C
             if kept:
                 arms.append(Arm(label, kept))
         arms.sort(key=lambda arm: (ORDER.get(arm.runs[0].init, len(ORDER)), arm.label))
-        pairs = [pair for a, b in combinations(arms, 2) if (pair := _pair(a, b))]
+        pairs = _corrected([pair for a, b in combinations(arms, 2) if (pair := _pair(a, b))])
         if arms:
             comparison.tables.append(Table(data, source, data_hash, arms, pairs))
     return comparison
@@ -196,7 +211,31 @@ def _pair(first: Arm, second: Arm) -> Pair | None:
     difference = intervals.paired(
         [ours[seed].test_error for seed in seeds], [theirs[seed].test_error for seed in seeds]
     )
-    return Pair(first, second, difference, {s: _mcnemar(ours[s], theirs[s]) for s in seeds})
+    crossed = None
+    wrong = [_wrong(ours[seed], theirs[seed]) for seed in seeds]
+    apart = [one for one in wrong if one is not None]
+    if 1 < len(apart) == len(seeds) and len({len(one) for one in apart}) == 1:
+        crossed = intervals.crossed(np.stack(apart))
+    mcnemar = {seed: _mcnemar(ours[seed], theirs[seed]) for seed in seeds}
+    return Pair(first, second, difference, crossed, mcnemar)
+
+
+def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs with their p among all that a table claims."""
+    known = [pair.crossed.p for pair in pairs if pair.crossed is not None]
+    corrected = iter(intervals.holm(known))
+    return [replace(p, p=next(corrected)) if p.crossed is not None else p for p in pairs]
+
+
+def _wrong(first: Trained, second: Trained) -> NDArray[np.float32] | None:
+    """For each test row whether the first errs less whether the second does, (n,)."""
+    ours, theirs = first.predictions(), second.predictions()
+    if ours is None or theirs is None or not np.array_equal(ours[0], theirs[0]):
+        return None
+    apart: NDArray[np.float32] = np.zeros(len(ours[0]), np.float32)
+    apart += ours[1] != ours[0]
+    apart -= theirs[1] != theirs[0]
+    return apart
 
 
 def _mcnemar(first: Trained, second: Trained) -> float | None:

@@ -96,39 +96,74 @@ def of_mean(values: Sequence[float] | NDArray[Any]) -> Difference:
     return Difference(mean, float(special.stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n), n)
 
 
-def crossed(values: NDArray[Any]) -> Difference:
-    """Mean of a table of values, with its 95 % t interval over seeds and rows at once.
+class Crossed(NamedTuple):
+    """A mean over seeds and test rows at once, how sure it is, and Satterthwaite's freedom."""
 
-    All seeds are tested on the same rows, so both vary: the variance of the mean is
+    mean: float
+    error: float  # standard error; 0 where no value differs from 0
+    freedom: float
+    seeds: int
+    rows: int
+
+    @property
+    def half_width(self) -> float:
+        """Of the 95 % t interval; 3/rows, the bound of what was never seen, where nothing is."""
+        return self._half(0.975)
+
+    @property
+    def p(self) -> float:
+        """Two-sided p that the mean is 0."""
+        if not self.error:
+            return 1.0
+        return float(2 * special.stdtr(self.freedom, -abs(self.mean) / self.error))
+
+    def is_within(self, margin: float) -> bool:
+        """Whether the mean is surely between -margin and margin: two one-sided tests of 5 %."""
+        return abs(self.mean) + self._half(0.95) < margin
+
+    def _half(self, quantile: float) -> float:
+        t = float(special.stdtrit(self.freedom, quantile))
+        return t * self.error if self.error else 3 / self.rows
+
+
+def crossed(values: NDArray[Any]) -> Crossed:
+    """Mean of a table of values over seeds and rows, both of which vary.
+
+    All seeds are tested on the same rows. The variance of the mean is
     S²_seed/n_seeds + S²_row/n_rows − S²_rest/(n_seeds n_rows), S² the sample variances of the
     seeds' means, of the rows' means, and of what both leave; its degrees of freedom are
-    Satterthwaite's (1946). No component of variance counts as less than none. Where no value
-    differs from 0, the half-width is 3/n_rows, the upper bound of what was never seen.
+    Satterthwaite's (1946). No component of variance counts as less than none.
 
     Args:
         values: (seeds, rows), two of each at least: 1 where a run errs, or the difference of two.
-
-    Returns:
-        The mean; n is the number of seeds.
     """
     seeds, rows = values.shape
     if min(seeds, rows) < 2:
         raise ValueError(f"an interval over seeds and rows needs two of each, got {values.shape}")
-    mean = float(values.mean(dtype=np.float64))
-    if not np.any(values):
-        return Difference(0.0, 3 / rows, seeds)
     by_seed = values.mean(axis=1, dtype=np.float64)
     by_row = values.mean(axis=0, dtype=np.float64)
+    mean = float(by_seed.mean())
     total = float(np.square(values, dtype=np.float64).sum())
     left = total - rows * np.sum(by_seed**2) - seeds * np.sum(by_row**2) + seeds * rows * mean**2
     freedoms = seeds - 1, rows - 1, (seeds - 1) * (rows - 1)
-    one, other = np.var(by_seed, ddof=1) / seeds, np.var(by_row, ddof=1) / rows
+    one = float(np.var(by_seed, ddof=1)) / seeds
+    other = float(np.var(by_row, ddof=1)) / rows
     rest = max(float(left), 0.0) / freedoms[2] / (seeds * rows)
-    variance = float(one + other - min(rest, one, other))
+    variance = one + other - min(rest, one, other)
+    if not variance:
+        return Crossed(mean, 0.0, 1.0, seeds, rows)
     spent = sum(part**2 / n for part, n in zip((one, other, rest), freedoms, strict=True))
-    freedom = max(1.0, variance**2 / float(spent)) if spent else math.inf
-    t = float(special.stdtrit(freedom, 0.975)) if math.isfinite(freedom) else Z
-    return Difference(mean, max(t * math.sqrt(variance), 1 / rows / seeds), seeds)
+    return Crossed(mean, math.sqrt(variance), max(1.0, variance**2 / spent), seeds, rows)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Holm's (1979) correction of the p of several claims: each as if it were the only one."""
+    order = sorted(range(len(values)), key=lambda k: values[k])
+    found, most = [0.0] * len(values), 0.0
+    for place, k in enumerate(order):
+        most = max(most, min(1.0, (len(values) - place) * values[k]))
+        found[k] = most
+    return found
 
 
 def unpaired(first: tuple[float, float, int], second: tuple[float, float, int]) -> Difference:

@@ -11,6 +11,7 @@ from sda.runs.results import Trained
 
 WIDTH = 100  # characters of a terminal line
 MOST_PAIRS = 15  # in the terminal; the files have all
+MARGIN = 0.005  # of test error: arms that are surely less apart are level
 SHORT = 20  # characters of a label that is repeated in a verdict
 LABEL = 30  # characters of a label beside columns of seeds; longer ones are wrapped
 
@@ -30,12 +31,12 @@ class Block:
         return "; ".join(note.replace("\n", " ") for note in self.notes)
 
 
-def plain(comparison: Comparison) -> str:
-    """For a terminal of 100 columns."""
+def plain(comparison: Comparison, margin: float = MARGIN) -> str:
+    """For a terminal of 100 columns; arms less than ``margin`` apart, a fraction, are level."""
     parts = []
     for table in comparison.tables:
         parts.append(f"{title(table)}\n{'=' * len(title(table))}")
-        for block in blocks(table, MOST_PAIRS):
+        for block in blocks(table, MOST_PAIRS, margin):
             text = tables.aligned(block.heads, block.rows, block.sides, WIDTH)
             parts.append("\n".join([text, *(indent(note, "  ") for note in block.notes)]))
     for what, heads, rows in lists(comparison):
@@ -43,12 +44,12 @@ def plain(comparison: Comparison) -> str:
     return "\n\n".join(parts)
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: Comparison, margin: float = MARGIN) -> str:
     """The same as Markdown, with every pair."""
     parts = ["# Comparison"]
     for table in comparison.tables:
         parts.append(f"## {title(table)}")
-        for block in blocks(table, len(table.pairs)):
+        for block in blocks(table, len(table.pairs), margin):
             parts.append(tables.piped(block.heads, block.rows, block.sides))
             parts += [block.note] if block.notes else []
     for what, heads, rows in lists(comparison):
@@ -62,12 +63,12 @@ def title(table: Table) -> str:
     return f"{table.data} ({table.source}, {table.data_hash[:8]}), {n} test rows"
 
 
-def blocks(table: Table, most_pairs: int) -> Iterator[Block]:
+def blocks(table: Table, most_pairs: int, margin: float = MARGIN) -> Iterator[Block]:
     """What there is to say of a data set, table by table."""
     yield _arms(table)
     yield from _runs(table)
     if table.pairs:
-        yield _differences(table, most_pairs)
+        yield _differences(table, most_pairs, margin)
         yield from _mcnemar(table, most_pairs)
 
 
@@ -123,30 +124,38 @@ def _error(run: Trained, marked: bool) -> str:
     return f"{_percent(run.test_error)} ±{_percent((high - low) / 2)}{mark}"
 
 
-def _differences(table: Table, most: int) -> Block:
-    heads = ["a - b, positive = b better", "pairs", "points ± 95 %", "interval"]
+def _differences(table: Table, most: int, margin: float) -> Block:
+    heads = ["a - b, positive = b better", "seeds", "points ± 95 %", "seeds alone", "p", "verdict"]
     named = all(len(arm.label) <= SHORT for arm in table.arms)
-    rows = [_pair_row(pair, named) for pair in table.pairs[:most]]
+    rows = [_pair_row(pair, named, margin) for pair in table.pairs[:most]]
     notes = [
-        "points: percentage points of test error, mean over the seeds that both arms have,\n"
-        "with its paired t interval over these seeds"
+        "points: percentage points of test error, mean over the seeds that both arms have, with\n"
+        "its 95 % interval over seeds and test rows, crossed; seeds alone: its paired t interval",
+        f"p: that there is no difference, by Holm's correction over the {len(table.pairs)} of this "
+        "table;\nbetter: p < 0.05",
+        f"level: surely less than {100 * margin:g} points apart (--margin)",
     ]
     if len(table.pairs) > most:
         notes.append(f"{len(table.pairs) - most} more pairs in comparison.md")
-    if len(table.pairs) > 5:
-        notes.append("of many 95 % intervals, 1 in 20 excludes 0 by chance alone")
-    return Block(heads, rows, "lrrl", notes)
+    return Block(heads, rows, "lrrrrl", notes)
 
 
-def _pair_row(pair: Pair, named: bool) -> list[str]:
+def _pair_row(pair: Pair, named: bool, margin: float) -> list[str]:
     """The verdict names the better arm, or says a or b where names are long."""
     mean, half, n = pair.difference
-    a, b = (pair.first.label, pair.second.label) if named else ("a", "b")
-    better = b if mean > 0 else a
-    if math.isinf(half):
-        return [_name(pair), str(n), _points(mean), "one pair has no interval"]
-    verdict = f"excludes 0: {better} better" if pair.difference.excludes_zero else "includes 0"
-    return [_name(pair), str(n), f"{_points(mean)} ±{_percent(half)}", verdict]
+    alone = f"±{_percent(half)}" if math.isfinite(half) else "-"
+    if pair.crossed is None:
+        why = "none: one seed" if n == 1 else "none: no predictions"
+        return [_name(pair), str(n), _points(mean), alone, "-", why]
+    points = f"{_points(mean)} ±{_percent(pair.crossed.half_width)}"
+    return [_name(pair), str(n), points, alone, _p(pair.p), _verdict(pair, named, margin)]
+
+
+def _verdict(pair: Pair, named: bool, margin: float) -> str:
+    if pair.better is not None:
+        short = "a" if pair.better is pair.first else "b"
+        return f"{pair.better.label if named else short} better"
+    return "level" if pair.is_level(margin) else "no difference found"
 
 
 def _mcnemar(table: Table, most: int) -> Iterator[Block]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sda.analysis import as_json, comparison, curves, text
 from sda.analysis.comparison import Comparison
-from sda.common import files
+from sda.common import checks, files
 from sda.runs import results
 
 NOTHING = 2  # exit code: there is nothing to compare
@@ -22,7 +22,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
     return comparison.contrast(*results.read(folders))
 
 
-def write(comparison: Comparison, folder: Path) -> list[Path]:
+def write(comparison: Comparison, folder: Path, margin: float = text.MARGIN) -> list[Path]:
     """Write ``comparison.md``, ``comparison.json`` and, if a run has a record, ``comparison.png``.
 
     The folder is made if need be; each file is written whole or not at all. Returns what was
@@ -30,7 +30,7 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
-        "comparison.md": text.markdown(comparison).encode(),
+        "comparison.md": text.markdown(comparison, margin).encode(),
         "comparison.json": as_json.as_json(comparison).encode(),
     }
     shown = curves.panels(comparison)
@@ -42,7 +42,7 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
 
 
 def main(argv: list[str]) -> int:
-    """``compare FOLDER [FOLDER ...] [--out FOLDER]``: print the tables, write them and curves.
+    """``compare FOLDER [FOLDER ...] [--margin M] [--out FOLDER]``: print and write the tables.
 
     Returns 0, or 2 if a folder is missing or there is no run. Raises OSError if the tables cannot
     be written, SystemExit for words that it does not know.
@@ -50,16 +50,30 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser("compare", description="Compare finished runs.")
     parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders of them")
     parser.add_argument("--out", type=Path, help="where to write; default: the first folder")
+    parser.add_argument(
+        "--margin",
+        type=_margin,
+        default=text.MARGIN,
+        help="percentage points; arms surely less apart are level; default: 0.5",
+    )
     args = parser.parse_args(argv)
     try:
         comparison = compare(args.folders)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return NOTHING
-    _print(text.plain(comparison))
-    written = write(comparison, args.out or args.folders[0])
+    _print(text.plain(comparison, args.margin))
+    written = write(comparison, args.out or args.folders[0], args.margin)
     _print(f"\nwritten: {', '.join(map(str, written))}")
     return 0
+
+
+def _margin(word: str) -> float:
+    """Points of a word as a fraction, for argparse."""
+    try:
+        return checks.number("--margin", float(word), 0, 100) / 100
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"it wants points from 0 to 100, got {word}") from None
 
 
 def _print(text: str) -> None:

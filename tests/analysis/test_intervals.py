@@ -143,3 +143,50 @@ def test_two_different_wrong_answers_are_no_disagreement():
 def test_mcnemar_refuses_predictions_for_other_rows():
     with pytest.raises(ValueError, match="one shape"):
         intervals.mcnemar(np.zeros(4, int), np.zeros(4, int), np.zeros(1, int))
+
+
+@pytest.mark.parametrize(("seeds", "least"), [(3, 0.93), (5, 0.93), (10, 0.93)])
+def test_the_crossed_interval_covers_where_rows_differ_as_much_as_seeds(seeds, least):
+    """Seeds and rows are drawn, and what both leave; t over seeds alone covers half as often."""
+    rng = np.random.default_rng(seeds)
+    rows, times, covered, alone = 200, 400, 0, 0
+    for _ in range(times):
+        by_seed, by_row = 0.02 * rng.normal(size=(seeds, 1)), 0.5 * rng.normal(size=(1, rows))
+        values = by_seed + by_row + 0.5 * rng.normal(size=(seeds, rows))
+        covered += abs(intervals.crossed(values).mean) <= intervals.crossed(values).half_width
+        alone += not intervals.of_mean(values.mean(axis=1)).excludes_zero
+    assert covered / times >= least
+    assert alone / times < 0.85
+
+
+def test_the_crossed_interval_is_that_of_the_stated_variance():
+    values = np.random.default_rng(0).normal(size=(4, 30)) + np.arange(4)[:, None]
+    seeds, rows = values.mean(axis=1), values.mean(axis=0)
+    left = values - seeds[:, None] - rows + values.mean()
+    rest = (left**2).sum() / (3 * 29)
+    parts = seeds.var(ddof=1) / 4, rows.var(ddof=1) / 30, rest / 120
+    variance = parts[0] + parts[1] - min(parts)
+    freedom = variance**2 / sum(p**2 / n for p, n in zip(parts, (3, 29, 87), strict=True))
+    found = intervals.crossed(values)
+    assert found.half_width == pytest.approx(stats.t.ppf(0.975, freedom) * math.sqrt(variance))
+    assert found.p == pytest.approx(2 * stats.t.sf(found.mean / math.sqrt(variance), freedom))
+
+
+def test_where_no_row_differs_the_crossed_interval_is_the_rule_of_three():
+    none = intervals.crossed(np.zeros((3, 500)))
+    assert (none.mean, none.half_width, none.p) == (0.0, 3 / 500, 1.0)
+    assert none.is_within(0.007)
+    assert not none.is_within(0.005)
+
+
+def test_a_crossed_interval_needs_two_seeds_and_two_rows():
+    for shape in ((1, 30), (3, 1)):
+        with pytest.raises(ValueError, match="needs two of each, got"):
+            intervals.crossed(np.ones(shape))
+
+
+def test_holms_correction_is_that_of_his_example():
+    # Of sorted p the k-th is multiplied by n - k + 1, and none is below the one before.
+    assert intervals.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert intervals.holm([0.6, 0.9]) == [1.0, 1.0]
+    assert intervals.holm([]) == []

@@ -68,8 +68,8 @@ def difference(first: Row, second: Row, folder: Path) -> Gap:
     seeds = sorted(first.lines.keys() & second.lines.keys())
     if len(seeds) > 1:
         apart = np.subtract(*(_wrong(row, seeds, folder) for row in (first, second)))
-        gap = intervals.crossed(apart)
-        return Gap(100 * gap.mean, 100 * gap.half_width, f"{len(seeds)} seeds and rows")
+        both = intervals.crossed(apart)
+        return Gap(100 * both.mean, 100 * both.half_width, f"{len(seeds)} seeds and rows")
     if min(first.seeds, second.seeds) < 2:
         raise ValueError("one seed")
     # At least what rounding may have taken from the spread of a converted row.
