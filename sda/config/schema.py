@@ -46,6 +46,7 @@ def build_run(plain: Plain) -> Run:
     # Building refuses what does not go together: emphasis with Gaussian noise, dbn with tanh.
     for layer in (*run.layers, *run.trained_layers()):
         small(layer)
+    run.described()  # a part that cannot be written down is refused now
     return run
 
 

@@ -18,6 +18,12 @@ from sda.runs.folder import RunFolder, RunFolderError
 _log = logging.getLogger(__name__)
 
 
+TOLD = (  # by a finished run
+    "data", "source", "init", "seed", "valid_error", "test_error", "seconds", "epochs",
+    "best_epoch", "best_is_last",
+)  # fmt: skip
+
+
 class Plan(Protocol):
     """What a folder records of anything that can be run: a network, a support vector machine."""
 
@@ -58,7 +64,7 @@ def place(plan: Plan, runs_folder: str, overrides: list[str]) -> Path:
         word
         for word in said
         if word.partition("=")[0] not in unsaid
-        and not word.startswith(UNREAD.get(str(plan.init), ()))
+        and not f"{word.partition('=')[0]}.".startswith(UNREAD.get(str(plan.init), ()))
     )
     return folder_of(plan.name, runs_folder) / folder.folder_name(words)
 
@@ -80,7 +86,10 @@ def outcome(path: Path) -> dict[str, Any]:
     """The result of a run that has ended. Raises DivergenceError if it diverged."""
     result = RunFolder(path).result
     if result["status"] == "diverged":
-        raise DivergenceError(result["message"])
+        raise DivergenceError(str(result.get("message")))
+    lacking = [key for key in TOLD if key not in result]
+    if lacking:
+        raise RunFolderError(f"{path}: its result.json lacks {', '.join(lacking)}")
     return result
 
 

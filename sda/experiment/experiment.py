@@ -69,7 +69,7 @@ def run(
     state = State(plans, splits.train.x.shape[1], splits.n_classes, splits.digest())
     first = next(folder for folder in folders if folder is not None)
     saved, warning = latest(first.path / "checkpoint")
-    if saved:
+    if saved is not None:
         state.restore(saved)
     train, valid = (_at_hand(rows, plans[0]) for rows in (splits.train, splits.valid))
     with Recorder(folders, plans[0].tensorboard, saved) as recorder:

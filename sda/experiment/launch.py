@@ -116,6 +116,13 @@ def recorded_batch(asked: Asked, build: Callable[[dict[str, Any]], Run]) -> list
     members = [RunFolder(path) for path in own.batch()]
     if not members or own.result.get("status") == "finished":
         return [asked]
+    for member in members:
+        is_near = member.path.is_relative_to(own.runs_folder)
+        if member.config and not (is_near and set(member.described_batch()) == set(own.batch())):
+            raise RunFolderError(
+                f"{own.path} says that it was training together with {member.path}, which does not "
+                f"say so; overwrite=true starts {own.path} afresh"
+            )
     gone = [member.path for member in members if not member.config]
     if gone:
         raise RunFolderError(

@@ -46,11 +46,18 @@ class Layers:
             depth = state.layers.depth
             self._hold(depth)
             found = [self._store.take(own[depth]) for own in self._keys]
-            whole = [layer for layer in found if layer is not None]
+            whole = [layer for layer in found if layer is not None and self._fits(layer, depth)]
             if len(whole) < len(found):
                 return
             self._use(depth, whole)
             _log.info("layer %d: pretrained already, taken from earlier runs", depth + 1)
+
+    def _fits(self, layer: Stored, depth: int) -> bool:
+        """Whether a stored layer has the weights that the layer of a depth has."""
+        assert self._state.stack is not None
+        own = single(self._state.stack, 0)[depth].state_dict()
+        shapes = {name: weight.shape for name, weight in layer.weights.items()}
+        return shapes == {name: weight.shape for name, weight in own.items()}
 
     def begin(self, depth: int) -> None:
         """Say that a layer is about to be trained: the one below it is done."""
@@ -89,13 +96,13 @@ class Layers:
             stack = single(state.stack, k)
             for run in state.followers(k):
                 for row, seconds in zip(layer.rows, layer.seconds, strict=True):
-                    state.seconds[run]["pretrain"] += seconds
                     if row["epoch"] > state.layers.epoch:  # the others stand there already
+                        state.seconds[run]["pretrain"] += seconds
                         self._recorder.row(run, row, seconds)
                 last, trial = layer.rows[-1]["epoch"], state.plans[run].layers[depth].corruption
                 self._show.layer(run, stack, depth, last, trial)
         state.layers.depth, state.layers.epoch = depth + 1, -1
-        state.layers.velocities, state.layers.stopping = {}, {}
+        state.layers.velocities, state.layers.stopping, state.layers.remembered = {}, {}, {}
 
     def _put(self, depth: int) -> None:
         state = self._state
@@ -119,8 +126,8 @@ def keys(state: State) -> list[list[str]]:
     for plan in plans:
         key = digest([state.data_hash, plan.seed, here, together])
         own = []
-        for layer in plan.pretraining_plan():
-            key = digest([key, layer, revision])
+        for layer, precision in zip(plan.pretraining_plan(), plan.precisions, strict=False):
+            key = digest([key, layer, precision, revision])
             own.append(key)
         found.append(own)
     return found

@@ -104,10 +104,21 @@ class State:
         """Go back to where a checkpoint was taken.
 
         Raises:
-            CheckpointError: it is of other runs.
+            CheckpointError: it is of other runs, or not one of ours.
         """
+        try:
+            self._restore(payload)
+        except CheckpointError:
+            raise
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise CheckpointError(
+                f"the checkpoint here is none of a run ({said}); overwrite=true starts afresh"
+            ) from None
+
+    def _restore(self, payload: dict[str, Any]) -> None:
         own = [plan.settings for plan in self.plans]
-        pairs = zip(payload["settings"], own, strict=False)
+        pairs = zip(payload["settings"], own, strict=len(payload["seconds"]) == len(own))
         changed = [line for before, now in pairs for line in differences(before, now)]
         if payload["data_hash"] != self.data_hash:
             changed.append("the data: their SHA-256 differs")

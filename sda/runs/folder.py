@@ -15,6 +15,10 @@ from sda.common import files, plain_yaml
 
 PATIENCE = 0.35  # seconds: others hold a lock for an instant when they look who has it
 LOOK = 0.1  # seconds, for the same reason
+KINDS: dict[str, tuple[type, ...]] = {  # of what a result says, where it says it
+    "status": (str,), "batch": (list,), "settings": (dict,), "environment": (dict,),
+    "seconds": (dict,), "published": (dict, type(None)), "name": (str,),
+}  # fmt: skip
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
 PRETRAINED = "pretrained.safetensors"  # the stack as it was before fine-tuning
 MODEL = "model.safetensors"
@@ -62,6 +66,10 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"cannot write to {self.path}: {error.strerror}") from None
         self._lock = lock
+        for inside in self.path.rglob("*"):
+            if inside.is_symlink():  # it would be written through, to wherever it leads
+                self.close()
+                raise RunFolderError(f"{inside} is a link; a run's folder holds its files itself")
         for stray in self.path.rglob("*.tmp"):  # of killed writers: nobody else writes here now
             if _ours(stray.relative_to(self.path)):
                 stray.unlink(missing_ok=True)
@@ -89,16 +97,21 @@ class RunFolder:
     @property
     def result(self) -> dict[str, Any]:
         """What ``result.json`` says, {} if there is none or it cannot be read."""
-        return _read_json(self.path / "result.json")
+        found = _read_json(self.path / "result.json")
+        is_whole = all(isinstance(found[key], KINDS[key]) for key in KINDS if key in found)
+        return found if is_whole else {}
 
     def batch(self) -> list[Path]:
         """Folders of the runs that the one here trains together with, itself among them; [] alone.
 
         The record has them as they lie to this one, so that they may be moved together.
         """
-        record = self.result
         # Stopped before it began: the others may not even be described.
-        members = record.get("batch") or [] if "status" in record else []
+        return self.described_batch() if "status" in self.result else []
+
+    def described_batch(self) -> list[Path]:
+        """The same, also before it began."""
+        members = self.result.get("batch") or []
         return [Path(os.path.abspath(self.path / str(member))) for member in members]
 
     @property

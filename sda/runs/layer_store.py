@@ -69,7 +69,8 @@ class LayerStore:
         try:
             header, weights = model_file.read(path)
             rows, seconds = header["rows"], [float(one) for one in header["seconds"]]
-            if [row["epoch"] for row in rows] != list(range(len(rows))) or not rows:
+            epochs = [row["epoch"] for row in rows if row["phase"] == "pretrain"]
+            if header["key"] != key or not rows or epochs != list(range(len(rows))):
                 return None
         except (CheckpointError, KeyError, TypeError, ValueError):
             return None
@@ -79,7 +80,7 @@ class LayerStore:
 
     def put(self, key: str, layer: Stored) -> None:
         """Keep a layer; where the folder cannot be written, the run that trained it goes on."""
-        header = {"rows": layer.rows, "seconds": layer.seconds}
+        header = {"key": key, "rows": layer.rows, "seconds": layer.seconds}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             model_file.write(self._path(key), header, layer.weights)

@@ -139,7 +139,7 @@ def _whole(file: Path) -> Iterator[dict[str, Any]]:
         try:
             line = json.loads(text)
             version = int(line["format"])
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
             _log.warning("%s, line %d is damaged and passed over", file, number)
             continue
         if version > FORMAT:

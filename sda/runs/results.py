@@ -174,4 +174,10 @@ def fault_of(result: dict[str, Any]) -> str | None:
             return f"has no usable {key} (got {value!r})"
         if key.endswith("_error") and not 0 <= float(result[key]) <= 1:
             return f"has a {key} outside [0, 1] (got {value!r})"
+    for key, kind in {"seconds": dict, "published": dict}.items():
+        if not isinstance(result.get(key) or {}, kind):
+            return f"has no usable {key} (got {result[key]!r})"
+    seconds = (result.get("seconds") or {}).values()
+    if not all(isinstance(value, float | int) for value in seconds):
+        return f"has no usable seconds (got {result['seconds']!r})"
     return None if result["n_test"] > 0 else "counts no test rows"

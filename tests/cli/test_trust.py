@@ -1,5 +1,6 @@
 """A folder from a stranger runs nothing; a person's own parts run where the command names them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -146,3 +147,56 @@ def test_no_file_may_trust_a_module(text, tmp_path):
     code, said = run("--config-dir", str(tmp_path), "experiment=mine", *QUICK)
     assert code == 1
     assert "there is no setting 'parts'" in said
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "times.jsonl", "checkpoint"])
+def test_a_strangers_folder_writes_nothing_through_a_link(name, tmp_path):
+    assert run(*QUICK, "init=random", "tensorboard=false") == (0, "")
+    (path,) = (tmp_path / "runs" / "digits").iterdir()
+    target = tmp_path / "target"
+    (path / name).is_dir() and shutil.rmtree(path / name)
+    (path / name).unlink(missing_ok=True)
+    (target.mkdir if name == "checkpoint" else target.touch)()
+    (path / name).symlink_to(target)
+    result = json.loads((path / "result.json").read_text())
+    (path / "result.json").write_text(json.dumps(result | {"status": "interrupted"}))
+    code, said = run("resume", str(path))
+    assert code == 1
+    assert "is a link; a run's folder holds its files itself" in said
+    assert not (target.is_dir() and [*target.iterdir()])
+    assert target.is_dir() or not target.read_text()
+
+
+def test_a_strangers_folder_does_not_train_in_others_that_do_not_name_it(tmp_path):
+    for words in (["seed=0"], ["seed=1"]):
+        assert run(*QUICK, "init=random", "tensorboard=false", *words) == (0, "")
+    gift, victim = sorted((tmp_path / "runs" / "digits").iterdir())
+    before = (victim / "model.safetensors").read_bytes()
+    result = json.loads((gift / "result.json").read_text())
+    result |= {"status": "interrupted", "batch": [".", f"../{victim.name}"]}
+    (gift / "result.json").write_text(json.dumps(result))
+    (victim / "result.json").unlink()
+    code, said = run("resume", str(gift))
+    assert code == 1
+    assert "which does not say so" in said
+    assert (victim / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"batch": 5}, {"settings": 5}, {"settings": []}, {"seconds": [1]}, {"published": 5},
+        {"environment": 3}, {"status": 1}, {"name": []},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_result_of_other_shape_is_no_traceback(damage, tmp_path):
+    assert run(*QUICK, "init=random", "tensorboard=false") == (0, "")
+    (path,) = (tmp_path / "runs" / "digits").iterdir()
+    result = json.loads((path / "result.json").read_text())
+    (path / "result.json").write_text(json.dumps(result | damage))
+    for words in (["resume", str(path)], ["compare", str(path)], ["report", str(path)]):
+        _, said = run(*words)
+        assert len(said.splitlines()) <= 1
+    (path / "result.json").write_text('{"status": "finished"}')
+    assert "its result.json lacks data" in run("resume", str(path))[1]

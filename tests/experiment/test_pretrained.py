@@ -7,9 +7,10 @@ import time
 import pytest
 
 from sda.common.signals import Interrupted
-from sda.config import compose
-from sda.experiment import access, experiment
+from sda.config import compose, schema
+from sda.experiment import access, experiment, pretrained
 from sda.experiment.recorder import Recorder
+from sda.experiment.state import State
 from sda.runs import environment
 from sda.runs.layer_store import LayerStore
 from sda.sweeps import sweep
@@ -227,3 +228,37 @@ def test_a_run_of_a_search_reads_no_test_rows_and_is_tested_when_asked(tmp_path,
     assert again["test_error"] == json.loads((other / "result.json").read_text())["test_error"]
     assert again["identity"] == result["identity"]
     assert access.outcome(path)["valid_error"] == result["valid_error"]
+
+
+def test_a_layer_that_was_put_under_another_key_is_not_taken(tmp_path, depths):
+    trained(tmp_path, "seed=1")
+    other, *_ = layers(tmp_path)
+    alone = bits(trained(tmp_path / "alone"))
+    keys = [path.name for path in layers(tmp_path / "alone")]
+    (tmp_path / "gift" / "layers").mkdir(parents=True)
+    for name in keys:
+        (tmp_path / "gift" / "layers" / name).write_bytes(other.read_bytes())
+    depths.clear()
+    assert bits(trained(tmp_path / "gift")) == alone
+    assert depths == [0, 1]
+
+
+def test_what_products_are_computed_in_is_part_of_a_layers_key(tmp_path, monkeypatch):
+    def keys():
+        plan = experiment_state(job(tmp_path))
+        return pretrained.keys(plan)
+
+    before = keys()
+    monkeypatch.setattr(type(experiment_state(job(tmp_path)).plans[0]), "precisions", ["bf16"] * 3)
+    assert keys()[0][0] != before[0][0]
+
+
+@pytest.mark.parametrize("name", ["MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_DEFAULT_FPMATH_MODE"])
+def test_what_libraries_round_by_is_part_of_a_layers_key(tmp_path, monkeypatch, name):
+    before = pretrained.keys(experiment_state(job(tmp_path)))
+    monkeypatch.setenv(name, "COMPATIBLE")
+    assert pretrained.keys(experiment_state(job(tmp_path))) != before
+
+
+def experiment_state(asked):
+    return State([schema.build_run(asked.config)], 64, 10, "hash")
