@@ -14,7 +14,6 @@ from sda.config import compose, schema
 from sda.data.splits import Rows, Splits
 from sda.experiment import access, launch, recorder
 from sda.runs import model_file
-from sda.runs.folder import RunFolder
 
 WORDS = [
     "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=4", "tensorboard=false",
@@ -43,7 +42,7 @@ def train(path, *words, resume=False, overwrite=False, data=None):
     if not resume:
         access.refuse_occupied(run.path, overwrite)
     launch.train_together([run], data or splits(), overwrite=overwrite)
-    return RunFolder(run.path).result
+    return access.outcome(run.path)
 
 
 def in_a_child(action):

@@ -39,8 +39,11 @@ class Recorder:
     def __enter__(self) -> "Recorder":
         self._closing = ExitStack()
         sizes = self.saved["metrics_sizes"] if self.saved else [0] * len(self.folders)
-        for folder, size in zip(self.folders, sizes, strict=True):
-            book = None if folder is None else Logbook(folder.path, size or 0, self.tensorboard)
+        events = self.saved["events"] if self.saved else [{}] * len(self.folders)
+        for folder, size, shown in zip(self.folders, sizes, events, strict=True):
+            book = None
+            if folder is not None:
+                book = Logbook(folder.path, size or 0, self.tensorboard, shown)
             if book is not None:
                 self._closing.callback(book.close)
             self.books.append(book)
@@ -83,12 +86,12 @@ class Recorder:
             self.epochs[run] = row["epoch"]
         if (book := self.books[run]) is None:
             return
-        where = f"layer{row['layer']}" if "layer" in row else "finetune"
+        where = f"layer{row['layer'] + 1}" if "layer" in row else "fine-tuning"
         place = {key: row[key] for key in ("phase", "layer", "epoch") if key in row}
         book.metrics(row)
         book.times(place | {"seconds": seconds})
         values = {key: value for key, value in row.items() if key not in place}
-        book.scalars(where, row["epoch"], {f"{phase}/{key}": v for key, v in values.items()})
+        book.scalars(row["epoch"], {f"{where}/{key}": value for key, value in values.items()})
 
     def result(self, run: int, **changes: Any) -> None:
         """Change entries of a run's result."""
@@ -117,7 +120,9 @@ class Recorder:
         wait = max(SAVE_EVERY, self._save_took / SAVE_SHARE)
         if due or self._signals.requested is not None or now - self._saved_at > wait:
             sizes = [None if book is None else book.size() for book in self.books]
-            payload = state.payload() | {"metrics_sizes": sizes, "epochs": self.epochs}
+            events = [{} if book is None else book.events() for book in self.books]
+            record = {"metrics_sizes": sizes, "events": events, "epochs": self.epochs}
+            payload = state.payload() | record
             checkpoint.save(self.first.path / "checkpoint", payload)
             self._saved_at = time.monotonic()
             self._save_took = self._saved_at - now

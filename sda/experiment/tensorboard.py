@@ -82,9 +82,9 @@ class Show:
         }
         for tag, picture in seen.items():
             if picture is not None:
-                book.picture(f"layer{depth}", epoch, tag, picture)
-        book.histogram(f"layer{depth}", epoch, "weights", _sample(layer.like))
-        book.histogram(f"layer{depth}", epoch, "codes", _sample(codes))
+                book.picture(epoch, f"layer{depth + 1}/{tag}", picture)
+        book.histogram(epoch, f"layer{depth + 1}/weights", _sample(layer.like))
+        book.histogram(epoch, f"layer{depth + 1}/codes", _sample(codes))
         self._spent += time.monotonic() - begin
 
     @torch.no_grad()
@@ -94,13 +94,13 @@ class Show:
             return
         begin = time.monotonic()
         codes = self._valid
-        for depth, layer in enumerate(stack):
+        for number, layer in enumerate(stack, 1):
             codes = layer.encode(codes)
-            picture = self._filters(stack, depth)
+            picture = self._filters(stack, number - 1)
             if picture is not None:
-                book.picture("finetune", epoch, f"filters/layer{depth}", picture)
-            book.histogram("finetune", epoch, f"weights/layer{depth}", _sample(layer.like))
-            book.histogram("finetune", epoch, f"codes/layer{depth}", _sample(codes))
+                book.picture(epoch, f"fine-tuning/filters/layer{number}", picture)
+            book.histogram(epoch, f"fine-tuning/weights/layer{number}", _sample(layer.like))
+            book.histogram(epoch, f"fine-tuning/codes/layer{number}", _sample(codes))
         self._spent += time.monotonic() - begin
 
     @torch.no_grad()
@@ -123,7 +123,7 @@ class Show:
         if self._image_shape is not None:
             images = rows.reshape(-1, 1, *self._image_shape).cpu().clamp(0, 1)
         shown = [labels[k] for k in chosen.tolist()]
-        book.codes("codes", stack.encode(rows).cpu(), shown, images)
+        book.codes(stack.encode(rows).cpu(), shown, images)
 
     def _filters(self, stack: StackedDenoisingAutoencoder, depth: int) -> Picture | None:
         """Weights of the first units of a layer, seen through the layers below.

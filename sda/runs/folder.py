@@ -40,8 +40,8 @@ class RunFolder:
 
     Files: ``config.yaml`` (resolved), ``result.json`` (status from the start, errors at the end),
     ``metrics.jsonl``, ``times.jsonl``, ``checkpoint/``, ``pretrained.safetensors`` (the stack
-    before fine-tuning), ``model.safetensors``, ``test_predictions.npz``, TensorBoard events in
-    ``layer<k>/`` and ``finetune/``; of a support vector machine, ``search.jsonl``.
+    before fine-tuning), ``model.safetensors``, ``test_predictions.npz``, TensorBoard events;
+    of a support vector machine, ``search.jsonl``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -167,7 +167,7 @@ def _ours(path: Path) -> bool:
     names = (
         r"(config\.yaml|result\.json|(metrics|times|search)\.jsonl|"
         r"(model|pretrained)\.safetensors|test_predictions\.npz|checkpoint/.*|"
-        r"(layer\d+|finetune|codes)/.*|events\.out\..*)(\.\d+\.tmp)?"
+        r"\d+/codes/.*|projector_config\.pbtxt|events\.out\..*)(\.\d+\.tmp)?"
     )
     return re.fullmatch(names, path.as_posix()) is not None
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.tensorboard import SummaryWriter
 
+EVENTS = "events.out.tfevents.*"
+BY_LAYER = ("stack.hidden", "stack.emphasis.", "corruption.", "reconstruction.", "pretrain.")
 _log = logging.getLogger(__name__)
 
 
@@ -32,14 +34,22 @@ class Logbook:
         folder: the run folder.
         metrics_size: bytes of ``metrics.jsonl`` to go on from; what lies behind is cut off, so that
             a resumed run's record equals an uninterrupted one's.
-        tensorboard: whether to write events.
+        tensorboard: whether to write events, all of a run in one entry: its folder.
+        events: bytes of the files of events to go on from, by name; what lies behind, and every
+            other file, is removed, so that no reader finds a point twice.
 
     Raises:
         ValueError: the record has fewer bytes than that; it is left as it is.
         OSError: the files cannot be written.
     """
 
-    def __init__(self, folder: Path, metrics_size: int = 0, tensorboard: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        metrics_size: int = 0,
+        tensorboard: bool = True,
+        events: Mapping[str, int] | None = None,
+    ) -> None:
         self._folder = folder
         record = folder / "metrics.jsonl"
         _check_whole(record, metrics_size)
@@ -48,8 +58,8 @@ class Logbook:
         self._metrics.truncate(metrics_size)
         self._times = open(folder / "times.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self._tensorboard = tensorboard
-        self._writers: dict[str, SummaryWriter] = {}
-        self._resumed = metrics_size > 0
+        self._writer: SummaryWriter | None = None
+        _cut_events(folder, events or {})
 
     @property
     def shows(self) -> bool:
@@ -72,58 +82,59 @@ class Logbook:
         os.fsync(self._metrics.fileno())
         return self._metrics.tell()
 
-    def scalars(self, where: str, step: int, values: Mapping[str, float | None]) -> None:
-        """Show values in the writer ``where`` ("layer0", "finetune"); all writers share tags."""
+    def events(self) -> dict[str, int]:
+        """Bytes of the files of events so far, by name: what a checkpoint remembers."""
+        self._show(lambda writer: writer.flush())
+        return {file.name: file.stat().st_size for file in self._folder.glob(EVENTS)}
+
+    def scalars(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Show values by tag, at once: a killed run shows its curves up to the last epoch."""
 
         def write(writer: "SummaryWriter") -> None:
             for tag, value in values.items():
                 if value is not None:
                     writer.add_scalar(tag, value, step)
-            writer.flush()  # a killed run shows its curves up to the last epoch
+            writer.flush()
 
-        self._show(where, step, write)
+        self._show(write)
 
-    def picture(self, where: str, step: int, tag: str, image: NDArray[np.uint8]) -> None:
+    def picture(self, step: int, tag: str, image: NDArray[np.uint8]) -> None:
         """Show a grey picture (height, width)."""
-        self._show(where, step, lambda w: w.add_image(tag, image, step, dataformats="HW"))
+        self._show(lambda writer: writer.add_image(tag, image, step, dataformats="HW"))
 
-    def histogram(self, where: str, step: int, tag: str, values: "Tensor") -> None:
+    def histogram(self, step: int, tag: str, values: "Tensor") -> None:
         """Show how values are spread; all-NaN values would raise inside and are left out."""
         if values.isfinite().any():
             finite = values[values.isfinite()]
-            self._show(where, step, lambda w: w.add_histogram(tag, finite, step))
+            self._show(lambda writer: writer.add_histogram(tag, finite, step))
 
-    def codes(
-        self,
-        where: str,
-        codes: "Tensor",
-        labels: Sequence[str],
-        pictures: "Tensor | None",
-    ) -> None:
+    def codes(self, codes: "Tensor", labels: Sequence[str], pictures: "Tensor | None") -> None:
         """Show codes (n, h) in the projector, with labels and pictures (n, 1, height, width)."""
+        names = [" ".join(label.split()) for label in labels]  # its file has a row for each line
         self._show(
-            where,
-            0,
-            lambda w: w.add_embedding(
-                codes, metadata=list(labels), label_img=pictures, tag="codes"
-            ),
+            lambda writer: writer.add_embedding(
+                codes, metadata=names, label_img=pictures, tag="codes"
+            )
         )
 
     def settings(self, settings: Mapping[str, Any], metrics: Sequence[str]) -> None:
-        """Open the run's row of the hparams table, so that it is there also if the run dies."""
+        """Open the run's row of the hparams table, so that it is there also if the run dies.
+
+        What can differ by layer has a column for each layer, and what is null has none: a column of
+        several types cannot be sorted. TensorBoard makes the columns from the rows of all runs.
+        """
         if not self._tensorboard:
             return
         from torch.utils.tensorboard.summary import hparams
 
-        plain = {key: _hparam(value) for key, value in settings.items()}
+        plain = _columns(settings)
 
         def write(writer: "SummaryWriter") -> None:
-            experiment, start, self._session_end = hparams(plain, dict.fromkeys(metrics, 0.0))
-            writer._get_file_writer().add_summary(experiment)
+            _, start, self._session_end = hparams(plain, dict.fromkeys(metrics, 0.0))
             writer._get_file_writer().add_summary(start)
             writer.flush()
 
-        self._show(".", 0, write)
+        self._show(write)
 
     def outcome(self, metrics: Mapping[str, float]) -> None:
         """Close the run's row of the hparams table with its final metrics."""
@@ -133,22 +144,27 @@ class Logbook:
                 writer.add_scalar(tag, value, 0)
             writer._get_file_writer().add_summary(self._session_end)
 
-        self._show(".", 0, write)
+        self._show(write)
 
     def close(self) -> None:
         """Close every file."""
-        for writer in self._writers.values():
+        if self._writer is not None:
             with suppress(Exception):  # a view: it has said so if it cannot be written
-                writer.close()
+                self._writer.close()
         self._metrics.close()
         self._times.close()
 
-    def _show(self, where: str, step: int, write: "Callable[[SummaryWriter], None]") -> None:
+    def _show(self, write: "Callable[[SummaryWriter], None]") -> None:
         """Write events if that works; a view that cannot be written never stops a run."""
         if not self._tensorboard:
             return
         try:
-            write(self._writer(where, step))
+            if self._writer is None:
+                from torch.utils.tensorboard import SummaryWriter
+
+                threading.excepthook = _quiet_writers
+                self._writer = SummaryWriter(str(self._folder))
+            write(self._writer)
         except Exception as error:
             self._tensorboard = False
             _log.warning(
@@ -157,14 +173,14 @@ class Logbook:
                 error,
             )
 
-    def _writer(self, where: str, step: int) -> "SummaryWriter":
-        if where not in self._writers:
-            from torch.utils.tensorboard import SummaryWriter
 
-            threading.excepthook = _quiet_writers
-            purge = step if self._resumed and where != "." else None
-            self._writers[where] = SummaryWriter(str(self._folder / where), purge_step=purge)
-        return self._writers[where]
+def _cut_events(folder: Path, sizes: Mapping[str, int]) -> None:
+    """Cut files of events back to what they were; remove those that were not there."""
+    for file in folder.glob(EVENTS):
+        if file.name in sizes:
+            os.truncate(file, min(sizes[file.name], file.stat().st_size))
+        else:
+            file.unlink()
 
 
 def _check_whole(record: Path, size: int) -> None:
@@ -190,5 +206,19 @@ def _json_number(value: Any) -> Any:
     return value
 
 
-def _hparam(value: Any) -> str | bool | int | float:
-    return value if isinstance(value, bool | int | float) else str(value)
+def _columns(settings: Mapping[str, Any]) -> dict[str, str | bool | int | float]:
+    """Settings as the columns of a table, each of one type whatever the run."""
+    depth = len(settings.get("stack.hidden", ()))
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key.startswith(BY_LAYER):
+            values = value if isinstance(value, list) and len(value) == depth else [value] * depth
+            found |= {f"{key}.layer{k}": one for k, one in enumerate(values, 1)}
+        else:
+            found[key] = value
+    return {key: _cell(value) for key, value in found.items() if value is not None}
+
+
+def _cell(value: Any) -> str | bool | int | float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else value if isinstance(value, bool) else str(value)

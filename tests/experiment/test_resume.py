@@ -8,6 +8,7 @@ import signal
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tiny_run import at_event, in_a_child, kill, killed, outcome, plan, save_every, splits, train
 
 from sda.experiment import experiment, launch
@@ -289,3 +290,29 @@ def test_tensorboard_does_not_change_a_bit(tmp_path, uninterrupted):
     train(tmp_path / "shown", "init=sda", "tensorboard=true")
     shown = outcome(tmp_path / "shown")
     assert shown[1:] == uninterrupted["sda"][1:]
+
+
+@pytest.mark.parametrize("number", [2, 5, 9])
+def test_tensorboard_has_every_epoch_of_a_killed_run_once(tmp_path, number, monkeypatch):
+    save_every(1e9, monkeypatch)
+    path = tmp_path / "run"
+
+    def action():
+        at_event("after the save", number, kill)
+        train(path, "init=sda", "tensorboard=true")
+
+    assert in_a_child(action) == -signal.SIGKILL
+    train(path, "init=sda", "tensorboard=true", resume=True)
+    shown = [
+        (value.tag, event.step)
+        for file in path.glob("events.out.*")
+        for event in EventFileLoader(str(file)).Load()
+        for value in event.summary.value
+        if value.tag.endswith("/loss")
+    ]
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    names = [f"layer{row['layer'] + 1}" if "layer" in row else "fine-tuning" for row in rows]
+    wanted = [(f"{name}/loss", row["epoch"]) for name, row in zip(names, rows, strict=True)]
+    recorded = [place for place, row in zip(wanted, rows, strict=True) if row["loss"] is not None]
+    assert sorted(shown) == sorted(recorded)
+    assert not [child for child in path.iterdir() if child.name.startswith(("layer", "finetune"))]

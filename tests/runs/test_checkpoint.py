@@ -103,11 +103,11 @@ def test_whoever_opens_a_run_folder_sweeps_what_killed_writers_left_and_nothing_
         "result.json.99.tmp",
         "model.safetensors.99.tmp",
         "search.jsonl.99.tmp",
-        "layer0/x.png.99.tmp",
+        "00000/codes/x.tsv.99.tmp",
     ]
     others = ["notes.tmp", "beside/result.json.99.tmp", "result.json"]
     for name in left + others:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}")
     owner = RunFolder(tmp_path)
     owner.open()
