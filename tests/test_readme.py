@@ -27,7 +27,18 @@ SINGLE = [
     for words in COMMANDS
     if len(words) > 1
     and words[-1] != "test"
-    and not {"-m", "compare", "resume", "data", "--help", "--cfg", "svm", "campaign", "report"}
+    and not {
+        "-m",
+        "compare",
+        "resume",
+        "data",
+        "--help",
+        "--cfg",
+        "svm",
+        "campaign",
+        "report",
+        "tensorboard",
+    }
     & set(words)
 ]
 

@@ -21,6 +21,7 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
   sda compare FOLDER [FOLDER ...]      table, intervals and curves of finished runs
   sda svm data=rect kernel=rbf         support vector machine, C and gamma chosen on validation rows
   sda report FOLDER                    one HTML page of finished runs
+  sda tensorboard [FOLDER]             what every layer learned, in a browser
   sda data list|fetch|make|show        the data sets
   sda campaign table1 campaign.hours=8 the papers' table, cell by cell; go on with the same words
   sda --cfg job [key=value ...]        print the configuration, train nothing

@@ -1,7 +1,7 @@
 """resume FOLDER [key=value ...]: go on with an interrupted run.
 
 Only what does not change its numbers may be changed: threads, device, tensorboard, codes_memory,
-data_folder, data.folder, test. A run that was started with parts=[module] needs that word again.
+data_folder, data.folder, data.path, test. One that was started with parts=[module] needs that word.
 """
 
 import logging

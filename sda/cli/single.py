@@ -1,11 +1,12 @@
 """One run, trained in this process: what begins it, goes on with it and says how it ended."""
 
-import sys
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sda.common import threads
+from sda.common.program import program
 from sda.config import schema
 from sda.experiment import access, launch
 from sda.runs.settings import Plain
@@ -60,10 +61,15 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
         f"validation error {100 * result['valid_error']:.2f} %, {tested}\n"
         f"best epoch {result['best_epoch']} of {result['epochs']}{remark}; "
         f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s\n"
-        f"in {path}; look at it with: {tensorboard(path)}"
+        f"in {path}{_look(path, result)}"
     )
 
 
+def _look(path: Path, result: dict[str, Any]) -> str:
+    shown = result["settings"].get("tensorboard")
+    return f"; look at it with: {tensorboard(path)}" if shown else ""
+
+
 def tensorboard(folder: Path) -> str:
-    """The command that shows a folder, with the TensorBoard that is installed beside Python."""
-    return f"{Path(sys.executable).with_name('tensorboard')} --logdir {folder}"
+    """The command that shows a folder."""
+    return f"{program()} tensorboard {shlex.quote(str(folder))}"

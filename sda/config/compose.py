@@ -1,7 +1,9 @@
 """Configurations, composed by Hydra from the files in conf and the words of a command line."""
 
 import functools
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -15,7 +17,16 @@ from sda.runs.settings import Plain
 
 FAULTS = (HydraException, OmegaConfBaseException)  # of words and files that do not go together
 
+PATHS = ("data_folder", "data.folder", "data.path", "data.photographs", "codes_of")
+
+
+def _named(choice: str, path: object) -> str:
+    """The name of runs on a data set: of a person's own, that of their file."""
+    return Path(str(path)).stem if path else choice
+
+
 OmegaConf.register_new_resolver("published", published.node, replace=True)
+OmegaConf.register_new_resolver("named", _named, replace=True)
 
 
 def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
@@ -93,4 +104,9 @@ def _task(cfg: DictConfig) -> DictConfig:
 def _plain(cfg: DictConfig) -> Plain:
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
+    for path in PATHS:  # as seen from any folder: a run may be gone on with from another
+        section, _, key = path.rpartition(".")
+        node = plain.get(section) if section else plain
+        if isinstance(node, dict) and isinstance(node.get(key), str):
+            node[key] = os.path.abspath(os.path.expanduser(node[key]))
     return {str(key): value for key, value in plain.items()}

@@ -59,7 +59,7 @@ def arrays(
     train, valid, test = map(Rows, x, y)
     shape = None if image_shape is None else (int(image_shape[0]), int(image_shape[1]))
     count = n_classes or _count_classes(file, y)
-    return checks.checked(Splits("arrays", train, valid, test, count, "user", shape, classes))
+    return checks.checked(Splits(file.stem, train, valid, test, count, "user", shape, classes))
 
 
 def _check_choices(

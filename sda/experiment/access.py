@@ -11,7 +11,7 @@ import torch
 from sda.common.errors import DivergenceError
 from sda.common.program import go_on
 from sda.data.splits import Splits
-from sda.runs import environment, folder, identity
+from sda.runs import environment, folder, identity, ledger
 from sda.runs.arms import UNREAD
 from sda.runs.folder import RunFolder, RunFolderError
 
@@ -61,12 +61,18 @@ def place(plan: Plan, runs_folder: str, overrides: list[str]) -> Path:
     unsaid = ("init", "seed", "experiment", "data", "name", "published", *identity.HARMLESS)
     words = [f"init={plan.init}", f"seed={plan.seed}"]
     words += sorted(
-        word
+        _short(word)
         for word in said
         if word.partition("=")[0] not in unsaid
         and not f"{word.partition('=')[0]}.".startswith(UNREAD.get(str(plan.init), ()))
     )
     return folder_of(plan.name, runs_folder) / folder.folder_name(words)
+
+
+def _short(word: str) -> str:
+    """A word of a folder's name: of a path the last part."""
+    key, _, value = word.partition("=")
+    return f"{key}={Path(value).name}" if key in ledger.PLACES else word
 
 
 def folder_of(name: str, runs_folder: str) -> Path:

@@ -160,12 +160,7 @@ def _test(
 
 def _identity(plan: SvmPlan, splits: Splits) -> str:
     """What a machine is known by: the settings that its numbers follow from, and its data."""
-    aside = (
-        *HARMLESS,
-        "codes_of",
-        "name",
-        "published",
-    )  # what codes_of holds is told by its SHA-256
+    aside = (*HARMLESS, *ledger.PLACES, "name", "published")  # data and stack have digests
     told = {k: v for k, v in plan.settings.items() if k not in aside}
     return digest([told, splits.digest()])
 

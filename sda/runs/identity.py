@@ -20,6 +20,7 @@ CHANGEABLE = (
     "codes_memory",
     "data_folder",
     "data.folder",
+    "data.path",
     "test",
 )
 HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "executor")

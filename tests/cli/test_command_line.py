@@ -3,12 +3,14 @@
 import json
 import locale
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +57,7 @@ def shell(*words, **environment):
     )
 
 
+SHORT = ["stack.hidden=[4]", "pretrain.epochs=1", "finetune.epochs=2", "tensorboard=false"]
 BARE = ["~corruption.fraction", "~corruption.exact", "~corruption.value"]
 ONE_CELL = "campaign.tiers=[{data: [rect], arms: [CELL], runs: 1, seeds: 1}]"
 REFUSED = [
@@ -704,3 +707,70 @@ def test_a_run_that_was_not_tested_is_tested_when_it_is_asked_for_again(again, c
     assert RunFolder(path.parent).config["test"] is True
     if again != ("resume",):
         assert "already has a finished run" in run(*again)[1]
+
+
+def _table(path, rows=60):
+    lines = [f"{k % 7},{k % 3},{'ab'[k % 2]}" for k in range(rows)]
+    path.write_text("\n".join(["height,width,species", *lines]) + "\n")
+
+
+def test_a_persons_own_data_are_called_by_their_file(tmp_path, capsys):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    _table(tmp_path / "deep" / "er" / "mine.csv")
+    words = ["data=arrays", "data.path=deep/er/mine.csv", *SHORT, "init=random"]
+    assert run(*words) == (0, "")
+    assert "mine (user)" in capsys.readouterr().out
+    (folder,) = (tmp_path / "runs" / "mine").iterdir()
+    assert "data.path-mine.csv" in folder.name
+    assert "deep" not in folder.name
+    assert run("compare", "runs") == (0, "")
+    assert "mine (user, " in capsys.readouterr().out
+
+
+def test_a_run_on_a_file_that_was_named_from_one_folder_goes_on_in_another(
+    tmp_path, monkeypatch, capsys
+):
+    _table(tmp_path / "mine.csv")
+    words = ["data=arrays", "data.path=mine.csv", *SHORT, "init=random"]
+    assert run(*words) == (0, "")
+    (folder,) = (tmp_path / "runs" / "mine").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(result | {"status": "interrupted"}))
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert run("resume", str(folder)) == (0, "")
+    (tmp_path / "mine.csv").rename(tmp_path / "moved.csv")
+    (folder / "result.json").write_text(json.dumps(result | {"status": "interrupted"}))
+    assert "no such file" in run("resume", str(folder))[1]
+    assert run("resume", str(folder), "data.path=../moved.csv") == (0, "")
+    _table(tmp_path / "moved.csv", rows=50)
+    (folder / "result.json").write_text(json.dumps(result | {"status": "interrupted"}))
+    said = run("resume", str(folder), "data.path=../moved.csv")[1]
+    assert "the data: their SHA-256 differs" in said
+
+
+def test_tensorboard_is_only_named_where_there_is_something_to_look_at(tmp_path, capsys):
+    assert run(*SHORT, "data=digits", "init=random") == (0, "")
+    assert "tensorboard" not in capsys.readouterr().out
+    assert "no run in runs has written events" in run("tensorboard")[1]
+    assert "there is no folder nowhere" in run("tensorboard", "nowhere")[1]
+    assert run(*SHORT, "data=digits", "init=saa", "tensorboard=true") == (0, "")
+    said = capsys.readouterr().out
+    assert "look at it with: " in said
+    assert re.search(r"tensorboard runs/digits/init-saa_seed-0\S*$", said, re.M)
+
+
+def test_tensorboard_is_started_on_the_folder(tmp_path, monkeypatch):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "events.out.tfevents.1").touch()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a package that it sanitises with
+        from tensorboard.program import TensorBoard
+    asked = []
+    monkeypatch.setattr(TensorBoard, "configure", lambda self, argv: asked.append(argv))
+    monkeypatch.setattr(TensorBoard, "main", lambda self: 0)
+    assert run("tensorboard", "runs/a", "--port", "6007") == (0, "")
+    assert run("tensorboard", "--port", "6007") == (0, "")
+    assert asked == [
+        ["tensorboard", "--logdir", folder, "--port", "6007"] for folder in ("runs/a", "runs")
+    ]

@@ -439,7 +439,7 @@ REFUSED = [
     (["kernel=poly", "kernel.degree=1.5"], "kernel.degree must be a whole number"),
     (["kernel=linear", "+kernel.gamma=1"], "kernel=linear has the parameters C, got"),
     (["layer=1"], "layer needs codes_of=FOLDER"),
-    (["codes_of=nowhere", "layer=1"], "codes_of=nowhere holds no run"),
+    (["codes_of=nowhere", "layer=1"], "nowhere holds no run"),
     (["codes_of=NETWORK"], "layer must be a whole number of at least 0, got None"),
     (["codes_of=NETWORK", "layer=3"], "layer must be at most 2"),
     (["codes_of=NETWORK", "layer=1", "data.seed=1"], "was trained on other rows: digits"),

@@ -1,0 +1,24 @@
+"""tensorboard [FOLDER] [option ...]: look at runs, in a browser.
+
+The folder is one of a run, or of many; without one it is runs. Options are TensorBoard's own:
+--port 6007, --bind_all.
+"""
+
+from pathlib import Path
+
+
+def main(words: list[str]) -> int:
+    """Serve the runs in a folder until Ctrl-C."""
+    named = bool(words) and not words[0].startswith("-")
+    folder = Path(words[0] if named else "runs")
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder} with runs; give one: tensorboard FOLDER")
+    if not any(folder.rglob("events.out.tfevents.*")):
+        raise ValueError(
+            f"no run in {folder} has written events: tensorboard=true does (the default)"
+        )
+    from tensorboard import program  # takes a second
+
+    server = program.TensorBoard()
+    server.configure(argv=["tensorboard", "--logdir", str(folder), *words[named:]])
+    return int(server.main() or 0)
