@@ -12,7 +12,7 @@ import yaml
 
 from sda.common import plain_yaml, trust
 from sda.runs.folder import RunFolder
-from sda.runs.identity import CHANGEABLE
+from sda.runs.identity import CHANGEABLE, MOVABLE
 from sda.runs.settings import Plain, flat, key_of
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def main(words: list[str]) -> int:
 def _changed(saved: Plain, words: list[str]) -> Plain:
     """Change a saved configuration by words ``key=value``; nothing in it is interpreted."""
     known = flat(saved)
-    allowed = [key for key in CHANGEABLE if key in known]
+    allowed = [key for key in (*CHANGEABLE, *MOVABLE) if key in known]
     settings = saved
     for word in words:
         key, value = key_of(word), _value(word)

@@ -124,7 +124,8 @@ def refuse_occupied(path: Path, overwrite: bool, test: bool = True) -> None:
 def refuse_other(folder: RunFolder, settings: dict[str, Any], data_hash: str | None = None) -> None:
     """Raise RunFolderError for a folder whose run has other settings, or data if they count."""
     before = folder.result
-    changed = identity.differences(before.get("settings", settings), settings)
+    aside = () if data_hash is None else identity.MOVABLE
+    changed = identity.differences(before.get("settings", settings), settings, aside)
     if data_hash is not None and before.get("data_hash", data_hash) != data_hash:
         changed.append("the data: their SHA-256 differs")
     if changed:

@@ -10,7 +10,7 @@ from sda.nn import heads
 from sda.nn.heads import Classifier
 from sda.nn.stack import StackedDenoisingAutoencoder, join, single
 from sda.runs.checkpoint import CheckpointError
-from sda.runs.identity import differences, digest
+from sda.runs.identity import MOVABLE, differences, digest
 from sda.training import finetuning, pretraining
 
 
@@ -119,7 +119,7 @@ class State:
     def _restore(self, payload: dict[str, Any]) -> None:
         own = [plan.settings for plan in self.plans]
         pairs = zip(payload["settings"], own, strict=len(payload["seconds"]) == len(own))
-        changed = [line for before, now in pairs for line in differences(before, now)]
+        changed = [line for before, now in pairs for line in differences(before, now, MOVABLE)]
         if payload["data_hash"] != self.data_hash:
             changed.append("the data: their SHA-256 differs")
         if (count := len(payload["seconds"])) != len(own):

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Any
 
@@ -20,10 +20,10 @@ CHANGEABLE = (
     "codes_memory",
     "data_folder",
     "data.folder",
-    "data.path",
     "test",
 )
 HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "executor")
+MOVABLE = ("data.path",)  # the file may lie elsewhere, where its content is known to be the same
 
 
 def described(value: Any) -> Any:
@@ -76,16 +76,19 @@ def comparable(plain: Any) -> Any:
     return float(plain) if is_whole and abs(plain) <= EXACT else plain
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(
+    before: Mapping[str, Any], now: Mapping[str, Any], aside: Collection[str] = ()
+) -> list[str]:
     """Keys whose values differ between two flat configurations of one arm.
 
-    What says nothing of the numbers, and what the arm does not read, is no difference.
+    What says nothing of the numbers, what the arm does not read, and what is set ``aside``, is no
+    difference.
     """
     unread = UNREAD.get(str(now.get("init")), ()) if before.get("init") == now.get("init") else ()
     return [
         f"{key}: {before.get(key, 'absent')!r} there, {now.get(key, 'absent')!r} now"
         for key in sorted(before.keys() | now.keys())
-        if not {key, key.split(".")[0]} & set(HARMLESS)
+        if not {key, key.split(".")[0]} & {*HARMLESS, *aside}
         and not key.startswith(unread)
         and comparable(before.get(key)) != comparable(now.get(key))
     ]

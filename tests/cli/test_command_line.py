@@ -723,6 +723,12 @@ def test_a_persons_own_data_are_called_by_their_file(tmp_path, capsys):
     (folder,) = (tmp_path / "runs" / "mine").iterdir()
     assert "data.path-mine.csv" in folder.name
     assert "deep" not in folder.name
+    (tmp_path / "other").mkdir()
+    _table(tmp_path / "other" / "mine.csv", rows=90)
+    capsys.readouterr()
+    again = ["-m", "data=arrays", "data.path=other/mine.csv", *SHORT, "init=random"]
+    assert run(*again)[0] == 1  # it is not taken for the finished one
+    assert "other settings (data.path: " in capsys.readouterr().err
     assert run("compare", "runs") == (0, "")
     assert "mine (user, " in capsys.readouterr().out
 
