@@ -175,6 +175,12 @@ def _label(own: dict[str, Any], keys: Sequence[str]) -> str:
 
 
 def _said(key: str, value: Any) -> str:
+    if key == "finetune.labelled":
+        return "all labels" if value is None else f"{value} labels"
+    if key == "layer":  # of a support vector machine
+        return f"on codes of layer {value}" if value else "on the input"
+    if value is None:
+        return f"without {key}"
     if key.endswith("._target_"):  # the class that a config group chose
         return f"{key.removesuffix('._target_')}={str(value).rpartition('.')[2]}"
     return f"{key}={word(value)}"

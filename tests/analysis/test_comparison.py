@@ -569,3 +569,20 @@ def test_a_terminal_without_the_sign_gets_plus_minus(tmp_path, monkeypatch):
     assert compare.main([str(tmp_path)]) == 0
     terminal.flush()
     assert b"3.00 +-1.06" in terminal.buffer.getvalue()
+
+
+def test_labels_and_inputs_that_set_arms_apart_are_told_in_words():
+    told = comparison.labels(
+        [
+            {"init": "sda", "finetune.labelled": None, "pretrain.patience": None},
+            {"init": "sda", "finetune.labelled": 100, "pretrain.patience": None},
+            {"init": "sda", "finetune.labelled": 100, "pretrain.patience": 5},
+        ]
+    )
+    assert told == [
+        "sda all labels without pretrain.patience",
+        "sda 100 labels without pretrain.patience",
+        "sda 100 labels pretrain.patience=5",
+    ]
+    told = comparison.labels([{"init": "svm_linear", "layer": layer} for layer in (0, 2)])
+    assert told == ["svm_linear on the input", "svm_linear on codes of layer 2"]

@@ -402,8 +402,8 @@ def test_a_machine_on_codes_is_told_from_one_on_the_input_and_on_another_layer(
     assert len(list((tmp_path / "runs" / "digits").iterdir())) == 3
     assert run("compare", "runs") == ""
     said = capsys.readouterr().out
-    assert "svm_linear layer=1" in said
-    assert "svm_linear layer=2" in said
+    assert "svm_linear on codes of layer 1" in said
+    assert "svm_linear on codes of layer 2" in said
 
 
 def test_machines_on_the_codes_of_two_stacks_are_two_and_a_name_makes_no_other(network, splits):
