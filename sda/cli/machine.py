@@ -7,7 +7,7 @@ from sda.common import threads
 from sda.config import schema
 from sda.experiment import access, svm_plan
 from sda.experiment.svm import MOST_STEPS
-from sda.experiment.svm_run import place, train
+from sda.experiment.svm_run import train
 from sda.runs.folder import RunFolder
 from sda.runs.settings import Plain
 
@@ -19,7 +19,7 @@ def begin(settings: Plain, words: list[str]) -> None:
         settings: resolved.
         words: those of the command that set something; the folder is named by them.
     """
-    path = place(settings, words)
+    path = access.place(svm_plan.build(settings), settings["runs_folder"], words)
     access.refuse_occupied(path, settings["overwrite"])
     go_on(settings, path)
 

@@ -27,5 +27,5 @@ def train(runs: Sequence[list[str]], aside: list[str], *, together: bool) -> int
 
 def _checked(words: list[str], aside: list[str]) -> Job:
     job = Job(compose.resolved(compose.compose([*words, *aside])), words)
-    schema.build_run(job.config)
+    _ = job.plan
     return job

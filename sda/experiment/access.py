@@ -58,12 +58,12 @@ def place(plan: Plan, runs_folder: str, overrides: list[str]) -> Path:
     What the arm does not read is no part of it: a sweep over noise has one random arm.
     """
     said = [word.lstrip("+~") for word in overrides if "=" in word]
-    unsaid = ("init", "seed", "experiment", "data", "name", "published", *identity.HARMLESS)
+    unsaid = ("init", "seed", "experiment", "data", "kernel", "name", "published")
     words = [f"init={plan.init}", f"seed={plan.seed}"]
     words += sorted(
         _short(word)
         for word in said
-        if word.partition("=")[0] not in unsaid
+        if word.partition("=")[0] not in (*unsaid, *identity.HARMLESS)
         and not f"{word.partition('=')[0]}.".startswith(UNREAD.get(str(plan.init), ()))
     )
     return folder_of(plan.name, runs_folder) / folder.folder_name(words)

@@ -16,21 +16,14 @@ from sda.common.program import go_on
 from sda.common.progress import Progress
 from sda.common.signals import Interrupted, Interruption
 from sda.data.splits import Splits
-from sda.experiment import access, svm, svm_plan
+from sda.experiment import access, svm
 from sda.experiment.svm import Labels, Setting, Training, Trial
 from sda.experiment.svm_plan import READ, SvmPlan
 from sda.runs import ledger
-from sda.runs import settings as settings_words
 from sda.runs.folder import RunFolder
 from sda.runs.identity import HARMLESS, digest
 
 SEARCH = "search.jsonl"  # a line for every setting that has been tried
-
-
-def place(settings: dict[str, Any], words: list[str]) -> Path:
-    """The folder of a machine; the arm in its name says the kernel."""
-    said = [word for word in words if settings_words.key_of(word) != "kernel"]
-    return access.place(svm_plan.build(settings), settings["runs_folder"], said)
 
 
 def train(plan: SvmPlan, settings: dict[str, Any], path: Path, splits: Splits) -> None:

@@ -1,8 +1,10 @@
 """One run of a sweep, a network or a support vector machine: its folder and how it is trained."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sda.common import threads
 from sda.config import schema
@@ -11,34 +13,40 @@ from sda.runs import identity
 from sda.runs.folder import RunFolder, RunFolderError
 
 
-class Job(NamedTuple):
-    """A resolved configuration and the words that set it apart."""
+@dataclass(frozen=True)
+class Job:
+    """A resolved configuration and the words that set it apart; both travel to other processes."""
 
     config: dict[str, Any]
     overrides: list[str]
+
+    def __reduce__(self) -> tuple[type["Job"], tuple[Any, ...]]:
+        return Job, (self.config, self.overrides)
 
     @property
     def is_machine(self) -> bool:
         """Whether it is a support vector machine."""
         return "kernel" in self.config
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What its result will say it was trained with. Raises ValueError in one line."""
+    @cached_property
+    def plan(self) -> Any:
+        """The run as it was asked for: checked and built. Raises ValueError in one line."""
         if self.is_machine:
             from sda.experiment import svm_plan  # here, as below: scikit-learn takes a second
 
-            return svm_plan.build(self.config).settings
-        return schema.build_run(self.config).settings
+            return svm_plan.build(self.config)
+        return schema.build_run(self.config)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What its result will say it was trained with. Raises ValueError in one line."""
+        settings: dict[str, Any] = self.plan.settings
+        return settings
 
-def place(job: Job) -> Path:
-    """The folder of a job's run."""
-    if job.is_machine:
-        from sda.experiment import svm_run
-
-        return svm_run.place(job.config, job.overrides)
-    return access.place(schema.build_run(job.config), job.config["runs_folder"], job.overrides)
+    @cached_property
+    def path(self) -> Path:
+        """The folder of its run."""
+        return access.place(self.plan, self.config["runs_folder"], self.overrides)
 
 
 def refusal(job: Job) -> str | None:
@@ -46,7 +54,7 @@ def refusal(job: Job) -> str | None:
     if job.config["overwrite"]:
         return None
     try:
-        access.refuse_other(RunFolder(place(job)), job.settings)
+        access.refuse_other(RunFolder(job.path), job.settings)
     except RunFolderError as error:
         return str(error)
     return None
@@ -54,7 +62,7 @@ def refusal(job: Job) -> str | None:
 
 def has_finished(job: Job) -> bool:
     """Whether the folder of a job holds its result, as it was asked for."""
-    result = RunFolder(place(job)).result
+    result = RunFolder(job.path).result
     if result.get("status") != "finished" or identity.differences(
         result.get("settings", {}), job.settings
     ):
@@ -67,11 +75,11 @@ def train_jobs(jobs: Sequence[Job]) -> None:
     first = jobs[0].config
     threads.settle(threads.threads(first["threads"]))
     if jobs[0].is_machine:
-        from sda.experiment import svm_plan, svm_run
+        from sda.experiment import svm_run
 
-        svm_run.train(svm_plan.build(first), first, place(jobs[0]), schema.load_data(first))
+        svm_run.train(jobs[0].plan, first, jobs[0].path, schema.load_data(first))
         return
-    asked = [launch.Asked(schema.build_run(j.config), j.config, place(j)) for j in jobs]
+    asked = [launch.Asked(job.plan, job.config, job.path) for job in jobs]
     if not first["overwrite"]:
         one = min(asked, key=lambda one: RunFolder(one.path).result.get("status") == "finished")
         begun = launch.recorded_batch(one, schema.build_run)

@@ -14,7 +14,7 @@ from sda.experiment import batching
 from sda.runs.folder import RunFolder
 from sda.runs.identity import differences, digest
 from sda.sweeps.executors import Executor, executor
-from sda.sweeps.job import Job, has_finished, place, refusal
+from sda.sweeps.job import Job, has_finished, refusal
 from sda.sweeps.worker import BUSY, STOPPED, Outcome
 
 _log = logging.getLogger(__name__)
@@ -46,10 +46,10 @@ def run_all(
     on = on or executor(jobs[0].config)
     asked, jobs = jobs, _distinct(jobs)
     outcomes = _refused(jobs)
-    left = [job for job in jobs if str(place(job)) not in outcomes]
+    left = [job for job in jobs if str(job.path) not in outcomes]
     tasks = _tasks(left, together)
     start = time.monotonic()
-    ended = [Outcome(str(place(j)), RunFolder(place(j)).result, None) for j in left if _stays(j)]
+    ended = [Outcome(str(j.path), RunFolder(j.path).result, None) for j in left if _stays(j)]
     outcomes |= {outcome.folder: outcome for outcome in ended}
     _report(ended, len(outcomes), len(jobs), 0.0)
     with Interruption() as signals:
@@ -58,7 +58,7 @@ def run_all(
             _report(ended, len(outcomes), len(jobs), time.monotonic() - start)
     if signals.requested:
         raise Interrupted(signals.requested, "sweep interrupted; the same command goes on with it")
-    return [outcomes[path] for job in asked if (path := str(place(job))) in outcomes]
+    return [outcomes[path] for job in asked if (path := str(job.path)) in outcomes]
 
 
 def _distinct(jobs: Sequence[Job]) -> list[Job]:
@@ -66,9 +66,9 @@ def _distinct(jobs: Sequence[Job]) -> list[Job]:
     first: dict[str, Job] = {}
     distinct = []
     for job in jobs:
-        same = first.get(str(place(job)))
+        same = first.get(str(job.path))
         if same is None or differences(same.settings, job.settings):
-            first.setdefault(str(place(job)), job)
+            first.setdefault(str(job.path), job)
             distinct.append(job)
     return distinct
 
@@ -99,9 +99,9 @@ def _train(
 def _free(task: list[Job]) -> tuple[list[Job], list[Outcome]]:
     """The runs of a task that can train now, and the outcomes of those that others are training."""
     task = [job for job in task if not _stays(job)]
-    held = [str(place(job)) for job in task if RunFolder(place(job)).is_held]
+    held = [str(job.path) for job in task if RunFolder(job.path).is_held]
     busy = [Outcome(path, {}, "another process is training it", BUSY) for path in held]
-    return [job for job in task if str(place(job)) not in held], busy
+    return [job for job in task if str(job.path) not in held], busy
 
 
 def _refused(jobs: Sequence[Job]) -> dict[str, Outcome]:
@@ -109,7 +109,7 @@ def _refused(jobs: Sequence[Job]) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     for job in jobs:
         if fault := refusal(job):
-            outcome = Outcome(str(place(job)), {}, fault)
+            outcome = Outcome(str(job.path), {}, fault)
             outcomes[outcome.folder] = outcome
             _report([outcome], len(outcomes), len(jobs), 0.0)
     return outcomes
@@ -127,17 +127,17 @@ def _tasks(jobs: Sequence[Job], together: bool) -> list[list[Job]]:
     that follow from the runs of the sweep, whatever has finished of them.
     """
     begun = _begun(jobs)
-    elsewhere = {place(job) for task in begun for job in task}
+    elsewhere = {job.path for task in begun for job in task}
     networks = [job for job in jobs if not job.is_machine]
-    plans = [schema.build_run(job.config) for job in networks]
+    plans = [job.plan for job in networks]
     cut = [[k] for k in range(len(networks))]
     if together:
         configs = [job.config for job in networks]
         cut = batching.batches(plans, configs, lambda k: schema.width(configs[k]))
-    tasks = begun + [[j] for j in jobs if j.is_machine and place(j) not in elsewhere]
+    tasks = begun + [[j] for j in jobs if j.is_machine and j.path not in elsewhere]
     for runs in _spread(cut, plans):
         task = [networks[k] for k in runs]
-        if any(place(job) not in elsewhere and not _stays(job) for job in task):
+        if any(job.path not in elsewhere and not _stays(job) for job in task):
             tasks.append(task)
     return tasks
 
@@ -150,7 +150,7 @@ def _begun(jobs: Sequence[Job]) -> list[list[Job]]:
     """Runs that were begun and have not ended, each alone or together as they were then."""
     begun: dict[str, list[Job]] = {}
     for job in jobs:
-        folder = RunFolder(place(job))
+        folder = RunFolder(job.path)
         status = folder.result.get("status")
         if status not in (None, "finished", "diverged") and not job.config["overwrite"]:
             begun.setdefault(str(folder.batch() or folder.path), []).append(job)

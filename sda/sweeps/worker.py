@@ -19,7 +19,7 @@ from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import reopen_closed, show_messages
 from sda.common.trust import trust, trusted
 from sda.runs.folder import BusyError, RunFolder
-from sda.sweeps.job import Job, place, train_jobs
+from sda.sweeps.job import Job, train_jobs
 
 STOPPED, BUSY = "stopped", "busy"
 PATIENCE = 5.0  # seconds in which a process that has nothing left to do ends
@@ -66,7 +66,7 @@ class Child:
         # Says how it ended; readable when it has, however that was, and whoever it was forked from.
         self.report, sender = context.Pipe(duplex=False)
         self._asked = False
-        self._folders = [str(place(job)) for job in told]
+        self._folders = [str(job.path) for job in told]
         work = (task, list(trusted()), sender)
         self.process: BaseProcess = context.Process(target=_work, args=work)
         self.process.start()

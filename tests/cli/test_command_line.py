@@ -26,7 +26,7 @@ from sda.data import published
 from sda.experiment import launch
 from sda.runs.folder import RunFolder
 from sda.sweeps import executors, sweep
-from sda.sweeps.job import Job, place, train_jobs
+from sda.sweeps.job import Job, train_jobs
 
 ROOT = Path(__file__).parents[2]
 LAUNCHERS = [[], ["hydra/launcher=side_by_side"], ["hydra/launcher=batched"]]
@@ -389,10 +389,10 @@ def test_what_a_resumed_run_changes_holds_for_those_it_trains_together_with(tmp_
     words = [[*QUICK, "init=random", f"seed={seed}", "tensorboard=false"] for seed in (0, 1)]
     asked = [Job(compose.resolved(compose.compose(own)), own) for own in words]
     train_jobs(asked)
-    RunFolder(place(asked[1])).update_result(status="interrupted")
+    RunFolder(asked[1].path).update_result(status="interrupted")
     going_on = []
     monkeypatch.setattr(launch, "train_together", lambda batch, *_, **__: going_on.extend(batch))
-    assert run("resume", str(place(asked[1])), "tensorboard=true") == (0, "")
+    assert run("resume", str(asked[1].path), "tensorboard=true") == (0, "")
     assert [one.plan.seed for one in going_on] == [0, 1]
     assert all(one.plan.tensorboard for one in going_on)
 
@@ -439,7 +439,7 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
                 threading.Thread(target=die_in_training, args=(self.process.pid,)).start()
 
     def die_in_training(pid):
-        while not (place(jobs[0]) / "metrics.jsonl").exists():
+        while not (jobs[0].path / "metrics.jsonl").exists():
             time.sleep(0.05)
         os.kill(pid, signal.SIGKILL)
 

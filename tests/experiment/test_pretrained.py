@@ -14,7 +14,7 @@ from sda.experiment.state import State
 from sda.runs import environment
 from sda.runs.layer_store import LayerStore
 from sda.sweeps import sweep
-from sda.sweeps.job import Job, place, train_jobs
+from sda.sweeps.job import Job, train_jobs
 
 QUICK = [
     "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=3", "tensorboard=false", "init=sda",
@@ -32,7 +32,7 @@ def job(folder, *words):
 def trained(folder, *words):
     asked = job(folder, *words)
     train_jobs([asked])
-    return place(asked)
+    return asked.path
 
 
 def bits(path):
@@ -195,7 +195,7 @@ def test_two_sweeps_at_once_share_their_layers(tmp_path):
         process.join()
     assert [process.exitcode for process in both] == [0, 0]
     assert len(layers(tmp_path)) == 2
-    times = [(place(jobs[0]) / "times.jsonl").read_text().splitlines()[:41] for jobs in rates]
+    times = [(jobs[0].path / "times.jsonl").read_text().splitlines()[:41] for jobs in rates]
     assert times[0] == times[1]  # one measured them, the other took them
 
 

@@ -20,7 +20,7 @@ from sda.config import compose, schema
 from sda.experiment import batching, launch, recorder
 from sda.runs.folder import BusyError, RunFolder, RunFolderError
 from sda.sweeps import executors, sweep
-from sda.sweeps.job import Job, place, train_jobs
+from sda.sweeps.job import Job, train_jobs
 from sda.sweeps.worker import STOPPED, Child
 
 QUICK = [
@@ -44,7 +44,7 @@ def jobs(folder, *more, sweep=SWEEP):
 
 def record(job):
     """Everything that must be the same bits."""
-    path = place(job)
+    path = job.path
     result = json.loads((path / "result.json").read_text())
     kept = {key: result[key] for key in ("status", "valid_error", "test_error", "best_epoch")}
     return kept, (path / "metrics.jsonl").read_bytes(), (path / "model.safetensors").read_bytes()
@@ -52,7 +52,7 @@ def record(job):
 
 def figures(job):
     """What must be the same to rounding: the record of every epoch and how it ended."""
-    rows = [json.loads(line) for line in (place(job) / "metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (job.path / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in row.items() if isinstance(v, float)} for row in rows]
 
 
@@ -130,35 +130,35 @@ def killed(tmp_path, monkeypatch):
 
 
 def edit(job, change):
-    path = place(job) / "result.json"
+    path = job.path / "result.json"
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
 
 
 def statuses(asked, below=Path()):
-    paths = [below / place(job) / "result.json" for job in asked]
+    paths = [below / job.path / "result.json" for job in asked]
     return [json.loads(path.read_text())["status"] for path in paths]
 
 
 def test_a_killed_batch_that_was_moved_goes_on_from_anywhere_and_leaves_the_original_alone(
     tmp_path, killed, monkeypatch
 ):
-    before = [(place(job) / "result.json").read_text() for job in killed]
+    before = [(job.path / "result.json").read_text() for job in killed]
     shutil.copytree(tmp_path / "begun", tmp_path / "moved")
     (tmp_path / "third").mkdir()
     for where in ("begun", "third"):  # in the first, the originals are where the record says
         monkeypatch.chdir(tmp_path / where)
         with pytest.raises(SystemExit) as end:
-            main(["resume", str(tmp_path / "moved" / place(killed[1]))])
+            main(["resume", str(tmp_path / "moved" / killed[1].path)])
         assert not end.value.code
     assert statuses(killed, tmp_path / "moved") == ["finished"] * 2
     monkeypatch.chdir(tmp_path / "begun")
-    assert [(place(job) / "result.json").read_text() for job in killed] == before
+    assert [(job.path / "result.json").read_text() for job in killed] == before
 
 
 def test_a_run_whose_companion_is_gone_says_so_and_touches_nothing(killed):
     gone, left = killed
-    shutil.rmtree(place(gone))
-    for train in (train_jobs, lambda jobs: main(["resume", str(place(jobs[0]))])):
+    shutil.rmtree(gone.path)
+    for train in (train_jobs, lambda jobs: main(["resume", str(jobs[0].path)])):
         with pytest.raises((RunFolderError, SystemExit), match="is not there any more") as no:
             train([left])
         assert "\n" not in str(no.value)
@@ -184,12 +184,12 @@ def test_a_batch_that_another_process_trains_is_left_to_it_whole(tmp_path):
     asked = jobs(tmp_path, sweep=[["init=sda", f"seed={k}"] for k in range(2)])
     folder = tmp_path / "layers"
     with ExitStack() as other:
-        members = [Path(os.path.abspath(place(job))) for job in asked]
+        members = [Path(os.path.abspath(job.path)) for job in asked]
         launch._hold(members, tmp_path, other)
         assert [lock.name.startswith("batch-") for lock in folder.iterdir()] == [True]
         with pytest.raises(BusyError, match="another process is training in"):
             train_jobs(asked)
-        assert not place(asked[1]).exists()
+        assert not asked[1].path.exists()
     train_jobs(asked)
     assert statuses(asked) == ["finished"] * 2
 
@@ -223,7 +223,7 @@ def test_runs_of_a_batch_that_differ_in_fine_tuning_share_their_pretraining(tmp_
 def test_a_sweep_over_noise_has_one_random_arm():
     fractions = [[f"init={init}", f"corruption.fraction={f}"] for init in ("random", "sda")
                  for f in (0.1, 0.5)]  # fmt: skip
-    one, same, sda, other = (place(job) for job in jobs("runs", sweep=fractions))
+    one, same, sda, other = (job.path for job in jobs("runs", sweep=fractions))
     assert one == same
     assert sda != other
 
@@ -252,7 +252,7 @@ def test_a_diverged_run_leaves_the_batch_undisturbed(tmp_path):
     by_itself = jobs(tmp_path / "alone", sweep=sweep[:1])
     train_jobs(by_itself)
     assert_close(asked[:1], by_itself)
-    result = json.loads((place(asked[1]) / "result.json").read_text())
+    result = json.loads((asked[1].path / "result.json").read_text())
     assert result["status"] == "diverged"
 
 
@@ -266,7 +266,7 @@ def test_a_run_that_diverges_in_pretraining_ends_in_company_as_it_does_alone(tmp
     train_jobs(alone)
     ended = []
     for job in (together[0], alone[0]):
-        result = json.loads((place(job) / "result.json").read_text())
+        result = json.loads((job.path / "result.json").read_text())
         ended.append(result["message"])
     assert f"layer {layers - 1}, epoch 1" in ended[0]
     assert ended[0] == ended[1]
@@ -290,7 +290,7 @@ def test_machines_train_together_but_never_with_autoencoders(tmp_path):
     assert cut == [[0, 2], [1, 3]]
     outcomes = sweep.run_all(asked, together=True)
     assert [outcome.fault for outcome in outcomes] == [None] * 4
-    batches = [json.loads((place(j) / "result.json").read_text())["batch"] for j in asked]
+    batches = [json.loads((j.path / "result.json").read_text())["batch"] for j in asked]
     assert [len(batch) for batch in batches] == [2, 2, 2, 2]
     by_itself = jobs(tmp_path / "alone", sweep=words[::2])
     for alone in by_itself:
@@ -324,7 +324,7 @@ def test_a_run_that_another_process_trains_is_said_and_the_others_of_its_task_tr
     tmp_path, caplog
 ):
     asked = jobs(tmp_path, "jobs=1", sweep=[["seed=0"], ["seed=1"], ["seed=2"]])
-    other = RunFolder(place(asked[0]))
+    other = RunFolder(asked[0].path)
     other.open()
     outcomes = sweep.run_all(asked, together=True)
     other.close()
@@ -337,7 +337,7 @@ def test_a_run_that_another_process_trains_is_said_and_the_others_of_its_task_tr
 def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(tmp_path, monkeypatch):
     monkeypatch.setattr(RunFolder, "is_held", False)  # it was not, a moment ago
     asked = jobs(tmp_path, sweep=[["seed=0"]])
-    other = RunFolder(place(asked[0]))
+    other = RunFolder(asked[0].path)
     other.open()
     (outcome,) = sweep.run_all(asked)
     other.close()
@@ -352,7 +352,7 @@ def test_a_batch_that_was_stopped_before_all_of_it_was_described_trains_all_the_
     original = launch._describe
 
     def stopped(folder, *rest):
-        if folder.path == place(asked[1]):
+        if folder.path == asked[1].path:
             raise Interrupted(signal.SIGTERM, "stopped")
         original(folder, *rest)
 
@@ -366,16 +366,16 @@ def test_a_batch_that_was_stopped_before_all_of_it_was_described_trains_all_the_
 
 def test_who_looks_whether_a_folder_is_in_use_does_not_keep_a_run_from_starting_in_it(tmp_path):
     (job,) = jobs(tmp_path, sweep=[["seed=0"]])
-    folder = RunFolder(place(job))
+    folder = RunFolder(job.path)
     folder.open()
     folder.close()
-    looking = FileLock(place(job) / "lock", thread_local=False)  # as is_held has for an instant
+    looking = FileLock(job.path / "lock", thread_local=False)  # as is_held has for an instant
     looking.acquire()
     threading.Timer(0.1, looking.release).start()
     folder.open()
-    assert RunFolder(place(job)).is_held
+    assert RunFolder(job.path).is_held
     folder.close()
-    assert not RunFolder(place(job)).is_held
+    assert not RunFolder(job.path).is_held
 
 
 def test_a_process_that_is_stopped_while_it_starts_has_not_failed(tmp_path):
@@ -409,7 +409,7 @@ def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed
     tmp_path, monkeypatch
 ):
     (job,) = jobs(tmp_path, sweep=[["seed=0"]])
-    read = place(job) / "config.yaml"  # a pipe: whoever reads it waits
+    read = job.path / "config.yaml"  # a pipe: whoever reads it waits
     read.parent.mkdir(parents=True)
     os.mkfifo(read)
     asked, processes = [], []
@@ -435,7 +435,7 @@ def test_a_sweep_listens_on_when_what_its_processes_are_forked_from_is_killed(tm
     long = ["init=random", "finetune.epochs=3000", "finetune.patience=null"]
     words = [[f"seed={seed}", *long] for seed in (0, 1)]
     asked = jobs(tmp_path, "jobs=2", sweep=words)
-    begun = [place(job) / "metrics.jsonl" for job in asked]
+    begun = [job.path / "metrics.jsonl" for job in asked]
     killed = []
 
     def is_over():
@@ -447,7 +447,7 @@ def test_a_sweep_listens_on_when_what_its_processes_are_forked_from_is_killed(tm
 
     ended = [some for some in sweep._train([[job] for job in asked], 2, is_over) if some]
     assert ended == []  # stopped, not failed
-    assert [RunFolder(place(job)).result["status"] for job in asked] == ["interrupted"] * 2
+    assert [RunFolder(job.path).result["status"] for job in asked] == ["interrupted"] * 2
     (outcome,) = sweep.run_all(jobs(tmp_path, sweep=[["seed=2"]]))  # from another one
     assert outcome.fault is None
 

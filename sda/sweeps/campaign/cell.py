@@ -188,4 +188,4 @@ def data_hash(described: str) -> str:
 
 def _setting(job: Job) -> str:
     """What the setting of a job's run is known by in the ledger."""
-    return identity.digest(schema.build_run(job.config).described())
+    return identity.digest(job.plan.described())

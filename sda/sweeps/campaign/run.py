@@ -22,7 +22,7 @@ from sda.sweeps.campaign import campaign, protocol
 from sda.sweeps.campaign.campaign import Campaign, Tier
 from sda.sweeps.campaign.cell import Cell
 from sda.sweeps.campaign.protocol import Line
-from sda.sweeps.job import Job, place
+from sda.sweeps.job import Job
 from sda.sweeps.worker import Outcome
 
 Tiers = Sequence[tuple[Tier, list[Cell]]]
@@ -50,7 +50,7 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     _log.info("to go: %s", to_go(plan, tiers))
     ended: dict[str, Outcome] = {}  # of a run that was tried in several stages, the last
     for title, jobs in stages(plan, tiers):
-        due = [job for job in jobs if str(place(job)) not in ended]  # once in a call
+        due = [job for job in jobs if str(job.path) not in ended]  # once in a call
         if not due:
             continue
         left = clock(max(0.0, until - time.monotonic()))

@@ -18,7 +18,6 @@ from sda.sweeps.campaign import campaign, proposals, protocol
 from sda.sweeps.campaign import run as campaign_run
 from sda.sweeps.campaign.protocol import AGAIN, FRESH, SEARCHED
 from sda.sweeps.campaign.search import read as read_search
-from sda.sweeps.job import place
 
 
 def cells(plan):
@@ -175,14 +174,14 @@ def test_a_run_that_cannot_be_done_is_told_at_the_end_and_the_others_go_on(done,
     first, second = (sda.job(words, 0, test=False) for words in sda.search.listed[:2])
     gone = [digest(schema.build_run(job.config).described()) for job in (first, second)]
     write(done, [one for one in lines(done) if one.get("setting") not in gone or one["seed"]])
-    folder = RunFolder(place(first))
+    folder = RunFolder(first.path)
     folder.update_result(settings=folder.result["settings"] | {"finetune.epochs": 99})
-    shutil.rmtree(place(second))
+    shutil.rmtree(second.path)
     enough, failed = campaign_run.run(done)
     assert enough
-    assert [str(place(first)) in line for line in failed] == [True]
+    assert [str(first.path) in line for line in failed] == [True]
     assert "(finetune.epochs: 99 there, 3 now)" in failed[0]
-    assert RunFolder(place(second)).result["status"] == "finished"
+    assert RunFolder(second.path).result["status"] == "finished"
     capsys.readouterr()
     words = ["tiny", "campaign.hours=1", f"runs_folder={tmp_path / 'runs'}"]
     assert campaign_command.main(words) == 1
@@ -271,12 +270,12 @@ def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done
     gone = [digest(schema.build_run(job.config).described()) for job in (held, free)]
     write(done, [one for one in lines(done) if one.get("setting") not in gone or one["seed"]])
     for job in (held, free):  # they share their pretraining
-        shutil.rmtree(place(job))
-    other = RunFolder(place(held))
+        shutil.rmtree(job.path)
+    other = RunFolder(held.path)
     other.open()
     assert campaign_run.run(done) == (False, [])
     other.close()
-    assert RunFolder(place(free)).result["status"] == "finished"
+    assert RunFolder(free.path).result["status"] == "finished"
     assert "left to other processes: 1; the same command goes on" in caplog.messages
     assert campaign_run.run(done) == (True, [])
 
@@ -400,7 +399,7 @@ def test_every_arm_of_a_data_set_has_the_same_runs_and_seeds_and_each_setting_is
             jobs = [cell.job(words, 0, test=False) for words in cell.search.listed]
             keys = {digest(schema.build_run(job.config).described()) for job in jobs}
             assert len(keys) == len(jobs), cell
-            assert len({place(job) for job in jobs}) == len(jobs), cell
+            assert len({job.path for job in jobs}) == len(jobs), cell
             assert cell.search.space, cell
     assert len(asked) == 18
     assert {len(counts) for counts in asked.values()} == {1}
