@@ -7,7 +7,7 @@ import pytest
 
 from sda.config import catalogue, compose, published
 from sda.runs import ledger
-from sda.sweeps.campaign import campaign, cell, run
+from sda.sweeps.campaign import campaign, cell, protocol, run
 
 CAMPAIGN = """\
 # @package campaign
@@ -54,6 +54,7 @@ def conf(tmp_path_factory):
 def tiny(conf, tmp_path, monkeypatch):
     """How to read it: hours, further words."""
     monkeypatch.setattr(catalogue, "folder", lambda: conf)
+    monkeypatch.setattr(protocol, "FINALISTS", 2)
     caches = (cell._job, compose._composed, compose.settings, published.row)
     for one in caches:
         one.cache_clear()

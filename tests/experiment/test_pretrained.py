@@ -183,6 +183,7 @@ def test_a_store_that_cannot_be_written_stops_no_run(tmp_path):
     trained(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_share_their_layers(tmp_path):
     """One waits while the other trains a layer: together they train each once."""
     rates = [[job(tmp_path, f"finetune.learning_rate={rate}", "pretrain.epochs=40")]

@@ -445,7 +445,8 @@ def test_a_sweep_listens_on_when_what_its_processes_are_forked_from_is_killed(tm
             return False
         return killed
 
-    ended = [some for some in sweep._train([[job] for job in asked], 2, is_over) if some]
+    tasks = [[job] for job in asked]
+    ended = [some for some in sweep._train(tasks, executors.Local(2), is_over) if some]
     assert ended == []  # stopped, not failed
     assert [RunFolder(job.path).result["status"] for job in asked] == ["interrupted"] * 2
     (outcome,) = sweep.run_all(jobs(tmp_path, sweep=[["seed=2"]]))  # from another one
@@ -498,6 +499,7 @@ def test_runs_with_other_labels_train_in_batches_of_their_own(tmp_path, number):
     assert_close(asked, alone)
 
 
+@pytest.mark.slow
 def test_only_runs_that_are_alike_but_for_numbers_train_together():
     base = jobs("runs", sweep=[["seed=0"], ["seed=1", "corruption=gaussian"]])
     other = [
