@@ -233,15 +233,17 @@ def test_a_run_of_a_search_reads_no_test_rows_and_is_tested_when_asked(tmp_path,
 
 def test_a_layer_that_was_put_under_another_key_is_not_taken(tmp_path, depths):
     trained(tmp_path, "seed=1")
-    other, *_ = layers(tmp_path)
+    others = layers(tmp_path)
     alone = bits(trained(tmp_path / "alone"))
     keys = [path.name for path in layers(tmp_path / "alone")]
-    (tmp_path / "gift" / "layers").mkdir(parents=True)
-    for name in keys:
-        (tmp_path / "gift" / "layers" / name).write_bytes(other.read_bytes())
-    depths.clear()
-    assert bits(trained(tmp_path / "gift")) == alone
-    assert depths == [0, 1]
+    for other in others:  # of the first layer, and of the second, which does not even fit
+        gift = tmp_path / f"gift of {other.stem}"
+        (gift / "layers").mkdir(parents=True)
+        for name in keys:
+            (gift / "layers" / name).write_bytes(other.read_bytes())
+        depths.clear()
+        assert bits(trained(gift)) == alone
+        assert depths == [0, 1]
 
 
 def test_what_products_are_computed_in_is_part_of_a_layers_key(tmp_path, monkeypatch):
