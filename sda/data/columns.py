@@ -1,0 +1,256 @@
+"""One column of a table: its kind, and how its cells become components of an input and come back.
+
+A missing cell is NaN in all components of its column, in both directions.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sda.common import checks
+from sda.common.errors import DataFormatError
+
+KINDS = ("numeric", "binary", "categorical", "date", "ignored")
+SCALINGS = ("standard", "unit", "quantiles", "none")
+OTHER = "(other)"  # the value of rare categories together
+DAY = 86400.0
+EPOCH = np.datetime64(0, "s")
+KNOTS = 101  # of the quantiles that are kept
+_LARGEST = float(np.finfo(np.float32).max)
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column by name and kind, with what was learned of it on training rows.
+
+    ``numeric`` and ``date`` (as days since 1970) have one component: (value − shift) / scale, or
+    with ``quantiles`` their share of training rows below. ``binary`` has one component: 0 and 1 are
+    the two ``categories``. ``categorical`` has one for each category, of which one is 1; with
+    ``together`` a last one stands for all values that are rare or were never seen. ``ignored`` has
+    none. With ``indicated`` one more component is 1 where the cell is missing, and never NaN.
+    """
+
+    name: str
+    kind: str
+    scaling: str = "none"  # standard: mean 0, deviation 1; unit: [0, 1], clipped; quantiles; none
+    shift: float = 0.0
+    scale: float = 1.0
+    quantiles: tuple[float, ...] = ()  # evenly spaced, from the least value to the greatest
+    categories: tuple[Value, ...] = ()
+    together: bool = False
+    indicated: bool = False
+
+    def __post_init__(self) -> None:
+        checks.text("the name of a column", self.name)
+        checks.one_of(f"kind of column {self.name!r}", self.kind, KINDS)
+        checks.one_of(f"scaling of column {self.name!r}", self.scaling, SCALINGS)
+        checks.number("shift", self.shift)
+        checks.positive("scale", self.scale)
+        if self.kind == "binary" and len(self.categories) != 2:
+            raise ValueError(
+                f"binary column {self.name!r} needs 2 categories, got {self.categories}"
+            )
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its component is a scaled number."""
+        return self.kind in ("numeric", "date")
+
+    @property
+    def size(self) -> int:
+        """Components of its value: without the one that says that a cell is missing."""
+        if self.kind == "categorical":
+            return len(self.categories) + self.together
+        return int(self.kind != "ignored")
+
+    @property
+    def width(self) -> int:
+        """All its components."""
+        return self.size + self.indicated
+
+    @property
+    def components(self) -> list[str]:
+        """Their names."""
+        names = [self.name]
+        if self.kind == "categorical":
+            values = [*self.categories, OTHER] if self.together else self.categories
+            names = [f"{self.name}={text_of(value)}" for value in values]
+        return names[: self.size] + [f"{self.name} is missing"] * self.indicated
+
+    def write(self, cells: pd.Series, out: NDArray[np.float32]) -> list[Value]:
+        """Write cells (n,) as components into ``out`` (n, width).
+
+        Returns:
+            Values that no training row has: they count as missing, or as rare ones do.
+
+        Raises:
+            DataFormatError: a cell of a number is none; the message names line and column.
+        """
+        unseen: list[Value] = []
+        if self.is_number:
+            out[:, 0] = self._scaled(numbers(self.name, cells, self.kind))
+        else:
+            places, unseen = self._places(cells)
+            if self.kind == "binary":
+                out[:, 0] = np.where(places < 0, np.nan, places)
+            else:
+                out[:, : self.size] = np.arange(self.size) == places[:, None]
+                out[places < 0, : self.size] = np.nan
+        if self.indicated:
+            out[:, -1] = np.isnan(out[:, 0])
+        return unseen
+
+    def read(self, x: NDArray[Any]) -> pd.Series:
+        """Bring components (n, width), means of a reconstruction too, back to cells (n,)."""
+        x = np.asarray(x, np.float64)
+        missing = np.isnan(x[:, 0])
+        if self.is_number:
+            values = self._unscaled(x[:, 0])
+            if self.kind == "date":
+                days = np.where(missing, 0, values) * DAY
+                dates = EPOCH + np.round(days).astype("timedelta64[s]")
+                return pd.Series(dates, name=self.name).mask(missing)
+            return pd.Series(values, name=self.name)
+        if self.kind == "binary":
+            places = (x[:, 0] >= 0.5).astype(int)
+        else:
+            places = np.where(missing[:, None], 0, x[:, : self.size]).argmax(axis=1)
+        return self.named(places, missing)
+
+    def named(self, places: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> pd.Series:
+        """The categories at places (n,), of their own type where they all have one."""
+        values = pd.Index([*self.categories, *([OTHER] if self.together else [])])
+        cells = pd.Series(values.take(places), name=self.name)
+        return cells if missing is None or not missing.any() else cells.mask(missing)
+
+    def _scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.scaling == "quantiles":
+            knots = np.array(self.quantiles)
+            grid = np.linspace(0, 1, len(knots))
+            # Of equal knots the middle: a value that many rows have is at the centre of them.
+            above = np.interp(values, knots, grid)
+            below = 1 - np.interp(-values, -knots[::-1], grid)
+            return (above + below) / 2
+        scaled = (values - self.shift) / self.scale
+        return np.clip(scaled, 0, 1) if self.scaling == "unit" else scaled
+
+    def _unscaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.scaling == "quantiles":
+            return np.interp(values, np.linspace(0, 1, len(self.quantiles)), self.quantiles)
+        return values * self.scale + self.shift
+
+    def _places(self, cells: pd.Series) -> tuple[NDArray[np.int64], list[Value]]:
+        """The place of each cell's value among the categories; −1: missing, or never seen."""
+        codes, found = pd.factorize(cells)
+        known = {text_of(value): place for place, value in enumerate(self.categories)}
+        aside = len(self.categories) if self.together else -1
+        places = np.array([known.get(text_of(value), aside) for value in found] + [-1])
+        unseen = [value for value in found if text_of(value) not in known and value != OTHER]
+        return places[codes], unseen
+
+
+def fitted(
+    name: str, kind: str, cells: pd.Series, scaling: str, rare: float = 0, indicated: bool = False
+) -> Column:
+    """Learn a column on the cells (n,) of training rows.
+
+    Args:
+        name: of the column.
+        kind: one of KINDS.
+        cells: raw; missing ones are left out of all that is learned.
+        scaling: of numbers; one of SCALINGS. A constant is shifted and not stretched.
+        rare: categories of a smaller share of the rows than this are put together.
+        indicated: whether a component says that a cell is missing.
+    """
+    if kind == "ignored":
+        return Column(name, kind)
+    if kind in ("numeric", "date"):
+        values = numbers(name, cells, kind)
+        return _fitted_number(name, kind, values[~np.isnan(values)], scaling, indicated)
+    counts = cells.value_counts()
+    counts = counts[counts > 0]
+    kept = counts[counts >= rare * len(cells)] if kind == "categorical" else counts
+    categories = tuple(sorted(map(_plain, kept.index), key=_order))
+    if kind == "binary" and len(categories) == 1:  # the other value is in no training row
+        categories = (*categories, OTHER)
+    together = len(kept) < len(counts)
+    return Column(name, kind, categories=categories, together=together, indicated=indicated)
+
+
+def _fitted_number(
+    name: str, kind: str, values: NDArray[np.float64], scaling: str, indicated: bool
+) -> Column:
+    if scaling == "none" or not len(values):
+        return Column(name, kind, indicated=indicated)
+    if scaling == "quantiles":
+        knots = np.quantile(values, np.linspace(0, 1, KNOTS)).tolist()
+        return Column(name, kind, scaling, quantiles=tuple(knots), indicated=indicated)
+    low, high = float(values.min()), float(values.max())
+    shift = low if scaling == "unit" else float(values.mean())
+    scale = high - low if scaling == "unit" else float(values.std())
+    return Column(name, kind, scaling, shift, 1.0 if low == high else scale or 1.0, (), (), False,
+                  indicated)  # fmt: skip
+
+
+def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.float64]:
+    """Cells as numbers (n,), dates as days since 1970; NaN where they are missing.
+
+    Raises:
+        DataFormatError: one is no number, infinite, or too large for float32.
+    """
+    if kind == "date":
+        dates = pd.to_datetime(cells, errors="coerce", utc=True).dt.tz_localize(None)
+        values = ((dates.to_numpy("datetime64[ns]") - EPOCH) / np.timedelta64(1, "D")).astype(float)
+        wrong = np.isnan(values) & cells.notna().to_numpy()
+        told = "no date"
+    else:
+        plain = cells.astype(object) if isinstance(cells.dtype, pd.CategoricalDtype) else cells
+        found = pd.to_numeric(plain, errors="coerce")
+        values = found.to_numpy(np.float64, na_value=np.nan)
+        wrong = np.isnan(values) & cells.notna().to_numpy()
+        told = "no number"
+        if not wrong.any():
+            wrong, told = np.abs(values) > _LARGEST, "infinite or too large for float32"
+    if wrong.any():
+        place = int(np.argmax(wrong))
+        raise DataFormatError(
+            f"{spot(cells, place)}, column {name!r}: {_plain(cells.iloc[place])!r} is {told}"
+            f"{f' ({int(wrong.sum())} such)' if wrong.sum() > 1 else ''}"
+        )
+    return np.asarray(values)
+
+
+def spot(cells: pd.Series | pd.DataFrame, place: int) -> str:
+    """Where a row stands, as its file counts: the index has its lines, or its rows."""
+    return f"{cells.index.name or 'row'} {cells.index[place]}"
+
+
+def text_of(value: object) -> str:
+    """A category as text, by which it is known again: 1 and 1.0 are the same."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def sorted_values(values: Sequence[object]) -> tuple[Value, ...]:
+    """Different values as plain types, numbers by size and then text."""
+    return tuple(sorted(map(_plain, values), key=_order))
+
+
+def _plain(value: Any) -> Value:
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, float) and plain.is_integer():
+        return int(plain)
+    return plain if isinstance(plain, (str, int, float, bool)) else str(plain)
+
+
+def _order(value: Value) -> tuple[bool, float, str]:
+    is_text = isinstance(value, str)
+    return is_text, 0.0 if is_text or math.isnan(float(value)) else float(value), str(value)

@@ -1,0 +1,171 @@
+"""A table as inputs of a network and back: columns with their scaling, categories and classes."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sda.common.errors import DataFormatError
+from sda.data import columns as column
+from sda.data.columns import Column
+
+_log = logging.getLogger(__name__)
+
+
+class Block(NamedTuple):
+    """Components of an input that belong together, in order."""
+
+    name: str  # of the column
+    kind: str  # numeric, binary or categorical
+    size: int  # components
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the components of an input are, and what is predicted.
+
+    ``target`` is empty where there are no labels; one categorical column, whose categories are the
+    classes; or numeric columns, for regression.
+    """
+
+    columns: tuple[Column, ...]
+    target: tuple[Column, ...] = ()
+
+    @classmethod
+    def fit(
+        cls,
+        frame: pd.DataFrame,
+        kinds: Mapping[str, str],
+        scaling: str = "standard",
+        rare: float = 0.001,
+        indicate: bool = False,
+    ) -> "Encoding":
+        """Learn the columns of ``kinds`` on training rows.
+
+        Args:
+            frame: raw training rows, with these columns.
+            kinds: the kind of each column, by name.
+            scaling: of numbers.
+            rare: categories of a smaller share of the rows are put together.
+            indicate: whether a column with missing cells gets a component that says so.
+        """
+        made = []
+        for name, kind in kinds.items():
+            cells = frame[name]
+            indicated = indicate and kind != "ignored" and bool(cells.isna().any())
+            made.append(column.fitted(name, kind, cells, scaling, rare, indicated))
+        return cls(tuple(made))
+
+    @property
+    def used(self) -> tuple[Column, ...]:
+        """The columns that have components."""
+        return tuple(one for one in self.columns if one.width)
+
+    @property
+    def width(self) -> int:
+        """d, components of an input."""
+        return sum(one.width for one in self.columns)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The components in order, by what they are: a date is numeric, an indicator binary."""
+        found = []
+        for one in self.used:
+            found.append(Block(one.name, "numeric" if one.is_number else one.kind, one.size))
+            found += [Block(one.name, "binary", 1)] * one.indicated
+        return tuple(found)
+
+    @property
+    def components(self) -> list[str]:
+        """The name of each component."""
+        return [name for one in self.columns for name in one.components]
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes, in the order of their numbers; None: none are predicted."""
+        if len(self.target) != 1 or self.target[0].is_number:
+            return None
+        return tuple(map(column.text_of, self.target[0].categories))
+
+    def rows(self, frame: pd.DataFrame) -> NDArray[np.float32]:
+        """Encode raw rows: (n, width), NaN where a cell is missing.
+
+        Columns may stand in any order. A value that no training row has is told; it counts as rare
+        ones do, or as missing.
+
+        Raises:
+            DataFormatError: a column is missing, one is foreign, or a cell is no number.
+        """
+        self.check(list(frame.columns))
+        x = np.empty((len(frame), self.width), np.float32)
+        start = 0
+        for one in self.used:
+            unseen = one.write(frame[one.name], x[:, start : start + one.width])
+            start += one.width
+            if unseen:
+                _log.warning(
+                    "column %r: %d value%s that no training row has, such as %r: as %s",
+                    one.name,
+                    len(unseen),
+                    "s" * (len(unseen) > 1),
+                    unseen[0],
+                    "rare ones" if one.together else "missing",
+                )
+        return x
+
+    def table(self, x: NDArray[Any]) -> pd.DataFrame:
+        """Bring inputs or reconstructions (n, width) back to raw units and categories."""
+        found, start = {}, 0
+        for one in self.used:
+            found[one.name] = one.read(x[:, start : start + one.width])
+            start += one.width
+        return pd.DataFrame(found)
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise DataFormatError unless a table has these columns, and no others but the target."""
+        wanted = [one.name for one in self.used]
+        allowed = {one.name for one in (*self.columns, *self.target)}
+        lacking = [name for name in wanted if name not in set(names)]
+        foreign = [name for name in names if name not in allowed]
+        if lacking or foreign:
+            faults = [f"missing: {_listed(lacking)}"] * bool(lacking)
+            faults += [f"not known to the model: {_listed(foreign)}"] * bool(foreign)
+            raise DataFormatError(
+                f"the table must have the {len(wanted)} columns of the model; {'; '.join(faults)}"
+            )
+
+    def plain(self) -> dict[str, Any]:
+        """All of it in plain types; what is at its default is left out."""
+        return {
+            part: [_plain(one) for one in getattr(self, part)] for part in ("columns", "target")
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Encoding":
+        """Read what ``plain`` wrote. Raises ValueError or TypeError for anything else."""
+        return cls(*(tuple(map(_column, plain[part])) for part in ("columns", "target")))
+
+
+def _plain(one: Column) -> dict[str, Any]:
+    said = {f.name: getattr(one, f.name) for f in dataclasses.fields(one)}
+    known = {f.name: f.default for f in dataclasses.fields(one)}
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in said.items()
+        if value != known[key]
+    }
+
+
+def _column(plain: Mapping[str, Any]) -> Column:
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
+    return Column(**given)
+
+
+def _listed(names: Sequence[str]) -> str:
+    told = ", ".join(map(repr, names[:10]))
+    return told + (f" and {len(names) - 10} more" if len(names) > 10 else "")
