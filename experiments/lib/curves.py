@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sda.analysis import comparison, intervals
+from sda.analysis import intervals, naming
 from sda.analysis.curves import COLOURS
 from sda.analysis.intervals import Difference
 from sda.runs import results
@@ -89,12 +89,12 @@ def finished_in(folder: str) -> list[Trained]:
 def place(run: Trained) -> tuple[str, int, str]:
     """The data set of a run, where its arm stands among arms, and the arm."""
     data = "{data} ({source}, {data_hash:.8})".format(**run.result)
-    return data, comparison.ORDER.get(run.init, len(comparison.ORDER)), _arm(run)
+    return data, naming.ORDER.get(run.init, len(naming.ORDER)), _arm(run)
 
 
 def _arm(run: Trained) -> str:
     """The arm; where it took rows with noise for the data, that makes another one of it."""
-    read = comparison.computed([run])
+    read = naming.computed([run])
     where = {"pretrain": "pretraining", "finetune": "fine-tuning"}
     noisy = [word for part, word in where.items() if f"{part}.corruption._target_" in read]
     if run.init.startswith("svm_") and "corruption._target_" in read:
@@ -112,11 +112,11 @@ def best(runs: Sequence[Trained]) -> tuple[str, dict[int, Trained]]:
     """
     candidates: dict[str, dict[int, Trained]] = {}
     for run in runs:
-        known = candidates.setdefault(comparison.likeness(run), {}).setdefault(run.seed, run)
+        known = candidates.setdefault(naming.likeness(run), {}).setdefault(run.seed, run)
         if (known.valid_error, known.test_error) != (run.valid_error, run.test_error):
             raise ValueError(f"{known.path} and {run.path} are one run with other errors")
     first = [next(iter(own.values())) for own in candidates.values()]
-    names = comparison.labels([comparison.computed([run]) for run in first])
+    names = naming.labels([naming.computed([run]) for run in first])
     most = max(map(len, candidates.values()))
     complete = []
     for name, own in zip(names, candidates.values(), strict=True):

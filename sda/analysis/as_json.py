@@ -17,6 +17,7 @@ def as_json(comparison: Comparison) -> str:
                 "data": table.data,
                 "source": table.source,
                 "data_hash": table.data_hash,
+                "shared": table.shared,
                 "arms": [_arm_json(arm) for arm in table.arms],
                 "pairs": [_pair_json(pair) for pair in table.pairs],
             }

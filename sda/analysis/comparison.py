@@ -1,8 +1,7 @@
 """Arms beside each other: runs grouped by what they computed, contrasted seed by seed."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.analysis import intervals
+from sda.analysis import intervals, naming
 from sda.analysis.intervals import Crossed, Difference
-from sda.runs.arms import UNREAD, Init
-from sda.runs.identity import HARMLESS, comparable
 from sda.runs.results import Trained, Unfinished
-from sda.runs.settings import word
 
-# Settings that do not say what an arm computes. The data is known by its hash,
-# the stack that codes come from by the settings it was trained with (`codes.`), the precision by
-# that of pretraining and of fine-tuning.
-ASIDE = {*HARMLESS, "seed", "name", "published", "data", "codes_of", "precision"}
 DOUBT = 0.05
-ORDER = {init.value: place for place, init in enumerate(Init)}
 
 
 @dataclass(frozen=True)
@@ -31,6 +22,11 @@ class Arm:
 
     label: str
     runs: list[Trained]  # by seed, each seed once
+
+    @property
+    def labelled(self) -> int | None:
+        """How many training rows had labels; None: all."""
+        return self.runs[0].labelled
 
     @property
     def by_seed(self) -> dict[int, Trained]:
@@ -79,7 +75,8 @@ class Table:
     source: str
     data_hash: str
     arms: list[Arm]
-    pairs: list[Pair]
+    pairs: list[Pair]  # of arms that learned from the same number of labels
+    shared: list[str] = field(default_factory=list)  # what all arms have set alike, in words
 
 
 @dataclass(frozen=True)
@@ -105,85 +102,55 @@ class Comparison:
     repeated: list[Repeated]
 
 
-def contrast(finished: Sequence[Trained], unfinished: Sequence[Unfinished]) -> Comparison:
-    """Group runs by data and by arm, and pair the arms on each data set."""
-    by_data: dict[tuple[str, ...], list[Trained]] = {}
+def contrast(
+    finished: Sequence[Trained],
+    unfinished: Sequence[Unfinished],
+    defaults: Mapping[str, Any] | None = None,
+) -> Comparison:
+    """Group runs by data and by arm, and pair the arms on each data set.
+
+    Args:
+        finished: runs with their figures.
+        unfinished: the others.
+        defaults: flat settings that need not be told, and that a run without them has too.
+    """
+    by_data: dict[tuple[str, str, str], list[Trained]] = {}
     for run in finished:
-        key = tuple(str(run.result[name]) for name in ("data", "source", "data_hash"))
-        by_data.setdefault(key, []).append(run)
+        data, source, data_hash = (str(run.result[k]) for k in ("data", "source", "data_hash"))
+        by_data.setdefault((data, source, data_hash), []).append(run)
     comparison = Comparison([], list(unfinished), [])
-    for (data, source, data_hash), runs in sorted(by_data.items()):
-        groups = _groups(runs)
-        arms = []
-        for label, group in zip(labels(list(map(computed, groups))), groups, strict=True):
-            kept, repeated = _once(label, group)
-            comparison.repeated.extend(repeated)
-            if kept:
-                arms.append(Arm(label, kept))
-        arms.sort(key=lambda arm: (ORDER.get(arm.runs[0].init, len(ORDER)), arm.label))
-        pairs = _corrected([pair for a, b in combinations(arms, 2) if (pair := _pair(a, b))])
-        if arms:
-            comparison.tables.append(Table(data, source, data_hash, arms, pairs))
+    for where, runs in sorted(by_data.items()):
+        table, repeated = _table(where, runs, defaults or {})
+        comparison.repeated.extend(repeated)
+        if table.arms:
+            comparison.tables.append(table)
     return comparison
 
 
-def computed(runs: Sequence[Trained]) -> dict[str, Any]:
-    """Settings that say what a group of runs computed, without what their arm does not read."""
-    run = runs[0]
-    settings = {
-        key: value
-        for key, value in run.result["settings"].items()
-        if key.split(".")[0] not in ASIDE and not key.startswith(UNREAD.get(run.init, ()))
-    }
-    return settings | {"init": run.init}
+def _table(
+    where: tuple[str, str, str], runs: Sequence[Trained], defaults: Mapping[str, Any]
+) -> tuple[Table, list[Repeated]]:
+    """The arms of one data set, contrasted, and what was run more than once."""
+    groups = _groups(runs, defaults)
+    settings = [naming.computed(group) for group in groups]
+    names = naming.labels(settings)
+    arms, again = [], []
+    for label, group in zip(names, groups, strict=True):
+        kept, repeated = _once(label, group)
+        again += repeated
+        if kept:
+            arms.append((naming.place(kept[0], label), Arm(label, kept)))
+    ordered = [arm for _, arm in sorted(arms, key=lambda pair: pair[0])]
+    pairs = [pair for a, b in combinations(ordered, 2) if (pair := _pair(a, b))]
+    told = naming.shared(settings, defaults, names)
+    return Table(*where, ordered, _corrected(pairs), told), again
 
 
-def likeness(run: Trained) -> str:
-    """Equal for runs that computed the same but for their seed, whether told 2 or 2.0."""
-    said = {key: comparable(value) for key, value in computed([run]).items()}
-    return json.dumps(said, sort_keys=True)
-
-
-def _groups(runs: Sequence[Trained]) -> list[list[Trained]]:
+def _groups(runs: Sequence[Trained], defaults: Mapping[str, Any]) -> list[list[Trained]]:
     groups: dict[str, list[Trained]] = {}
     for run in runs:
-        groups.setdefault(likeness(run), []).append(run)
+        groups.setdefault(naming.likeness(run, defaults), []).append(run)
     return list(groups.values())
-
-
-def labels(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """Name arms by their init and by every setting in which two that read it differ.
-
-    Also by one that differs across inits: `random` beside `sda` at another learning rate is no
-    comparison of initialisations, and the table must show it.
-    """
-    keys = sorted({key for own in settings for key in own} - {"init"})
-    values = {key: {word(comparable(own[key])) for own in settings if key in own} for key in keys}
-    telling = {key for key in keys if len(values[key]) > 1}
-    named = [_label(own, sorted(telling)) for own in settings]
-    # Namesakes differ in a key that only some of them have.
-    for name in {name for name in named if named.count(name) > 1}:
-        alike = [k for k, other in enumerate(named) if other == name]
-        some = {key for key in keys if len({key in settings[k] for k in alike}) > 1}
-        for k in alike:
-            named[k] = _label(settings[k], sorted(telling | some))
-    return named
-
-
-def _label(own: dict[str, Any], keys: Sequence[str]) -> str:
-    return " ".join([own["init"], *(_said(key, own[key]) for key in keys if key in own)])
-
-
-def _said(key: str, value: Any) -> str:
-    if key == "finetune.labelled":
-        return "all labels" if value is None else f"{value} labels"
-    if key == "layer":  # of a support vector machine
-        return f"on codes of layer {value}" if value else "on the input"
-    if value is None:
-        return f"without {key}"
-    if key.endswith("._target_"):  # the class that a config group chose
-        return f"{key.removesuffix('._target_')}={str(value).rpartition('.')[2]}"
-    return f"{key}={word(value)}"
 
 
 def _once(label: str, runs: Sequence[Trained]) -> tuple[list[Trained], list[Repeated]]:
@@ -212,7 +179,7 @@ def _equal(a: Trained, b: Trained) -> bool:
 def _pair(first: Arm, second: Arm) -> Pair | None:
     ours, theirs = first.by_seed, second.by_seed
     seeds = sorted(ours.keys() & theirs.keys())
-    if not seeds:
+    if not seeds or first.labelled != second.labelled:
         return None
     difference = intervals.paired(
         [ours[seed].test_error for seed in seeds], [theirs[seed].test_error for seed in seeds]

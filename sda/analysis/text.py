@@ -1,9 +1,9 @@
 """A comparison in words: for the terminal and as Markdown."""
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from textwrap import indent
 
 from sda.analysis import intervals, tables
 from sda.analysis.comparison import Arm, Comparison, Pair, Table
@@ -35,10 +35,12 @@ def plain(comparison: Comparison, margin: float = MARGIN) -> str:
     """For a terminal of 100 columns; arms less than ``margin`` apart, a fraction, are level."""
     parts = []
     for table in comparison.tables:
-        parts.append(f"{title(table)}\n{'=' * len(title(table))}")
+        head = [title(table), "=" * len(title(table))]
+        head += textwrap.wrap(alike(table), WIDTH, break_on_hyphens=False)
+        parts.append("\n".join(head))
         for block in blocks(table, MOST_PAIRS, margin):
             text = tables.aligned(block.heads, block.rows, block.sides, WIDTH)
-            parts.append("\n".join([text, *(indent(note, "  ") for note in block.notes)]))
+            parts.append("\n".join([text, *(textwrap.indent(note, "  ") for note in block.notes)]))
     for what, heads, rows in lists(comparison):
         parts.append(f"{what}\n{tables.aligned(heads, rows, 'llw', WIDTH)}")
     return "\n\n".join(parts)
@@ -48,7 +50,7 @@ def markdown(comparison: Comparison, margin: float = MARGIN) -> str:
     """The same as Markdown, with every pair."""
     parts = ["# Comparison"]
     for table in comparison.tables:
-        parts.append(f"## {title(table)}")
+        parts += [f"## {title(table)}", *filter(None, [alike(table)])]
         for block in blocks(table, len(table.pairs), margin):
             parts.append(tables.piped(block.heads, block.rows, block.sides))
             parts += [block.note] if block.notes else []
@@ -61,6 +63,11 @@ def title(table: Table) -> str:
     """The data of a table and how it was come by."""
     n = table.arms[0].runs[0].n_test
     return f"{table.data} ({table.source}, {table.data_hash[:8]}), {n} test rows"
+
+
+def alike(table: Table) -> str:
+    """What all arms that read it have set alike, other than the defaults; may be empty."""
+    return f"all with {', '.join(table.shared)}" if table.shared else ""
 
 
 def blocks(table: Table, most_pairs: int, margin: float = MARGIN) -> Iterator[Block]:
@@ -135,6 +142,8 @@ def _differences(table: Table, most: int, margin: float) -> Block:
         "table;\nbetter: p < 0.05",
         f"level: surely less than {100 * margin:g} points apart (--margin)",
     ]
+    if len({arm.labelled for arm in table.arms}) > 1:
+        notes.append("only arms with the same number of labels are set against each other")
     if len(table.pairs) > most:
         notes.append(f"{len(table.pairs) - most} more pairs in comparison.md")
     return Block(heads, rows, "lrrrrl", notes)

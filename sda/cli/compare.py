@@ -1,6 +1,7 @@
 """Finished runs beside each other: means, intervals, paired differences, published numbers."""
 
 import argparse
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from sda.analysis import as_json, comparison, curves, text
 from sda.analysis.comparison import Comparison
 from sda.common import checks, files
 from sda.runs import results
+from sda.runs.settings import Plain, flat
 
 NOTHING = 2  # exit code: there is nothing to compare
 
@@ -19,7 +21,16 @@ def compare(folders: Sequence[Path]) -> Comparison:
     Raises:
         ValueError: a folder is missing, or there is no run at all.
     """
-    return comparison.contrast(*results.read(folders))
+    finished, unfinished = results.read(folders)
+    return comparison.contrast(finished, unfinished, _defaults())
+
+
+@functools.cache
+def _defaults() -> Plain:
+    """Every setting as it is where nothing is said."""
+    from sda.config import compose  # Hydra: not to be waited for by who asks for help
+
+    return flat(compose.resolved(compose.compose([])))
 
 
 def write(comparison: Comparison, folder: Path, margin: float = text.MARGIN) -> list[Path]:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sda.analysis import comparison
+from sda.analysis import naming
 from sda.common import checks, threads
 from sda.common.rows import floats, shared
 from sda.common.seeding import stream
@@ -241,5 +241,5 @@ def _encoder(codes_of: Any, layer: Any) -> Encoder | None:
 
 def _pretraining(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
     """Settings that a stack was pretrained with, so that compare tells the stacks apart."""
-    read = comparison.computed([Trained(folder, result)])
+    read = naming.computed([Trained(folder, result)])
     return {f"codes.{key}": value for key, value in read.items() if not key.startswith("finetune.")}

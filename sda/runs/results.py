@@ -61,6 +61,12 @@ class Trained:
         return int(self.result["n_test"])
 
     @property
+    def labelled(self) -> int | None:
+        """How many training rows had labels; None: all."""
+        own = self.result["settings"].get("finetune.labelled")
+        return own if isinstance(own, int) else None
+
+    @property
     def ended_early(self) -> bool:
         """Whether its best epoch was its last, so that more epochs may have helped."""
         return bool(self.result.get("best_is_last"))

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from sda.analysis import comparison, curves, text
+from sda.analysis import curves, naming, text
 from sda.cli import compare
 
 SETTINGS = {
@@ -145,11 +145,11 @@ def test_another_class_of_corruption_is_one_word_in_the_label():
         "corruption.s": 2,
     }
     expected = ["sda corruption=Masking", "sda corruption=Gaussian"]
-    assert comparison.labels([masking, gaussian]) == expected
+    assert naming.labels([masking, gaussian]) == expected
 
 
 def test_labels_are_distinct_even_where_only_one_arm_has_the_setting():
-    both = comparison.labels([{"init": "sda", "new": 1}, {"init": "sda"}])
+    both = naming.labels([{"init": "sda", "new": 1}, {"init": "sda"}])
     assert both == ["sda new=1", "sda"]
 
 
@@ -572,7 +572,7 @@ def test_a_terminal_without_the_sign_gets_plus_minus(tmp_path, monkeypatch):
 
 
 def test_labels_and_inputs_that_set_arms_apart_are_told_in_words():
-    told = comparison.labels(
+    told = naming.labels(
         [
             {"init": "sda", "finetune.labelled": None, "pretrain.patience": None},
             {"init": "sda", "finetune.labelled": 100, "pretrain.patience": None},
@@ -584,5 +584,58 @@ def test_labels_and_inputs_that_set_arms_apart_are_told_in_words():
         "sda 100 labels without pretrain.patience",
         "sda 100 labels pretrain.patience=5",
     ]
-    told = comparison.labels([{"init": "svm_linear", "layer": layer} for layer in (0, 2)])
+    told = naming.labels([{"init": "svm_linear", "layer": layer} for layer in (0, 2)])
     assert told == ["svm_linear on the input", "svm_linear on codes of layer 2"]
+
+
+def test_what_all_runs_share_is_said_once_above_the_table_and_defaults_not_at_all(tmp_path):
+    changed = {"pretrain.epochs": 7, "finetune.patience": 5, "pretrain.patience": None}
+    for k, init in enumerate(["random", "saa", "sda", "sda"]):
+        own = {"corruption.fraction": 0.4} if k == 3 else {}
+        run_folder(tmp_path / str(k), init, settings=changed | own)
+    (table,) = compare.compare([tmp_path]).tables
+    # Of these, random reads all but one.
+    assert table.shared == ["finetune.patience=5", "pretrain.epochs=7", "stack.hidden=[200,200]"]
+    assert [arm.label for arm in table.arms] == [
+        "random", "saa", "sda corruption.fraction=0.25", "sda corruption.fraction=0.4",
+    ]  # fmt: skip
+    shown = text.plain(compare.compare([tmp_path]))
+    assert shown.count("pretrain.epochs=7") == 1
+    assert (
+        "all with finetune.patience=5, pretrain.epochs=7, stack.hidden=[200,200]"
+        in shown.splitlines()
+    )
+    assert "null" not in shown
+
+
+def test_a_run_of_before_there_was_a_setting_is_one_of_its_default(tmp_path):
+    run_folder(tmp_path / "old", seed=0)
+    run_folder(tmp_path / "new", seed=1, settings={"finetune.labelled": None})
+    assert arms(compare.compare([tmp_path])) == {"sda": 2}
+
+
+def test_arms_of_other_numbers_of_labels_are_never_set_against_each_other(tmp_path):
+    for seed in range(2):
+        for k, labels in enumerate([None, 1000, 50]):
+            for init, wrong in (("sda", 20), ("random", 40)):
+                told = {"finetune.labelled": labels}
+                where = tmp_path / f"{init}{labels}{seed}"
+                run_folder(where, init, seed, wrong + 9 * k, settings=told)
+    result = compare.compare([tmp_path])
+    order = [f"{init} {n} labels" for n in (50, 1000, "all") for init in ("random", "sda")]
+    assert list(arms(result)) == order
+    assert list(pairs(result)) == list(zip(order[::2], order[1::2], strict=True))
+    assert "only arms with the same number of labels" in text.plain(result)
+
+
+def test_numbers_in_names_are_in_order(tmp_path):
+    for k, fraction in enumerate([0.5, 0.05, 0.25, 1e-3]):
+        run_folder(tmp_path / str(k), settings={"corruption.fraction": fraction})
+    shown = [label.partition("=")[2] for label in arms(compare.compare([tmp_path]))]
+    assert [float(value) for value in shown] == [0.001, 0.05, 0.25, 0.5]
+
+
+def test_a_part_for_each_layer_is_told_as_python_would_make_it():
+    layers = [{"_target_": "sda.Masking", "fraction": 0.1}, {"_target_": "sda.Gaussian", "std": 1}]
+    told = naming.shared([{"init": "sda", "corruption.layers": layers}], {}, ["sda"])
+    assert told == ["corruption=[Masking(fraction=0.1), Gaussian(std=1)]"]
