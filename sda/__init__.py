@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis, Layer
     from sda.nn.boltzmann import Boltzmann, RestrictedBoltzmannMachine
     from sda.nn.corruption import Corrupted, Corruption, Gaussian, Masking, SaltAndPepper
-    from sda.nn.distributions import Categorical, CrossEntropy, Distribution, SquaredError
+    from sda.nn.densities import LearnedVariance, MixtureDensity
+    from sda.nn.distributions import (
+        Categorical,
+        CrossEntropy,
+        Distribution,
+        RectifiedSquaredError,
+        SquaredError,
+    )
     from sda.nn.heads import Classifier
     from sda.nn.initialisation import Initialisation
     from sda.nn.layer_kind import LayerKind, LayerPlan
@@ -42,8 +49,11 @@ __all__ = [
     "Layer",
     "LayerKind",
     "LayerPlan",
+    "LearnedVariance",
     "Masking",
+    "MixtureDensity",
     "Pretraining",
+    "RectifiedSquaredError",
     "RestrictedBoltzmannMachine",
     "SaltAndPepper",
     "SquaredError",
@@ -61,9 +71,9 @@ __all__ = [
 
 _HOMES = (  # a name that several modules have is the first one's
     "common.errors", "common.seeding", "data.digits", "nn.activation", "nn.autoencoder",
-    "nn.boltzmann", "nn.corruption", "nn.distributions", "nn.initialisation", "nn.layer_kind",
-    "nn.stack", "nn.heads", "runs.model_file", "training.codes", "training.finetuning",
-    "training.pretraining", "training.settings",
+    "nn.boltzmann", "nn.corruption", "nn.densities", "nn.distributions", "nn.initialisation",
+    "nn.layer_kind", "nn.stack", "nn.heads", "runs.model_file", "training.codes",
+    "training.finetuning", "training.pretraining", "training.settings",
 )  # fmt: skip
 
 

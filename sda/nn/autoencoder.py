@@ -75,7 +75,8 @@ class DenoisingAutoencoder(LayerKind):
         n_hidden: h, units.
         generator: what the initial weights are drawn from.
         corruption: how training inputs are corrupted.
-        reconstruction: the output function and loss.
+        reconstruction: the output function and loss. Of one with more logits than components, tied
+            weights give the first logit of each component, and a matrix of its own the others.
         activation: of the codes.
         tied: whether the decoder uses the transposed encoder weights. One parameter, not a copy.
         emphasis: weights of the loss on hit and on intact components.
@@ -109,13 +110,17 @@ class DenoisingAutoencoder(LayerKind):
         width = self.reconstruction.width
         if width not in (None, d):
             raise ValueError(f"{self.reconstruction} is of {width} components, the input has {d}")
+        m = self.reconstruction.n_logits(d)
         # One for each run; training, not the network, uses them.
         self.corruptions = (corruption,)
         self.emphases: tuple[Emphasis, ...] = (emphasis or Emphasis(),)
         self.weight = nn.Parameter(scale.hidden(d, h, generator))
         self.hidden_bias = nn.Parameter(torch.zeros(1, h))
-        self.visible_bias = nn.Parameter(torch.zeros(1, d))
-        self.decoder_weight = None if tied else nn.Parameter(scale.hidden(h, d, generator))
+        self.visible_bias = nn.Parameter(torch.zeros(1, m))
+        self.decoder_weight = None if tied else nn.Parameter(scale.hidden(h, m, generator))
+        self.further_weight = None
+        if tied and m > d:  # Wᵀ gives the first logit of each component, this the others
+            self.further_weight = nn.Parameter(scale.hidden(h, m - d, generator))
         self._check()
 
     @property
@@ -169,8 +174,10 @@ class DenoisingAutoencoder(LayerKind):
         return self.activation(x @ self.weight + self.hidden_bias)
 
     def decode(self, y: Tensor) -> Tensor:
-        """Logits (..., n, d) of the reconstruction from codes y (..., n, h)."""
+        """Logits (..., n, m) of the reconstruction from codes y (..., n, h)."""
         weight = self.weight.mT if self.decoder_weight is None else self.decoder_weight
+        if self.further_weight is not None:
+            weight = torch.cat([weight, self.further_weight], -1)
         return y @ weight + self.visible_bias
 
     def cost(self, x: Tensor, corrupted: Corrupted) -> Tensor:

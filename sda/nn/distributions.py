@@ -1,8 +1,8 @@
 """What a decoder says of its input: p(x | h), with its loss, its mean and samples.
 
 A loss is −log p of each component, up to a constant that each class states. Where the derivative of
-the loss of an example by its logits is mean − x, the distribution is canonical, and the closed form
-serves it.
+the loss of an example by its logits is mean − x, over the variance if that is fixed, the
+distribution is canonical, and the closed form serves it.
 """
 
 import math
@@ -18,17 +18,17 @@ from sda.common import checks
 
 
 class Distribution(ABC):
-    """p(x | h) by its logits; x and logits have d components each."""
+    """p(x | h) of d components by its logits, what the decoder computes: d of them, or more."""
 
     canonical: ClassVar[bool] = (
-        False  # ∂loss/∂logits = mean − x; counts where a class says it itself
+        False  # ``residual`` is ∂loss/∂logits; counts where a class says it itself
     )
     hopeless: ClassVar[float] = math.inf  # a loss per component that no layer has that still learns
     linear: ClassVar[bool] = False  # the logits are the mean: data may stand in their place
 
     @abstractmethod
     def mean(self, logits: Tensor) -> Tensor:
-        """The reconstruction z (..., d): E[x | h]."""
+        """The reconstruction z (..., d): E[x | h], of logits (..., m)."""
 
     @abstractmethod
     def loss(self, logits: Tensor, x: Tensor) -> Tensor:
@@ -44,7 +44,11 @@ class Distribution(ABC):
 
     @abstractmethod
     def logits_of(self, mean: Tensor) -> Tensor:
-        """Logits whose mean is ``mean`` (..., d), or as near as numbers allow."""
+        """Logits (..., m) whose mean is ``mean`` (..., d), or as near as numbers allow."""
+
+    def n_logits(self, d: int) -> int:
+        """Logits m of an input of d components: the decoder's width."""
+        return d
 
     @property
     def width(self) -> int | None:
@@ -52,7 +56,7 @@ class Distribution(ABC):
         return None
 
     def residual(self, logits: Tensor, x: Tensor, out: Tensor) -> Tensor:
-        """Write mean − x into ``out`` (..., d)."""
+        """Write mean − x into ``out`` (..., d): what the closed form passes down."""
         return torch.sub(self.mean(logits), x, out=out)
 
     @property
@@ -104,29 +108,72 @@ class CrossEntropy(Distribution):
 
 @dataclass(frozen=True)
 class SquaredError(Distribution):
-    """Gaussian of variance 1: linear output z = logits, squared error ½(x − z)².
+    """Gaussian of a fixed variance: linear output z = logits, squared error ½(x − z)² / std².
 
-    −log p less its constant ½ log 2π. For real-valued input.
+    −log p less its constant log std + ½ log 2π. For real-valued input.
     """
+
+    std: float = 1.0  # of x around z, in the units of x, above 0: draws spread by it
 
     canonical: ClassVar[bool] = True
     linear: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        checks.positive("std", self.std)
 
     def mean(self, logits: Tensor) -> Tensor:
         """z = logits."""
         return logits
 
     def loss(self, logits: Tensor, x: Tensor) -> Tensor:
-        """Half the squared difference of every component: its derivative is z − x."""
-        return 0.5 * (logits - x).square()
+        """Half the squared difference of every component, in units of the variance."""
+        return (0.5 / self.std**2) * (logits - x).square()
 
     def sample(self, logits: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw from N(z, 1)."""
-        noise = torch.randn(logits.shape, generator=generator, device=generator.device)
-        return logits + noise.to(logits)
+        """Draw from N(z, std²)."""
+        return _around(self.mean(logits), self.std, generator)
 
     def check(self, low: float, high: float, what: str) -> None:
         """Any finite targets will do."""
+
+    def logits_of(self, mean: Tensor) -> Tensor:
+        """Itself."""
+        return mean
+
+    def residual(self, logits: Tensor, x: Tensor, out: Tensor) -> Tensor:
+        """Write (z − x) / std² into ``out`` (..., d)."""
+        difference = torch.sub(logits, x, out=out)
+        return difference if self.std == 1 else difference.div_(self.std**2)
+
+
+@dataclass(frozen=True)
+class RectifiedSquaredError(Distribution):
+    """A rectified output z = max(0, logits) with squared error ½(x − z)².
+
+    The decoder of many an implementation of stacked autoencoders with rectified codes. It is
+    −log p of N(z, 1) less ½ log 2π. For input of at least 0. Where logits are negative nothing is
+    learned, so that a component can fall silent for good.
+    """
+
+    def mean(self, logits: Tensor) -> Tensor:
+        """z = max(0, logits)."""
+        return torch.relu(logits)
+
+    def loss(self, logits: Tensor, x: Tensor) -> Tensor:
+        """Half the squared difference of every component."""
+        return 0.5 * (torch.relu(logits) - x).square()
+
+    def sample(self, logits: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw from N(z, 1)."""
+        return _around(torch.relu(logits), 1.0, generator)
+
+    def check(self, low: float, high: float, what: str) -> None:
+        """Raise ValueError unless 0 <= low."""
+        if low < 0:
+            raise ValueError(
+                f"a rectified output is at least 0, but {what} lie in [{low:.4g}, {high:.4g}]; "
+                "use reconstruction=squared_error"
+            )
 
     def logits_of(self, mean: Tensor) -> Tensor:
         """Itself."""
@@ -187,3 +234,9 @@ class Categorical(Distribution):
     def logits_of(self, mean: Tensor) -> Tensor:
         """Logarithms, of probabilities of at least a millionth."""
         return mean.clamp(min=1e-6).log()
+
+
+def _around(mean: Tensor, std: float, generator: torch.Generator) -> Tensor:
+    """Draw from N(mean, std²)."""
+    noise = torch.randn(mean.shape, generator=generator, device=generator.device)
+    return torch.add(mean, noise.to(mean), alpha=std)

@@ -60,7 +60,7 @@ class LayerKind(nn.Module, ABC):
 
     @abstractmethod
     def decode(self, y: Tensor) -> Tensor:
-        """Logits (..., n, d) of p(x | h) from codes y (..., n, h)."""
+        """Logits (..., n, m) of p(x | h) from codes y (..., n, h); m is d, or what p needs."""
 
     @abstractmethod
     def cost(self, x: Tensor, corrupted: Corrupted) -> Tensor:

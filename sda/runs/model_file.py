@@ -20,7 +20,14 @@ from sda.common.trust import trusted
 from sda.nn.autoencoder import Emphasis, Layer
 from sda.nn.boltzmann import Boltzmann
 from sda.nn.corruption import Corruption, Gaussian, Masking, SaltAndPepper
-from sda.nn.distributions import Categorical, CrossEntropy, Distribution, SquaredError
+from sda.nn.densities import LearnedVariance, MixtureDensity
+from sda.nn.distributions import (
+    Categorical,
+    CrossEntropy,
+    Distribution,
+    RectifiedSquaredError,
+    SquaredError,
+)
 from sda.nn.heads import Classifier
 from sda.nn.layer_kind import LayerKind, LayerPlan
 from sda.nn.stack import StackedDenoisingAutoencoder
@@ -36,7 +43,10 @@ PARTS = (
     Gaussian,
     CrossEntropy,
     SquaredError,
+    RectifiedSquaredError,
     Categorical,
+    LearnedVariance,
+    MixtureDensity,
     Emphasis,
 )
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in PARTS}

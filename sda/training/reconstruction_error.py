@@ -71,7 +71,7 @@ class Judge:
         answer = distribution.logits_of(mean)
         totals = {name: self._zeros() for name in ("mean", "input")[: 1 + distribution.linear]}
         for corrupted, clean in self._pairs(self._corrupted):
-            given = {"mean": answer.expand_as(clean).contiguous(), "input": corrupted}
+            given = {"mean": answer.expand(*clean.shape[:-1], -1).contiguous(), "input": corrupted}
             for name, total in totals.items():
                 total += loss(given[name], clean).to(total.dtype).sum((-2, -1))
         return {name: total / self._clean.shape[-2] for name, total in totals.items()}

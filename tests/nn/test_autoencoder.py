@@ -14,9 +14,14 @@ from sda import (
     Emphasis,
     Gaussian,
     Layer,
+    LearnedVariance,
     Masking,
+    MixtureDensity,
+    Pretraining,
+    RectifiedSquaredError,
     SquaredError,
     StackedDenoisingAutoencoder,
+    pretrain,
     stream,
 )
 from sda.nn.corruption import Corrupted
@@ -181,3 +186,24 @@ def test_initial_weights_fill_the_range_of_their_scheme(scheme, bound):
 def test_a_layer_that_makes_no_sense_is_refused(choices, message):
     with pytest.raises(ValueError, match=message):
         make(**choices)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("kind", [LearnedVariance(), MixtureDensity(2), RectifiedSquaredError()])
+def test_a_decoder_is_as_wide_as_its_distribution_and_is_trained(kind, tied):
+    layer = make(reconstruction=kind, tied=tied)
+    x = batch(40)[0].float()
+    y = layer.encode(x)
+    assert layer.decode(y).shape == (40, kind.n_logits(6))
+    if tied:  # the first logit of each component is what the transposed weights give
+        first = y @ layer.weight.mT + layer.visible_bias[:, :6]
+        torch.testing.assert_close(layer.decode(y)[:, :6], first)
+    assert layer.reconstruct(x).shape == x.shape
+    settings = Pretraining(epochs=8, learning_rate=0.05, batch_size=5)
+    history = pretrain(StackedDenoisingAutoencoder([layer]), x, settings, seed=0, valid=x)
+    assert layer.method == "autograd"
+    costs = [float(epoch.loss) for epoch in history[1:]]
+    assert costs[-1] < costs[0] - 0.01
+    other = layer.plan().build(6, stream(3))
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(other.reconstruct(x), layer.reconstruct(x))

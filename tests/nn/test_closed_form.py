@@ -192,9 +192,11 @@ def test_a_loss_derived_from_a_canonical_one_is_left_to_autograd():
 
 @pytest.mark.parametrize("runs", [0, 3])
 @pytest.mark.parametrize("tied", [True, False])
-def test_steps_with_categorical_blocks_equal_autograds(runs, tied):
+@pytest.mark.parametrize("reconstruction", [Categorical((3, 5, 4)), SquaredError(std=0.5)])
+def test_steps_with_blocks_or_another_variance_equal_autograds(reconstruction, runs, tied):
     sizes = (3, 5, 4)
-    net = stack(runs, reconstruction=Categorical(sizes), tied=tied).double()
+    net = stack(runs, reconstruction=reconstruction, tied=tied).double()
+    assert net[0].method == "closed form"
     generator, steps = stream(1), []
     for rows in (6, 2):
         blocks = [torch.eye(n)[torch.randint(n, (rows,), generator=generator)] for n in sizes]
