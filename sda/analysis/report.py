@@ -16,6 +16,7 @@ from sda.nn.heads import Classifier
 from sda.runs import model_file
 from sda.runs.folder import MODEL, RunFolder
 from sda.runs.results import Trained
+from sda.runs.settings import depth
 
 TEMPLATE = "report.html"  # beside this file
 TILES = 8  # rows and columns of a sheet of filters
@@ -61,8 +62,8 @@ def best_of_each_kind(table: Table) -> list[Arm]:
     best: dict[tuple[str, int], Arm] = {}
     by_error = sorted(table.arms, key=lambda arm: np.mean([run.valid_error for run in arm.runs]))
     for arm in sorted(by_error, key=lambda arm: -len(arm.runs)):
-        depth = len(arm.runs[0].result["settings"].get("stack.hidden", []))
-        best.setdefault((arm.runs[0].init, depth), arm)
+        run = arm.runs[0]
+        best.setdefault((run.init, depth(run.result["settings"])), arm)
     return list(best.values())
 
 

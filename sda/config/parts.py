@@ -6,8 +6,10 @@ needs, which is checked before anything is called, and if it is ours, or in a tr
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
-from types import NoneType, UnionType
+from dataclasses import is_dataclass
+from types import MappingProxyType, NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
 from sda.common.trust import trusted
@@ -17,8 +19,13 @@ from sda.data.splits import Splits
 _SETTINGS = (int, float, bool, str, Sequence[int], NoneType)  # what our data functions take
 
 
-def part(where: str, node: object, kind: type) -> Any:
+def part(
+    where: str, node: object, kind: type, common: Mapping[str, Any] = MappingProxyType({})
+) -> Any:
     """Build the part of a kind that a node ``{_target_: sda.Masking, fraction: 0.25}`` describes.
+
+    Values of the node may be nodes of parts themselves. Of ``common`` values, already built, it
+    gets those that it declares and the node does not say.
 
     Raises:
         ValueError: in one line.
@@ -26,9 +33,36 @@ def part(where: str, node: object, kind: type) -> Any:
     named, values = _named(where, node)
     if not (inspect.isclass(named) and issubclass(named, kind) and named is not kind):
         raise ValueError(
-            f"{where}._target_ must name a {kind.__name__.lower()} class, got {_target(node)!r}"
+            f"{where}._target_ must name a {_words(kind)} class, got {_target(node)!r}"
         )
-    return validation.made(where, named, values)
+    hints = get_type_hints(named)
+    own = {key: _built(f"{where}.{key}", value, hints.get(key)) for key, value in values.items()}
+    known = validation.names(named)
+    return validation.made(where, named, {k: v for k, v in common.items() if k in known} | own)
+
+
+def _built(where: str, value: object, hint: Any) -> Any:
+    """A value of a part, as it is or, where it is a node, the part that ``hint`` declares there."""
+    if isinstance(value, list):
+        return [_built(where, one, hint) for one in value]
+    kinds = [kind for kind in _leaves(hint) if inspect.isclass(kind)]
+    if isinstance(value, Mapping):
+        for kind in kinds:
+            if "_target_" in value and inspect.isabstract(kind):
+                return part(where, value, kind)
+            if is_dataclass(kind):
+                return validation.made(where, kind, section(where, value))
+    return value
+
+
+def _leaves(hint: Any) -> tuple[Any, ...]:
+    """The types in a union, a tuple or a list of them."""
+    inner = get_args(hint)
+    return tuple(leaf for one in inner for leaf in _leaves(one)) if inner else (hint,)
+
+
+def _words(kind: type) -> str:
+    return re.sub(r"(?<=.)(?=[A-Z])", " ", kind.__name__).lower()
 
 
 def data_function(where: str, node: object) -> tuple[Callable[..., Splits], dict[str, Any]]:

@@ -1,16 +1,14 @@
 """One run as it was asked for: its arm, its layers, its settings."""
 
-import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, cast
+from functools import cached_property
+from typing import Any
 
 import torch
 
 from sda.common.precision import Precision
-from sda.nn.autoencoder import Emphasis, Layer
-from sda.nn.boltzmann import Boltzmann
-from sda.nn.corruption import Masking
-from sda.nn.distributions import CrossEntropy
+from sda.nn.boltzmann import counterpart
+from sda.nn.corruption import Corruption
 from sda.nn.initialisation import Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan
 from sda.nn.stack import StackedDenoisingAutoencoder
@@ -27,7 +25,7 @@ class Run:
     name: str
     init: Init
     seed: int
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerPlan, ...]
     pretraining: tuple[Pretraining, ...]  # one for each layer; unused by init=random
     finetuning: Finetuning
     initialisation: Initialisation  # of the softmax layer
@@ -54,23 +52,18 @@ class Run:
 
     def trained_layers(self) -> tuple[LayerPlan, ...]:
         """The layers as this arm trains them: only sda corrupts, random has no decoder."""
-        if self.init is Init.sda:
-            return self.layers
         if self.init is Init.dbn:
-            return tuple(
-                Boltzmann(
-                    layer.n_hidden,
-                    layer.reconstruction,
-                    layer.activation,
-                    layer.tied,
-                    layer.initialisation,
-                )
-                for layer in self.layers
-            )
-        unread: dict[str, Any] = {"corruption": Masking(0.0), "emphasis": Emphasis()}
+            return tuple(counterpart(layer) for layer in self.layers)
+        if self.init is Init.saa:
+            return tuple(layer.without_noise() for layer in self.layers)
         if self.init is Init.random:
-            unread |= {"reconstruction": CrossEntropy(), "tied": True}
-        return tuple(dataclasses.replace(layer, **unread) for layer in self.layers)
+            return tuple(layer.unpretrained() for layer in self.layers)
+        return self.layers
+
+    @cached_property
+    def trials(self) -> tuple[Corruption, ...]:
+        """What each layer is judged on, whatever this arm trains with."""
+        return tuple(layer.example().corruptions[0] for layer in self.layers)
 
     @property
     def precisions(self) -> list[str]:
@@ -88,7 +81,7 @@ class Run:
 
     def _like(self) -> list[LayerKind]:
         """A small layer of each kind that it has."""
-        return [small(layer) for layer in self.trained_layers()]
+        return [layer.example() for layer in self.trained_layers()]
 
     def described(self) -> dict[str, Any]:
         """The run as built for its arm, without seed and data: what its numbers follow from."""
@@ -107,14 +100,7 @@ class Run:
             for parts in zip(
                 self.trained_layers(),
                 self.pretraining,
-                [layer.corruption for layer in self.layers],
+                self.trials,
                 strict=True,
             )
         ]
-
-
-def small(layer: LayerPlan) -> LayerKind:
-    """Build one unit of a layer: that refuses what does not go together."""
-    width = getattr(layer, "reconstruction", CrossEntropy()).width or 1
-    one: LayerPlan = dataclasses.replace(cast(Any, layer), n_hidden=1)
-    return one.build(width, torch.Generator())

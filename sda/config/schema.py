@@ -1,18 +1,19 @@
 """The schema of a run: what a configuration may say, checked and built before anything starts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
 from sda.config.parts import data_function, part, section
-from sda.config.plan import Run, small
+from sda.config.plan import Run
 from sda.config.settings import PLANNING, Executor, Settings, Stack
 from sda.config.validation import made
 from sda.data.splits import Splits
-from sda.nn.autoencoder import Emphasis, Layer
+from sda.nn.autoencoder import Emphasis
 from sda.nn.corruption import Corruption
 from sda.nn.distributions import Distribution
+from sda.nn.layer_kind import LayerPlan
 from sda.runs.settings import Plain, flat
 from sda.training.settings import Finetuning, Pretraining
 
@@ -21,7 +22,7 @@ def build_run(plain: Plain) -> Run:
     """Turn a resolved configuration into a run. Raises ValueError in one line."""
     stack = made("stack", Stack, section("stack", plain.get("stack")))
     known = made("", Settings, {**plain, "stack": stack})
-    depth = len(stack.hidden)
+    depth = len(stack.nodes)
     executor(plain)
     data_function("data", known.data)  # refused here, nothing is read yet
     where = device(known.device)
@@ -45,7 +46,7 @@ def build_run(plain: Plain) -> Run:
     )
     # Building refuses what does not go together: emphasis with Gaussian noise, dbn with tanh.
     for layer in (*run.layers, *run.trained_layers()):
-        small(layer)
+        layer.example()
     run.described()  # a part that cannot be written down is refused now
     return run
 
@@ -106,28 +107,22 @@ def corruption(where: str, node: object) -> Corruption | None:
     )
 
 
-def _layers(known: Settings) -> list[Layer]:
-    stack, depth = known.stack, len(known.stack.hidden)
+def _layers(known: Settings) -> Iterator[LayerPlan]:
+    """The plan of each layer: what its node does not say, the settings of all layers do."""
+    stack, depth = known.stack, len(known.stack.nodes)
     corruptions = _parts("corruption", known.corruption, depth, Corruption)
     reconstructions = _parts("reconstruction", known.reconstruction, depth, Distribution)
-    emphases = [
-        made("stack.emphasis", Emphasis, values)
-        for values in _per_layer("stack.emphasis", stack.emphasis, depth)
-    ]
-    return [
-        Layer(
-            n_hidden=n,
-            corruption=corrupt,
-            reconstruction=reconstruction,
-            activation=stack.activation,
-            tied=stack.tied,
-            emphasis=emphasis,
-            initialisation=stack.initialisation,
-        )
-        for n, corrupt, reconstruction, emphasis in zip(
-            stack.hidden, corruptions, reconstructions, emphases, strict=True
-        )
-    ]
+    emphases = _per_layer("stack.emphasis", stack.emphasis, depth)
+    for k, node in enumerate(stack.nodes):
+        common = {
+            "corruption": corruptions[k],
+            "reconstruction": reconstructions[k],
+            "activation": stack.activation,
+            "tied": stack.tied,
+            "emphasis": made("stack.emphasis", Emphasis, emphases[k]),
+            "initialisation": stack.initialisation,
+        }
+        yield part(f"stack.layers.{k}", node, LayerPlan, common)
 
 
 def _with_noise(where: str, node: Plain) -> Plain:

@@ -17,17 +17,29 @@ MOST_MEMORY = 1e6  # GB
 class Stack:
     """The layers, bottom to top."""
 
-    hidden: list[int]  # units of each
+    hidden: list[int] | None  # units of each, all of them dense
     activation: Activation
     tied: bool
     emphasis: dict[str, Any]
     initialisation: Initialisation
+    layers: list[dict[str, Any]] | None = None  # nodes, of any kinds, in place of ``hidden``
 
     def __post_init__(self) -> None:
-        if not self.hidden:
+        if self.hidden and self.layers:
+            raise ValueError(
+                "layers and stack.hidden both list the layers: set the other one to null "
+                f"(stack.hidden=null), got {self.hidden!r} and {self.layers!r}"
+            )
+        if not self.hidden and not self.layers:
             raise ValueError(f"hidden must list the units of each layer, got {self.hidden!r}")
-        for units in self.hidden:
+        for units in self.hidden or ():
             checks.whole("hidden", units, 1)
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        """What each layer is: of ``hidden``, dense ones."""
+        dense = [{"_target_": "sda.Layer", "n_hidden": units} for units in self.hidden or ()]
+        return self.layers or dense
 
 
 @dataclass(frozen=True)

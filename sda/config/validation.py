@@ -57,6 +57,11 @@ def arguments(where: str, make: Callable[..., Any], values: Mapping[str, Any]) -
         raise ValueError(_told(where, make, error.errors(include_url=False))) from None
 
 
+def names(make: Callable[..., Any]) -> set[str]:
+    """The names of the values that ``make`` declares."""
+    return set(inspect.signature(make).parameters)
+
+
 @functools.cache
 def _adapter(make: Callable[..., Any]) -> TypeAdapter[Any]:
     def given(**values: Any) -> dict[str, Any]:

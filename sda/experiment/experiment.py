@@ -133,7 +133,7 @@ def _pretrain(
     plans = [state.plans[number] for number in state.pretrained]
     with Layers(state, recorder, show, store) as layers, Progress() as progress:
         layers.take()
-        trials = [[plan.layers[k].corruption for plan in plans] for k in range(len(state.stack))]
+        trials = [[plan.trials[k] for plan in plans] for k in range(len(state.stack))]
         recorder.tick()
         for epoch in pretraining.pretraining_epochs(
             state.stack,
@@ -167,7 +167,7 @@ def _note_pretraining(epoch: LayerEpoch, state: State, recorder: Recorder, show:
         if not epoch.active.reshape(-1)[k]:
             continue
         plan = state.plans[number]
-        settings, trial = plan.pretraining[epoch.depth], plan.layers[epoch.depth].corruption
+        settings, trial = plan.pretraining[epoch.depth], plan.trials[epoch.depth]
         for run in state.followers(k):
             state.seconds[run]["pretrain"] += share
             recorder.row(run, epoch.row(k), share)

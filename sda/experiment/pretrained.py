@@ -99,7 +99,7 @@ class Layers:
                     if row["epoch"] > state.layers.epoch:  # the others stand there already
                         state.seconds[run]["pretrain"] += seconds
                         self._recorder.row(run, row, seconds)
-                last, trial = layer.rows[-1]["epoch"], state.plans[run].layers[depth].corruption
+                last, trial = layer.rows[-1]["epoch"], state.plans[run].trials[depth]
                 self._show.layer(run, stack, depth, last, trial)
         state.layers.depth, state.layers.epoch = depth + 1, -1
         state.layers.velocities, state.layers.stopping, state.layers.remembered = {}, {}, {}

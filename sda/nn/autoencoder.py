@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sda.common import checks
 from sda.nn import closed_form
 from sda.nn.activation import Activation
-from sda.nn.corruption import Corrupted, Corruption, Gaussian
+from sda.nn.corruption import Corrupted, Corruption, Gaussian, Masking
 from sda.nn.distributions import Categorical, CrossEntropy, Distribution
 from sda.nn.initialisation import Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan
@@ -49,6 +49,14 @@ class Layer(LayerPlan):
     tied: bool = True
     emphasis: Emphasis = field(default_factory=Emphasis)
     initialisation: Initialisation | str = Initialisation.papers
+
+    def without_noise(self) -> "Layer":
+        """The plan of an ordinary autoencoder: nothing is hit, so nothing is emphasised."""
+        return self._with(corruption=Masking(0.0), emphasis=Emphasis())
+
+    def unpretrained(self) -> "Layer":
+        """The plan of an encoder alone."""
+        return self.without_noise()._with(reconstruction=CrossEntropy(), tied=True)
 
     def build(self, n_visible: int, generator: torch.Generator) -> "DenoisingAutoencoder":
         """Make the layer for inputs of n_visible components, with weights from ``generator``."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sda.nn import contrastive_divergence
 from sda.nn.activation import Activation
-from sda.nn.autoencoder import DenoisingAutoencoder
+from sda.nn.autoencoder import DenoisingAutoencoder, Layer
 from sda.nn.corruption import Corrupted, Masking
 from sda.nn.distributions import CrossEntropy, Distribution
 from sda.nn.initialisation import Initialisation
@@ -27,6 +27,10 @@ class Boltzmann(LayerPlan):
     tied: bool = True
     initialisation: Initialisation | str = Initialisation.papers
 
+    def without_noise(self) -> "Boltzmann":
+        """Itself: nothing is corrupted."""
+        return self
+
     def build(self, n_visible: int, generator: torch.Generator) -> "RestrictedBoltzmannMachine":
         """Make the machine for inputs of n_visible components, with weights from ``generator``."""
         return RestrictedBoltzmannMachine(
@@ -39,6 +43,24 @@ class Boltzmann(LayerPlan):
             tied=self.tied,
             initialisation=self.initialisation,
         )
+
+
+def counterpart(plan: LayerPlan) -> Boltzmann:
+    """The machine that init=dbn trains in place of a dense layer.
+
+    Raises:
+        ValueError: there is none of the plan's kind.
+    """
+    if isinstance(plan, Boltzmann):
+        return plan
+    if type(plan) is not Layer:
+        raise ValueError(
+            f"init=dbn needs layers that have a Boltzmann machine in their place (sda.Layer), "
+            f"got {type(plan).__name__}"
+        )
+    return Boltzmann(
+        plan.n_hidden, plan.reconstruction, plan.activation, plan.tied, plan.initialisation
+    )
 
 
 class RestrictedBoltzmannMachine(DenoisingAutoencoder):

@@ -1,27 +1,69 @@
 """What a kind of layer is: it encodes, it decodes, and it owns how it is trained."""
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
 
+from sda.common import checks
 from sda.nn.activation import Activation
-from sda.nn.corruption import Corrupted, Corruption
+from sda.nn.corruption import Corrupted, Corruption, Masking
 from sda.nn.distributions import Distribution
 from sda.nn.optimisers import Descent
 
 
 class LayerPlan(ABC):
-    """Everything of a layer but its input size and its initial weights; a frozen dataclass."""
+    """Everything of a layer but its input size and its initial weights; a frozen dataclass.
 
-    n_hidden: int  # units
+    Fields named as groups of the configuration are (``corruption``, ``reconstruction``) or as
+    settings of all layers (``activation``, ``tied``, ``emphasis``, ``initialisation``) have their
+    values from there, where ``stack.layers`` does not give them.
+    """
+
+    n_hidden: int  # units, where the plan alone says how many: kinds that join batches need it
 
     @abstractmethod
     def build(self, n_visible: int, generator: torch.Generator) -> "LayerKind":
         """Make the layer for inputs of n_visible components, with weights from ``generator``."""
+
+    def without_noise(self) -> "LayerPlan":
+        """The plan as init=saa trains it: no corruption, and a kind's own noise is off.
+
+        Raises:
+            ValueError: it has no field ``corruption``, and does not say how this is done.
+        """
+        if "corruption" not in _names(self):
+            kind = type(self).__name__
+            raise ValueError(f"init=saa trains without noise, and {kind} has no corruption to set")
+        return self._with(corruption=Masking(0.0))
+
+    def unpretrained(self) -> "LayerPlan":
+        """The plan as init=random builds it: what only pretraining reads is left out.
+
+        So a sweep over that has one random arm. A kind that does not say more leaves out noise.
+        """
+        return self.without_noise() if "corruption" in _names(self) else self
+
+    def example(self) -> "LayerKind":
+        """A layer of one unit, to ask what it is; building it refuses what goes not together."""
+        width = getattr(getattr(self, "reconstruction", None), "width", None)
+        one = self
+        if "n_hidden" in _names(self):
+            checks.whole("n_hidden", self.n_hidden, 1)
+            one = self._with(n_hidden=1)
+        return one.build(width or 1, torch.Generator())
+
+    def _with(self, **values: Any) -> Self:
+        """The plan with other values."""
+        return dataclasses.replace(cast(Any, self), **values)  # type: ignore[no-any-return]
+
+
+def _names(plan: LayerPlan) -> set[str]:
+    return {field.name for field in dataclasses.fields(cast(Any, plan))}
 
 
 class LayerKind(nn.Module, ABC):

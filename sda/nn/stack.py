@@ -45,13 +45,12 @@ class StackedDenoisingAutoencoder(nn.Module):
         Layer k draws its weights from ``stream(seed, "weights", k)``, so that its initial weights
         do not depend on how many layers there are or on how they will be trained.
         """
-        sizes = [checks.whole("n_visible", n_visible, 1), *(layer.n_hidden for layer in layers)]
-        return cls(
-            [
-                layer.build(n, stream(seed, "weights", depth))
-                for depth, (n, layer) in enumerate(zip(sizes, layers, strict=False))
-            ]
-        )
+        n = checks.whole("n_visible", n_visible, 1)
+        built = []
+        for depth, layer in enumerate(layers):
+            built.append(layer.build(n, stream(seed, "weights", depth)))
+            n = built[-1].n_hidden
+        return cls(built)
 
     def __iter__(self) -> Iterator[LayerKind]:
         return iter(self.layers)  # type: ignore[arg-type]

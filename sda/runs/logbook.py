@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sda.runs.settings import depth
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.tensorboard import SummaryWriter
 
 EVENTS = "events.out.tfevents.*"
-BY_LAYER = ("stack.hidden", "stack.emphasis.", "corruption.", "reconstruction.", "pretrain.")
+BY_LAYER = (
+    "stack.hidden", "stack.layers", "stack.emphasis.", "corruption.", "reconstruction.",
+    "pretrain.",
+)  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
@@ -208,11 +213,11 @@ def _json_number(value: Any) -> Any:
 
 def _columns(settings: Mapping[str, Any]) -> dict[str, str | bool | int | float]:
     """Settings as the columns of a table, each of one type whatever the run."""
-    depth = len(settings.get("stack.hidden", ()))
+    layers = depth(settings)
     found: dict[str, Any] = {}
     for key, value in settings.items():
         if key.startswith(BY_LAYER):
-            values = value if isinstance(value, list) and len(value) == depth else [value] * depth
+            values = value if isinstance(value, list) and len(value) == layers else [value] * layers
             found |= {f"{key}.layer{k}": one for k, one in enumerate(values, 1)}
         else:
             found[key] = value

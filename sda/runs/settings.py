@@ -22,6 +22,11 @@ def word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
+def depth(settings: Mapping[str, Any]) -> int:
+    """How many layers flat settings ask for; 0 of what has none."""
+    return len(settings.get("stack.layers") or settings.get("stack.hidden") or ())
+
+
 def flat(plain: Mapping[str, Any], above: str = "") -> Plain:
     """Nested settings as dotted keys with plain values; lists stay lists."""
     result: Plain = {}

@@ -14,8 +14,10 @@ import yaml
 import sda
 from sda.common import trust
 from sda.config import catalogue, parts
-from sda.nn.corruption import Corruption
-from sda.nn.distributions import Distribution
+from sda.nn.autoencoder import Emphasis, Layer
+from sda.nn.corruption import Corruption, Masking
+from sda.nn.distributions import CrossEntropy, Distribution, SquaredError
+from sda.nn.layer_kind import LayerPlan
 
 
 @pytest.fixture
@@ -57,6 +59,7 @@ def test_of_all_that_is_in_the_package_only_the_kind_that_a_place_needs_is_accep
     assert len(EVERYTHING) > 500
     assert accepted(Corruption) == {"Masking", "SaltAndPepper", "Gaussian"}
     assert accepted(Distribution) == {"Categorical", "CrossEntropy", "SquaredError"}
+    assert accepted(LayerPlan) == {"Layer", "Boltzmann"}
 
 
 def test_of_all_that_is_in_the_package_only_the_data_sets_are_accepted_as_data():
@@ -98,6 +101,21 @@ def test_the_command_line_trusts_a_module_with_the_same_kinds_and_no_others(mine
             parts.data_function("data", {"_target_": f"{mine}.{name}"})
     with pytest.raises(ValueError, match="must be a number, got 'x'"):
         parts.part("corruption", {"_target_": f"{mine}.Halving", "share": "x"}, Corruption)
+
+
+def test_a_part_has_parts_of_its_own_and_what_it_does_not_say_is_common_to_all():
+    common = {"corruption": Masking(0.5), "reconstruction": CrossEntropy(), "unknown": 3}
+    node = {"_target_": "sda.Layer", "n_hidden": 5, "emphasis": {"corrupted": 1.0, "intact": 0.5}}
+    assert parts.part("stack.layers.0", node, LayerPlan, common) == Layer(
+        5, Masking(0.5), CrossEntropy(), emphasis=Emphasis(1.0, 0.5)
+    )
+    own = {"corruption": {"_target_": "sda.Masking", "fraction": 0.1},
+           "reconstruction": {"_target_": "sda.SquaredError"}}  # fmt: skip
+    plan = parts.part("stack.layers.0", node | own, LayerPlan, common)
+    assert (plan.corruption, plan.reconstruction) == (Masking(0.1), SquaredError())
+    for inner in ({"_target_": "os.system"}, {"_target_": "sda.Layer"}, {"_target_": "sda.load"}):
+        with pytest.raises(ValueError, match=r"^stack.layers.0.corruption._target_ must name"):
+            parts.part("stack.layers.0", node | {"corruption": inner}, LayerPlan, common)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "", "a b", "..", "my_parts.Halving"])

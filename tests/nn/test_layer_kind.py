@@ -1,10 +1,8 @@
 """A kind of layer of one's own: one class, and everything that layers do."""
 
-from dataclasses import dataclass
-
 import pytest
 import torch
-from torch import nn
+from own_parts import Maxout
 
 from sda import (
     Boltzmann,
@@ -12,8 +10,6 @@ from sda import (
     CrossEntropy,
     Finetuning,
     Layer,
-    LayerKind,
-    LayerPlan,
     Masking,
     Pretraining,
     StackedDenoisingAutoencoder,
@@ -25,60 +21,13 @@ from sda import (
 )
 from sda.training.pretraining import Progress, pretraining_epochs
 
-
-@dataclass(frozen=True)
-class Maxout(LayerPlan):
-    """Codes that are the larger of two affine maps, squeezed into [0, 1]."""
-
-    n_hidden: int
-
-    def build(self, n_visible, generator):
-        return MaxoutLayer(n_visible, self.n_hidden, generator)
-
-
-class MaxoutLayer(LayerKind):
-    def __init__(self, d, h, generator):
-        super().__init__()
-        self.maps = nn.Parameter(0.1 * torch.randn(2, d, h, generator=generator))
-        self.shift = nn.Parameter(torch.zeros(d))
-        self.corruptions = (Masking(0.3),)
-        self.reconstruction = CrossEntropy()
-        self.seen = 0
-
-    n_visible = property(lambda self: self.maps.shape[1])
-    n_hidden = property(lambda self: self.maps.shape[2])
-    reach = (0.0, 1.0)
-
-    def plan(self):
-        return Maxout(self.n_hidden)
-
-    def encode(self, x):
-        return torch.sigmoid((x.unsqueeze(-3) @ self.maps).amax(-3))
-
-    def decode(self, y):
-        return y @ self.maps[0].mT + self.shift
-
-    def cost(self, x, corrupted):
-        return self.reconstruction.loss(self.decode(self.encode(corrupted.x)), x).sum(-1).mean(-1)
-
-    def update(self, *given):
-        self.seen += 1
-        return super().update(*given)
-
-    def state(self):
-        return {"seen": self.seen}
-
-    def load_state(self, state):
-        self.seen = state.get("seen", 0)
-
-
 X = torch.rand(60, 9, generator=stream(0, "x"))
 Y = (X[:, 0] > X[:, 1]).long()
 SETTINGS = Pretraining(epochs=3, learning_rate=0.1, batch_size=20, momentum=0.5)
 
 
 def stack():
-    plans = [Maxout(7), Layer(6, Masking(0.2))]
+    plans = [Maxout(7, Masking(0.3), CrossEntropy()), Layer(6, Masking(0.2))]
     return StackedDenoisingAutoencoder.plan(9, plans, seed=1)
 
 
@@ -125,6 +74,6 @@ def test_it_is_no_part_of_a_model_file_and_that_is_said(tmp_path):
 
 
 def test_nothing_but_a_layer_says_how_it_is_trained():
-    plans = (Layer(3, Masking(0.0)), Boltzmann(3), Maxout(3))
+    plans = (Layer(3, Masking(0.0)), Boltzmann(3), Maxout(3, Masking(0.3), CrossEntropy()))
     methods = [plan.build(4, stream(0)).method for plan in plans]
     assert methods == ["closed form", "contrastive divergence", "autograd"]

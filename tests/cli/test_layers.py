@@ -1,0 +1,136 @@
+"""`stack.layers`: layers of any kinds, named in a file or on the command line."""
+
+import json
+import shutil
+import signal
+import sys
+
+import own_parts
+import pytest
+import tiny_run
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sda import Masking
+from sda.__main__ import main
+from sda.common import trust
+from sda.config import compose, schema
+from sda.runs import model_file
+from sda.runs.identity import digest
+
+DENSE = ["stack.hidden=null", "stack.layers=[{_target_: sda.Layer, n_hidden: 9},"
+         "{_target_: sda.Layer, n_hidden: 8}]"]  # fmt: skip
+MAXOUT = ["stack.hidden=null", "stack.layers=[{_target_: my_parts.Maxout, n_hidden: 7},"
+          "{_target_: sda.Layer, n_hidden: 6}]"]  # fmt: skip
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A module of a user's own, in the folder that a command is given in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trust, "_trusted", {})
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    shutil.copy(own_parts.__file__, tmp_path / "my_parts.py")
+    yield tmp_path
+    sys.modules.pop("my_parts", None)
+
+
+def plan(*words):
+    """Words that set values, not files: composing takes a second, changing values does not."""
+    return schema.build_run(compose.variant(["stack=small"], words))
+
+
+def composed(*words):
+    return schema.build_run(compose.resolved(compose.compose(list(words))))
+
+
+def run(*words):
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    return end.value.code
+
+
+@pytest.mark.parametrize("init", ["random", "saa", "dbn", "sda"])
+def test_a_dense_layer_is_the_same_run_whichever_way_it_is_asked_for(init):
+    short = plan(f"init={init}", "stack.hidden=[9,8]", "corruption.fraction=[0.1,0.2]")
+    long = plan(f"init={init}", *DENSE, "corruption.fraction=[0.1,0.2]")
+    assert long.described() == short.described()
+    assert long.trials == (Masking(0.1), Masking(0.2))
+
+
+def test_a_layer_says_what_differs_from_the_settings_of_all_layers():
+    own = composed(*DENSE, "+stack.layers.1.activation=tanh", "stack.layers.1.n_hidden=5",
+               "reconstruction=squared_error")  # fmt: skip
+    lower, upper = own.layers
+    assert (lower.activation, lower.n_hidden) == ("sigmoid", 9)
+    assert (upper.activation, upper.n_hidden) == ("tanh", 5)
+    assert lower.reconstruction == upper.reconstruction
+
+
+@pytest.mark.parametrize(
+    ("layers", "told"),
+    [
+        ("[]", "stack.hidden must list the units of each layer, got None"),
+        ("3", "stack.layers must be a list or null, got 3"),
+        ("[3]", "stack.layers must be settings of its own, key: value or null, got 3"),
+        ("[{n_hidden: 3}]", "stack.layers.0._target_ must name something in sda"),
+        ("[{_target_: sda.Masking, fraction: 0.1}]", "must name a layer plan class"),
+        ("[{_target_: sda.Layer}]", "the setting stack.layers.0.n_hidden is missing"),
+        ("[{_target_: sda.Layer, n_hidden: 0}]", "n_hidden must be a whole number of at least 1"),
+        ("[{_target_: sda.Layer, n_hiden: 4}]", "did you mean stack.layers.0.n_hidden?"),
+        ("[{_target_: my_parts.Maxout, n_hidden: 4}]", "that the command line trusts"),
+    ],
+)
+def test_a_mistake_in_a_layer_is_one_line(layers, told):
+    with pytest.raises(ValueError) as error:
+        plan("stack.hidden=null", f"stack.layers={layers}")
+    assert told in str(error.value)
+
+
+def test_layers_are_listed_in_one_place():
+    with pytest.raises(ValueError, match="set the other one to null"):
+        plan(DENSE[1])
+
+
+def test_the_arms_of_a_kind_of_ones_own(mine):
+    trust.trust(["my_parts"])
+    by_arm = {init: plan(f"init={init}", *MAXOUT) for init in ("random", "saa", "sda")}
+    assert by_arm["sda"].trained_layers()[0].corruption == Masking(0.25)
+    assert by_arm["saa"].trained_layers()[0].corruption == Masking(0.0)
+    assert by_arm["saa"].trials[0] == Masking(0.25)
+    assert not by_arm["random"].is_pretrained
+    louder = plan("init=random", *MAXOUT, "corruption.fraction=0.4")
+    assert digest(louder.described()) == digest(by_arm["random"].described())
+    with pytest.raises(ValueError, match=r"init=dbn needs .* \(sda.Layer\), got Maxout"):
+        plan("init=dbn", *MAXOUT)
+
+
+def test_a_kind_of_ones_own_trains_from_the_command_line_with_all_that_a_run_has(mine, caplog):
+    words = [*MAXOUT, "parts=[my_parts]", "data._target_=my_parts.dice", "+data.rows=40",
+             "pretrain.epochs=2", "finetune.epochs=1", "name=mine"]  # fmt: skip
+    assert run(*words) in (0, None)
+    (folder,) = (mine / "runs" / "mine").iterdir()
+    assert json.loads((folder / "result.json").read_text())["step"] == "autograd and closed form"
+    stack = model_file.load(folder / "model.safetensors").stack
+    assert type(stack[0]).__name__ == "MaxoutLayer"
+    assert stack[0].plan().corruption == Masking(0.25)
+    events = EventAccumulator(str(folder)).Reload()
+    assert "layer1/clean_corrupted_reconstructed" in events.Tags()["images"]
+    assert run(*words, "finetune.learning_rate=0.2") in (0, None)
+    assert "layer 1: pretrained already, taken from earlier runs" in caplog.text
+    assert run("resume", str(folder), "parts=[my_parts]") in (0, None)
+
+
+def test_a_kind_of_ones_own_is_resumed_to_the_same_bits(mine):
+    trust.trust(["my_parts"])
+    tiny_run.train(mine / "straight" / "run", *MAXOUT)
+    for number in (2, 5, 8):  # in its own layer, in the layer above, in fine-tuning
+
+        def action(number=number):
+            tiny_run.at_event("after the save", number, tiny_run.kill)
+            tiny_run.recorder.SAVE_EVERY, tiny_run.recorder.SAVE_SHARE = 0.0, 1e9
+            tiny_run.train(mine / str(number) / "run", *MAXOUT)
+
+        assert tiny_run.in_a_child(action) == -signal.SIGKILL
+        tiny_run.train(mine / str(number) / "run", *MAXOUT, resume=True)
+        straight = tiny_run.outcome(mine / "straight" / "run")
+        assert tiny_run.outcome(mine / str(number) / "run") == straight
