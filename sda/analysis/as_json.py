@@ -17,6 +17,7 @@ def as_json(comparison: Comparison) -> str:
                 "data": table.data,
                 "source": table.source,
                 "data_hash": table.data_hash,
+                "cuts": table.cuts or None,
                 "shared": table.shared,
                 "arms": [_arm_json(arm) for arm in table.arms],
                 "pairs": [_pair_json(pair) for pair in table.pairs],
@@ -51,7 +52,7 @@ def _arm_json(arm: Arm) -> dict[str, Any]:
     return {
         "arm": arm.label,
         "init": arm.runs[0].init,
-        "seeds": len(arm.runs),
+        "seeds": len({run.seed for run in arm.runs}),
         "valid_error_mean": valid,
         "valid_error_sd": _or_none(valid_sd),
         "test_error_mean": test,
@@ -80,6 +81,7 @@ def _run_json(run: Trained) -> dict[str, Any]:
     low, high, method = intervals.of_error(run.test_error, run.n_test)
     return {
         "folder": str(run.path),
+        "cut": run.cut and run.cut["number"],
         "seed": run.seed,
         "valid_error": run.valid_error,
         "test_error": run.test_error,
@@ -95,11 +97,14 @@ def _pair_json(pair: Pair) -> dict[str, Any]:
     return {
         "first": pair.first.label,
         "second": pair.second.label,
-        "seeds": sorted(pair.mcnemar),
+        "seeds": sorted({seed for _, seed in pair.mcnemar}),
+        "cuts": len({cut for cut, _ in pair.mcnemar}),
         "mean": pair.difference.mean,
         "ci95": _or_none(pair.difference.half_width),
-        "crossed_ci95": pair.crossed and pair.crossed.half_width,
+        "estimate_ci95": pair.estimate and pair.estimate.half_width,
         "p_holm": pair.p,
         "better": pair.better and pair.better.label,
-        "mcnemar_p": {str(seed): p for seed, p in pair.mcnemar.items()},
+        "mcnemar_p": [
+            {"cut": cut, "seed": seed, "p": p} for (cut, seed), p in pair.mcnemar.items()
+        ],
     }

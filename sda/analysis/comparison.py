@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sda.analysis import intervals, naming
-from sda.analysis.intervals import Crossed, Difference
+from sda.analysis.intervals import Difference, Estimate
 from sda.runs.results import Trained, Unfinished
 
 DOUBT = 0.05
+Trial = tuple[int, int]  # cut of the data and seed
 
 
 @dataclass(frozen=True)
 class Arm:
-    """Runs that differ in their seed alone; ``label`` says what sets them apart from the others."""
+    """Runs that differ in seed and cut alone; ``label`` says what sets them apart from others."""
 
     label: str
-    runs: list[Trained]  # by seed, each seed once
+    runs: list[Trained]  # by cut and seed, each once
 
     @property
     def labelled(self) -> int | None:
@@ -29,9 +30,9 @@ class Arm:
         return self.runs[0].labelled
 
     @property
-    def by_seed(self) -> dict[int, Trained]:
-        """The runs by their seeds."""
-        return {run.seed: run for run in self.runs}
+    def by_trial(self) -> dict[Trial, Trained]:
+        """The runs by cut and seed."""
+        return {run.trial: run for run in self.runs}
 
     @property
     def published(self) -> tuple[float, int, str] | None:
@@ -46,14 +47,14 @@ class Arm:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two arms over the seeds that both have: first − second, positive if the second is better."""
+    """Two arms over the trials that both have: first − second, positive if the second is better."""
 
     first: Arm
     second: Arm
-    difference: Difference  # of test errors, as fractions, with its interval over seeds alone
-    crossed: Crossed | None  # the same over seeds and test rows; None: one seed, no predictions
-    mcnemar: dict[int, float | None]  # p by seed; None without both runs' predictions
-    p: float | None = None  # of crossed, by Holm's correction over the pairs of a table
+    difference: Difference  # of test errors, as fractions, with its interval over trials alone
+    estimate: Estimate | None  # the same over test rows too; None: one trial, no predictions
+    mcnemar: dict[Trial, float | None]  # p; None without both runs' predictions
+    p: float | None = None  # of the estimate, by Holm's correction over the pairs of a table
 
     @property
     def better(self) -> Arm | None:
@@ -64,24 +65,29 @@ class Pair:
 
     def is_level(self, margin: float) -> bool:
         """Whether the two are surely less than ``margin``, a fraction, apart."""
-        return self.better is None and self.crossed is not None and self.crossed.is_within(margin)
+        return self.better is None and self.estimate is not None and self.estimate.is_within(margin)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Arms on one data set: the same rows, hash for hash."""
+    """Arms on one data set: the same rows, hash for hash, cut once or in several ways."""
 
     data: str
     source: str
-    data_hash: str
+    data_hash: str  # of all rows where they are cut several times
     arms: list[Arm]
     pairs: list[Pair]  # of arms that learned from the same number of labels
     shared: list[str] = field(default_factory=list)  # what all arms have set alike, in words
 
+    @property
+    def cuts(self) -> str:
+        """How the rows were cut: "10 folds"; empty where they were cut once."""
+        return _ways(self.arms[0].runs[0])
+
 
 @dataclass(frozen=True)
 class Repeated:
-    """One arm and seed that was run more than once.
+    """One arm, cut and seed that was run more than once.
 
     Runs that agree in every prediction count as one; of runs that do not, none is used.
     """
@@ -114,10 +120,9 @@ def contrast(
         unfinished: the others.
         defaults: flat settings that need not be told, and that a run without them has too.
     """
-    by_data: dict[tuple[str, str, str], list[Trained]] = {}
+    by_data: dict[tuple[str, ...], list[Trained]] = {}
     for run in finished:
-        data, source, data_hash = (str(run.result[k]) for k in ("data", "source", "data_hash"))
-        by_data.setdefault((data, source, data_hash), []).append(run)
+        by_data.setdefault(_where(run), []).append(run)
     comparison = Comparison([], list(unfinished), [])
     for where, runs in sorted(by_data.items()):
         table, repeated = _table(where, runs, defaults or {})
@@ -127,8 +132,18 @@ def contrast(
     return comparison
 
 
+def _where(run: Trained) -> tuple[str, ...]:
+    """What runs of one table have in common: data, source and hash, and how the rows are cut."""
+    of = run.cut["rows"] if run.cut else run.result["data_hash"]
+    return str(run.result["data"]), str(run.result["source"]), str(of), _ways(run)
+
+
+def _ways(run: Trained) -> str:
+    return f"{run.cut['total']} {run.cut['way']}" if run.cut else ""
+
+
 def _table(
-    where: tuple[str, str, str], runs: Sequence[Trained], defaults: Mapping[str, Any]
+    where: tuple[str, ...], runs: Sequence[Trained], defaults: Mapping[str, Any]
 ) -> tuple[Table, list[Repeated]]:
     """The arms of one data set, contrasted, and what was run more than once."""
     groups = _groups(runs, defaults)
@@ -143,7 +158,8 @@ def _table(
     ordered = [arm for _, arm in sorted(arms, key=lambda pair: pair[0])]
     pairs = [pair for a, b in combinations(ordered, 2) if (pair := _pair(a, b))]
     told = naming.shared(settings, defaults, names)
-    return Table(*where, ordered, _corrected(pairs), told), again
+    data, source, of, _ = where
+    return Table(data, source, of, ordered, _corrected(pairs), told), again
 
 
 def _groups(runs: Sequence[Trained], defaults: Mapping[str, Any]) -> list[list[Trained]]:
@@ -154,12 +170,12 @@ def _groups(runs: Sequence[Trained], defaults: Mapping[str, Any]) -> list[list[T
 
 
 def _once(label: str, runs: Sequence[Trained]) -> tuple[list[Trained], list[Repeated]]:
-    """One run for each seed, and the seeds that were run more than once."""
-    by_seed: dict[int, list[Trained]] = {}
+    """One run for each trial, and the trials that were run more than once."""
+    by_trial: dict[Trial, list[Trained]] = {}
     for run in runs:
-        by_seed.setdefault(run.seed, []).append(run)
+        by_trial.setdefault(run.trial, []).append(run)
     kept, repeated = [], []
-    for seed, same in sorted(by_seed.items()):
+    for (_, seed), same in sorted(by_trial.items()):
         agree = all(_equal(same[0], other) for other in same[1:])
         if agree:
             kept.append(same[0])
@@ -177,27 +193,40 @@ def _equal(a: Trained, b: Trained) -> bool:
 
 
 def _pair(first: Arm, second: Arm) -> Pair | None:
-    ours, theirs = first.by_seed, second.by_seed
-    seeds = sorted(ours.keys() & theirs.keys())
-    if not seeds or first.labelled != second.labelled:
+    ours, theirs = first.by_trial, second.by_trial
+    trials = sorted(ours.keys() & theirs.keys())
+    if not trials or first.labelled != second.labelled:
         return None
+    both = [(ours[trial], theirs[trial]) for trial in trials]
     difference = intervals.paired(
-        [ours[seed].test_error for seed in seeds], [theirs[seed].test_error for seed in seeds]
+        *zip(*((a.test_error, b.test_error) for a, b in both), strict=True)
     )
-    crossed = None
-    wrong = [_wrong(ours[seed], theirs[seed]) for seed in seeds]
-    apart = [one for one in wrong if one is not None]
-    if 1 < len(apart) == len(seeds) and len({len(one) for one in apart}) == 1:
-        crossed = intervals.crossed(np.stack(apart))
-    mcnemar = {seed: _mcnemar(ours[seed], theirs[seed]) for seed in seeds}
-    return Pair(first, second, difference, crossed, mcnemar)
+    mcnemar = {trial: _mcnemar(*runs) for trial, runs in zip(trials, both, strict=True)}
+    return Pair(first, second, difference, _estimate(both), mcnemar)
+
+
+def _estimate(both: Sequence[tuple[Trained, Trained]]) -> Estimate | None:
+    """First − second over all that varies: rows and seeds, or cuts of the rows."""
+    by_cut: dict[int, list[NDArray[np.float32]]] = {}
+    for first, second in both:
+        apart = _wrong(first, second)
+        if apart is None:
+            return None
+        by_cut.setdefault(first.trial[0], []).append(apart)
+    if any(len({len(one) for one in cut}) > 1 for cut in by_cut.values()):
+        return None
+    tables = [np.stack(cut) for cut in by_cut.values()]
+    learned_from = float(np.mean([run.n_learned_from for run, _ in both]))
+    if both[0][0].cut is not None and len(tables) > 1 and learned_from:
+        return intervals.resampled(tables, learned_from)
+    return intervals.crossed(tables[0]) if len(tables) == 1 and len(tables[0]) > 1 else None
 
 
 def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs with their p among all that a table claims."""
-    known = [pair.crossed.p for pair in pairs if pair.crossed is not None]
+    known = [pair.estimate.p for pair in pairs if pair.estimate is not None]
     corrected = iter(intervals.holm(known))
-    return [replace(p, p=next(corrected)) if p.crossed is not None else p for p in pairs]
+    return [replace(p, p=next(corrected)) if p.estimate is not None else p for p in pairs]
 
 
 def _wrong(first: Trained, second: Trained) -> NDArray[np.float32] | None:

@@ -96,13 +96,12 @@ def of_mean(values: Sequence[float] | NDArray[Any]) -> Difference:
     return Difference(mean, float(special.stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n), n)
 
 
-class Crossed(NamedTuple):
-    """A mean over seeds and test rows at once, how sure it is, and Satterthwaite's freedom."""
+class Estimate(NamedTuple):
+    """A mean over all that varies, test rows among it, and how sure it is."""
 
     mean: float
-    error: float  # standard error; 0 where no value differs from 0
-    freedom: float
-    seeds: int
+    error: float  # standard error; 0 where no value differs from another
+    freedom: float  # of its t
     rows: int
 
     @property
@@ -126,7 +125,7 @@ class Crossed(NamedTuple):
         return t * self.error if self.error else 3 / self.rows
 
 
-def crossed(values: NDArray[Any]) -> Crossed:
+def crossed(values: NDArray[Any]) -> Estimate:
     """Mean of a table of values over seeds and rows, both of which vary.
 
     All seeds are tested on the same rows. The variance of the mean is
@@ -151,9 +150,33 @@ def crossed(values: NDArray[Any]) -> Crossed:
     rest = max(float(left), 0.0) / freedoms[2] / (seeds * rows)
     variance = one + other - min(rest, one, other)
     if not variance:
-        return Crossed(mean, 0.0, 1.0, seeds, rows)
+        return Estimate(mean, 0.0, 1.0, rows)
     spent = sum(part**2 / n for part, n in zip((one, other, rest), freedoms, strict=True))
-    return Crossed(mean, math.sqrt(variance), max(1.0, variance**2 / spent), seeds, rows)
+    return Estimate(mean, math.sqrt(variance), max(1.0, variance**2 / spent), rows)
+
+
+def resampled(values: Sequence[NDArray[Any]], train_rows: float) -> Estimate:
+    """Mean over several cuts of the same rows into those that train and those that test.
+
+    The cuts share rows, so that their means are no independent values: the variance of the mean is
+    (1/J + n_test/n_train) S² over the means of J cuts, t with J − 1 degrees of freedom (Nadeau and
+    Bengio 2003, section 3.2). It is never less than that of the rows, S²_row/n_rows, which few cuts
+    may hide.
+
+    Args:
+        values: of each cut, (seeds, rows): 1 where a run errs, or the difference of two.
+        train_rows: how many rows of a cut are learned from, in the mean; those that stop the
+            training are among them.
+    """
+    if len(values) < 2:
+        raise ValueError(f"an interval over cuts needs two of them, got {len(values)}")
+    by_row = [cut.mean(axis=0, dtype=np.float64) for cut in values]
+    mean, deviation = spread([rows.mean() for rows in by_row])
+    share = float(np.mean([len(rows) for rows in by_row])) / train_rows
+    each = np.concatenate(by_row)
+    of_rows = float(np.var(each, ddof=1)) / len(each) if len(each) > 1 else 0.0
+    variance = max((1 / len(values) + share) * deviation**2, of_rows)
+    return Estimate(mean, math.sqrt(variance), len(values) - 1.0, len(each))
 
 
 def holm(values: Sequence[float]) -> list[float]:

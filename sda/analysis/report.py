@@ -9,9 +9,9 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from sda.analysis import curves, pictures, text
+from sda.analysis import blocks, curves, pictures
+from sda.analysis.blocks import Block
 from sda.analysis.comparison import Arm, Comparison, Table
-from sda.analysis.text import Block
 from sda.nn.heads import Classifier
 from sda.runs import model_file
 from sda.runs.folder import MODEL, RunFolder
@@ -75,10 +75,10 @@ def _shown(table: Table) -> _Shown:
     panels = curves.panels(Comparison([best], [], []))
     sheets = [(arm.label, _filters(arm.runs[0])) for arm in best.arms]
     return _Shown(
-        title=text.title(table),
-        arms=next(text.blocks(table, 0)),
+        title=blocks.title(table),
+        arms=next(blocks.blocks(table, 0)),
         is_part=len(arms) < len(table.arms),
-        blocks=list(text.blocks(best, len(pairs)))[1:],
+        blocks=list(blocks.blocks(best, len(pairs)))[1:],
         curves=_inline(curves.draw(panels)) if panels else None,
         filters=[(label, _inline(sheet)) for label, sheet in sheets if sheet],
         settings=[(arm.label, arm.runs[0].result["settings"]) for arm in table.arms],
@@ -106,7 +106,7 @@ def _inline(png: bytes) -> str:
 
 
 def _rest(found: Comparison) -> Iterator[tuple[str, Block]]:
-    for what, heads, rows in text.lists(found):
+    for what, heads, rows in blocks.lists(found):
         yield what, Block(heads, rows, "l" * len(heads))
 
 

@@ -1,47 +1,25 @@
 """A comparison in words: for the terminal and as Markdown."""
 
-import math
 import textwrap
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
-from sda.analysis import intervals, tables
-from sda.analysis.comparison import Arm, Comparison, Pair, Table
-from sda.runs.results import Trained
+from sda.analysis import blocks, tables
+from sda.analysis.blocks import MARGIN, WIDTH
+from sda.analysis.comparison import Comparison
 
-WIDTH = 100  # characters of a terminal line
 MOST_PAIRS = 15  # in the terminal; the files have all
-MARGIN = 0.005  # of test error: arms that are surely less apart are level
-SHORT = 20  # characters of a label that is repeated in a verdict
-LABEL = 30  # characters of a label beside columns of seeds; longer ones are wrapped
-
-
-@dataclass(frozen=True)
-class Block:
-    """A table of words with the sentences that say how to read it."""
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    sides: str  # l or r for each column
-    notes: list[str] = field(default_factory=list)  # each a line of a terminal, or two
-
-    @property
-    def note(self) -> str:
-        """The notes as running text."""
-        return "; ".join(note.replace("\n", " ") for note in self.notes)
 
 
 def plain(comparison: Comparison, margin: float = MARGIN) -> str:
     """For a terminal of 100 columns; arms less than ``margin`` apart, a fraction, are level."""
     parts = []
     for table in comparison.tables:
-        head = [title(table), "=" * len(title(table))]
-        head += textwrap.wrap(alike(table), WIDTH, break_on_hyphens=False)
+        head = [blocks.title(table), "=" * len(blocks.title(table))]
+        head += textwrap.wrap(blocks.alike(table), WIDTH, break_on_hyphens=False)
         parts.append("\n".join(head))
-        for block in blocks(table, MOST_PAIRS, margin):
+        for block in blocks.blocks(table, MOST_PAIRS, margin):
             text = tables.aligned(block.heads, block.rows, block.sides, WIDTH)
             parts.append("\n".join([text, *(textwrap.indent(note, "  ") for note in block.notes)]))
-    for what, heads, rows in lists(comparison):
+    for what, heads, rows in blocks.lists(comparison):
         parts.append(f"{what}\n{tables.aligned(heads, rows, 'llw', WIDTH)}")
     return "\n\n".join(parts)
 
@@ -50,186 +28,10 @@ def markdown(comparison: Comparison, margin: float = MARGIN) -> str:
     """The same as Markdown, with every pair."""
     parts = ["# Comparison"]
     for table in comparison.tables:
-        parts += [f"## {title(table)}", *filter(None, [alike(table)])]
-        for block in blocks(table, len(table.pairs), margin):
+        parts += [f"## {blocks.title(table)}", *filter(None, [blocks.alike(table)])]
+        for block in blocks.blocks(table, len(table.pairs), margin):
             parts.append(tables.piped(block.heads, block.rows, block.sides))
             parts += [block.note] if block.notes else []
-    for what, heads, rows in lists(comparison):
+    for what, heads, rows in blocks.lists(comparison):
         parts += [what, tables.piped(heads, rows, "llw")]
     return "\n\n".join(parts) + "\n"
-
-
-def title(table: Table) -> str:
-    """The data of a table and how it was come by."""
-    n = table.arms[0].runs[0].n_test
-    return f"{table.data} ({table.source}, {table.data_hash[:8]}), {n} test rows"
-
-
-def alike(table: Table) -> str:
-    """What all arms that read it have set alike, other than the defaults; may be empty."""
-    return f"all with {', '.join(table.shared)}" if table.shared else ""
-
-
-def blocks(table: Table, most_pairs: int, margin: float = MARGIN) -> Iterator[Block]:
-    """What there is to say of a data set, table by table."""
-    yield _arms(table)
-    yield from _runs(table)
-    if table.pairs:
-        yield _differences(table, most_pairs, margin)
-        yield from _mcnemar(table, most_pairs)
-
-
-def _arms(table: Table) -> Block:
-    published = any(arm.published for arm in table.arms)
-    heads = ["arm", "seeds", "valid %", "sd", "test %", "sd", "time"]
-    heads += ["published", "deviation"] if published else []
-    rows = [_arm_row(arm, published) for arm in table.arms]
-    notes = ["means over the seeds; sd: sample standard deviation over the seeds; time: of one run"]
-    if published:
-        papers = dict.fromkeys(arm.published[2] for arm in table.arms if arm.published)
-        notes.append(f"published: {'; '.join(papers)}; one run, ± its 95 % interval over test rows")
-        notes.append("deviation: ours - published, in points; inside: within that interval")
-        if any(run.result["source"] == "regenerated" for arm in table.arms for run in arm.runs):
-            notes.append("the data are regenerated: order and gaps compare, figures may not")
-    return Block(heads, rows, "l" + "r" * 7 + "l" if published else "l" + "r" * 6, notes)
-
-
-def _arm_row(arm: Arm, published: bool) -> list[str]:
-    valid, valid_sd = intervals.spread([run.valid_error for run in arm.runs])
-    test, test_sd = intervals.spread([run.test_error for run in arm.runs])
-    seconds, _ = intervals.spread([run.seconds for run in arm.runs])
-    figures = [_percent(value) for value in (valid, valid_sd, test, test_sd)]
-    row = [arm.label, str(len(arm.runs)), *figures, _time(seconds)]
-    if published and arm.published:
-        error, n, _ = arm.published
-        half = intervals.binomial(error, n)
-        verdict = "inside" if abs(test - error) <= half else "outside"
-        row += [f"{_percent(error)} ±{_percent(half)}", f"{_points(test - error)} {verdict}"]
-    elif published:
-        row += ["-", "-"]
-    return row
-
-
-def _runs(table: Table) -> Iterator[Block]:
-    seeds = sorted({run.seed for arm in table.arms for run in arm.runs})
-    marked = any(run.ended_early for arm in table.arms for run in arm.runs)
-    cells = {arm.label: {run.seed: _error(run, marked) for run in arm.runs} for arm in table.arms}
-    notes = ["the test error of each run with its 95 % interval over test rows"]
-    if any("[" in cell for row in cells.values() for cell in row.values()):
-        notes.append("[low, high]: Wilson's interval, where fewer than 5 rows are wrong")
-    if marked:
-        notes.append("*: its best epoch was its last, more epochs may help")
-    yield from _by_seed("each run's test %", cells, seeds, notes)
-
-
-def _error(run: Trained, marked: bool) -> str:
-    """Error and interval; a column with marks keeps a place for them."""
-    low, high, method = intervals.of_error(run.test_error, run.n_test)
-    mark = "*" if run.ended_early else " " * marked
-    if method == "wilson":
-        return f"{_percent(run.test_error)} [{_percent(low)}, {_percent(high)}]{mark}"
-    return f"{_percent(run.test_error)} ±{_percent((high - low) / 2)}{mark}"
-
-
-def _differences(table: Table, most: int, margin: float) -> Block:
-    heads = ["a - b, positive = b better", "seeds", "points ± 95 %", "seeds alone", "p", "verdict"]
-    named = all(len(arm.label) <= SHORT for arm in table.arms)
-    rows = [_pair_row(pair, named, margin) for pair in table.pairs[:most]]
-    notes = [
-        "points: percentage points of test error, mean over the seeds that both arms have, with\n"
-        "its 95 % interval over seeds and test rows, crossed; seeds alone: its paired t interval",
-        f"p: that there is no difference, by Holm's correction over the {len(table.pairs)} of this "
-        "table;\nbetter: p < 0.05",
-        f"level: surely less than {100 * margin:g} points apart (--margin)",
-    ]
-    if len({arm.labelled for arm in table.arms}) > 1:
-        notes.append("only arms with the same number of labels are set against each other")
-    if len(table.pairs) > most:
-        notes.append(f"{len(table.pairs) - most} more pairs in comparison.md")
-    return Block(heads, rows, "lrrrrl", notes)
-
-
-def _pair_row(pair: Pair, named: bool, margin: float) -> list[str]:
-    """The verdict names the better arm, or says a or b where names are long."""
-    mean, half, n = pair.difference
-    alone = f"±{_percent(half)}" if math.isfinite(half) else "-"
-    if pair.crossed is None:
-        why = "none: one seed" if n == 1 else "none: no predictions"
-        return [_name(pair), str(n), _points(mean), alone, "-", why]
-    points = f"{_points(mean)} ±{_percent(pair.crossed.half_width)}"
-    return [_name(pair), str(n), points, alone, _p(pair.p), _verdict(pair, named, margin)]
-
-
-def _verdict(pair: Pair, named: bool, margin: float) -> str:
-    if pair.better is not None:
-        short = "a" if pair.better is pair.first else "b"
-        return f"{pair.better.label if named else short} better"
-    return "level" if pair.is_level(margin) else "no difference found"
-
-
-def _mcnemar(table: Table, most: int) -> Iterator[Block]:
-    pairs = table.pairs[:most]
-    seeds = sorted({seed for pair in pairs for seed in pair.mcnemar})
-    cells = {_name(pair): {s: _p(p) for s, p in pair.mcnemar.items()} for pair in pairs}
-    notes = ["exact two-sided p that the two networks of a seed err equally often on these rows"]
-    if any(p is None for pair in pairs for p in pair.mcnemar.values()):
-        notes.append("?: the test predictions of a run are missing or damaged")
-    yield from _by_seed("McNemar's test, p", cells, seeds, notes)
-
-
-def _by_seed(
-    head: str, cells: dict[str, dict[int, str]], seeds: Sequence[int], notes: list[str]
-) -> Iterator[Block]:
-    """A row for each name, a column for each seed, so many seeds side by side as fit."""
-    widest = max(len(cell) for row in cells.values() for cell in row.values())
-    label = min(LABEL, max(map(len, (head, *cells))))
-    columns = max(1, (WIDTH - label) // (max(widest, len("seed 00")) + tables.GAP))
-    for start in range(0, len(seeds), columns):
-        part = seeds[start : start + columns]
-        rows = [[name, *(row.get(s, "-") for s in part)] for name, row in cells.items()]
-        last = start + columns >= len(seeds)
-        heads = [head, *(f"seed {s}" for s in part)]
-        yield Block(heads, rows, "l" + "r" * len(part), notes if last else [])
-
-
-def lists(comparison: Comparison) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """What is not in the tables: title, heads, rows."""
-    if comparison.unfinished:
-        rows = [[run.status, run.message or "-", str(run.path)] for run in comparison.unfinished]
-        what = "Not in the tables (go on with one that was stopped: resume FOLDER)"
-        yield what, ["status", "message", "folder"], rows
-    if comparison.repeated:
-        rows = [
-            [f"{same.data}: {same.label}, seed {same.seed}", _used(same.agree), str(path)]
-            for same in comparison.repeated
-            for path in same.paths
-        ]
-        yield "Run more than once", ["run", "use", "folder"], rows
-
-
-def _used(agree: bool) -> str:
-    return "equal, counted once" if agree else "not equal, none used"
-
-
-def _name(pair: Pair) -> str:
-    return f"{pair.first.label} - {pair.second.label}"
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.2f}" if math.isfinite(fraction) else "-"
-
-
-def _points(fraction: float) -> str:
-    return f"{100 * fraction:+.2f}"
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return "?"
-    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}" if value > 0 else "<1e-300"
-
-
-def _time(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return "-"
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sda.analysis import as_json, comparison, curves, text
+from sda.analysis import as_json, blocks, comparison, curves, text
 from sda.analysis.comparison import Comparison
 from sda.common import checks, files
 from sda.runs import results
@@ -33,7 +33,7 @@ def _defaults() -> Plain:
     return flat(compose.resolved(compose.compose([])))
 
 
-def write(comparison: Comparison, folder: Path, margin: float = text.MARGIN) -> list[Path]:
+def write(comparison: Comparison, folder: Path, margin: float = blocks.MARGIN) -> list[Path]:
     """Write ``comparison.md``, ``comparison.json`` and, if a run has a record, ``comparison.png``.
 
     The folder is made if need be; each file is written whole or not at all. Returns what was
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--margin",
         type=_margin,
-        default=text.MARGIN,
+        default=blocks.MARGIN,
         help="percentage points; arms surely less apart are level; default: 0.5",
     )
     args = parser.parse_args(argv)

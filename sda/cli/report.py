@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from sda.analysis.text import Block
+from sda.analysis.blocks import Block
 from sda.cli import compare
 from sda.common import files
 from sda.config import catalogue

@@ -19,6 +19,15 @@ class Rows(NamedTuple):
     y: NDArray[np.int64]
 
 
+class Cut(NamedTuple):
+    """Which of several cuts of the same rows this is, where they are too few for one test part."""
+
+    way: str  # "folds": each row is tested once; "repeats": every cut is drawn afresh
+    number: int  # from 0
+    total: int  # cuts
+    rows: str  # SHA-256 of all rows, the same for every cut of them
+
+
 @dataclass(frozen=True)
 class Splits:
     """A data set cut in three; a data set is one function that returns this.
@@ -27,7 +36,8 @@ class Splits:
     ``reconstructed``, ``regenerated``, ``embedded`` or ``user``. ``image_shape`` is (height, width)
     of a row read row-major and upright, or None where a row is no picture. ``classes`` names class
     k at position k, or is None where the number is the name. ``drawn_from`` tells what a
-    regenerated set was drawn from where that can differ: the photographs, by hash.
+    regenerated set was drawn from where that can differ: the photographs, by hash. ``cut`` is None
+    where there is one only.
     """
 
     name: str
@@ -39,6 +49,7 @@ class Splits:
     image_shape: tuple[int, int] | None = None
     classes: tuple[str, ...] | None = None
     drawn_from: str | None = None
+    cut: Cut | None = None
 
     def parts(self) -> dict[str, Rows]:
         """Return the three splits by name, in the order train, valid, test."""

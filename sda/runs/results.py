@@ -46,6 +46,22 @@ class Trained:
         return int(self.result["seed"])
 
     @property
+    def cut(self) -> dict[str, Any] | None:
+        """Which of several cuts of the same rows it learned from: ``sda.data.splits.Cut``."""
+        return self.result.get("cut")
+
+    @property
+    def trial(self) -> tuple[int, int]:
+        """What it shares with the runs of other arms: the cut of the data, and the seed."""
+        return (self.cut["number"] if self.cut else 0), self.seed
+
+    @property
+    def n_learned_from(self) -> int:
+        """Training and validation rows, 0 if their number is not known."""
+        known = [n for key in ("n_train", "n_valid") if isinstance(n := self.result.get(key), int)]
+        return sum(known) if len(known) == 2 else 0
+
+    @property
     def valid_error(self) -> float:
         """Fraction of the validation rows, at the best epoch."""
         return float(self.result["valid_error"])
@@ -172,6 +188,14 @@ def in_folder(path: Path) -> Trained | Unfinished:
     return run
 
 
+def _is_no_cut(cut: Any) -> bool:
+    """Whether it is none that can be compared with others of the same rows."""
+    kinds = {"way": str, "number": int, "total": int, "rows": str}
+    return not isinstance(cut, dict) or any(
+        not isinstance(cut.get(key), kind) for key, kind in kinds.items()
+    )
+
+
 def fault_of(result: dict[str, Any]) -> str | None:
     """What keeps a finished result from being compared."""
     for key, kinds in NEEDED.items():
@@ -183,6 +207,8 @@ def fault_of(result: dict[str, Any]) -> str | None:
     for key, kind in {"seconds": dict, "published": dict}.items():
         if not isinstance(result.get(key) or {}, kind):
             return f"has no usable {key} (got {result[key]!r})"
+    if (cut := result.get("cut")) is not None and _is_no_cut(cut):
+        return f"has no usable cut (got {cut!r})"
     seconds = (result.get("seconds") or {}).values()
     if not all(isinstance(value, float | int) for value in seconds):
         return f"has no usable seconds (got {result['seconds']!r})"

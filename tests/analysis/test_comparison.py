@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from sda.analysis import curves, naming, text
+from sda.analysis import as_json, curves, naming, text
 from sda.cli import compare
 
 SETTINGS = {
@@ -220,7 +220,7 @@ def test_few_rows_that_differ_by_one_in_every_seed_decide_nothing(tmp_path):
             (path / "result.json").write_text(json.dumps(result))
     pair = pairs(compare.compare([tmp_path]))["random", "sda"]
     assert pair.difference.half_width == pytest.approx(0, abs=1e-12)  # seeds alone are sure
-    assert pair.crossed.half_width > 1 / 18
+    assert pair.estimate.half_width > 1 / 18
     assert pair.better is None
     assert "no difference found" in text.plain(compare.compare([tmp_path]))
 
@@ -230,7 +230,7 @@ def test_arms_that_make_the_same_mistakes_are_level_where_the_rows_suffice(tmp_p
         run_folder(tmp_path / f"a{seed}", "random", seed, 50)
         run_folder(tmp_path / f"b{seed}", "sda", seed, 50)
     result = compare.compare([tmp_path])
-    assert pairs(result)["random", "sda"].crossed.half_width == 3 / N
+    assert pairs(result)["random", "sda"].estimate.half_width == 3 / N
     assert re.search(r"\+0.00 ±0.30 .* level$", text.plain(result), re.M)
     assert "no difference found" in text.plain(result, margin=0.002)
 
@@ -247,14 +247,14 @@ def test_of_several_claims_each_must_be_the_surer(tmp_path):
             run_folder(tmp_path / f"c{k}{seed}", "sda", seed, 20, settings=changes)
     found = compare.compare([tmp_path]).tables[0].pairs
     assert len(found) == 10
-    assert alone.p == alone.crossed.p
+    assert alone.p == alone.estimate.p
     assert min(pair.p for pair in found) == pytest.approx(min(10 * alone.p, 1))
 
 
 def test_mcnemar_counts_the_rows_where_the_runs_of_a_seed_differ(tmp_path):
     run_folder(tmp_path / "a", "random", 0, 8)
     run_folder(tmp_path / "b", "sda", 0, 2, shift=7)  # rows 7, 8: one shared
-    p = pairs(compare.compare([tmp_path]))["random", "sda"].mcnemar[0]
+    p = pairs(compare.compare([tmp_path]))["random", "sda"].mcnemar[0, 0]
     assert p == pytest.approx(2 * (1 + 8) / 2**8)  # 7 against 1
 
 
@@ -272,8 +272,8 @@ def test_without_predictions_a_run_is_compared_but_not_by_mcnemar(tmp_path, dama
     result = compare.compare([tmp_path])
     pair = pairs(result)["random", "sda"]
     assert pair.difference.n == 2
-    assert pair.mcnemar[0] is not None
-    assert pair.mcnemar[1] is None
+    assert pair.mcnemar[0, 0] is not None
+    assert pair.mcnemar[0, 1] is None
     assert "none: no predictions" in text.plain(result)
     assert "missing or damaged" in text.plain(result)
 
@@ -639,3 +639,48 @@ def test_a_part_for_each_layer_is_told_as_python_would_make_it():
     layers = [{"_target_": "sda.Masking", "fraction": 0.1}, {"_target_": "sda.Gaussian", "std": 1}]
     told = naming.shared([{"init": "sda", "corruption.layers": layers}], {}, ["sda"])
     assert told == ["corruption=[Masking(fraction=0.1), Gaussian(std=1)]"]
+
+
+def cut_run(folder, init, number, wrong, count=4, way="folds", seed=0):
+    """A run of one cut of 4000 rows, of which its 1000 test rows are those of the cut."""
+    cut = {"way": way, "number": number, "total": count, "rows": "f0f0f0f0f0"}
+    told = {"data_hash": f"cut{number}", "cut": cut, "n_train": 2800}
+    run_folder(folder / f"{init}-{number}-{seed}", init, seed, wrong, shift=7 * number, **told)
+
+
+def test_the_cuts_of_small_data_are_one_table_with_the_corrected_interval(tmp_path):
+    wrong = {"random": [90, 80, 70, 95], "sda": [60, 62, 58, 80]}
+    for init, each in wrong.items():
+        for number, count in enumerate(each):
+            cut_run(tmp_path, init, number, count)
+    (table,) = compare.compare([tmp_path]).tables
+    assert (table.data_hash, table.cuts) == ("f0f0f0f0f0", "4 folds")
+    assert [len(arm.runs) for arm in table.arms] == [4, 4]
+    apart = np.subtract(wrong["random"], wrong["sda"]) / N
+    half = 3.1824 * math.sqrt((1 / 4 + 1000 / 3000) * apart.var(ddof=1))  # t, 3 degrees of freedom
+    assert table.pairs[0].estimate.half_width == pytest.approx(half, rel=1e-4)
+    shown = text.plain(compare.compare([tmp_path]))
+    assert "rect (regenerated, f0f0f0f0), 4000 rows in 4 folds" in shown
+    assert re.search(rf"random - sda +4 +\+1\.88 ±{100 * half:.2f} +0\.\d+ +no difference", shown)
+    assert "Nadeau and Bengio" in shown
+    assert "McNemar" not in shown
+    content = json.loads(as_json.as_json(compare.compare([tmp_path])))
+    assert content["tables"][0]["cuts"] == "4 folds"
+
+
+def test_the_seeds_of_a_cut_count_as_one_and_cuts_of_other_ways_stand_apart(tmp_path):
+    for number in range(3):
+        for seed in range(2):
+            cut_run(tmp_path, "sda", number, 30 + 10 * seed + number, seed=seed)
+            cut_run(tmp_path, "random", number, 50 + 10 * seed, seed=seed)
+        cut_run(tmp_path / "repeats", "sda", number, 30, way="repeats")
+    folds, repeats = compare.compare([tmp_path]).tables
+    assert (folds.cuts, repeats.cuts) == ("4 folds", "4 repeats")
+    shown = text.plain(compare.compare([tmp_path]))
+    assert re.search(r"^sda +3 +3\.60 +0\.10 +3\.60 +0\.10", shown, re.M)  # over cuts, not runs
+    assert re.search(r"^sda +3\.50 +3\.60 +3\.70$", shown, re.M)
+
+
+def test_a_cut_that_is_none_is_listed_as_unreadable(tmp_path):
+    run_folder(tmp_path / "bad", cut={"way": "folds", "number": "two"})
+    assert "no usable cut" in compare.compare([tmp_path]).unfinished[0].message

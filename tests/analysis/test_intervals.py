@@ -185,6 +185,63 @@ def test_a_crossed_interval_needs_two_seeds_and_two_rows():
             intervals.crossed(np.ones(shape))
 
 
+def test_the_interval_over_cuts_is_that_of_nadeau_and_bengio_by_hand():
+    # Differences 0.1, 0.2, 0.3, 0.2 of four cuts; 10 rows test, 40 are learned from.
+    wrong = [1, 2, 3, 2]
+    values = [np.array([[1.0] * k + [0.0] * (10 - k)]) for k in wrong]
+    found = intervals.resampled(values, 40)
+    variance = np.var([0.1, 0.2, 0.3, 0.2], ddof=1)  # 0.02 / 3
+    assert variance == pytest.approx(0.02 / 3)
+    of_rows = np.var([1] * 8 + [0] * 32, ddof=1) / 40
+    assert found.error**2 == pytest.approx(max((1 / 4 + 10 / 40) * 0.02 / 3, of_rows))
+    assert found.freedom == 3
+    apart = intervals.resampled([8 * one for one in values], 10)  # fewer learned from: less sure
+    assert apart.error == pytest.approx(8 * math.sqrt((1 / 4 + 1) * 0.02 / 3))
+
+
+def test_cuts_that_agree_by_chance_are_no_surer_than_their_rows():
+    values = [np.eye(1, 6), np.eye(1, 6), np.eye(1, 6)]  # one of six in every cut, as in case C1
+    found = intervals.resampled(values, 12)
+    assert found.error**2 == pytest.approx(np.var([1, 0, 0, 0, 0, 0] * 3, ddof=1) / 18)
+    assert found.p > 0.05
+    with pytest.raises(ValueError, match="needs two of them, got 1"):
+        intervals.resampled(values[:1], 12)
+
+
+@pytest.mark.parametrize("folds", [True, False])
+def test_the_interval_over_cuts_covers_where_the_plain_one_does_not(folds):
+    """Two classifiers by class means, one of the first half of the columns, on cuts of 60 rows."""
+    rng = np.random.default_rng(1)
+    n, d, cuts, times = 60, 12, 10, 150
+    centre = np.full(d, 0.25)
+    found = []
+    for _ in range(times):
+        y = rng.integers(2, size=n)
+        x = rng.normal(size=(n, d)) + centre * (2 * y[:, None] - 1)
+        order = rng.permutation(n).reshape(cuts, -1)
+        each = [order[k] if folds else rng.permutation(n)[: n // 3] for k in range(cuts)]
+        values, truth = [], []
+        for test in each:
+            train = np.setdiff1d(np.arange(n), test)
+            means = [x[train][y[train] == k].mean(axis=0) for k in (0, 1)]
+            rule, middle = means[1] - means[0], (means[1] + means[0]) / 2
+            wrong, expected = [], []
+            for kept in (slice(None), slice(d // 2)):
+                w, b = rule[kept], rule[kept] @ middle[kept]
+                wrong.append((x[test][:, kept] @ w > b) != y[test])
+                centres = [(sign * centre[kept] @ w - b) / np.sqrt(w @ w) for sign in (-1, 1)]
+                expected.append((stats.norm.cdf(centres[0]) + stats.norm.cdf(-centres[1])) / 2)
+            values.append(np.subtract(*wrong, dtype=float)[None])
+            truth.append(expected[0] - expected[1])
+        one = intervals.resampled(values, n - len(each[0]))
+        found.append((one, np.mean(truth), intervals.of_mean([v.mean() for v in values])))
+    truth = np.mean([expected for _, expected, _ in found])  # of rules learned from so many rows
+    covers = np.mean([abs(one.mean - truth) <= one.half_width for one, _, _ in found])
+    plain = np.mean([abs(one.mean - truth) <= one.half_width for _, _, one in found])
+    assert covers >= 0.92
+    assert plain < covers - (0.03 if folds else 0.2)
+
+
 def test_holms_correction_is_that_of_his_example():
     # Of sorted p the k-th is multiplied by n - k + 1, and none is below the one before.
     assert intervals.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
