@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         RectifiedSquaredError,
         SquaredError,
     )
-    from sda.nn.heads import Classifier
+    from sda.nn.heads import Classifier, Regressor
     from sda.nn.initialisation import Initialisation
     from sda.nn.layer_kind import LayerKind, LayerPlan
     from sda.nn.stack import StackedDenoisingAutoencoder, join, select
@@ -54,6 +54,7 @@ __all__ = [
     "MixtureDensity",
     "Pretraining",
     "RectifiedSquaredError",
+    "Regressor",
     "RestrictedBoltzmannMachine",
     "SaltAndPepper",
     "SquaredError",

@@ -18,7 +18,7 @@ from sda.experiment.pretrained import Layers
 from sda.experiment.recorder import Recorder
 from sda.experiment.state import State
 from sda.experiment.tensorboard import Show
-from sda.nn import heads
+from sda.nn import predictor
 from sda.nn import stack as stacks
 from sda.nn.heads import Classifier
 from sda.runs import ledger, model_file
@@ -41,7 +41,7 @@ def check(plan: Run, splits: Splits) -> None:
         preconditions.check_pretraining(stack, train[0], [plan.pretraining], valid[0], plan.device)
     network = Classifier(stack, splits.n_classes, seed=plan.seed)
     finetuning.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
-    finetuning.check_labelled("test", *test, network)  # now, not when all is trained
+    finetuning.check_labelled("test", test, network)  # now, not when all is trained
 
 
 def run(
@@ -235,7 +235,7 @@ def _part_with_finished(
             "best_is_last": best_epoch == recorder.epochs[number],
             "seconds": state.seconds[number],
         }
-        single = heads.single(state.classifier, k)
+        single = predictor.single(state.classifier, k)
         _end(number, single, splits, valid, result, state, recorder, show)
     if staying:
         state.keep(staying)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sda.config.plan import Run
-from sda.nn import heads
+from sda.nn import predictor
 from sda.nn.heads import Classifier
 from sda.nn.stack import StackedDenoisingAutoencoder, join, single
 from sda.runs.checkpoint import CheckpointError
@@ -82,7 +82,7 @@ class State:
         """Drop the runs that are done, so that no work is spent on them."""
         assert self.classifier is not None
         places = [self.going.index(run) for run in going]
-        self.classifier = heads.take(self.classifier, places)
+        self.classifier = predictor.take(self.classifier, places)
         self.network = finetuning.take(self.network, places)
         self.going = going
 

@@ -11,7 +11,8 @@ corrupted x̃, clean x, rate η:
     b ← b − Σ ε,   c ← c − Σ δ
 
 Vincent et al. (2008), §2; emphasis weighs δ by component. Untied, V takes the place of Wᵀ and each
-matrix has one half. The softmax classifier has δ = (p − 1_y) · η/B, passed down the same way.
+matrix has one half. A layer on top that predicts y has δ = (E[y | x] − y) · η/B, passed down the
+same way: p − 1_y for classes, z − y for squared error; a row's weight multiplies its δ.
 
 Everything here has a leading axis of runs, of length 1 for an ordinary module.
 """
@@ -21,7 +22,6 @@ from functools import partial
 from itertools import repeat
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sda.nn.activation import Activation
@@ -130,42 +130,59 @@ class _LayerStep:
 
 
 @torch.no_grad()
-def descend_classifier(
-    descent: Descent, activations: Sequence[Activation], x: Tensor, y: Tensor, batch_size: int
+def descend_network(
+    descent: Descent,
+    activations: Sequence[Activation],
+    distribution: Distribution,
+    x: Tensor,
+    y: Tensor,
+    weights: Tensor | None,
+    batch_size: int,
 ) -> Tensor:
-    """Go through rows (R, n, d) of classes (R, n) by minibatches.
+    """Go through rows (R, n, d) of targets (R, n, k) by minibatches.
 
     Args:
         descent: of ``layers.<k>.weight`` and ``layers.<k>.hidden_bias`` for each activation, and of
-            the softmax layer's ``weight`` and ``bias``.
+            the top layer's ``weight`` and ``bias``.
         activations: of the encoders, bottom to top; none where x are codes.
+        distribution: p(y | x), a canonical one.
         x: inputs.
-        y: classes.
+        y: targets.
+        weights: of the rows' losses, (R, n, 1); None: 1.
         batch_size: rows of a minibatch.
 
     Returns:
         The cost summed over rows, (R,), that of each minibatch before its step.
     """
     inputs = x.to(descent.operand("weight").dtype)
-    classes = y.unsqueeze(-1)
-    weight = descent.lifted["weight"]
-    wanted = weight.new_zeros(*y.shape, weight.shape[-1]).scatter_(-1, classes, 1.0)
+    given = y[:, :0] if weights is None else weights
+    parts = repeat(given) if weights is None else given.split(batch_size, 1)
     logits = []
-    for batch in zip(inputs.split(batch_size, 1), wanted.split(batch_size, 1), strict=True):
+    for *batch, own in zip(
+        inputs.split(batch_size, 1), y.split(batch_size, 1), parts, strict=weights is not None
+    ):
         step = descent.steps.get(batch[0].shape[1])
         if step is None:
-            step = descent.remember(partial(_step_classifier, activations, descent), *batch)
-        logits.append(step(*batch).clone())
-    cost = -F.log_softmax(torch.cat(logits, 1), -1).gather(-1, classes)
-    return cost.sum((-2, -1))
+            taken = partial(_step_network, activations, distribution, descent)
+            step = descent.remember(taken, *batch, own)
+        logits.append(step(*batch, own).clone())
+    loss = distribution.loss(torch.cat(logits, 1), y)
+    if weights is not None:
+        loss.mul_(weights)
+    return loss.sum(-1).sum(-1)
 
 
-def _step_classifier(
-    activations: Sequence[Activation], descent: Descent, x: Tensor, wanted: Tensor
+def _step_network(
+    activations: Sequence[Activation],
+    distribution: Distribution,
+    descent: Descent,
+    x: Tensor,
+    y: Tensor,
+    weights: Tensor,
 ) -> Tensor:
-    """Take one step with a minibatch (R, B, d) and its classes, one of k, (R, B, k).
+    """Take one step with a minibatch (R, B, d), its targets (R, B, k) and its weights (R, B, 1).
 
-    Returns the logits (R, B, k) before the step.
+    No weights, (R, 0, k), are weights of 1. Returns the logits (R, B, k) before the step.
     """
     product = x.dtype
     codes, rounded = [x], [x]
@@ -176,7 +193,10 @@ def _step_classifier(
         rounded.append(codes[-1].to(product))
     v = descent.operand("weight")
     logits = _affine(rounded[-1], v, descent.lifted["bias"])
-    delta = F.softmax(logits, -1).sub_(wanted).mul_(descent.scale(x.shape[1]))
+    delta = distribution.residual(logits, y, out=torch.empty_like(logits))
+    if weights.shape[1]:
+        delta.mul_(weights)
+    delta.mul_(descent.scale(x.shape[1]))
     delta_rounded = delta.to(product)
     below = torch.bmm(delta_rounded, v.mT)  # before the weight moves
     descent.move("weight", rounded[-1], delta_rounded)

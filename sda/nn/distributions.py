@@ -201,7 +201,8 @@ class Categorical(Distribution):
 
     def mean(self, logits: Tensor) -> Tensor:
         """z: probabilities that sum to 1 in each block."""
-        return torch.cat([F.softmax(block, -1) for block in logits.split(self.sizes, -1)], -1)
+        parts = [F.softmax(block, -1) for block in logits.split(self.sizes, -1)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
 
     def loss(self, logits: Tensor, x: Tensor) -> Tensor:
         """−x log z of every component, in nats."""

@@ -1,35 +1,24 @@
-"""The stack's encoders with a softmax layer on top."""
+"""What the layer on top predicts: classes, or numbers."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from sda.common import checks
-from sda.common.rows import ROWS, in_blocks, wide
-from sda.common.seeding import stream
-from sda.nn import closed_form
-from sda.nn import stack as stacks
-from sda.nn.activation import Activation
+from sda.common.rows import in_blocks, wide
+from sda.nn.distributions import Categorical, Distribution, SquaredError
 from sda.nn.initialisation import Initialisation
-from sda.nn.optimisers import Descent, with_runs
+from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
 
 
-class Classifier(nn.Module):
-    """p(class | x) = softmax(y V + a), where y are the codes of the top layer.
-
-    The encoders are the stack's own, not copies: training the classifier moves the stack. Decoders
-    and corruption take no part.
+class Classifier(Predictor):
+    """p(class | x) = softmax of the logits.
 
     Args:
-        stack: pretrained or not; with runs (R,), so is the classifier.
+        stack: as for ``Predictor``, like ``seed`` and ``initialisation``.
         n_classes: k, at least 2.
-        seed: names the stream that V is drawn from, ``stream(seed, "weights", "output")``; with
-            runs one for each.
-        initialisation: the scale of V.
     """
 
     def __init__(
@@ -40,124 +29,145 @@ class Classifier(nn.Module):
         seed: int | Sequence[int],
         initialisation: Initialisation | str = Initialisation.papers,
     ) -> None:
-        super().__init__()
         k = checks.whole("n_classes", n_classes, 2)
-        scale = Initialisation(checks.one_of("initialisation", initialisation, (*Initialisation,)))
-        self.stack = stack
-        top = stack[len(stack) - 1]
-        seeds = seed if isinstance(seed, Sequence) else [seed]
-        weights = [scale.output(top.n_hidden, k, stream(s, "weights", "output")) for s in seeds]
-        shape = (*stack.runs, *weights[0].shape)
-        self.weight = nn.Parameter(torch.stack(weights).reshape(shape).to(top.like))
-        self.bias = nn.Parameter(torch.zeros(*stack.runs, 1, k).to(top.like))
-
-    @property
-    def runs(self) -> tuple[int, ...]:
-        """The leading axis of the parameters: () or (R,)."""
-        return self.stack.runs
+        super().__init__(stack, Categorical((k,)), k, seed, initialisation)
 
     @property
     def n_classes(self) -> int:
         """Number of classes."""
         return self.weight.shape[-1]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (..., n, k) of the classes of x (..., n, d)."""
-        return self.stack.encode(x) @ self.weight + self.bias
+    def check_targets(self, what: str, y: Tensor, n: int) -> None:
+        """Raise ValueError for what are no classes (n,), int64; -1 is a row without a label."""
+        if y.shape != (n,) or y.dtype != torch.int64:
+            raise ValueError(
+                f"{what} classes must be int64 of shape ({n},), got {y.dtype} {(*y.shape,)}"
+            )
+        k = self.n_classes
+        if y.min() < -1 or y.max() >= k:
+            wrong = int(((y < -1) | (y >= k)).nonzero()[0])
+            raise ValueError(
+                f"{what} classes must be in 0..{k - 1}, or -1 for a row without a label, "
+                f"got {int(y[wrong])} in row {wrong}"
+            )
 
-    def cost(self, x: Tensor, y: Tensor) -> Tensor:
-        """Mean cross-entropy, in nats, of the classes y (..., n); shape ``runs``."""
-        return cross_entropy(self(x), y).mean(-1)
+    def has_target(self, y: Tensor) -> Tensor:
+        """Which rows of y (n,) have a class, (n,) bool."""
+        return y >= 0
 
-    @property
-    def is_in_closed_form(self) -> bool:
-        """Whether the encoders are all s(x W + b), whatever trained them."""
-        return all(layer.encoder is not None for layer in self.stack)
+    def targets(self, y: Tensor) -> Tensor:
+        """One of k: (..., n, k) of classes y (..., n); 0 everywhere for a row without one."""
+        classes = torch.arange(self.n_classes, device=y.device)
+        return (y.unsqueeze(-1) == classes).to(self.weight.dtype)
 
-    def update(self, optimiser: Descent, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
-        """Go through rows x (*runs, n, d) of classes y (*runs, n) by minibatches, one step each.
+    def answer(self, logits: Tensor) -> Tensor:
+        """The most probable class, (..., n), int64."""
+        return logits.argmax(-1)
 
-        Encoders that ``optimiser`` does not move are a fixed map: then the softmax layer learns on
-        codes. In closed form where the encoders allow it, else down the gradient of ``cost``.
+    def error(self, answers: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Fraction of the labelled rows (n,), by weight, whose class is another one: ``runs``."""
+        share = self.has_target(y).to(wide(y.device))
+        if weights is not None:
+            share = share * weights.to(y.device)
+        return ((answers != y) * share).sum(-1) / share.sum()
 
-        Returns:
-            The cost summed over rows, of shape ``runs``, that of each minibatch before its step.
-        """
-        if not self.is_in_closed_form:
-            return self._update_by_autograd(optimiser, x, y, batch_size)
-        activations: list[Activation] = []
-        if "layers.0.weight" in optimiser.parameters:
-            activations = [s for layer in self.stack if (s := layer.encoder) is not None]
-        else:
-            with torch.no_grad():
-                x = self.stack.encode(x)
-        classes = y.reshape(-1, y.shape[-1])
-        total = closed_form.descend_classifier(
-            optimiser, activations, with_runs(x), classes, batch_size
-        )
-        return total.reshape(self.runs)
-
-    def _update_by_autograd(
-        self, optimiser: Descent, x: Tensor, y: Tensor, batch_size: int
-    ) -> Tensor:
-        total = torch.zeros(self.runs, dtype=x.dtype, device=x.device)
-        for rows, classes in zip(x.split(batch_size, -2), y.split(batch_size, -1), strict=True):
-            cost = self.cost(rows, classes)
-            optimiser.step(cost)
-            total += cost.detach() * classes.shape[-1]
-        return total
+    def constant(self, y: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The commonest class of y (n,), by weight: (1,)."""
+        return y.bincount(weights).argmax().unsqueeze(0)
 
     @torch.no_grad()
-    def predict(self, x: Tensor) -> Tensor:
-        """The most probable class of each row of x (n, d): (*runs, n), int64."""
-        return torch.cat([self(rows).argmax(-1) for rows in in_blocks(x, self.weight.device)], -1)
+    def probabilities(self, x: Tensor) -> Tensor:
+        """p(class | x) for each row of x (n, d): (*runs, n, k)."""
+        blocks = [self.output.mean(self(rows)) for rows in in_blocks(x, self.weight.device)]
+        return torch.cat(blocks, -2)
 
     def error_rate(self, x: Tensor, y: Tensor) -> Tensor:
         """Fraction of the rows of x (n, d) whose predicted class differs from y (n,): runs."""
-        wrong = self.predict(x) != y.to(self.weight.device)
-        return wrong.to(wide(wrong.device)).mean(-1)
-
-    @torch.no_grad()
-    def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Error rate and mean cross-entropy on the rows of x (n, d), each of shape ``runs``."""
-        device = self.weight.device
-        wrong = torch.zeros(self.runs, dtype=wide(device), device=device)
-        loss = torch.zeros_like(wrong)
-        for rows, classes in zip(in_blocks(x, device), y.to(device).split(ROWS), strict=True):
-            logits = self(rows)
-            wrong += (logits.argmax(-1) != classes).sum(-1)
-            loss += cross_entropy(logits, classes).sum(-1)
-        return wrong / len(y), loss / len(y)
+        return self.error(self.predict(x), y.to(self.weight.device))
 
 
-def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """−log p(y) for each row: logits (..., n, k), classes y broadcast to (..., n); in nats."""
-    classes = y.expand(logits.shape[:-1])
-    return -F.log_softmax(logits, -1).gather(-1, classes.unsqueeze(-1)).squeeze(-1)
+class Regressor(Predictor):
+    """k numbers: E[y | x] = m + s z, where z are the logits and the squared error is of z.
 
+    Args:
+        stack: as for ``Predictor``, like ``seed`` and ``initialisation``.
+        n_targets: k, at least 1.
+        output: of the scaled targets: squared error, or a Gaussian with a variance of its own.
+    """
 
-def select(classifier: Classifier, run: int) -> Classifier:
-    """Copy one run out of a classifier with runs: an ordinary classifier."""
-    return _with(classifier, stacks.select(classifier.stack, run), run)
+    mean: Tensor  # m, (*runs, 1, k), in the units of the targets; kept with the weights
+    scale: Tensor  # s, likewise; 0 before any training
 
+    def __init__(
+        self,
+        stack: StackedDenoisingAutoencoder,
+        n_targets: int = 1,
+        *,
+        seed: int | Sequence[int],
+        initialisation: Initialisation | str = Initialisation.papers,
+        output: Distribution | None = None,
+    ) -> None:
+        k = checks.whole("n_targets", n_targets, 1)
+        output = output or SquaredError()
+        super().__init__(stack, output, output.n_logits(k), seed, initialisation)
+        self.n_targets = k
+        self.register_buffer("mean", torch.zeros(*stack.runs, 1, k).to(self.weight))
+        self.register_buffer("scale", torch.zeros(*stack.runs, 1, k).to(self.weight))
 
-def single(classifier: Classifier, run: int) -> Classifier:
-    """Return one run as an ordinary classifier: a copy, or the classifier itself if it is one."""
-    return select(classifier, run) if classifier.runs else classifier
+    def scale_to(self, labels: Sequence[Tensor]) -> None:
+        """Learn in units of mean 0 and deviation 1 over the labels (n, k) of each run.
 
+        A target that never changes is shifted, not stretched. A network that has learned before
+        keeps its units.
+        """
+        if self.scale.any():
+            return
+        means, scales = [], []
+        for y in labels:
+            exact = y.to(wide(y.device))
+            deviation = exact.std(0, correction=0, keepdim=True)
+            means.append(exact.mean(0, keepdim=True))
+            scales.append(torch.where(deviation > 0, deviation, 1.0))
+        self.mean.copy_(torch.stack(means).reshape(self.mean.shape))
+        self.scale.copy_(torch.stack(scales).reshape(self.scale.shape))
 
-def take(classifier: Classifier, runs: Sequence[int]) -> Classifier:
-    """Copy some runs out of a classifier with runs, into a smaller one with runs."""
-    return _with(classifier, stacks.take(classifier.stack, runs), list(runs))
+    def check_targets(self, what: str, y: Tensor, n: int) -> None:
+        """Raise ValueError for what are no numbers (n, k); NaN is a row without a target."""
+        if y.shape != (n, self.n_targets) or y.dtype != self.weight.dtype:
+            raise ValueError(
+                f"{what} targets must be {self.weight.dtype} of shape ({n}, {self.n_targets}), "
+                f"got {y.dtype} {(*y.shape,)}"
+            )
+        if y.isinf().any():
+            raise ValueError(f"{what} targets must be finite, or NaN for a row without, got inf")
 
+    def has_target(self, y: Tensor) -> Tensor:
+        """Which rows of y (n, k) have all their targets, (n,) bool."""
+        return ~y.isnan().any(-1)
 
-def _with(
-    classifier: Classifier, stack: StackedDenoisingAutoencoder, runs: int | list[int]
-) -> Classifier:
-    fewer = copy.copy(classifier)
-    fewer._modules = {"stack": stack}
-    fewer._parameters = {
-        name: nn.Parameter(parameter.detach()[runs].clone())
-        for name, parameter in classifier.named_parameters(recurse=False)
-    }
-    return fewer
+    def targets(self, y: Tensor) -> Tensor:
+        """y (..., n, k) in units of its deviation from its mean."""
+        return (y - self.mean) / self.scale
+
+    def answer(self, logits: Tensor) -> Tensor:
+        """E[y | x], (..., n, k), in the units of the targets."""
+        return self.output.mean(logits) * self.scale + self.mean
+
+    def error(self, answers: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+        """1 − R², the share of the variance of y (n, k) that is left, mean over targets: ``runs``.
+
+        A target that never changes in these rows counts as one of variance 1.
+        """
+        known = self.has_target(y)
+        share = known.to(wide(y.device)) if weights is None else weights.to(y.device) * known
+        share = (share / share.sum()).unsqueeze(-1)
+        y, answers = (one.to(share.dtype).nan_to_num(0) for one in (y, answers))
+        variance = (share * (y - (share * y).sum(-2, keepdim=True)).square()).sum(-2)
+        left = (share * (answers - y).square()).sum(-2)
+        return (left / torch.where(variance > 0, variance, 1.0)).mean(-1)
+
+    def constant(self, y: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The mean of y (n, k), by weight: (1, k)."""
+        if weights is None:
+            return y.mean(0, keepdim=True)
+        return (weights.unsqueeze(-1) * y).sum(0, keepdim=True) / weights.sum()

@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from sda.common.errors import DivergenceError
 from sda.common.precision import Precision
 from sda.common.rows import check_rows, wide
-from sda.nn.heads import Classifier
-from sda.nn.optimisers import (
-    Descent,
-)
+from sda.nn.optimisers import Descent
+from sda.nn.predictor import Predictor
 from sda.training.early_stopping import EarlyStopping
 from sda.training.history import HOPELESS, NetworkEpoch
-from sda.training.minibatches import chance_errors, labelled_blocks
+from sda.training.minibatches import Labelled, labelled_blocks, labelled_rows
 from sda.training.settings import Finetuning
+
+Pairs = Labelled | tuple[Tensor, Tensor]  # rows with targets, and perhaps weights
 
 
 @dataclass
 class Progress:
-    """Where fine-tuning stands; with the classifier's weights, all that is needed to go on."""
+    """Where fine-tuning stands; with the network's weights, all that is needed to go on."""
 
     epoch: int = 0
     velocities: dict[str, Tensor] = field(default_factory=dict)
@@ -30,17 +30,19 @@ class Progress:
 
 
 def finetune(
-    classifier: Classifier,
-    train: tuple[Tensor, Tensor],
-    valid: tuple[Tensor, Tensor],
+    network: Predictor,
+    train: Pairs,
+    valid: Pairs,
     settings: Finetuning,
     seed: int,
 ) -> list[NetworkEpoch]:
-    """Train a classifier in place, end at its best validation error, and return its epochs.
+    """Train a network in place, end at its best validation error, and return its epochs.
 
     Args:
-        classifier: an ordinary one, without runs.
-        train: rows x (n, d), floats or grey levels as in ``pretrain``, and classes y (n,), int64.
+        network: an ordinary one, without runs.
+        train: rows x (n, d), floats or grey levels as in ``pretrain``, and targets y: classes (n,),
+            int64, or for a regressor numbers (n, k) like the weights of the network. Rows of class
+            -1, or NaN, have no label and are passed over. ``Labelled(x, y, weights)`` weighs rows.
         valid: the same, to stop by. There is no test set here: it cannot be read by accident.
         settings: of the run.
         seed: names the stream of shuffling.
@@ -49,10 +51,10 @@ def finetune(
         ValueError: data that cannot be trained on, before any work starts.
         DivergenceError: the cost left all bounds; the weights are of no use any more.
     """
-    if classifier.runs:
-        raise ValueError("finetune takes an ordinary classifier; with runs: finetuning_epochs")
+    if network.runs:
+        raise ValueError("finetune takes an ordinary network; with runs: finetuning_epochs")
     history = []
-    for epoch in finetuning_epochs(classifier, train, valid, [settings], [seed]):
+    for epoch in finetuning_epochs(network, train, valid, [settings], [seed]):
         if epoch.diverged(0):
             raise DivergenceError(epoch.fault(settings.learning_rate))
         history.append(epoch)
@@ -60,24 +62,24 @@ def finetune(
 
 
 def finetuning_epochs(
-    classifier: Classifier,
-    train: tuple[Tensor, Tensor],
-    valid: tuple[Tensor, Tensor],
+    network: Predictor,
+    train: Pairs,
+    valid: Pairs,
     settings: Sequence[Finetuning],
     seeds: Sequence[int],
     progress: Progress | None = None,
     at_least: int = 1,
 ) -> Iterator[NetworkEpoch]:
-    """Train a classifier in place and yield every epoch; at the end, best weights are back.
+    """Train a network in place and yield every epoch; at the end, best weights are back.
 
-    The best epoch has the lowest validation error, ties broken by the lower validation
-    cross-entropy. Epochs no better than always naming the commonest class are not remembered, and
+    The best epoch has the lowest validation error, ties broken by the lower validation loss. Epochs
+    no better than one answer for all rows, the commonest class or the mean, are not remembered, and
     patience does not count until one is.
 
     Args:
-        classifier: with runs (R,), or ordinary: then R is 1.
-        train: rows (n, d) and classes (n,), the same for all runs.
-        valid: rows (m, d) and classes (m,).
+        network: with runs (R,), or ordinary: then R is 1.
+        train: rows (n, d) and targets (n, ...), the same for all runs, with weights or without.
+        valid: rows (m, d) and targets (m, ...).
         settings: for each run, of one ``company``: those of one batch size, and so on.
         seeds: of the runs.
         progress: where to go on from.
@@ -85,21 +87,24 @@ def finetuning_epochs(
             the caller can go on with these alone (``take``). Only runs that are done are restored.
     """
     progress = progress if progress is not None else Progress()
-    check_finetuning(classifier, train, valid, settings)
-    parameters = trained_parameters(classifier, settings[0].encoders)
-    wanted, fast = Precision(settings[0].precision), classifier.is_in_closed_form
-    precision = wanted.resolved(classifier.weight.device, settings[0].batch_size, fast)
+    check_finetuning(network, train, valid, settings)
+    train, valid = _weighed(train, network), _weighed(valid, network)
+    rows = training_rows(train.y, network, settings[0].labelled, seeds)
+    network.scale_to([train.y[own.to(train.y.device)] for own in rows])
+    parameters = trained_parameters(network, settings[0].encoders)
+    wanted, fast = Precision(settings[0].precision), network.is_in_closed_form
+    precision = wanted.resolved(network.weight.device, settings[0].batch_size, fast)
     descent = Descent.planned(parameters, settings, progress.velocities, precision)
-    stopping = _stopping(parameters, classifier, settings, progress.stopping)
+    stopping = _stopping(parameters, network, settings, progress.stopping)
     progress.velocities, progress.stopping = descent.velocities, stopping.state()
-    chances = chance_errors(train[1], valid[1], settings[0].labelled, seeds)
-    chance = stopping.score.new_tensor(chances).reshape(classifier.runs)
+    chances = [_chance(network, own, train, valid) for own in rows]
+    chance = stopping.score.new_tensor(chances).reshape(network.runs)
     while (active := stopping.active(progress.epoch)).sum() >= at_least:
         epoch = progress.epoch + 1
         descent.only(active)
         with descent.precision.products():
-            loss = _train_one_epoch(classifier, train, descent, settings, seeds, epoch)
-        valid_error, valid_loss = classifier.evaluate(*valid)
+            loss = _train_one_epoch(network, train, rows, descent, settings, seeds, epoch)
+        valid_error, valid_loss = network.evaluate(*valid)
         stopping.finite &= (loss < HOPELESS) | ~active
         stopping.observe(epoch, valid_error, valid_loss, active & (valid_error < chance))
         progress.epoch, progress.stopping = epoch, stopping.state()
@@ -109,11 +114,11 @@ def finetuning_epochs(
 
 
 def still_training(
-    classifier: Classifier, settings: Sequence[Finetuning], progress: Progress
+    network: Predictor, settings: Sequence[Finetuning], progress: Progress
 ) -> list[bool]:
     """Say of each run whether it has epochs left."""
-    parameters = trained_parameters(classifier, settings[0].encoders)
-    stopping = _stopping(parameters, classifier, settings, progress.stopping)
+    parameters = trained_parameters(network, settings[0].encoders)
+    stopping = _stopping(parameters, network, settings, progress.stopping)
     return [bool(active) for active in stopping.active(progress.epoch).reshape(-1)]
 
 
@@ -131,30 +136,54 @@ def take(progress: Progress, runs: Sequence[int]) -> Progress:
 
 
 def _train_one_epoch(
-    classifier: Classifier,
-    train: tuple[Tensor, Tensor],
+    network: Predictor,
+    train: Labelled,
+    rows: Sequence[Tensor],
     descent: Descent,
     settings: Sequence[Finetuning],
     seeds: Sequence[int],
     epoch: int,
 ) -> Tensor:
     """Present every labelled row once and descend; the mean cost, float64, (runs)."""
-    runs, device = classifier.runs, classifier.weight.device
-    batch_size, labelled = settings[0].batch_size, settings[0].labelled
+    runs, device = network.runs, network.weight.device
+    batch_size = settings[0].batch_size
     noise = [plan.corruption for plan in settings if plan.corruption is not None]
     total = torch.zeros(runs, dtype=wide(device), device=device)
-    for inputs, classes in labelled_blocks(
-        train, labelled, noise or None, batch_size, seeds, epoch, runs, device
+    for inputs, targets, weights in labelled_blocks(
+        train, rows, noise or None, batch_size, seeds, epoch, runs, device
     ):
-        total += classifier.update(descent, inputs, classes, batch_size)
-    return total / (len(train[1]) if labelled is None else labelled)
+        total += network.update(descent, inputs, targets, batch_size, weights)
+    return total / len(rows[0])
 
 
-def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.Parameter]:
+def training_rows(
+    y: Tensor, network: Predictor, labelled: int | None, seeds: Sequence[int]
+) -> list[Tensor]:
+    """Which training rows each run learns from: of those with a target, ``labelled`` or all."""
+    known = network.has_target(y).nonzero().squeeze(-1).cpu()
+    return [known[labelled_rows(len(known), labelled, seed)] for seed in seeds]
+
+
+def _weighed(part: Pairs, network: Predictor) -> Labelled:
+    """Rows whose weights, if they have any, are 1 on average over the labelled ones."""
+    x, y, weights = Labelled(*part)
+    if weights is not None:
+        weights = (weights / weights[network.has_target(y)].mean()).to(network.weight.dtype)
+    return Labelled(x, y, weights)
+
+
+def _chance(network: Predictor, rows: Tensor, train: Labelled, valid: Labelled) -> float:
+    """The validation error of the one answer that suits a run's labels best."""
+    own = rows.to(train.y.device)
+    answer = network.constant(train.y[own], None if train.weights is None else train.weights[own])
+    return float(network.error(answer.to(valid.y.device), valid.y, valid.weights))
+
+
+def trained_parameters(network: Predictor, encoders: bool) -> dict[str, nn.Parameter]:
     """Parameters that the supervised cost reaches: the softmax layer's and the encoders'."""
-    parameters = {"weight": classifier.weight, "bias": classifier.bias}
+    parameters = {"weight": network.weight, "bias": network.bias}
     if encoders:
-        for depth, layer in enumerate(classifier.stack):
+        for depth, layer in enumerate(network.stack):
             own = layer.encoder_parameters()
             parameters |= {f"layers.{depth}.{name}": p for name, p in own.items()}
     return parameters
@@ -162,13 +191,13 @@ def trained_parameters(classifier: Classifier, encoders: bool) -> dict[str, nn.P
 
 def _stopping(
     parameters: dict[str, nn.Parameter],
-    classifier: Classifier,
+    network: Predictor,
     settings: Sequence[Finetuning],
     state: dict[str, Any],
 ) -> EarlyStopping:
     return EarlyStopping(
         parameters,
-        classifier.runs,
+        network.runs,
         [s.epochs for s in settings],
         [s.patience for s in settings],
         [True] * len(settings),
@@ -177,9 +206,9 @@ def _stopping(
 
 
 def check_finetuning(
-    classifier: Classifier,
-    train: tuple[Tensor, Tensor],
-    valid: tuple[Tensor, Tensor],
+    network: Predictor,
+    train: Pairs,
+    valid: Pairs,
     settings: Sequence[Finetuning],
     device: torch.device | None = None,
 ) -> None:
@@ -188,27 +217,29 @@ def check_finetuning(
     ``device`` is where they will be; None: where the rows are.
     """
     for what, part in (("training", train), ("validation", valid)):
-        check_labelled(what, *part, classifier)
+        check_labelled(what, part, network)
     for plan in settings:
         where = device or train[0].device
-        Precision(plan.precision).check(where, plan.batch_size, classifier.is_in_closed_form)
-        if plan.labelled is not None and plan.labelled > len(train[1]):
+        Precision(plan.precision).check(where, plan.batch_size, network.is_in_closed_form)
+        known = int(network.has_target(train[1]).sum())
+        if plan.labelled is not None and plan.labelled > known:
+            which = "the training rows" + (" with labels" if known < len(train[1]) else "")
             raise ValueError(
-                f"finetune.labelled must be at most {len(train[1])}, the training rows, "
-                f"got {plan.labelled}"
+                f"finetune.labelled must be at most {known}, {which}, got {plan.labelled}"
             )
 
 
-def check_labelled(what: str, x: Tensor, y: Tensor, classifier: Classifier) -> None:
-    """Raise ValueError for rows x (n, d) and classes y (n,) that a classifier cannot be asked."""
-    check_rows(what, x, classifier.stack[0].n_visible, classifier.weight.dtype)
-    if y.shape != x.shape[:1] or y.dtype != torch.int64:
-        raise ValueError(
-            f"{what} classes must be int64 of shape ({len(x)},), got {y.dtype} {(*y.shape,)}"
-        )
-    k = classifier.n_classes
-    if y.min() < 0 or y.max() >= k:
-        wrong = int(((y < 0) | (y >= k)).nonzero()[0])
-        raise ValueError(
-            f"{what} classes must be in 0..{k - 1}, got {int(y[wrong])} in row {wrong}"
-        )
+def check_labelled(what: str, part: Pairs, network: Predictor) -> None:
+    """Raise ValueError for rows x (n, d) with targets that a network cannot be asked for."""
+    x, y, weights = Labelled(*part)
+    check_rows(what, x, network.stack[0].n_visible, network.weight.dtype)
+    network.check_targets(what, y, len(x))
+    known = network.has_target(y)
+    if not known.any():
+        raise ValueError(f"{what} rows need labels, at least one of them; none has one")
+    if weights is None:
+        return
+    if weights.shape != (len(x),) or not bool((weights >= 0).all() & weights.isfinite().all()):
+        raise ValueError(f"{what} weights must be finite numbers of at least 0, one for each row")
+    if not float(weights[known].sum()) > 0:
+        raise ValueError(f"{what} weights are 0 in all rows with labels")

@@ -1,6 +1,7 @@
 """How examples are presented: shuffled, corrupted afresh, in minibatches."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +11,14 @@ from sda.common.seeding import stream
 from sda.nn.corruption import Corrupted, Corruption
 
 BLOCK = 2048  # rows that are drawn together: large enough to be fast, small enough to be cached
+
+
+class Labelled(NamedTuple):
+    """Rows with what they are to be predicted as."""
+
+    x: Tensor  # (n, d), floats or grey levels, wherever they lie
+    y: Tensor  # (n, ...)
+    weights: Tensor | None = None  # what each row counts, (n,), at least 0; None: all the same
 
 
 def presentations(
@@ -94,46 +103,44 @@ def labelled_rows(n: int, count: int | None, seed: int) -> Tensor:
 
 
 def labelled_blocks(
-    train: tuple[Tensor, Tensor],
-    labelled: int | None,
+    train: Labelled,
+    labelled: Sequence[Tensor],
     corruptions: Sequence[Corruption] | None,
     batch_size: int,
     seeds: Sequence[int],
     epoch: int,
     runs: tuple[int, ...],
     device: torch.device,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield blocks of minibatches (inputs, classes) of one epoch, every labelled row once.
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Yield blocks of minibatches of one epoch, every labelled row once: inputs, targets, weights.
 
     Args:
-        train: rows (n, d), floats or grey levels, and classes (n,), wherever they lie.
-        labelled: rows that keep their labels; None: all.
+        train: the training rows.
+        labelled: which of them each run learns from.
         corruptions: of the inputs, for each run, drawn afresh in every epoch; None: as they are.
         batch_size: rows of a minibatch.
         seeds: of the runs.
         epoch: names what is drawn.
-        runs: () or (R,); blocks are (*runs, b, d) and (*runs, b).
+        runs: () or (R,); blocks are (*runs, b, d), (*runs, b, ...) and (*runs, b).
         device: of the blocks.
     """
-    x, y = train
+    x, y, weights = train
     orders = []
-    for seed in seeds:
-        rows = labelled_rows(len(y), labelled, seed).to(x.device)
-        orders.append(rows[shuffled(len(rows), stream(seed, "order", "finetune", epoch), x.device)])
+    for rows, seed in zip(labelled, seeds, strict=True):
+        own = rows.to(x.device)
+        orders.append(own[shuffled(len(own), stream(seed, "order", "finetune", epoch), x.device)])
     noise = [stream(seed, "corruption", "finetune", epoch, device=device) for seed in seeds]
     for places in whole_minibatches(orders, batch_size):
         inputs = gather(x, places, runs, device)
         if corruptions is not None:
             inputs = corrupt(inputs, corruptions, noise, runs).x
-        yield inputs, gather(y.unsqueeze(-1), places, runs, device).squeeze(-1)
+        given = None if weights is None else _gathered(weights, places, runs, device)
+        yield inputs, _gathered(y, places, runs, device), given
 
 
-def chance_errors(
-    y: Tensor, valid_y: Tensor, labelled: int | None, seeds: Sequence[int]
-) -> list[float]:
-    """Error on ``valid_y`` of always naming the commonest class of a run's labels, in [0, 1]."""
-    errors = []
-    for seed in seeds:
-        commonest = y[labelled_rows(len(y), labelled, seed).to(y.device)].bincount().argmax()
-        errors.append(int((valid_y != commonest).sum()) / len(valid_y))
-    return errors
+def _gathered(
+    y: Tensor, rows: Sequence[Tensor], runs: tuple[int, ...], device: torch.device
+) -> Tensor:
+    """Values (n, ...) of rows, ``rows[r]`` for run r: (*runs, b, ...)."""
+    drawn = [y[own] for own in rows]
+    return (torch.stack(drawn) if runs else drawn[0]).to(device)

@@ -19,8 +19,8 @@ from sda import (
     join,
     stream,
 )
-from sda.nn import heads as classifiers
-from sda.training import finetuning, minibatches
+from sda.nn import predictor as classifiers
+from sda.training import finetuning
 from sda.training.finetuning import Progress, finetuning_epochs
 
 SETTINGS = Finetuning(epochs=6, learning_rate=0.5, batch_size=8)
@@ -111,11 +111,6 @@ def test_patience_does_not_count_until_validation_is_better_than_chance():
     assert all(int(epoch.best_epoch) == 0 for epoch in history)
 
 
-def test_chance_is_the_commonest_training_class():
-    y, valid = torch.tensor([0, 1, 1, 2]), torch.tensor([1, 1, 1, 0, 2])
-    assert minibatches.chance_errors(y, valid, None, [0]) == [pytest.approx(0.4)]
-
-
 def test_a_run_whose_best_epoch_is_its_last_shows_it():
     settings = dataclasses.replace(SETTINGS, epochs=40, learning_rate=1.0)
     network = make(initialisation="tutorial")
@@ -183,8 +178,12 @@ REFUSED = [
     ((TRAIN[0][:, :8], TRAIN[1]), r"training rows must be \(n, 9\)"),
     ((TRAIN[0], TRAIN[1][:5]), r"training classes must be int64 of shape \(60,\), got .*\(5,\)"),
     ((TRAIN[0], TRAIN[1].float()), "must be int64"),
-    ((TRAIN[0], TRAIN[1] - 1), "must be in 0..2, got -1 in row"),
-    ((TRAIN[0], TRAIN[1] + 1), "must be in 0..2, got 3 in row"),
+    ((TRAIN[0], TRAIN[1] - 2), "must be in 0..2, or -1 for a row without a label, got -2 in row"),
+    ((TRAIN[0], TRAIN[1] + 1), "must be in 0..2, or -1 .*, got 3 in row"),
+    ((TRAIN[0], 0 * TRAIN[1] - 1), "training rows need labels, at least one of them; none has"),
+    ((*TRAIN, torch.ones(5)), "training weights must be .*, one for each row"),
+    ((*TRAIN, -torch.ones(60)), "training weights must be finite numbers of at least 0"),
+    ((*TRAIN, torch.zeros(60)), "training weights are 0 in all rows with labels"),
     ((TRAIN[0] / 0, TRAIN[1]), "training rows must be finite"),
     ((TRAIN[0].double(), TRAIN[1]), "training rows must be torch.float32 .*, got torch.float64"),
 ]

@@ -24,10 +24,11 @@ from sda.config import compose, schema
 from sda.data.splits import Rows, Splits
 from sda.experiment import experiment
 from sda.experiment.state import State
-from sda.nn import heads as classifiers
+from sda.nn import predictor as classifiers
 from sda.runs.identity import differences
+from sda.training import finetuning
 from sda.training.finetuning import finetuning_epochs
-from sda.training.minibatches import chance_errors, labelled_blocks, labelled_rows
+from sda.training.minibatches import Labelled, labelled_blocks, labelled_rows
 from sda.training.pretraining import pretraining_epochs
 
 SETTINGS = Finetuning(epochs=5, learning_rate=0.5, batch_size=8, labelled=20)
@@ -60,10 +61,12 @@ def test_fewer_labelled_rows_are_among_more_and_another_seed_has_others():
 @pytest.mark.parametrize("count", [20, None])
 def test_an_epoch_shows_every_labelled_row_once_and_no_other_in_an_order_of_its_own(count):
     x = torch.arange(60.0).unsqueeze(1)
-    orders = [labelled_rows(60, count, seed=0).tolist()]
+    own = labelled_rows(60, count, seed=0)
+    orders = [own.tolist()]
     for epoch in (1, 2):
-        seen = labelled_blocks((x, TRAIN[1]), count, None, 8, [0], epoch, (), x.device)
-        inputs, classes = map(torch.cat, zip(*seen, strict=True))
+        train = Labelled(x, TRAIN[1])
+        seen = labelled_blocks(train, [own], None, 8, [0], epoch, (), x.device)
+        inputs, classes = map(torch.cat, zip(*[block[:2] for block in seen], strict=True))
         orders.append(inputs.flatten().long().tolist())
         assert torch.equal(classes, TRAIN[1][orders[-1]])
     assert all(sorted(order) == orders[0] for order in orders)
@@ -89,8 +92,11 @@ def test_chance_is_the_commonest_class_of_the_labels_that_a_run_has():
     own = labelled_rows(50, 5, seed=0)
     y[own] = 1
     valid = torch.tensor([0, 1, 1, 1])
-    assert chance_errors(y, valid, None, [0]) == [0.75]
-    assert chance_errors(y, valid, 5, [0]) == [0.25]
+    network = Classifier(StackedDenoisingAutoencoder.plan(1, [Layer(1, Masking(0))], 0), 2, seed=0)
+    train, valid = (Labelled(torch.zeros(len(labels), 1), labels) for labels in (y, valid))
+    for count, chance in ((None, 0.75), (5, 0.25)):
+        (rows,) = finetuning.training_rows(y, network, count, [0])
+        assert finetuning._chance(network, rows, train, valid) == chance
 
 
 def test_pretraining_sees_all_rows_however_few_have_labels(monkeypatch, tmp_path):
@@ -166,8 +172,8 @@ def test_the_noise_of_inputs_is_drawn_afresh_in_every_epoch_and_by_seed():
     draws = []
     for seed, epoch in ((0, 1), (0, 2), (1, 1)):
         seen = labelled_blocks(
-            (torch.ones(60, 50), TRAIN[1]),
-            None,
+            Labelled(torch.ones(60, 50), TRAIN[1]),
+            [torch.arange(60)],
             [Masking(0.2)],
             8,
             [seed],
@@ -175,7 +181,7 @@ def test_the_noise_of_inputs_is_drawn_afresh_in_every_epoch_and_by_seed():
             (),
             VALID[0].device,
         )
-        inputs = torch.cat([block for block, _ in seen])
+        inputs = torch.cat([block[0] for block in seen])
         assert (inputs.sum(1) == 40).all()
         draws.append(inputs)
     assert not any(torch.equal(draws[0], other) for other in draws[1:])
