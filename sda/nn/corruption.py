@@ -4,10 +4,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sda.common import checks
+from sda.common.subsets import subsets
 
 
 class Corrupted(NamedTuple):
@@ -55,7 +57,7 @@ class Masking(Corruption):
         """Corrupt the rows of x (n, d)."""
         hit = _choose(x, self.fraction, self.exact, generator)
         # Exact at weights 0 and 1, and faster than masked_fill or where on a CPU.
-        return Corrupted(torch.lerp(x, x.new_full((), self.value), hit.to(x.dtype)), hit)
+        return Corrupted(torch.lerp(x, x.new_full((), self.value), _weights(hit, x)), hit)
 
 
 @dataclass(frozen=True)
@@ -107,28 +109,14 @@ def _check_share(fraction: object, exact: object) -> None:
 def _choose(x: Tensor, fraction: float, exact: bool, generator: torch.Generator) -> Tensor:
     """Choose the components to hit: bool (n, d), where x is."""
     n, d = x.shape
-    k = round(fraction * d)
-    if not exact:
-        chance = torch.rand(n, d, generator=generator, device=generator.device)
-        return (chance < fraction).to(x.device)
-    if generator.device.type == "cpu":
-        return _select(n, d, k, generator).to(x.device)
+    if exact:
+        return subsets(n, d, round(fraction * d), generator).to(x.device)
     chance = torch.rand(n, d, generator=generator, device=generator.device)
-    hit = torch.zeros_like(chance, dtype=torch.bool)
-    return hit.scatter_(1, chance.topk(k, sorted=False).indices, True).to(x.device)
+    return (chance < fraction).to(x.device)
 
 
-def _select(n: int, d: int, k: int, generator: torch.Generator) -> Tensor:
-    """Choose k of d components for each of n rows, all subsets equally likely: bool (n, d).
-
-    Selection sampling (Knuth, TAOCP 2, algorithm 3.4.2 S), one component of all rows at a time: of
-    those not yet seen, take this one with probability (still needed) / (still to come). Uniform
-    numbers lie in [0, 1 - 2⁻²⁴], so that the last ones needed are always taken. Twice as fast as
-    choosing the largest k of d random numbers, but of many small steps: not for a GPU.
-    """
-    chance = torch.rand(d, n, generator=generator)
-    chance.mul_(torch.arange(d, 0, -1).unsqueeze(1))
-    needed = torch.full((n,), float(k))
-    for taken in chance:
-        needed.sub_(taken.lt_(needed))  # from here on 1 or 0
-    return chance.T.bool().contiguous()
+def _weights(hit: Tensor, x: Tensor) -> Tensor:
+    """1 where hit, else 0, in the type of x; on a CPU by NumPy, which is five times as fast."""
+    if hit.device.type != "cpu":
+        return hit.to(x.dtype)
+    return torch.from_numpy(hit.numpy().astype(np.float32)).to(x.dtype)

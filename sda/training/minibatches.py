@@ -62,9 +62,9 @@ def gather(
 ) -> Tensor:
     """Rows of x as floats on ``device``, ``rows[r]`` for run r: (*runs, b, ...)."""
     if not runs:
-        return floats(x[rows[0]].to(device))
+        return floats(x.index_select(0, rows[0]).to(device))  # faster than x[rows]
     shared = x.dim() == 2
-    drawn = [(x if shared else x[r])[rows_r] for r, rows_r in enumerate(rows)]
+    drawn = [(x if shared else x[r]).index_select(0, own) for r, own in enumerate(rows)]
     return floats(torch.stack(drawn).to(device))
 
 
