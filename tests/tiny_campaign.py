@@ -55,7 +55,7 @@ def tiny(conf, tmp_path, monkeypatch):
     """How to read it: hours, further words."""
     monkeypatch.setattr(catalogue, "folder", lambda: conf)
     monkeypatch.setattr(protocol, "FINALISTS", 2)
-    caches = (cell._job, compose._composed, compose.settings, published.row)
+    caches = (cell._job, compose._read, compose.settings, published.row)
     for one in caches:
         one.cache_clear()
     yield lambda hours, *words: campaign.read(

@@ -7,7 +7,6 @@ import re
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf.errors import OmegaConfBaseException
 
 from sda import Boltzmann, Emphasis, Masking
 from sda.config import catalogue, compose, schema
@@ -34,7 +33,7 @@ def build(*words):
 
 def chosen(*words, primary="config"):
     """The settings with some files chosen, which are read once for all tests."""
-    return compose.variant(words, primary=primary)
+    return compose.resolved(compose.compose(words, primary))
 
 
 def test_there_are_files():
@@ -182,20 +181,27 @@ def test_a_type_may_differ_by_layer():
     assert kinds == ["SquaredError", "CrossEntropy", "CrossEntropy"]
 
 
-def test_a_variant_is_what_composing_with_its_words_gives():
-    files = ["experiment=table1/rect", "arm=dbn1"]
-    words = [
-        "seed=3",
-        "stack.hidden=[20,10]",
-        "finetune.patience=null",
-    ]
-    words += ["pretrain.learning_rate=1e-3", "runs_folder=a/b", "name=c", "tensorboard=false"]
-    assert compose.variant(files, words) == compose.resolved(compose.compose([*files, *words]))
-    assert compose.variant(files) == compose.resolved(compose.compose(files))
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seed=3", "stack.hidden=[20,10]", "finetune.patience=null", "name=c"],
+        ["pretrain.learning_rate=1e-3", "stack.emphasis={corrupted: 2.0}", "init=saa"],
+        ["corruption=gaussian", "corruption.std=0.5", "data=arrays", "data.path='a=b.csv'"],
+        ["+own=1", "hydra.sweeper.params=null", "finetune.corruption=${corruption}"],
+        [],
+    ],
+)
+def test_what_is_kept_of_files_gives_what_hydra_gives(words):
+    words = ["experiment=table1/rect", "arm=dbn1", *words]
+    alone = compose._by_hydra(str(catalogue.folder()), words, "config")
+    for _ in range(2):
+        assert compose.resolved(compose.compose(words)) == compose.resolved(alone)
 
 
-def test_a_variant_refuses_words_that_choose_files_and_keys_that_are_not_there():
-    with pytest.raises(ValueError, match="must set a value: corruption is a group"):
-        compose.variant(["experiment=demo"], ["corruption=gaussian"])
-    with pytest.raises(OmegaConfBaseException, match="pretrain"):
-        compose.variant(["experiment=demo"], ["pretrain.rate=1"])
+@pytest.mark.parametrize("word", ["pretrain.rate=1", "seed=1,2", "pretrain=3", "seed.a=1"])
+def test_a_word_that_hydra_refuses_is_refused_with_its_message(word):
+    with pytest.raises((*compose.FAULTS, ValueError)) as alone:
+        compose._by_hydra(str(catalogue.folder()), [word], "config")
+    with pytest.raises((*compose.FAULTS, ValueError)) as kept:
+        compose.compose([word])
+    assert str(kept.value) == str(alone.value)

@@ -64,6 +64,7 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
     words = (*plain["words"], *(word for word in overrides if word not in own))
     search.refuse(words, search.OWN, "which it sets itself in every run")
     search.refuse(words, ("overwrite",), "since it goes on with what the ledger has")
+    compose.check_single(words)
     given = [word for word in words if key_of(word) == "runs_folder"]
     return Campaign(
         name,

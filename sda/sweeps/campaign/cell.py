@@ -175,9 +175,9 @@ def composed(campaign: str, data: str, arm: str, words: tuple[str, ...] = ()) ->
 def _job(campaign: str, data: str, arm: str, values: tuple[str, ...]) -> Job:
     is_machine = arm.startswith(MACHINE)
     part = f"kernel={arm.removeprefix(MACHINE)}" if is_machine else f"arm={arm}"
-    files = (f"experiment={campaign}/{data}", part)
-    config = compose.variant(files, values, "svm" if is_machine else "config")
-    return Job(config, [*files, *values])
+    words = [f"experiment={campaign}/{data}", part, *values]
+    primary = "svm" if is_machine else "config"
+    return Job(compose.resolved(compose.compose(words, primary)), words)
 
 
 @functools.cache
