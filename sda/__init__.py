@@ -21,10 +21,15 @@ if TYPE_CHECKING:
         RectifiedSquaredError,
         SquaredError,
     )
+    from sda.nn.gsn import GSN, GenerativeStochasticNetwork
     from sda.nn.heads import Classifier, Regressor
     from sda.nn.initialisation import Initialisation
     from sda.nn.layer_kind import LayerKind, LayerPlan
+    from sda.nn.sampling import chains, from_the_prior, from_the_top
     from sda.nn.stack import StackedDenoisingAutoencoder, join, select
+    from sda.nn.stochastic import Stochastic, StochasticAutoencoder
+    from sda.nn.units import BernoulliUnits, GaussianUnits, Units
+    from sda.nn.variational import Variational, VariationalAutoencoder
     from sda.runs.model_file import load, save
     from sda.training.codes import Storage
     from sda.training.finetuning import finetune
@@ -32,7 +37,9 @@ if TYPE_CHECKING:
     from sda.training.settings import Finetuning, Pretraining
 
 __all__ = [
+    "GSN",
     "Activation",
+    "BernoulliUnits",
     "Boltzmann",
     "Categorical",
     "Classifier",
@@ -45,6 +52,8 @@ __all__ = [
     "Emphasis",
     "Finetuning",
     "Gaussian",
+    "GaussianUnits",
+    "GenerativeStochasticNetwork",
     "Initialisation",
     "Layer",
     "LayerKind",
@@ -59,9 +68,17 @@ __all__ = [
     "SaltAndPepper",
     "SquaredError",
     "StackedDenoisingAutoencoder",
+    "Stochastic",
+    "StochasticAutoencoder",
     "Storage",
+    "Units",
+    "Variational",
+    "VariationalAutoencoder",
+    "chains",
     "digits",
     "finetune",
+    "from_the_prior",
+    "from_the_top",
     "join",
     "load",
     "pretrain",
@@ -72,9 +89,10 @@ __all__ = [
 
 _HOMES = (  # a name that several modules have is the first one's
     "common.errors", "common.seeding", "data.digits", "nn.activation", "nn.autoencoder",
-    "nn.boltzmann", "nn.corruption", "nn.densities", "nn.distributions", "nn.initialisation",
-    "nn.layer_kind", "nn.stack", "nn.heads", "runs.model_file", "training.codes",
-    "training.finetuning", "training.pretraining", "training.settings",
+    "nn.boltzmann", "nn.units", "nn.stochastic", "nn.gsn", "nn.variational", "nn.corruption",
+    "nn.densities", "nn.distributions", "nn.initialisation", "nn.layer_kind", "nn.stack",
+    "nn.sampling", "nn.heads", "runs.model_file", "training.codes", "training.finetuning",
+    "training.pretraining", "training.settings",
 )  # fmt: skip
 
 

@@ -46,6 +46,25 @@ class Run:
         """How its layers are trained; in closed form, the numbers are those of autograd."""
         return " and ".join(dict.fromkeys(layer.method for layer in self._like()))
 
+    @property
+    def noise(self) -> dict[str, Any]:
+        """Which noise is on when, for the record; what is not named is free of noise.
+
+        Units that draw do so while their own layer trains and in chains of samples. Codes for the
+        next layer and features never have noise, fine-tuning that of its inputs where it is set.
+        """
+        training = [
+            {"inputs": described(layer.corruptions[0]), "units": layer.noise}
+            for layer in (self._like() if self.is_pretrained else ())
+        ]
+        asked = self.finetuning.corruption
+        return {
+            "training": training,
+            "codes for the next layer": "none",
+            "fine-tuning": {"inputs": described(asked) if asked else "none", "units": "none"},
+            "features": "none",
+        }
+
     def stack(self, n_visible: int) -> StackedDenoisingAutoencoder:
         """Build the initial stack of this run's arm."""
         return StackedDenoisingAutoencoder.plan(n_visible, self.trained_layers(), self.seed)

@@ -148,6 +148,7 @@ def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[Pat
         setting=identity.digest(described),
         plan=described,
         step=plan.step,
+        noise=plan.noise,
         precision=plan.precisions,
         batch=[os.path.relpath(path, own) for path in members] if len(members) > 1 else [],
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -50,11 +51,11 @@ class Layer(LayerPlan):
     emphasis: Emphasis = field(default_factory=Emphasis)
     initialisation: Initialisation | str = Initialisation.papers
 
-    def without_noise(self) -> "Layer":
+    def without_noise(self) -> Self:
         """The plan of an ordinary autoencoder: nothing is hit, so nothing is emphasised."""
         return self._with(corruption=Masking(0.0), emphasis=Emphasis())
 
-    def unpretrained(self) -> "Layer":
+    def unpretrained(self) -> Self:
         """The plan of an encoder alone."""
         return self.without_noise()._with(reconstruction=CrossEntropy(), tied=True)
 
@@ -193,10 +194,14 @@ class DenoisingAutoencoder(LayerKind):
 
         Summed over the components of an example, averaged over examples.
         """
-        loss = self.reconstruction.loss(self.decode(self.encode(corrupted.x)), x)
-        if corrupted.hit is not None and not self._is_plain:
-            loss = loss * self.emphasis_weights(corrupted.hit)
-        return loss.sum(-1).mean(-1)
+        return self.losses(self.encode(corrupted.x), x, corrupted.hit).mean(-1)
+
+    def losses(self, y: Tensor, x: Tensor, hit: Tensor | None) -> Tensor:
+        """Loss (..., n) of each row x (..., n, d) given its codes y; ``hit`` as in Corrupted."""
+        loss = self.reconstruction.loss(self.decode(y), x)
+        if hit is not None and not self._is_plain:
+            loss = loss * self.emphasis_weights(hit)
+        return loss.sum(-1)
 
     def update(
         self,

@@ -74,6 +74,7 @@ class RestrictedBoltzmannMachine(DenoisingAutoencoder):
     """
 
     method = "contrastive divergence"
+    noise = "units are drawn, Bernoulli"
 
     def plan(self) -> LayerPlan:
         """What the machine was built from."""
@@ -90,6 +91,10 @@ class RestrictedBoltzmannMachine(DenoisingAutoencoder):
         """Go through rows by minibatches, one step of CD-1 each; ``draws`` are its units'."""
         total = contrastive_divergence.descend(optimiser, clean, draws, batch_size)
         return total.reshape(self.runs)
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw units h (n, h) from p(h | x), 0 or 1: the chain is the machine's Gibbs chain."""
+        return self.reconstruction.sample(x @ self.weight + self.hidden_bias, generator)
 
     def free_energy(self, x: Tensor) -> Tensor:
         """F(x) = −x c − Σ log(1 + exp(x W + b)), so that p(x) ∝ exp(−F(x)).

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sda.common import checks
-from sda.nn.distributions import Distribution
+from sda.nn.distributions import HALF_LOG_2PI, Distribution
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class LearnedVariance(Distribution):
 
     def __post_init__(self) -> None:
         checks.positive("bound", self.bound)
+
+    @property
+    def left_out(self) -> float:
+        """½ log 2π."""
+        return HALF_LOG_2PI
 
     def n_logits(self, d: int) -> int:
         """A mean and a log-variance of each component."""
@@ -74,6 +79,11 @@ class MixtureDensity(Distribution):
         checks.whole("components", self.components, 2)
         checks.positive("bound", self.bound)
         checks.positive("spread", self.spread)
+
+    @property
+    def left_out(self) -> float:
+        """½ log 2π."""
+        return HALF_LOG_2PI
 
     def n_logits(self, d: int) -> int:
         """A mean, a weight and a log-variance of each Gaussian of each component."""

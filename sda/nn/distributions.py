@@ -16,6 +16,8 @@ from torch import Tensor
 
 from sda.common import checks
 
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
 
 class Distribution(ABC):
     """p(x | h) of d components by its logits, what the decoder computes: d of them, or more."""
@@ -54,6 +56,11 @@ class Distribution(ABC):
     def width(self) -> int | None:
         """Components that an input must have; None: any number."""
         return None
+
+    @property
+    def left_out(self) -> float:
+        """The constant by which −log p of a component exceeds its loss, in nats."""
+        return 0.0
 
     def residual(self, logits: Tensor, x: Tensor, out: Tensor) -> Tensor:
         """Write mean − x into ``out`` (..., d): what the closed form passes down."""
@@ -121,6 +128,11 @@ class SquaredError(Distribution):
     def __post_init__(self) -> None:
         checks.positive("std", self.std)
 
+    @property
+    def left_out(self) -> float:
+        """log std + ½ log 2π."""
+        return math.log(self.std) + HALF_LOG_2PI
+
     def mean(self, logits: Tensor) -> Tensor:
         """z = logits."""
         return logits
@@ -154,6 +166,11 @@ class RectifiedSquaredError(Distribution):
     −log p of N(z, 1) less ½ log 2π. For input of at least 0. Where logits are negative nothing is
     learned, so that a component can fall silent for good.
     """
+
+    @property
+    def left_out(self) -> float:
+        """½ log 2π."""
+        return HALF_LOG_2PI
 
     def mean(self, logits: Tensor) -> Tensor:
         """z = max(0, logits)."""

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self, cast
 
 import torch
@@ -81,6 +81,7 @@ class LayerKind(nn.Module, ABC):
     corruptions: tuple[Corruption, ...]  # of the training inputs, one for each run
     joins_batches = False  # whether several runs of it can train as one program
     method = "autograd"  # how it is trained, for the record
+    noise = "none"  # of its units while it trains and in chains of samples, for the record
 
     @property
     @abstractmethod
@@ -108,6 +109,52 @@ class LayerKind(nn.Module, ABC):
     def cost(self, x: Tensor, corrupted: Corrupted) -> Tensor:
         """Mean cost over rows of the clean x (..., n, d), given its corruption; shape ``runs``."""
 
+    def drawn_cost(
+        self, x: Tensor, corrupted: Corrupted, draws: Sequence[torch.Generator]
+    ) -> Tensor:
+        """What training descends: ``cost`` with what the kind draws itself, if it draws anything.
+
+        A draw whose gradient is, in the mean or nearly, that of the expected cost.
+        """
+        return self.cost(x, corrupted)
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw codes (n, h) from p(h | x) for inputs x (n, d); without noise, ``encode``."""
+        return self.encode(x)
+
+    @torch.no_grad()
+    def chain(self, x: Tensor, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Draw inputs by the pseudo-Gibbs chain: corrupt, encode, decode, draw; endless.
+
+        Its stationary distribution estimates that of the training rows: Bengio, Yao, Alain &
+        Vincent (2013), "Generalized denoising auto-encoders as generative models", §3.
+
+        Args:
+            x: where it starts, (n, d): n chains side by side.
+            generator: of the corruption, the units and the inputs.
+
+        Yields:
+            The logits (n, d) that each step draws its inputs from, and these inputs (n, d).
+        """
+        while True:
+            logits = self.decode(self.draw(self.corruptions[0](x, generator).x, generator))
+            x = self.reconstruction.sample(logits, generator)
+            yield logits, x
+
+    def prior(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw n codes (n, h) from p(h), where a kind has one; else raise ValueError."""
+        raise ValueError(
+            f"a {type(self).__name__} has no distribution of codes to start from; "
+            "start=valid or start=noise does"
+        )
+
+    def measures(self, x: Tensor, draws: Sequence[torch.Generator]) -> dict[str, Tensor]:
+        """Figures of the kind's own on clean rows x (..., n, d), by name, each of shape ``runs``.
+
+        They are means over the rows, and stand in the record beside the reconstruction error.
+        """
+        return {}
+
     def update(
         self,
         optimiser: Descent,
@@ -132,7 +179,7 @@ class LayerKind(nn.Module, ABC):
         for first in range(0, clean.shape[-2], batch_size):
             batch = (..., slice(first, first + batch_size), slice(None))
             hit = None if corrupted.hit is None else corrupted.hit[batch]
-            cost = self.cost(clean[batch], Corrupted(corrupted.x[batch], hit))
+            cost = self.drawn_cost(clean[batch], Corrupted(corrupted.x[batch], hit), draws)
             optimiser.step(cost)
             total += cost.detach() * clean[batch].shape[-2]
         return total

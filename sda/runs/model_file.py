@@ -28,9 +28,13 @@ from sda.nn.distributions import (
     RectifiedSquaredError,
     SquaredError,
 )
+from sda.nn.gsn import GSN
 from sda.nn.heads import Classifier
 from sda.nn.layer_kind import LayerKind, LayerPlan
 from sda.nn.stack import StackedDenoisingAutoencoder
+from sda.nn.stochastic import Stochastic
+from sda.nn.units import BernoulliUnits, GaussianUnits
+from sda.nn.variational import Variational
 from sda.runs.checkpoint import CheckpointError
 from sda.runs.identity import described
 
@@ -38,6 +42,11 @@ FORMAT = 1
 PARTS = (
     Layer,
     Boltzmann,
+    Stochastic,
+    Variational,
+    GSN,
+    GaussianUnits,
+    BernoulliUnits,
     Masking,
     SaltAndPepper,
     Gaussian,

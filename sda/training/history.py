@@ -27,11 +27,13 @@ class LayerEpoch:
     active: Tensor  # whether the run was trained in this epoch
     baselines: dict[str, Tensor] = field(default_factory=dict)
     bound: float = math.inf  # a cost not below it is that of a layer that has blown up
+    measures: dict[str, Tensor] = field(default_factory=dict)  # the kind's own, on validation rows
 
     def row(self, run: int) -> dict[str, Any]:
         """The figures of one run, in plain types."""
         values = {"loss": self.loss, "valid": self.valid, "valid_clean": self.valid_clean}
         values |= {f"baseline_{name}": value for name, value in self.baselines.items()}
+        values |= {f"valid_{name}": value for name, value in self.measures.items()}
         place = {"phase": "pretrain", "layer": self.depth, "epoch": self.epoch}
         return place | {
             name: None if value is None else float(value.reshape(-1)[run])
@@ -44,6 +46,7 @@ class LayerEpoch:
         if self.valid is not None and self.valid_clean is not None:
             clean = float(self.valid_clean.mean())
             parts.append(f"validation {float(self.valid.mean()):.2f} (clean {clean:.2f})")
+        parts += [f"{name} {float(value.mean()):.2f}" for name, value in self.measures.items()]
         return "  ".join(parts)
 
     def beside(self) -> str:

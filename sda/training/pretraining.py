@@ -162,7 +162,8 @@ def pretrain_layer(
         progress.epoch, progress.stopping = epoch, stopping.state()
         progress.remembered = layer.state()
         valid, valid_clean = errors or (None, None)
-        yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active, bound=bound)
+        own = judge.measures() if judge else {}
+        yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active, bound=bound, measures=own)
     stopping.restore(~active)
     progress.velocities, progress.stopping, progress.remembered = {}, {}, {}
     progress.finite = stopping.finite
@@ -239,4 +240,5 @@ def _stopping(
 def _first_look(codes: Tensor, depth: int, judge: Judge | None, active: Tensor) -> LayerEpoch:
     if judge is None:
         return LayerEpoch(depth, 0, None, None, None, active)
-    return LayerEpoch(depth, 0, None, *judge.errors(), active, judge.baselines(codes))
+    baselines, own = judge.baselines(codes), judge.measures()
+    return LayerEpoch(depth, 0, None, *judge.errors(), active, baselines, measures=own)

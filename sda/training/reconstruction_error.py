@@ -36,6 +36,7 @@ class Judge:
     ) -> None:
         self._layer = layer
         self._clean = clean
+        self._draws = ("validation units", depth), list(seeds)
         self._device = layer.like.device
         noise = [stream(seed, "validation corruption", depth) for seed in seeds]
         drawn = (corrupt(rows, trial, noise, layer.runs).x for rows in self._blocks(clean))
@@ -49,6 +50,17 @@ class Judge:
         Summed over components, without emphasis, so that layers with and without it compare.
         """
         return self._error(self._corrupted), self._error(self._clean)
+
+    def measures(self) -> dict[str, Tensor]:
+        """The kind's own figures on the clean rows, each (runs), by one fixed draw."""
+        purpose, seeds = self._draws
+        draws = [stream(seed, *purpose, device=self._device) for seed in seeds]
+        totals: dict[str, Tensor] = {}
+        for rows in self._blocks(self._clean):
+            for name, mean in self._layer.measures(rows, draws).items():
+                total = totals.setdefault(name, self._zeros())
+                total += mean * (rows.shape[-2] / self._clean.shape[-2])
+        return totals
 
     def criterion(self, errors: tuple[Tensor, Tensor]) -> Tensor:
         """The error that a layer is stopped by: the one from the input that it trains with.

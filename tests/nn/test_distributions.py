@@ -197,3 +197,16 @@ def test_densities_out_of_range_are_refused_in_one_line(make, message):
     with pytest.raises(ValueError, match=message) as refusal:
         make()
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [SquaredError(), SquaredError(0.5), RectifiedSquaredError(), LearnedVariance(),
+     MixtureDensity(2)],
+    ids=str,
+)  # fmt: skip
+def test_a_density_integrates_to_one_with_the_constant_that_its_loss_leaves_out(kind):
+    x = torch.linspace(-30, 30, 60_001, dtype=torch.float64)[:, None]
+    logits = torch.randn(1, kind.n_logits(1), generator=stream(4), dtype=torch.float64)
+    density = torch.exp(-kind.loss(logits.expand(len(x), -1), x) - kind.left_out)
+    assert float(torch.trapezoid(density[:, 0], x[:, 0])) == pytest.approx(1, abs=1e-4)
