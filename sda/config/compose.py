@@ -20,12 +20,15 @@ FAULTS = (HydraException, OmegaConfBaseException)  # of words and files that do 
 
 _ABSENT = object()
 
-PATHS = ("data_folder", "data.folder", "data.path", "data.photographs", "codes_of")
+PATHS = (
+    "data_folder", "data.folder", "data.path", "data.train", "data.valid", "data.test",
+    "data.unlabelled", "data.photographs", "codes_of",
+)  # fmt: skip
 
 
-def _named(choice: str, path: object) -> str:
+def _named(choice: str, *paths: object) -> str:
     """The name of runs on a data set: of a person's own, that of their file."""
-    return Path(str(path)).stem if path else choice
+    return next((Path(str(path)).stem for path in paths if path), choice)
 
 
 OmegaConf.register_new_resolver("published", published.node, replace=True)

@@ -16,7 +16,9 @@ from sda.common.trust import trusted
 from sda.config import validation
 from sda.data.splits import Splits
 
-_SETTINGS = (int, float, bool, str, Sequence[int], NoneType)  # what our data functions take
+_SETTINGS = (  # what our data functions take
+    int, float, bool, str, Sequence[int], Sequence[str], Mapping[str, str], NoneType,
+)  # fmt: skip
 
 
 def part(

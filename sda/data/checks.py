@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from sda.common.errors import DataFormatError
 from sda.data.labels import as_labels, shape_of
@@ -23,14 +24,12 @@ def checked(splits: Splits) -> Splits:
     Raises DataFormatError for what cannot be trained on; warns through `logging` of classes that no
     training row has and, where rows are no pictures, of constant features.
     """
-    if splits.n_classes < 2:
+    if splits.n_classes == 1 or (splits.n_classes < 1 and splits.encoding is None):
         raise DataFormatError(f"{splits.name}: at least 2 classes needed, got {splits.n_classes}")
-    parts = {
-        part: rows(splits.name, part, x, y, splits.n_classes, levels=True)
-        for part, (x, y) in splits.parts().items()
-    }
+    parts = {part: _rows(splits, part, own) for part, own in splits.parts().items()}
     _check_widths(splits, parts)
-    _check_classes(splits, parts)
+    if splits.kind == "classes":
+        _check_classes(splits, parts)
     if splits.image_shape is None:
         _warn_of_constants(splits.name, parts["train"].x)
     return replace(splits, train=parts["train"], valid=parts["valid"], test=parts["test"])
@@ -45,10 +44,25 @@ def rows(
     return Rows(features, as_labels(where, y, len(features), n_classes))
 
 
-def as_features(where: str, x: NDArray[Any], levels: bool = False) -> NDArray[Any]:
+def _rows(splits: Splits, part: str, own: Rows) -> Rows:
+    """One split checked; cells of a table may be missing, and rows be without label."""
+    where = f"{splits.name}, {part}"
+    if sparse.issparse(own.x):
+        x = own.x
+    else:
+        x = as_features(where, own.x, levels=True, holes=splits.encoding is not None)
+    if splits.kind == "numbers":
+        return Rows(x, own.y.astype(np.float32, copy=False))
+    return Rows(x, as_labels(where, own.y, x.shape[0], splits.n_classes, unlabelled=True))
+
+
+def as_features(
+    where: str, x: NDArray[Any], levels: bool = False, holes: bool = False
+) -> NDArray[Any]:
     """Numbers (n, d), n and d at least 1, as float32; refuses NaN, infinite and too large ones.
 
-    With ``levels``, uint8 stays what it is: grey levels that stand for k / 255.
+    With ``levels``, uint8 stays what it is: grey levels that stand for k / 255. With ``holes`` NaN
+    is a missing cell.
     """
     if x.dtype.kind not in "fiub":
         raise DataFormatError(f"{where}: features must be numbers, got dtype {x.dtype}")
@@ -60,8 +74,10 @@ def as_features(where: str, x: NDArray[Any], levels: bool = False) -> NDArray[An
         raise DataFormatError(
             f"{where}: at least 1 row and 1 column needed, got shape {shape_of(x.shape)}"
         )
-    _refuse(where, "not a number or infinite", x, lambda block: ~np.isfinite(block))
-    _refuse(where, "too large for float32", x, lambda block: np.abs(block) > _LARGEST)
+    faulty = np.isinf if holes else lambda block: ~np.isfinite(block)
+    _refuse(where, "not a number or infinite", x, faulty)
+    if x.dtype.itemsize > 4:  # else all of them are within float32
+        _refuse(where, "too large for float32", x, lambda block: np.abs(block) > _LARGEST)
     if levels and x.dtype == np.uint8:
         return x
     return x.astype(np.float32, copy=False)
@@ -83,6 +99,8 @@ def same_columns(name: str, parts: Mapping[str, NDArray[Any]]) -> int:
 
 def _warn_of_constants(name: str, x: NDArray[Any]) -> None:
     """Log one warning with the number of columns that never change, if there are any."""
+    if sparse.issparse(x):
+        return
     constant = constants(x)
     if constant.any():
         _log.warning(
@@ -130,17 +148,29 @@ def _check_classes(splits: Splits, parts: dict[str, Rows]) -> None:
         raise DataFormatError(
             f"{splits.name}: {splits.n_classes} classes need as many names, got {len(names)}"
         )
-    known = np.unique(parts["train"].y)
-    if len(known) == 1:
+    known = np.unique(parts["train"].y[parts["train"].y >= 0])
+    if len(known) < 2:
         raise DataFormatError(
-            f"{splits.name}: training rows of at least 2 classes needed, got only class {known[0]}"
+            f"{splits.name}: training rows of at least 2 classes needed, got only class "
+            f"{', '.join(_named(splits, known)) or 'none: no training row has a label'}"
         )
     for part in ("valid", "test"):
-        unseen = np.setdiff1d(parts[part].y, known)
+        own = np.unique(parts[part].y[parts[part].y >= 0])
+        unseen, absent = np.setdiff1d(own, known), np.setdiff1d(known, own)
+        if len(absent) and splits.encoding is not None:
+            _log.warning(
+                "%s: %s has no row of class %s",
+                splits.name, part, ", ".join(_named(splits, absent)),
+            )  # fmt: skip
         if len(unseen):
             _log.warning(
                 "%s: %s has rows of class %s that no training row has; they count as errors",
                 splits.name,
                 part,
-                ", ".join(map(str, unseen[:10])),
+                ", ".join(_named(splits, unseen)),
             )
+
+
+def _named(splits: Splits, classes: NDArray[np.int64]) -> list[str]:
+    names = splits.classes or tuple(map(str, range(splits.n_classes)))
+    return [names[k] for k in classes[:10]]

@@ -229,7 +229,8 @@ def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.fl
 
 def spot(cells: pd.Series | pd.DataFrame, place: int) -> str:
     """Where a row stands, as its file counts: the index has its lines, or its rows."""
-    return f"{cells.index.name or 'row'} {cells.index[place]}"
+    *file, line = np.atleast_1d(np.asarray(cells.index[place], object))
+    return ", ".join([*map(str, file), f"{cells.index.names[-1] or 'row'} {line}"])
 
 
 def text_of(value: object) -> str:
@@ -246,7 +247,7 @@ def sorted_values(values: Sequence[object]) -> tuple[Value, ...]:
 
 def _plain(value: Any) -> Value:
     plain = value.item() if isinstance(value, np.generic) else value
-    if isinstance(plain, float) and plain.is_integer():
+    if isinstance(plain, float) and plain.is_integer() and abs(plain) < 2**53:
         return int(plain)
     return plain if isinstance(plain, (str, int, float, bool)) else str(plain)
 

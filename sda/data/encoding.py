@@ -44,19 +44,21 @@ class Encoding:
         scaling: str = "standard",
         rare: float = 0.001,
         indicate: bool = False,
+        where: NDArray[np.bool_] | None = None,
     ) -> "Encoding":
         """Learn the columns of ``kinds`` on training rows.
 
         Args:
-            frame: raw training rows, with these columns.
+            frame: raw rows, with these columns.
             kinds: the kind of each column, by name.
             scaling: of numbers.
             rare: categories of a smaller share of the rows are put together.
             indicate: whether a column with missing cells gets a component that says so.
+            where: which rows are for training (n,); None: all.
         """
         made = []
         for name, kind in kinds.items():
-            cells = frame[name]
+            cells = frame[name] if where is None else frame[name][where]
             indicated = indicate and kind != "ignored" and bool(cells.isna().any())
             made.append(column.fitted(name, kind, cells, scaling, rare, indicated))
         return cls(tuple(made))
@@ -92,8 +94,10 @@ class Encoding:
             return None
         return tuple(map(column.text_of, self.target[0].categories))
 
-    def rows(self, frame: pd.DataFrame) -> NDArray[np.float32]:
-        """Encode raw rows: (n, width), NaN where a cell is missing.
+    def rows(
+        self, frame: pd.DataFrame, where: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float32]:
+        """Encode raw rows, or those ``where`` (n,) says: (n, width), NaN where a cell is missing.
 
         Columns may stand in any order. A value that no training row has is told; it counts as rare
         ones do, or as missing.
@@ -102,10 +106,11 @@ class Encoding:
             DataFormatError: a column is missing, one is foreign, or a cell is no number.
         """
         self.check(list(frame.columns))
-        x = np.empty((len(frame), self.width), np.float32)
-        start = 0
+        n = len(frame) if where is None else int(where.sum())
+        x, start = np.empty((n, self.width), np.float32), 0
         for one in self.used:
-            unseen = one.write(frame[one.name], x[:, start : start + one.width])
+            cells = frame[one.name] if where is None else frame[one.name][where]
+            unseen = one.write(cells, x[:, start : start + one.width])
             start += one.width
             if unseen:
                 _log.warning(

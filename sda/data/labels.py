@@ -9,9 +9,16 @@ from sda.common.errors import DataFormatError
 
 
 def as_labels(
-    where: str, y: NDArray[Any], n_rows: int, n_classes: int | None = None
+    where: str,
+    y: NDArray[Any],
+    n_rows: int,
+    n_classes: int | None = None,
+    unlabelled: bool = False,
 ) -> NDArray[np.int64]:
-    """Whole numbers 0..n_classes-1, one per row, as int64. Floats must be whole numbers."""
+    """Whole numbers 0..n_classes-1, one per row, as int64. Floats must be whole numbers.
+
+    With ``unlabelled``, −1 is a row without label.
+    """
     if y.dtype.kind not in "fiub":
         raise DataFormatError(f"{where}: labels must be whole numbers, got dtype {y.dtype}")
     if y.shape != (n_rows,):
@@ -20,6 +27,8 @@ def as_labels(
         )
     top = np.iinfo(np.int64).max if n_classes is None else n_classes
     wrong = ~((y >= 0) & (y < top)) | (y != np.floor(y))
+    if unlabelled:
+        wrong &= y != -1
     if wrong.any():
         row = int(np.argmax(wrong))
         allowed = "from 0 up" if n_classes is None else f"0..{n_classes - 1}"

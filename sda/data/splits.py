@@ -8,15 +8,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sda.data.encoding import Encoding
+
 
 class Rows(NamedTuple):
-    """Examples and their classes: x (n, d) float32, y (n,) int64.
+    """Examples and what they are: x (n, d) float32, y (n,) int64 classes, −1 without a label.
 
-    x may be a memory-mapped file, and it may be uint8: grey levels that stand for k / 255.
+    x may be a memory-mapped file, and it may be uint8: grey levels that stand for k / 255. NaN in x
+    is a missing cell. For regression y is float32, scaled, (n,) or (n, k), NaN without a label.
     """
 
     x: NDArray[Any]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which rows have a label (n,)."""
+        if self.y.dtype.kind == "f":
+            return np.asarray(np.isfinite(self.y.reshape(len(self.y), -1)).all(axis=1))
+        return np.asarray(self.y >= 0)
 
 
 class Cut(NamedTuple):
@@ -37,7 +47,8 @@ class Splits:
     of a row read row-major and upright, or None where a row is no picture. ``classes`` names class
     k at position k, or is None where the number is the name. ``drawn_from`` tells what a
     regenerated set was drawn from where that can differ: the photographs, by hash. ``cut`` is None
-    where there is one only.
+    where there is one only. ``encoding`` says what the components of x are, and the target, where
+    the rows are a person's table.
     """
 
     name: str
@@ -50,6 +61,14 @@ class Splits:
     classes: tuple[str, ...] | None = None
     drawn_from: str | None = None
     cut: Cut | None = None
+    encoding: Encoding | None = None
+
+    @property
+    def kind(self) -> str:
+        """What is predicted: ``classes``, ``numbers``, or ``nothing``: then there is no label."""
+        if self.n_classes:
+            return "classes"
+        return "numbers" if self.train.y.dtype.kind == "f" else "nothing"
 
     def parts(self) -> dict[str, Rows]:
         """Return the three splits by name, in the order train, valid, test."""
@@ -66,7 +85,11 @@ class Splits:
             for array in rows:
                 total.update(str((array.shape, str(array.dtype))).encode())
                 total.update(np.ascontiguousarray(array).data)
-        seen = 1 + max(int(rows.y.max(initial=-1)) for rows in self.parts().values())
-        if self.n_classes != seen:  # a class without rows has weights too
+        if self.kind == "classes" and self.n_classes != self._seen:
+            # A class without rows has weights too.
             total.update(str(self.n_classes).encode())
         return total.hexdigest()
+
+    @property
+    def _seen(self) -> int:
+        return 1 + max(int(rows.y.max(initial=-1)) for rows in self.parts().values())

@@ -1,172 +1,358 @@
-"""`arrays`: a person's own data: a .npz or .csv file, cut and scaled, or a folder, as it is."""
+"""`arrays`: a person's own data: a table or arrays, cut, encoded and told in one line."""
 
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
+from sda.common import checks as ranges
 from sda.common.errors import DataError, DataFormatError, MissingDataError
-from sda.data import checks
-from sda.data.formats.csv import read_csv
-from sda.data.formats.npy import PARTS, read_folder
-from sda.data.formats.npz import read_npz
-from sda.data.labels import as_labels
+from sda.data import checks, cuts, reading, targets
+from sda.data.columns import SCALINGS, Column
+from sda.data.encoding import Encoding
+from sda.data.formats.npy import read_folder
+from sda.data.kinds import settle
+from sda.data.reading import OTHER_NAMES, PARTS, Source
 from sda.data.splits import Rows, Splits
+from sda.data.targets import TASKS, Target
 
-SCALINGS = ("unit", "standard", "none")
+LABELS = ("label", "class", "target", "y")  # names by which a label column is known
+_log = logging.getLogger(__name__)
 
 
-class _Table(NamedTuple):
-    x: NDArray[Any]
-    y: NDArray[Any]
+@dataclass(frozen=True)
+class Choices:
+    """How a table is read, cut and encoded; what is not said is told from the table, and told."""
+
+    label: str = "auto"  # a column, several as a,b; last, first or none
+    part: str | None = None  # column that says train, valid or test
+    group: str | None = None  # column of groups that the cut keeps together
+    folds: int | None = None  # the test rows are one of so many parts
+    fold: int = 0  # which of them
+    header: str = "auto"  # yes or no: whether the first line of a .csv names the columns
+    missing: Sequence[str] = ()  # words for a missing cell, beside the empty one, NA and so on
+    kinds: Mapping[str, str] = field(default_factory=dict)  # of columns, by name
+    task: str = "auto"  # classes or numbers: what the label is
+    scaling: str = "auto"  # of numbers: standard, unit, quantiles or none; auto: unit
+    rare: float = 0.001  # categories of a smaller share of the training rows are put together
+    indicate: bool = False  # a component that says where a cell is missing
+    valid_fraction: float = 0.2  # of all rows; of the training rows where there are test rows
+    test_fraction: float = 0.2  # of all rows
+    n_classes: int | None = None  # labels are numbers below it; None: classes are what occurs
+    image_shape: Sequence[int] | None = None  # (height, width) of a row that is a picture
+    seed: int = 0  # of the cut
+
+    def __post_init__(self) -> None:
+        ranges.one_of("data.header", self.header, ("auto", "yes", "no"))
+        ranges.one_of("data.task", self.task, TASKS)
+        ranges.one_of("data.scaling", self.scaling, ("auto", *SCALINGS))
+        ranges.number("data.rare", self.rare, 0, 1)
+        low, high = self.valid_fraction, self.test_fraction
+        if not (0 < low < 1 and 0 < high < 1 > low + high):
+            raise DataError(
+                "valid_fraction and test_fraction must be above 0 and sum to less than 1, "
+                f"got {low} and {high}"
+            )
+        if self.folds is not None and not 0 <= self.fold < self.folds:
+            raise DataError(f"data.fold must be in 0..{self.folds - 1}, got {self.fold}")
+        shape = self.image_shape
+        if shape is not None and (len(shape) != 2 or min(shape) < 1):
+            raise DataError(f"image_shape must be [height, width], got {list(shape)}")
 
 
 def arrays(
     path: str | None,
-    label: str,
-    valid_fraction: float,
-    test_fraction: float,
-    scaling: str,
-    n_classes: int | None,
-    image_shape: Sequence[int] | None,
-    seed: int,
+    train: str | None = None,
+    valid: str | None = None,
+    test: str | None = None,
+    unlabelled: str | None = None,
+    label: str = "auto",
+    part: str | None = None,
+    group: str | None = None,
+    folds: int | None = None,
+    fold: int = 0,
+    header: str | bool = "auto",
+    missing: Sequence[str] = (),
+    kinds: Mapping[str, str] | None = None,
+    task: str = "auto",
+    scaling: str = "auto",
+    rare: float = 0.001,
+    indicate: bool = False,
+    valid_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    n_classes: int | None = None,
+    image_shape: Sequence[int] | None = None,
+    seed: int = 0,
 ) -> Splits:
-    """Read a person's table, cut by the file itself or by fractions with ``seed``, and scale it.
+    """Read a person's files: ``path`` alone, or one for each part, and further rows ``unlabelled``.
 
-    Scaling takes its statistics from the training rows alone. ``unit`` maps each column's training
-    range to [0, 1] and clips the other rows to it; ``standard`` gives mean 0 and deviation 1;
-    a constant column is shifted but not stretched. Labels are whole numbers from 0, in a .csv also
-    strings, whose sorted values are the classes.
-
-    The .npy files of a folder are memory-mapped and neither cut nor scaled by column, so that they
-    may be larger than memory; uint8 there are grey levels that stand for k / 255.
+    The others are as in `Choices`. The .npy files of a folder are memory-mapped and neither cut nor
+    scaled, so that they may be larger than memory; uint8 there are grey levels that count as k/255.
     """
-    _check_choices(valid_fraction, test_fraction, scaling, image_shape)
-    file = _existing(path)
-    mapped = file.is_dir()
-    if mapped:
-        tables, classes = _mapped(file, scaling), None
-    else:
-        tables, classes = _read(file, label)
-        tables = _cut(tables, valid_fraction, test_fraction, np.random.default_rng(seed), file)
-    x = [checks.as_features(f"{file}, {part}", tables[part].x, levels=mapped) for part in PARTS]
-    checks.same_columns(str(file), dict(zip(PARTS, x, strict=True)))
-    if scaling != "none":
-        x = _scaled(scaling, [tables[part].x for part in PARTS])
-    y = [as_labels(f"{file}, {p}", tables[p].y, len(tables[p].x)) for p in PARTS]
-    train, valid, test = map(Rows, x, y)
-    shape = None if image_shape is None else (int(image_shape[0]), int(image_shape[1]))
-    count = n_classes or _count_classes(file, y)
-    return checks.checked(Splits(file.stem, train, valid, test, count, "user", shape, classes))
-
-
-def _check_choices(
-    valid_fraction: float, test_fraction: float, scaling: str, image_shape: Sequence[int] | None
-) -> None:
-    if scaling not in SCALINGS:
-        raise DataError(f"scaling must be one of {', '.join(SCALINGS)}, got {scaling}")
-    if not (0 < valid_fraction < 1 and 0 < test_fraction < 1 > valid_fraction + test_fraction):
-        raise DataError(
-            "valid_fraction and test_fraction must be above 0 and sum to less than 1, "
-            f"got {valid_fraction} and {test_fraction}"
-        )
-    if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1):
-        raise DataError(f"image_shape must be [height, width], got {list(image_shape)}")
-
-
-def _existing(path: str | None) -> Path:
-    if not path:
+    choices = Choices(label, part, group, folds, fold, _yes_or_no(header), missing, kinds or {},
+                      task, scaling, rare, indicate, valid_fraction, test_fraction, n_classes,
+                      image_shape, seed)  # fmt: skip
+    given = {"path": path, "train": train, "valid": valid, "test": test}
+    files = {what: name for what, name in given.items() if name}
+    if not files or ("path" in files and len(files) > 1):
         raise MissingDataError(
-            "data=arrays needs data.path=FILE, a .npz or a .csv file, or a folder of .npy files"
+            "data=arrays needs data.path=FILE (.csv, .tsv, .parquet or .npz) or a folder of .npy "
+            "files; or data.train=FILE and, if you have them, data.valid=FILE and data.test=FILE"
         )
-    file = Path(path).expanduser()
-    if file.is_dir():
-        return file
-    if not file.is_file():
-        raise MissingDataError(f"no such file: {file} (data.path)")
-    if file.suffix.lower() not in (".npz", ".csv"):
-        raise DataFormatError(f"{file}: data.path must end in .npz or .csv, or be a folder")
-    return file
+    if path and Path(path).expanduser().is_dir():
+        return _of_folder(Path(path).expanduser(), choices)
+    named = {name for name in (*label.split(","), part, group, *choices.kinds) if name}
+    source = reading.of_files(files, missing, choices.header, named)
+    if unlabelled:
+        source = reading.with_unlabelled(source, unlabelled, missing, choices.header)
+    return _splits(source, choices)
 
 
-def _mapped(folder: Path, scaling: str) -> dict[str, _Table]:
-    if scaling != "none":
+def table(x: Any, y: Any = None, **choices: Any) -> Splits:
+    """Cut and encode a data frame, or a matrix x (n, d), dense or sparse, with labels y (n,).
+
+    Args:
+        x: a pandas DataFrame, whose label is one of its columns unless ``y`` is given; an array of
+            floats, of uint8 for grey levels, or a scipy sparse matrix.
+        y: labels of any kind; a missing one, and −1 of a class, is a row without label.
+        choices: as in `Choices`.
+
+    Raises:
+        DataError: in one line.
+    """
+    chosen = Choices(**choices)
+    labels = None if y is None else np.asarray(y)
+    if not isinstance(x, pd.DataFrame):
+        return _splits(
+            reading.of_arrays(x if sparse.issparse(x) else np.asarray(x), labels), chosen
+        )
+    source = reading.of_frame(x)
+    if labels is not None:
+        source = source._replace(y=pd.Series(labels, name="y"))
+    return _splits(source, chosen)
+
+
+def _yes_or_no(header: str | bool) -> str:
+    """YAML reads yes as true."""
+    return header if isinstance(header, str) else ("yes" if header else "no")
+
+
+def _of_folder(folder: Path, choices: Choices) -> Splits:
+    """Mapped rows as they are, cut by their files; classes are the values of all of them."""
+    if choices.scaling not in ("none", "auto"):
         raise DataError(
             f"{folder}: a folder is memory-mapped and used as it is (uint8 as k / 255): it needs "
-            f"data.scaling=none, got {scaling}"
+            f"data.scaling=none, got {choices.scaling}"
         )
-    return {part: _Table(x, y) for part, (x, y) in read_folder(folder).items()}
+    found = read_folder(folder)
+    sizes = [len(x) for x, _ in found.values()]
+    for part, (x, y) in found.items():
+        checks.as_features(f"{folder}, {part}", x, levels=True, holes=True)
+        if y.shape != (len(x),):
+            raise DataFormatError(
+                f"{folder}, {part}: labels must have shape ({len(x)},), one per row, got {y.shape}"
+            )
+    labels = pd.DataFrame({"y": np.concatenate([y for _, y in found.values()])}).rename_axis("row")
+    known = _target(str(folder), labels, choices)
+    codes = np.repeat(list(PARTS.values()), sizes).astype(np.int8)
+    parts = {part: x for part, (x, _) in found.items()}
+    encoding = _of_levels(parts["train"])
+    checks.same_columns(str(folder), parts)
+    return _told(folder.name, parts, known, codes, encoding, choices, [], None)
 
 
-def _read(file: Path, label: str) -> tuple[dict[str, _Table], tuple[str, ...] | None]:
-    """Read tables by split, or one table named ``all``, and the names of the classes."""
-    if file.suffix.lower() == ".csv":
-        x, y, classes = read_csv(file, label)
-        return {"all": _Table(x, y)}, classes
-    keys = ("x", "y", *(f"{kind}_{part}" for part in PARTS for kind in "xy"))
-    found = read_npz(file, keys)
-    if {"x", "y"} <= found.keys():
-        return {"all": _Table(found["x"], found["y"])}, None
-    if {"x_train", "y_train", "x_test", "y_test"} <= found.keys():
-        parts = [part for part in PARTS if {f"x_{part}", f"y_{part}"} <= found.keys()]
-        return {part: _Table(found[f"x_{part}"], found[f"y_{part}"]) for part in parts}, None
-    raise DataFormatError(
-        f"{file}: needs the arrays x and y, or x_train, y_train, x_test, y_test "
-        f"(and x_valid, y_valid), got {', '.join(sorted(found)) or 'none of them'}"
+def _splits(source: Source, choices: Choices) -> Splits:
+    if source.is_matrix and choices.scaling in ("standard", "unit", "quantiles"):
+        source = reading.as_table(source)
+    frame = None if source.is_matrix else source.x
+    labels, remarks = _label_columns(source, choices)
+    parts = _parts(source, choices)
+    groups = (
+        None if choices.group is None else pd.factorize(_column(source, choices.group, "group"))[0]
     )
+    known = None
+    if source.y is not None:
+        known = _target(source.name, source.y.to_frame(), choices)
+    elif labels:
+        known = _target(source.name, source.x[labels], choices)
+    y = np.full(len(parts), -1) if known is None else known.y
+    strata = y if y.ndim == 1 else np.where(np.isfinite(y).all(axis=1), 0, -1)
+    try:
+        parts = cuts.cut(parts, strata, groups, choices.valid_fraction, choices.test_fraction,
+                         choices.folds, choices.fold, choices.seed)  # fmt: skip
+    except DataError as error:
+        raise DataFormatError(f"{source.name}: {error}") from None
+    where = {part: parts == code for part, code in PARTS.items()}
+    if frame is None:
+        x = {part: source.x[rows] for part, rows in where.items()}
+        encoding = _of_levels(source.x)
+    else:
+        aside = {*labels, choices.part, choices.group}
+        frame = frame[[name for name in frame if name not in aside]]
+        x, encoding = _encoded(source.name, frame, where, choices, remarks)
+    return _told(source.name, x, known, parts, encoding, choices, remarks, source.headed)
 
 
-def _cut(
-    tables: dict[str, _Table],
-    valid_fraction: float,
-    test_fraction: float,
-    rng: np.random.Generator,
-    file: Path,
-) -> dict[str, _Table]:
-    """Cut what the file did not; rows cut off are drawn at random, all others keep their order."""
-    if "all" in tables:
-        rest, test = _cut_off(tables["all"], test_fraction, rng, file)
-        tables = {"train": rest, "test": test}
-        valid_fraction = valid_fraction / (1 - test_fraction)
-    if "valid" not in tables:
-        train, valid = _cut_off(tables["train"], valid_fraction, rng, file)
-        tables = {**tables, "train": train, "valid": valid}
-    return tables
-
-
-def _cut_off(
-    table: _Table, fraction: float, rng: np.random.Generator, file: Path
-) -> tuple[_Table, _Table]:
-    n, n_labels = (len(a) if a.ndim else 0 for a in table)
-    if n != n_labels:
-        raise DataFormatError(f"{file}: one label per row needed, got {n} rows, {n_labels} labels")
-    cut = round(fraction * n)
-    if not 0 < cut < n:
-        raise DataFormatError(f"{file}: {n} rows are too few to cut {fraction:.3g} of them off")
-    chosen = np.zeros(n, bool)
-    chosen[rng.permutation(n)[:cut]] = True
-    return _Table(table.x[~chosen], table.y[~chosen]), _Table(table.x[chosen], table.y[chosen])
-
-
-def _scaled(scaling: str, x: list[NDArray[Any]]) -> list[NDArray[np.float32]]:
-    train = x[0].astype(np.float64)
-    constant = checks.constants(train)
-    shift = train.min(axis=0) if scaling == "unit" else train.mean(axis=0)
-    scale = train.max(axis=0) - shift if scaling == "unit" else train.std(axis=0)
-    scale = np.where(constant | (scale == 0), 1.0, scale)
-    scaled = [(part - shift) / scale for part in x]
-    if scaling == "unit":
-        scaled = [np.clip(part, 0, 1) for part in scaled]
-    return [part.astype(np.float32) for part in scaled]
-
-
-def _count_classes(file: Path, y: list[NDArray[np.int64]]) -> int:
-    count = 1 + max(int(part.max()) for part in y)
-    total = sum(map(len, y))
-    if count > total:
-        raise DataFormatError(
-            f"{file}: labels must be class numbers from 0, got {count - 1} among {total} rows"
+def _encoded(
+    name: str,
+    frame: pd.DataFrame,
+    where: Mapping[str, NDArray[np.bool_]],
+    choices: Choices,
+    remarks: list[str],
+) -> tuple[dict[str, NDArray[np.float32]], Encoding]:
+    """The rows of each part, encoded by what was learned on those for training."""
+    try:
+        kinds, own = settle(frame, choices.kinds)
+        remarks += own
+        scaling = "unit" if choices.scaling == "auto" else choices.scaling
+        encoding = Encoding.fit(
+            frame, kinds, scaling, choices.rare, choices.indicate, where["train"]
         )
-    return count
+        if not encoding.width:
+            raise DataFormatError(f"no column is left to learn from; {'; '.join(own)}")
+        return {part: encoding.rows(frame, rows) for part, rows in where.items()}, encoding
+    except DataFormatError as error:
+        raise DataFormatError(f"{name}: {error}") from None
+
+
+def _of_levels(x: Any) -> Encoding:
+    """Columns of a matrix that stays as it is; of grey levels, their unit is 1/255."""
+    scale = 255.0 if x.dtype == np.uint8 else 1.0
+    names = (f"x{k}" for k in range(1, x.shape[1] + 1))
+    return Encoding(tuple(Column(name, "numeric", scale=scale) for name in names))
+
+
+def _label_columns(source: Source, choices: Choices) -> tuple[list[str], list[str]]:
+    """The columns that are predicted, and a warning where their place may surprise."""
+    unsaid = choices.label == "auto" and not source.is_table
+    if source.y is not None or source.is_matrix or choices.label == "none" or unsaid:
+        return [], []
+    names = [n for n in source.x.columns if n not in (choices.part, choices.group)]
+    if choices.label not in ("auto", "last", "first"):
+        labels = [choices.label] if choices.label in names else choices.label.split(",")
+        for label in labels:
+            _column(source, label, "label")
+        return labels, []
+    place = 0 if choices.label == "first" else -1
+    called = [name for name in names if name.lower() in LABELS]
+    called = [name for name in called if not {"x", name} <= {*names}]  # coordinates
+    if choices.label != "auto" or not called or called == names[-1:]:
+        for name in called:
+            if name != names[place]:
+                _log.warning(
+                    "%s: predicted is %r, the %s column, though one is called %r (data.label)",
+                    source.name, names[place], choices.label, name,
+                )  # fmt: skip
+        return [names[place]], []
+    if len(called) > 1:
+        raise DataFormatError(
+            f"{source.name}: the columns {' and '.join(map(repr, called))} may both be the label; "
+            f"say which with data.label, as in data.label={called[0]}"
+        )
+    _log.warning(
+        "%s: predicted is the column %r, by its name, and not the last one, %r; data.label=last "
+        "predicts that", source.name, called[0], names[-1],
+    )  # fmt: skip
+    return called, []
+
+
+def _column(source: Source, name: str, what: str) -> pd.Series:
+    if source.is_matrix or name not in source.x:
+        there = "" if source.is_matrix else ", ".join(map(str, source.x.columns[:12]))
+        raise DataFormatError(
+            f"{source.name}: no column {name!r} (data.{what}); the columns are {there or 'unnamed'}"
+        )
+    return source.x[name]
+
+
+def _parts(source: Source, choices: Choices) -> NDArray[np.int8]:
+    """What the rows are for by a column, or by their files."""
+    if choices.part is None:
+        return source.parts
+    words = _column(source, choices.part, "part").astype(str).str.strip().str.lower()
+    said = {word: PARTS.get(OTHER_NAMES.get(word, word), -1) for word in words.unique()}
+    codes: NDArray[np.int8] = words.map(said).to_numpy(np.int8)
+    if (codes < 0).any():
+        row = int(np.argmax(codes < 0))
+        raise DataFormatError(
+            f"{source.name}: column {choices.part!r} (data.part) must say train, valid or test, "
+            f"got {words.iloc[row]!r}"
+        )
+    return codes
+
+
+def _target(name: str, labels: pd.DataFrame, choices: Choices) -> Target | None:
+    """What is predicted; None: no row has a label."""
+    if labels.isna().all(axis=None):
+        return None
+    try:
+        return targets.target(labels, choices.task, choices.n_classes)
+    except DataFormatError as error:
+        raise DataFormatError(f"{name}: {error}") from None
+
+
+def _told(
+    name: str,
+    x: Mapping[str, Any],
+    known: Target | None,
+    parts: NDArray[np.int8],
+    encoding: Encoding,
+    choices: Choices,
+    remarks: Sequence[str],
+    headed: bool | None,
+) -> Splits:
+    """Put the splits together, check them, and say in one line what was decided."""
+    columns: tuple[Column, ...] = () if known is None else known.columns
+    y: NDArray[Any] = np.full(len(parts), -1) if known is None else known.y
+    if known is not None and known.is_numeric:
+        columns, y = targets.scaled(columns, known.y, parts == cuts.TRAIN)
+    encoding = replace(encoding, target=columns)
+    names = encoding.classes
+    numbered = names == tuple(map(str, range(len(names or ()))))
+    shape = choices.image_shape
+    train, valid, test = (Rows(x[part], y[parts == code]) for part, code in PARTS.items())
+    splits = Splits(
+        Path(name).stem if "+" not in name else name,
+        train,
+        valid,
+        test,
+        n_classes=len(names or ()),
+        source="user",
+        image_shape=None if shape is None else (int(shape[0]), int(shape[1])),
+        classes=None if numbered else names,
+        encoding=encoding,
+    )
+    splits = checks.checked(splits)
+    _log.info("%s", _decided(name, splits, headed))
+    for remark in [*remarks, *([known.remark] if known and known.remark else [])]:
+        _log.info("%s: %s", name, remark)
+    return splits
+
+
+def _decided(name: str, splits: Splits, headed: bool | None) -> str:
+    encoding = splits.encoding
+    assert encoding is not None
+    sizes = [part.x.shape[0] for part in splits.parts().values()]
+    kinds = Counter(one.kind for one in encoding.used)
+    told = [f"{sum(sizes)} rows, {len(encoding.used)} features "
+            f"({', '.join(f'{n} {kind}' for kind, n in kinds.items())})"]  # fmt: skip
+    target = " and ".join(f'"{one.name}"' for one in encoding.target)
+    if splits.kind == "nothing":
+        told.append("no labels")
+    else:
+        what = (
+            f"{splits.n_classes} classes of" if splits.kind == "classes" else "numbers to predict:"
+        )
+        told.append(f"{what} {target}")
+    without = sum(int((~part.labelled).sum()) for part in splits.parts().values())
+    if splits.kind != "nothing" and without:
+        told.append(f"{without} rows without label")
+    header = "" if headed is None else f"; header {'yes' if headed else 'no'}"
+    return f"{name}: {', '.join(told)}{header}; {'/'.join(map(str, sizes))}"

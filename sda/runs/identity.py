@@ -23,7 +23,8 @@ CHANGEABLE = (
     "test",
 )
 HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "executor")
-MOVABLE = ("data.path",)  # the file may lie elsewhere, where its content is known to be the same
+# A file may lie elsewhere, where its content is known to be the same.
+MOVABLE = ("data.path", "data.train", "data.valid", "data.test", "data.unlabelled")
 
 
 def described(value: Any) -> Any:

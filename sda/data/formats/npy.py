@@ -50,6 +50,6 @@ def _mapped(file: Path) -> NDArray[Any]:
     """Map a file for reading. Mapped to be written to, it would count as memory in use."""
     try:
         return np.asarray(npy.open_memmap(file, mode="r"))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged header is parsed as Python, which fails in many ways
         told = first_line(error)
         raise DataFormatError(f"{file}: not a .npy file that can be mapped ({told})") from None

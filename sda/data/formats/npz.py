@@ -2,7 +2,6 @@
 
 import math
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,22 +14,19 @@ from sda.common.errors import DataFormatError, first_line
 MAX_BYTES = 1 << 36  # of one array; a larger one is taken for a mistake or an attack
 
 
-def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Those of the arrays ``names`` that the file has. Others are not even looked at.
+def read_npz(path: Path, names: tuple[str, ...] | None = None) -> dict[str, NDArray[Any]]:
+    """Those of the arrays ``names`` that the file has, others are not even looked at; None: all.
 
     Raises DataFormatError for damage, pickled objects, and sizes that do not fit the file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            present = set(archive.namelist())
-            return {
-                name: _read(path, archive, f"{name}.npy")
-                for name in names
-                if f"{name}.npy" in present
-            }
-    except DataFormatError:
+            present = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
+            wanted = present if names is None else [name for name in names if name in present]
+            return {name: _read(path, archive, f"{name}.npy") for name in wanted}
+    except (DataFormatError, MemoryError):
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # a damaged header is parsed as Python, which fails in many ways
         raise DataFormatError(f"{path}: not a readable .npz file ({first_line(error)})") from None
 
 

@@ -1,0 +1,221 @@
+"""A person's rows, out of one file or several, a data frame or arrays: not yet cut nor encoded."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from sda.common.errors import DataError, DataFormatError, MissingDataError
+from sda.data.cuts import TEST, TRAIN, VALID
+from sda.data.formats.npz import read_npz
+from sda.data.formats.text import read_text
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npz")
+PARTS = {"train": TRAIN, "valid": VALID, "test": TEST}
+OTHER_NAMES = {"training": "train", "val": "valid", "validation": "valid", "dev": "valid",
+               "testing": "test"}  # fmt: skip
+
+
+class Source(NamedTuple):
+    """Rows as they were read.
+
+    ``x`` is a table; or a matrix (n, d) where they are grey levels (uint8) or sparse, which stays
+    what it is. ``y`` are labels that stand apart from the table, None where they are columns of it,
+    or there are none. ``parts`` says what each row is for (n,), as far as the files do.
+    """
+
+    name: str
+    x: Any
+    y: pd.Series | None
+    parts: NDArray[np.int8]
+    headed: bool | None = None
+    is_table: bool = True  # whether its columns have names of their own
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether x is no table."""
+        return not isinstance(self.x, pd.DataFrame)
+
+
+def of_files(
+    files: Mapping[str, str], missing: Sequence[str], header: str, named: Collection[str]
+) -> Source:
+    """Read one file (``path``), or one for each part, by what the files are given as.
+
+    Raises:
+        MissingDataError: a file is not there.
+        DataFormatError: a file is not what its name says, or two have other columns.
+    """
+    found = {what: _of_file(_existing(path, what), missing, header, named)
+             for what, path in files.items()}  # fmt: skip
+    if len(found) == 1:
+        return next(iter(found.values()))
+    for what, source in found.items():
+        if source.is_matrix or (source.y is not None):
+            raise DataError(
+                f"{source.name} (data.{what}): only tables (.csv, .tsv, .parquet) can be given in "
+                "several files; arrays of several parts belong in one .npz or a folder"
+            )
+    return _joined(found)
+
+
+def of_frame(frame: pd.DataFrame, name: str = "table") -> Source:
+    """Take a data frame as a table; it is not changed."""
+    taken = frame.rename(columns=str)
+    if not taken.columns.is_unique:
+        raise DataFormatError(f"{name}: columns must have different names")
+    if not isinstance(frame.index, pd.RangeIndex):
+        taken = taken.reset_index(drop=True)
+    return Source(name, taken, None, np.zeros(len(taken), np.int8))
+
+
+def of_arrays(
+    x: Any, y: NDArray[Any] | None, name: str = "arrays", parts: NDArray[np.int8] | None = None
+) -> Source:
+    """Take a matrix of numbers (n, d), dense, grey levels or sparse, and labels (n,) or None."""
+    if parts is None:
+        parts = np.zeros(x.shape[0], np.int8)
+    if y is not None and y.shape[:1] != x.shape[:1]:
+        raise DataFormatError(
+            f"{name}: one label per row needed, got {x.shape[0]} rows, "
+            f"{len(y) if y.ndim else 0} labels"
+        )
+    if y is not None and y.ndim != 1:
+        raise DataFormatError(f"{name}: labels must be (n,), one per row, got shape {y.shape}")
+    labels = None if y is None else pd.Series(_text(y), name="y").rename_axis("row")
+    if sparse.issparse(x):
+        return Source(name, sparse.csr_matrix(x, dtype=np.float32), labels, parts)
+    if x.dtype.kind not in "fiub" or x.ndim != 2 or 0 in x.shape:
+        raise DataFormatError(
+            f"{name}: features must be numbers (rows, columns), at least one of each, got "
+            f"{x.dtype} of shape {x.shape}"
+        )
+    if x.dtype == np.uint8:
+        return Source(name, x, labels, parts)
+    return as_table(Source(name, x, labels, parts))
+
+
+def as_table(source: Source) -> Source:
+    """A dense matrix as a table whose columns are called x1, x2, ..."""
+    if sparse.issparse(source.x):
+        raise DataError(f"{source.name}: sparse rows are used as they are: data.scaling=none")
+    names = [f"x{k}" for k in range(1, source.x.shape[1] + 1)]
+    frame = pd.DataFrame(source.x, columns=names, copy=False).rename_axis("row")
+    return source._replace(x=frame, is_table=False)
+
+
+def with_unlabelled(source: Source, path: str, missing: Sequence[str], header: str) -> Source:
+    """Add the training rows without labels of a file: a table, with or without label columns."""
+    if source.is_matrix or source.y is not None:
+        raise DataError("data.unlabelled goes with tables; arrays have a row -1 or NaN in y")
+    columns = list(source.x.columns)
+    extra = _of_file(_existing(path, "unlabelled"), missing, header, columns)
+    if extra.is_matrix or extra.y is not None:
+        raise DataError(f"{path} (data.unlabelled) must be a table (.csv, .tsv, .parquet)")
+    foreign = [name for name in extra.x if name not in columns]
+    if foreign:
+        raise DataFormatError(f"{path} (data.unlabelled) has the column {foreign[0]!r}, "
+                              f"which {source.name} has not")  # fmt: skip
+    return _joined({"train": source, "unlabelled": extra})
+
+
+def _existing(path: str, what: str) -> Path:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise MissingDataError(f"no such file: {file} (data.{what})")
+    if file.suffix.lower() not in SUFFIXES:
+        raise DataFormatError(
+            f"{file}: data.{what} must end in {', '.join(SUFFIXES)}, or be a folder of .npy files"
+        )
+    return file
+
+
+def _of_file(file: Path, missing: Sequence[str], header: str, named: Collection[str]) -> Source:
+    suffix = file.suffix.lower()
+    if suffix == ".npz":
+        return _of_npz(file)
+    if suffix == ".parquet":
+        frame, headed = _parquet(file), None
+    else:
+        frame, headed = read_text(file, missing, header, named)
+    return Source(file.name, frame, None, np.zeros(len(frame), np.int8), headed)
+
+
+def _parquet(file: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(file)
+    except (OSError, ValueError, KeyError) as error:
+        told = str(error).splitlines()[0]
+        raise DataFormatError(f"{file}: not a readable .parquet file ({told})") from None
+    return frame.rename(columns=str).reset_index(drop=True).rename_axis("row")
+
+
+def _of_npz(file: Path) -> Source:
+    """x and y; x_train, y_train and so on; or one sparse matrix. Arrays left over are refused."""
+    held = read_npz(file)
+    if {"indices", "indptr", "format", "shape", "data"} <= held.keys():
+        return of_arrays(sparse.load_npz(file), None, file.name)
+    arrays: dict[str, NDArray[Any]] = {}
+    for key, array in held.items():
+        kind, _, part = key.lower().partition("_")
+        arrays[f"{kind}_{OTHER_NAMES.get(part, part)}".rstrip("_")] = array
+    parted = [part for part in PARTS if f"x_{part}" in arrays]
+    if "x" in arrays and "train" not in parted:
+        arrays |= {f"{kind}_train": arrays.pop(kind) for kind in "xy" if kind in arrays}
+        parted = ["train", *parted]
+    wanted = {f"{kind}_{part}" for part in parted for kind in "xy"}
+    idle = sorted(arrays.keys() - wanted)
+    if "train" not in parted or idle:
+        raise DataFormatError(
+            f"{file}: needs the arrays x and y, or x_train, y_train, x_valid, y_valid, x_test, "
+            f"y_test (those that you have), got {', '.join(sorted(held)) or 'none'}"
+        )
+    lacking = [f"y_{part}" for part in parted if f"y_{part}" not in arrays]
+    if lacking and len(lacking) < len(parted):
+        raise DataFormatError(f"{file}: there are labels, but no {', '.join(lacking)}")
+    widths = {part: arrays[f"x_{part}"].shape[1:] for part in parted}
+    if len(set(widths.values())) > 1:
+        told = ", ".join(f"{part} {'x'.join(map(str, w))}" for part, w in widths.items())
+        raise DataFormatError(f"{file}: all parts must have the same columns, got {told}")
+    sizes = [len(arrays[f"x_{part}"]) if arrays[f"x_{part}"].ndim else 0 for part in parted]
+    parts = np.repeat([PARTS[part] for part in parted], sizes).astype(np.int8)
+    x = _together([arrays.pop(f"x_{part}") for part in parted])
+    y = None if lacking else _together([arrays.pop(f"y_{part}") for part in parted])
+    return of_arrays(x, y, str(file), parts)._replace(name=file.name)
+
+
+def _together(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _text(y: NDArray[Any]) -> NDArray[Any]:
+    """Labels of bytes as text."""
+    return np.char.decode(y, "utf-8") if y.dtype.kind == "S" else y
+
+
+def _joined(found: Mapping[str, Source]) -> Source:
+    """Tables below each other, each row with its file and line."""
+    first = next(iter(found.values()))
+    columns = set(first.x.columns)
+    for what, source in found.items():
+        if what != "unlabelled" and set(source.x.columns) != columns:
+            other = sorted(columns ^ set(source.x.columns))
+            raise DataFormatError(
+                f"{first.name} and {source.name} must have the same columns; {other[0]!r} is in one"
+            )
+    line = first.x.index.names[-1] or "row"
+    frame = pd.concat(
+        [source.x for source in found.values()],
+        keys=[source.name for source in found.values()],
+        names=["file", line],
+    )
+    codes = [
+        source.parts if what in ("train", "unlabelled") else np.full_like(source.parts, PARTS[what])
+        for what, source in found.items()
+    ]
+    name = " + ".join(source.name for source in found.values())
+    return Source(name, frame[list(first.x.columns)], None, np.concatenate(codes), first.headed)

@@ -1,0 +1,115 @@
+"""What is to be predicted: classes, which are the values that occur, or numbers."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+from sda.common.errors import DataFormatError
+from sda.data.columns import Column, fitted, numbers, sorted_values, text_of
+from sda.data.kinds import as_numbers
+
+TASKS = ("auto", "classes", "numbers")
+_PLAIN = re.compile(
+    r"-?(0|[1-9]\d*)(\.\d+)?"
+)  # how a number looks that is no name: not 01, not 1_2
+_MOST = 100  # whole numbers that are classes unasked
+_EACH = 2  # rows that each of them then has on average
+
+
+class Target(NamedTuple):
+    """The column of the classes and y (n,), −1: unlabelled; or numbers, not yet scaled, (n, k)."""
+
+    columns: tuple[Column, ...]
+    y: NDArray[Any]
+    remark: str = ""  # what a label was taken for that may be meant otherwise
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether numbers are predicted."""
+        return self.y.dtype.kind == "f"
+
+
+def target(frame: pd.DataFrame, task: str, n_classes: int | None) -> Target:
+    """Read the columns of a target; a missing cell is a row without label, and so is −1 of a class.
+
+    Text, true and false are classes, and whole numbers where they are few; others are predicted as
+    numbers, as are several columns.
+
+    Args:
+        frame: the columns, raw.
+        task: classes, numbers or auto.
+        n_classes: how many there are, where labels are their numbers from 0; None: those that
+            occur.
+    """
+    if task == "numbers" or len(frame.columns) > 1:
+        values = np.stack([numbers(name, _typed(frame[name])) for name in frame], axis=1)
+        return Target(tuple(Column(name, "numeric") for name in frame), values)
+    name = str(frame.columns[0])
+    cells = _typed(frame[name])
+    is_number = types.is_numeric_dtype(cells.dtype) and not types.is_bool_dtype(cells.dtype)
+    if n_classes is not None:
+        return _numbered(name, cells, n_classes)
+    if task == "auto" and is_number:
+        values = cells.dropna().to_numpy(np.float64)
+        few = len(np.unique(values)) <= min(_MOST, max(len(values) / _EACH, 2))
+        if not ((values == np.floor(values)).all() and few):
+            return Target((Column(name, "numeric"),), numbers(name, cells)[:, None])
+    return _classes(name, cells, is_number)
+
+
+def scaled(
+    columns: Sequence[Column], y: NDArray[np.float64], train: NDArray[np.bool_]
+) -> tuple[tuple[Column, ...], NDArray[np.float32]]:
+    """Standardise numbers (n, k) by training rows with all of them: their columns, and y."""
+    known = train & np.isfinite(y).all(axis=1)
+    made, out = [], np.empty(y.shape, np.float32)
+    for k, one in enumerate(columns):
+        made.append(fitted(one.name, "numeric", pd.Series(y[known, k]), "standard"))
+        out[:, k] = (y[:, k] - made[k].shift) / made[k].scale
+    return tuple(made), out[:, 0] if len(made) == 1 else out
+
+
+def _typed(cells: pd.Series) -> pd.Series:
+    """Text that is numbers throughout as numbers; any other text is names, kept as they are."""
+    if types.is_numeric_dtype(cells.dtype) or types.is_bool_dtype(cells.dtype):
+        return cells
+    found = as_numbers(cells)
+    texts = cells.dropna().astype(str).unique()
+    plain = all(map(_PLAIN.fullmatch, texts)) or any("." in t or "e" in t.lower() for t in texts)
+    leading = any(re.match(r"-?0\d", text) for text in texts)
+    return cells if found is None or leading or not plain else found
+
+
+def _numbered(name: str, cells: pd.Series, n_classes: int) -> Target:
+    values = numbers(name, cells)
+    labelled = ~(np.isnan(values) | (values == -1))
+    wrong = labelled & ~((values >= 0) & (values < n_classes) & (values == np.floor(values)))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataFormatError(
+            f"labels must be whole numbers 0..{n_classes - 1} (data.n_classes={n_classes}), got "
+            f"{values[row]:g} in {cells.index.name or 'row'} {cells.index[row]}"
+        )
+    y = np.where(labelled, values, -1).astype(np.int64)
+    return Target((Column(name, "categorical", categories=tuple(range(n_classes))),), y)
+
+
+def _classes(name: str, cells: pd.Series, is_number: bool) -> Target:
+    codes, found = pd.factorize(cells)
+    values = sorted_values(list(found))
+    remark = ""
+    if is_number and -1 in values:
+        if len(values) > 2:
+            values = tuple(value for value in values if value != -1)
+            remark = "-1 is no class but a row without label"
+        else:
+            remark = "-1 is a class"
+    place = {text_of(value): k for k, value in enumerate(values)}
+    places = np.array([place.get(text_of(value), -1) for value in found] + [-1])
+    column = Column(name, "categorical", categories=values)
+    return Target((column,), places[codes].astype(np.int64), remark)
