@@ -17,7 +17,7 @@ def cut(
     test_fraction: float,
     folds: int | None,
     fold: int,
-    seed: int,
+    seed: int | list[int],
 ) -> NDArray[np.int8]:
     """Draw validation and test rows out of the training rows where there are none: parts (n,).
 

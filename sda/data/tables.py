@@ -1,5 +1,6 @@
 """`arrays`: a person's own data: a table or arrays, cut, encoded and told in one line."""
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from sda.data.encoding import Encoding
 from sda.data.formats.npy import read_folder
 from sda.data.kinds import settle
 from sda.data.reading import OTHER_NAMES, PARTS, Source
-from sda.data.splits import Rows, Splits
+from sda.data.splits import Cut, Rows, Splits
 from sda.data.targets import TASKS, Target
 
 LABELS = ("label", "class", "target", "y")  # names by which a label column is known
@@ -36,6 +37,8 @@ class Choices:
     group: str | None = None  # column of groups that the cut keeps together
     folds: int | None = None  # the test rows are one of so many parts
     fold: int = 0  # which of them
+    repeats: int | None = None  # the cut is one of so many, each drawn afresh
+    repeat: int = 0  # which of them
     header: str = "auto"  # yes or no: whether the first line of a .csv names the columns
     missing: Sequence[str] = ()  # words for a missing cell, beside the empty one, NA and so on
     kinds: Mapping[str, str] = field(default_factory=dict)  # of columns, by name
@@ -60,8 +63,14 @@ class Choices:
                 "valid_fraction and test_fraction must be above 0 and sum to less than 1, "
                 f"got {low} and {high}"
             )
-        if self.folds is not None and not 0 <= self.fold < self.folds:
-            raise DataError(f"data.fold must be in 0..{self.folds - 1}, got {self.fold}")
+        for what, number, total in (
+            ("fold", self.fold, self.folds),
+            ("repeat", self.repeat, self.repeats),
+        ):
+            if not 0 <= number < (total or 1):
+                raise DataError(f"data.{what} must be below data.{what}s={total}, got {number}")
+        if self.folds is not None and self.repeats is not None:
+            raise DataError("data.folds and data.repeats are two ways to cut: one of them")
         shape = self.image_shape
         if shape is not None and (len(shape) != 2 or min(shape) < 1):
             raise DataError(f"image_shape must be [height, width], got {list(shape)}")
@@ -78,6 +87,8 @@ def arrays(
     group: str | None = None,
     folds: int | None = None,
     fold: int = 0,
+    repeats: int | None = None,
+    repeat: int = 0,
     header: str | bool = "auto",
     missing: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
@@ -96,7 +107,7 @@ def arrays(
     The others are as in `Choices`. The .npy files of a folder are memory-mapped and neither cut nor
     scaled, so that they may be larger than memory; uint8 there are grey levels that count as k/255.
     """
-    choices = Choices(label, part, group, folds, fold, _yes_or_no(header), missing, kinds or {},
+    choices = Choices(label, part, group, folds, fold, repeats, repeat, _yes_or_no(header), missing, kinds or {},
                       task, scaling, rare, indicate, valid_fraction, test_fraction, n_classes,
                       image_shape, seed)  # fmt: skip
     given = {"path": path, "train": train, "valid": valid, "test": test}
@@ -186,7 +197,7 @@ def _splits(source: Source, choices: Choices) -> Splits:
     strata = y if y.ndim == 1 else np.where(np.isfinite(y).all(axis=1), 0, -1)
     try:
         parts = cuts.cut(parts, strata, groups, choices.valid_fraction, choices.test_fraction,
-                         choices.folds, choices.fold, choices.seed)  # fmt: skip
+                         choices.folds, choices.fold, [choices.seed, choices.repeat])  # fmt: skip
     except DataError as error:
         raise DataFormatError(f"{source.name}: {error}") from None
     where = {part: parts == code for part, code in PARTS.items()}
@@ -197,7 +208,25 @@ def _splits(source: Source, choices: Choices) -> Splits:
         aside = {*labels, choices.part, choices.group}
         frame = frame[[name for name in frame if name not in aside]]
         x, encoding = _encoded(source.name, frame, where, choices, remarks)
-    return _told(source.name, x, known, parts, encoding, choices, remarks, source.headed)
+    splits = _told(source.name, x, known, parts, encoding, choices, remarks, source.headed)
+    return replace(splits, cut=_which_cut(source, choices))
+
+
+def _which_cut(source: Source, choices: Choices) -> Cut | None:
+    """Which of several cuts this is, and the rows that all of them are of."""
+    if choices.folds is None and choices.repeats is None:
+        return None
+    total = hashlib.sha256()
+    for part in (source.x, source.y):
+        if isinstance(part, pd.DataFrame | pd.Series):
+            total.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
+        elif part is not None:
+            arrays = (part.data, part.indices, part.indptr) if sparse.issparse(part) else (part,)
+            for array in arrays:
+                total.update(np.ascontiguousarray(array).data)
+    if choices.folds is not None:
+        return Cut("folds", choices.fold, choices.folds, total.hexdigest())
+    return Cut("repeats", choices.repeat, choices.repeats or 1, total.hexdigest())
 
 
 def _encoded(

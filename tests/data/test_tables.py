@@ -348,6 +348,10 @@ def test_every_row_is_in_the_test_set_of_one_fold_and_repeats_cut_anew():
     assert all(np.bincount(t.y).tolist() == [4, 4, 4] for t in tests)
     again = own(x, y, folds=5, fold=0, scaling="none", seed=1).test
     assert sorted(again.x[:, 0]) != sorted(tests[0].x[:, 0])
+    cuts = [own(x, y, repeats=3, repeat=k) for k in range(3)]
+    assert len({data.digest() for data in cuts}) == 3
+    assert [data.cut[:3] for data in cuts] == [("repeats", k, 3) for k in range(3)]
+    assert len({data.cut.rows for data in [*cuts, own(x, y, folds=5, fold=1)]}) == 1
 
 
 def test_a_column_says_what_a_row_is_for(tmp_path):
@@ -554,7 +558,7 @@ def test_sparse_rows_stay_sparse(tmp_path):
         ({"image_shape": [2, 2]}, "needs 4 columns, got 3"),
         ({"image_shape": [3]}, "[height, width]"),
         ({"n_classes": 2}, "0..1 (data.n_classes=2), got 2 in row 2"),
-        ({"folds": 3, "fold": 3}, "data.fold must be in 0..2, got 3"),
+        ({"folds": 3, "fold": 3}, "data.fold must be below data.folds=3, got 3"),
         ({"folds": 90}, "data.folds must be in 2..60"),
         ({"kinds": {"z": "numeric"}}, "there is no column 'z'"),
         ({"kinds": {"x1": "real"}}, "must be one of numeric, binary"),
