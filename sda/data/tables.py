@@ -107,9 +107,11 @@ def arrays(
     The others are as in `Choices`. The .npy files of a folder are memory-mapped and neither cut nor
     scaled, so that they may be larger than memory; uint8 there are grey levels that count as k/255.
     """
-    choices = Choices(label, part, group, folds, fold, repeats, repeat, _yes_or_no(header), missing, kinds or {},
-                      task, scaling, rare, indicate, valid_fraction, test_fraction, n_classes,
-                      image_shape, seed)  # fmt: skip
+    choices = Choices(
+        label, part, group, folds, fold, repeats, repeat, _yes_or_no(header), missing,
+        kinds or {}, task, scaling, rare, indicate, valid_fraction, test_fraction, n_classes,
+        image_shape, seed,
+    )  # fmt: skip
     given = {"path": path, "train": train, "valid": valid, "test": test}
     files = {what: name for what, name in given.items() if name}
     if not files or ("path" in files and len(files) > 1):
