@@ -89,7 +89,7 @@ def _arm_row(arm: Arm, published: bool) -> list[str]:
 
 
 def by_unit(arm: Arm) -> dict[int, list[Trained]]:
-    """The runs of an arm by what its spread is over: the seeds, or the cuts with all their seeds."""
+    """The runs of an arm by what its spread is over: seeds, or cuts with all their seeds."""
     units: dict[int, list[Trained]] = {}
     for run in arm.runs:
         units.setdefault(run.trial[0] if run.cut else run.seed, []).append(run)

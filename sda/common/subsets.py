@@ -68,4 +68,4 @@ def _chance(size: int, d: int) -> np.uint8:
 def _count(hit: Array) -> Array:
     """How many of each row are True: int64 (n,)."""
     kind = np.uint16 if hit.shape[1] < 2**16 else np.uint32  # the narrower, the faster
-    return np.add.reduce(hit.view(np.uint8), 1, dtype=kind).astype(np.int64)
+    return np.asarray(np.add.reduce(hit.view(np.uint8), 1, dtype=kind)).astype(np.int64)

@@ -43,7 +43,9 @@ def test_the_elbo_of_a_run_stands_in_its_record(tmp_path):
     [
         (BERNOULLI, Stochastic(9, Masking(0.0), units=GaussianUnits(), initialisation="tutorial")),
         (TWO_LEVELS, GSN(9, Masking(0.0), walkback=1, above=(7,), initialisation="tutorial")),
-        (VAE, Variational(4, Masking(0.0), between=9, initialisation="tutorial", activation="sigmoid")),
+        (VAE, Variational(
+            4, Masking(0.0), between=9, initialisation="tutorial", activation="sigmoid",
+        )),
     ],
 )  # fmt: skip
 def test_without_noise_nothing_is_corrupted_and_units_draw_nothing(layer, bare):
