@@ -3,12 +3,13 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.data.encoding import Encoding
+if TYPE_CHECKING:  # it needs pandas, which a set of pictures does not
+    from sda.data.encoding import Encoding
 
 
 class Rows(NamedTuple):
@@ -61,7 +62,7 @@ class Splits:
     classes: tuple[str, ...] | None = None
     drawn_from: str | None = None
     cut: Cut | None = None
-    encoding: Encoding | None = None
+    encoding: "Encoding | None" = None
 
     @property
     def kind(self) -> str:
