@@ -111,11 +111,11 @@ BOMB = "a: &a [1]\n" + "".join(
 )
 def test_a_bomb_for_a_configuration_is_one_line_within_a_second_or_two(text, tmp_path):
     (tmp_path / "config.yaml").write_text(text)
-    start = time.monotonic()
+    start = time.process_time()  # other work on the machine does not count
     assert RunFolder(tmp_path).config == {}
     (tmp_path / "result.json").write_text(200_000 * "[")
     assert RunFolder(tmp_path).result == {}
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.slow
