@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sda.nn.activation import Activation
     from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis, Layer
     from sda.nn.boltzmann import Boltzmann, RestrictedBoltzmannMachine
+    from sda.nn.convolutional import Convolutional, ConvolutionalAutoencoder
     from sda.nn.corruption import Corrupted, Corruption, Gaussian, Masking, SaltAndPepper
     from sda.nn.densities import LearnedVariance, MixtureDensity
     from sda.nn.distributions import (
@@ -43,6 +44,8 @@ __all__ = [
     "Boltzmann",
     "Categorical",
     "Classifier",
+    "Convolutional",
+    "ConvolutionalAutoencoder",
     "Corrupted",
     "Corruption",
     "CrossEntropy",
@@ -89,7 +92,8 @@ __all__ = [
 
 _HOMES = (  # a name that several modules have is the first one's
     "common.errors", "common.seeding", "data.digits", "nn.activation", "nn.autoencoder",
-    "nn.boltzmann", "nn.units", "nn.stochastic", "nn.gsn", "nn.variational", "nn.corruption",
+    "nn.boltzmann", "nn.convolutional", "nn.units", "nn.stochastic", "nn.gsn", "nn.variational",
+    "nn.corruption",
     "nn.densities", "nn.distributions", "nn.initialisation", "nn.layer_kind", "nn.stack",
     "nn.sampling", "nn.heads", "runs.model_file", "training.codes", "training.finetuning",
     "training.pretraining", "training.settings",

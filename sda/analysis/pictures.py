@@ -1,4 +1,4 @@
-"""Grey pictures of filters and reconstructions: arrays, or PNG files."""
+"""Pictures of filters and reconstructions, grey or in colour: arrays, or PNG files."""
 
 import io
 import math
@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+Picture = NDArray[np.uint8]  # (H, W), or (H, W, 3) in colour
 Array = NDArray[np.float32]
+ImageShape = tuple[int, ...]  # (height, width) or (channels, height, width)
 
 ZERO = 128  # grey of a weight of 0
 BORDER = 64  # grey of the lines between tiles
 
 
-def filters(weight: Array, image_shape: tuple[int, int] | None, rows: int, columns: int) -> Picture:
+def filters(weight: Array, image_shape: ImageShape | None, rows: int, columns: int) -> Picture:
     """Tile the incoming weights of the first rows·columns units, (H, W) uint8.
 
     Each tile is scaled by its own largest absolute weight: mid-grey (128) is 0, white that weight,
@@ -23,7 +24,8 @@ def filters(weight: Array, image_shape: tuple[int, int] | None, rows: int, colum
 
     Args:
         weight: (d, h), a unit a column.
-        image_shape: (height, width) of an input; None, for inputs that are no pictures: component
+        image_shape: (height, width) of an input, or (channels, height, width): three are red, green
+            and blue, of others the mean is shown. None, for inputs that are no pictures: component
             by component, line by line, in the squarest rectangle that holds d.
         rows: of tiles; fewer where the units do not fill them.
         columns: of tiles.
@@ -37,11 +39,27 @@ def filters(weight: Array, image_shape: tuple[int, int] | None, rows: int, colum
     units = np.where(np.isfinite(units), units, 0)
     largest = np.abs(units).max(axis=1, keepdims=True)
     scaled = units / np.where(largest > 0, largest, 1)
-    return _tile(ZERO + scaled * np.where(scaled > 0, 255 - ZERO, ZERO), image_shape, columns)
+    grey = ZERO + scaled * np.where(scaled > 0, 255 - ZERO, ZERO)
+    return _tile(_images(grey, image_shape), columns)
+
+
+def cropped(weight: Array, image_shape: ImageShape) -> tuple[Array, ImageShape]:
+    """Filters (d, h) without the lines all around that no unit sees, and what is left of the shape.
+
+    So kernels, which see a part of the picture, are as large as they are.
+    """
+    *channels, height, width = image_shape
+    images = weight.reshape(-1, height, width, weight.shape[-1])
+    seen = (images != 0).any(axis=(0, 3))
+    if not seen.any():
+        return weight, image_shape
+    (top, bottom), (left, right) = (np.flatnonzero(seen.any(axis))[[0, -1]] for axis in (1, 0))
+    part = images[:, top : bottom + 1, left : right + 1]
+    return part.reshape(-1, weight.shape[-1]), (*channels, *part.shape[1:3])
 
 
 def reconstructions(
-    clean: Array, corrupted: Array, reconstructed: Array, image_shape: tuple[int, int] | None
+    clean: Array, corrupted: Array, reconstructed: Array, image_shape: ImageShape | None
 ) -> Picture:
     """Show examples (n, d) in three columns: clean, corrupted, reconstructed; (H, W) uint8.
 
@@ -54,16 +72,16 @@ def reconstructions(
     low, high = min(0.0, float(clean.min())), max(1.0, float(clean.max()))
     triples = np.stack([clean, corrupted, reconstructed], axis=1).reshape(-1, clean.shape[1])
     grey = 255 * (np.nan_to_num(triples, nan=low, posinf=high, neginf=low) - low) / (high - low)
-    return _tile(grey, image_shape, 3)
+    return _tile(_images(grey, image_shape), 3)
 
 
 def save_png(picture: Picture, path: Path) -> None:
-    """Write a grey picture. Raises OSError."""
+    """Write a picture. Raises OSError."""
     path.write_bytes(png(picture))
 
 
 def png(picture: Picture) -> bytes:
-    """A grey picture as a PNG file."""
+    """A picture as a PNG file."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -71,21 +89,27 @@ def png(picture: Picture) -> bytes:
     return file.getvalue()
 
 
-def _tile(grey: NDArray[Any], shape: tuple[int, int] | None, columns: int) -> Picture:
-    """Lay rows (n, d) of greys out as pictures, with a line of one pixel around each."""
-    n, d = grey.shape
+def _images(values: NDArray[Any], shape: ImageShape | None) -> NDArray[Any]:
+    """Rows (n, d) of greys as pictures (n, h, w), or (n, h, w, 3) of three channels."""
+    n, d = values.shape
     if shape is None:
         width = math.ceil(math.sqrt(d))
-        height = math.ceil(d / width)
-    else:
-        height, width = shape
-        if height * width != d:
-            raise ValueError(f"image_shape {height} x {width} does not hold {d} components")
-    images = np.full((n, height * width), BORDER, np.uint8)
-    images[:, :d] = np.clip(grey, 0, 255).round()
+        shape = (math.ceil(d / width), width)
+        rest = np.full((n, math.prod(shape) - d), BORDER, values.dtype)
+        values = np.concatenate([values, rest], axis=1)
+    elif math.prod(shape) != d:
+        raise ValueError(f"image_shape {' x '.join(map(str, shape))} does not hold {d} components")
+    images = values.reshape(n, -1, *shape[-2:])
+    return np.moveaxis(images, 1, -1) if images.shape[1] == 3 else images.mean(axis=1)
+
+
+def _tile(images: NDArray[Any], columns: int) -> Picture:
+    """Lay pictures (n, h, w, ...) of greys out, with a line of one pixel around each."""
+    n, height, width, *colours = images.shape
     rows, columns = math.ceil(n / columns), min(n, columns)
-    sheet = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1), BORDER, np.uint8)
-    for k, image in enumerate(images.reshape(n, height, width)):
+    size = (rows * (height + 1) + 1, columns * (width + 1) + 1, *colours)
+    sheet = np.full(size, BORDER, np.uint8)
+    for k, image in enumerate(np.clip(images, 0, 255).round().astype(np.uint8)):
         top, left = 1 + k // columns * (height + 1), 1 + k % columns * (width + 1)
         sheet[top : top + height, left : left + width] = image
     return sheet

@@ -12,6 +12,7 @@ import numpy as np
 from sda.analysis import blocks, curves, pictures
 from sda.analysis.blocks import Block
 from sda.analysis.comparison import Arm, Comparison, Table
+from sda.nn.convolutional import ConvolutionalAutoencoder
 from sda.nn.heads import Classifier
 from sda.runs import model_file
 from sda.runs.folder import MODEL, RunFolder
@@ -86,7 +87,7 @@ def _shown(table: Table) -> _Shown:
 
 
 def _filters(run: Trained) -> bytes | None:
-    """The first filters of a trained network whose inputs are square pictures, as a PNG."""
+    """The first filters of a trained network whose inputs are pictures, as a PNG."""
     try:
         network = model_file.load(run.path / MODEL)
     except (OSError, ValueError):
@@ -97,7 +98,9 @@ def _filters(run: Trained) -> bytes | None:
         return None
     weight = filters.detach().numpy()
     side = round(len(weight) ** 0.5)
-    shape = (side, side) if side * side == len(weight) else None
+    shape: pictures.ImageShape | None = (side, side) if side * side == len(weight) else None
+    if isinstance(stack[0], ConvolutionalAutoencoder):
+        weight, shape = pictures.cropped(weight, stack[0].shape)
     return pictures.png(pictures.filters(weight, shape, TILES, TILES))
 
 

@@ -10,7 +10,7 @@ from sda.common.precision import Precision
 from sda.nn.boltzmann import counterpart
 from sda.nn.corruption import Corruption
 from sda.nn.initialisation import Initialisation
-from sda.nn.layer_kind import LayerKind, LayerPlan
+from sda.nn.layer_kind import LayerKind, LayerPlan, Shape
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs.arms import Init
 from sda.runs.identity import described
@@ -65,8 +65,8 @@ class Run:
             "features": "none",
         }
 
-    def stack(self, n_visible: int) -> StackedDenoisingAutoencoder:
-        """Build the initial stack of this run's arm."""
+    def stack(self, n_visible: int | Shape) -> StackedDenoisingAutoencoder:
+        """Build the initial stack of this run's arm; of pictures, for their shape."""
         return StackedDenoisingAutoencoder.plan(n_visible, self.trained_layers(), self.seed)
 
     def trained_layers(self) -> tuple[LayerPlan, ...]:

@@ -122,7 +122,7 @@ def _open(folder: Path) -> Splits | None:
         test,
         about["n_classes"],
         about["source"],
-        image_shape=None if shape is None else (shape[0], shape[1]),
+        image_shape=None if shape is None else tuple(shape),
         classes=None if classes is None else tuple(classes),
         drawn_from=about["drawn_from"],
     )

@@ -1,6 +1,7 @@
 """What every data set must satisfy before anything is trained on it, told in one line if not."""
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -136,9 +137,9 @@ def _faults(x: NDArray[Any], faulty: Any) -> Iterator[tuple[int, int, int]]:
 def _check_widths(splits: Splits, parts: dict[str, Rows]) -> None:
     width = same_columns(splits.name, {part: found.x for part, found in parts.items()})
     shape = splits.image_shape
-    if shape is not None and shape[0] * shape[1] != width:
+    if shape is not None and math.prod(shape) != width:
         raise DataFormatError(
-            f"{splits.name}: image_shape {shape} needs {shape[0] * shape[1]} columns, got {width}"
+            f"{splits.name}: image_shape {shape} needs {math.prod(shape)} columns, got {width}"
         )
 
 

@@ -45,7 +45,8 @@ class Splits:
 
     ``source`` says where the arrays come from: ``original``, ``original, converted``,
     ``reconstructed``, ``regenerated``, ``embedded`` or ``user``. ``image_shape`` is (height, width)
-    of a row read row-major and upright, or None where a row is no picture. ``classes`` names class
+    of a row read row-major and upright, (channels, height, width) of one in colour, whose channels
+    follow each other, or None where a row is no picture. ``classes`` names class
     k at position k, or is None where the number is the name. ``drawn_from`` tells what a
     regenerated set was drawn from where that can differ: the photographs, by hash. ``cut`` is None
     where there is one only. ``encoding`` says what the components of x are, and the target, where
@@ -58,7 +59,7 @@ class Splits:
     test: Rows
     n_classes: int
     source: str
-    image_shape: tuple[int, int] | None = None
+    image_shape: tuple[int, ...] | None = None
     classes: tuple[str, ...] | None = None
     drawn_from: str | None = None
     cut: Cut | None = None
@@ -74,6 +75,14 @@ class Splits:
     def parts(self) -> dict[str, Rows]:
         """Return the three splits by name, in the order train, valid, test."""
         return {"train": self.train, "valid": self.valid, "test": self.test}
+
+    @property
+    def input_shape(self) -> int | tuple[int, int, int]:
+        """(channels, height, width) of a row that is a picture, else its number of components."""
+        if self.image_shape is None:
+            return int(self.train.x.shape[1])
+        *channels, height, width = self.image_shape
+        return (channels[0] if channels else 1, height, width)
 
     def digest(self) -> str:
         """SHA-256 over shapes and bytes of all six arrays, as 64 hexadecimal digits."""

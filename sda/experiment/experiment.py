@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 def check(plan: Run, splits: Splits) -> None:
     """Raise ValueError, before anything is written, for what could not be trained."""
     train, valid, test = map(_tensors, splits.parts().values())
-    stack = plan.stack(splits.train.x.shape[1])
+    stack = plan.stack(splits.input_shape)
     if plan.is_pretrained:
         preconditions.check_pretraining(stack, train[0], [plan.pretraining], valid[0], plan.device)
     network = Classifier(stack, splits.n_classes, seed=plan.seed)
@@ -66,7 +66,7 @@ def run(
         OSError: something cannot be written; what was saved before stays good.
         CheckpointError: there are checkpoints and none can be read, or they are of other runs.
     """
-    state = State(plans, splits.train.x.shape[1], splits.n_classes, splits.digest())
+    state = State(plans, splits.input_shape, splits.n_classes, splits.digest())
     first = next(folder for folder in folders if folder is not None)
     saved, warning = latest(first.path / "checkpoint")
     if saved is not None:

@@ -8,6 +8,7 @@ from typing import Any
 from sda.config.plan import Run
 from sda.nn import predictor
 from sda.nn.heads import Classifier
+from sda.nn.layer_kind import Shape
 from sda.nn.stack import StackedDenoisingAutoencoder, join, single
 from sda.runs.checkpoint import CheckpointError
 from sda.runs.identity import MOVABLE, differences, digest
@@ -23,7 +24,7 @@ class State:
     """
 
     plans: Sequence[Run]
-    n_visible: int
+    n_visible: int | Shape  # of pictures, their shape
     n_classes: int
     data_hash: str | None = None  # of what they learn from
     pretrained: list[int] = field(init=False)  # the first run of each different pretraining

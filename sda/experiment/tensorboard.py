@@ -45,7 +45,7 @@ class Show:
         self,
         books: Sequence[Logbook | None],
         valid: Tensor,
-        image_shape: tuple[int, int] | None,
+        image_shape: tuple[int, ...] | None,
         device: torch.device,
     ) -> None:
         self._books = books
@@ -121,7 +121,9 @@ class Show:
         rows = floats(x[chosen.to(x.device)].to(stack[0].like.device))
         images = None
         if self._image_shape is not None:
-            images = rows.reshape(-1, 1, *self._image_shape).cpu().clamp(0, 1)
+            images = rows.reshape(len(rows), -1, *self._image_shape[-2:]).cpu().clamp(0, 1)
+            if images.shape[1] != 3:  # not of colours
+                images = images.mean(1, keepdim=True)
         shown = [labels[k] for k in chosen.tolist()]
         book.codes(stack.encode(rows).cpu(), shown, images)
 
@@ -134,12 +136,13 @@ class Show:
         """
         weight = stack[depth].filters()
         for layer in reversed(list(stack)[:depth]):
-            own = layer.filters()
-            weight = None if weight is None or own is None else own @ weight[:, :UNITS]
+            weight = None if weight is None else layer.seen_through(weight[:, :UNITS])
         if weight is None:
             return None
-        weight = weight[:, :UNITS]
-        return pictures.filters(weight.cpu().numpy(), self._image_shape, 10, 10)
+        shown, shape = weight[:, :UNITS].cpu().numpy(), self._image_shape
+        if shape is not None:
+            shown, shape = pictures.cropped(shown, shape)
+        return pictures.filters(shown, shape, 10, 10)
 
     def _grid(self, stack: StackedDenoisingAutoencoder, depth: int, trial: Corruption) -> Picture:
         """Validation rows, clean, corrupted and reconstructed by a layer, all seen as inputs."""

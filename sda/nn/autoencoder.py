@@ -38,6 +38,18 @@ class Emphasis:
         """Whether this is the loss without emphasis."""
         return self.corrupted == self.intact == 1
 
+    def weights(self, hit: Tensor) -> Tensor:
+        """α where ``hit`` (..., n, d), β elsewhere."""
+        return torch.where(hit, self.corrupted, self.intact)
+
+    def check(self, corruption: Corruption) -> None:
+        """Raise ValueError for a corruption that leaves nothing intact."""
+        if isinstance(corruption, Gaussian) and not self.is_plain:
+            raise ValueError(
+                "emphasis needs a corruption that leaves components intact "
+                f"(masking, salt_and_pepper), got {corruption}"
+            )
+
 
 @dataclass(frozen=True)
 class Layer(LayerPlan):
@@ -256,8 +268,4 @@ class DenoisingAutoencoder(LayerKind):
     def _check(self) -> None:
         """Raise ValueError for what does not go together."""
         for corruption, emphasis in zip(self.corruptions, self.emphases, strict=True):
-            if isinstance(corruption, Gaussian) and not emphasis.is_plain:
-                raise ValueError(
-                    "emphasis needs a corruption that leaves components intact "
-                    f"(masking, salt_and_pepper), got {corruption}"
-                )
+            emphasis.check(corruption)

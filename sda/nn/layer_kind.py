@@ -15,6 +15,8 @@ from sda.nn.corruption import Corrupted, Corruption, Masking
 from sda.nn.distributions import Distribution
 from sda.nn.optimisers import Descent
 
+Shape = tuple[int, int, int]  # (channels, height, width) of a picture
+
 
 class LayerPlan(ABC):
     """Everything of a layer but its input size and its initial weights; a frozen dataclass.
@@ -47,6 +49,10 @@ class LayerPlan(ABC):
         So a sweep over that has one random arm. A kind that does not say more leaves out noise.
         """
         return self.without_noise() if "corruption" in _names(self) else self
+
+    def of_pictures(self, shape: Shape | None) -> "LayerPlan":
+        """The plan for inputs that are pictures of this shape, None: of none; most do not care."""
+        return self
 
     def example(self) -> "LayerKind":
         """A layer of one unit, to ask what it is; building it refuses what goes not together."""
@@ -207,6 +213,11 @@ class LayerKind(nn.Module, ABC):
         return -math.inf, math.inf
 
     @property
+    def code_shape(self) -> Shape | None:
+        """(channels, height, width) of a code; None: it is no picture."""
+        return None
+
+    @property
     def encoder(self) -> Activation | None:
         """s, where codes are s(x W + b) of ``weight`` and ``hidden_bias``; None: they are not."""
         return None
@@ -222,6 +233,14 @@ class LayerKind(nn.Module, ABC):
     def filters(self) -> Tensor | None:
         """What each unit sees of the input, (d, h); None: no picture."""
         return None
+
+    def seen_through(self, weights: Tensor) -> Tensor | None:
+        """What weights (h, m) on codes are on the inputs, (d, m), were the layer linear.
+
+        None: not known.
+        """
+        own = self.filters()
+        return None if own is None else own @ weights
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """The reconstruction z (..., n, d) of inputs x (..., n, d)."""

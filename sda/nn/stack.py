@@ -1,6 +1,7 @@
 """Layers on layers: a stack of denoising autoencoders, and stacks joined to train side by side."""
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from sda.common import checks
 from sda.common.seeding import stream
-from sda.nn.layer_kind import LayerKind, LayerPlan
+from sda.nn.layer_kind import LayerKind, LayerPlan, Shape
 
 PER_RUN = ("corruptions", "emphases")  # what a layer has one of for each run, no parameters
 
@@ -38,18 +39,23 @@ class StackedDenoisingAutoencoder(nn.Module):
 
     @classmethod
     def plan(
-        cls, n_visible: int, layers: Sequence[LayerPlan], seed: int
+        cls, n_visible: int | Shape, layers: Sequence[LayerPlan], seed: int
     ) -> "StackedDenoisingAutoencoder":
         """Build a stack for inputs of n_visible components, one layer for each plan.
+
+        Of pictures, n_visible is (channels, height, width): layers that need it learn it from here,
+        or from the codes of the layer below.
 
         Layer k draws its weights from ``stream(seed, "weights", k)``, so that its initial weights
         do not depend on how many layers there are or on how they will be trained.
         """
-        n = checks.whole("n_visible", n_visible, 1)
+        shape = n_visible if isinstance(n_visible, tuple) else None
+        n = checks.whole("n_visible", n_visible if shape is None else math.prod(shape), 1)
         built = []
         for depth, layer in enumerate(layers):
-            built.append(layer.build(n, stream(seed, "weights", depth)))
-            n = built[-1].n_hidden
+            plan = layer.of_pictures(shape)
+            built.append(plan.build(n, stream(seed, "weights", depth)))
+            n, shape = built[-1].n_hidden, built[-1].code_shape
         return cls(built)
 
     def __iter__(self) -> Iterator[LayerKind]:

@@ -104,8 +104,9 @@ class Logbook:
         self._show(write)
 
     def picture(self, step: int, tag: str, image: NDArray[np.uint8]) -> None:
-        """Show a grey picture (height, width)."""
-        self._show(lambda writer: writer.add_image(tag, image, step, dataformats="HW"))
+        """Show a picture (height, width), or (height, width, 3) in colour."""
+        axes = "HWC"[: image.ndim]
+        self._show(lambda writer: writer.add_image(tag, image, step, dataformats=axes))
 
     def histogram(self, step: int, tag: str, values: "Tensor") -> None:
         """Show how values are spread; all-NaN values would raise inside and are left out."""
@@ -114,7 +115,7 @@ class Logbook:
             self._show(lambda writer: writer.add_histogram(tag, finite, step))
 
     def codes(self, codes: "Tensor", labels: Sequence[str], pictures: "Tensor | None") -> None:
-        """Show codes (n, h) in the projector, with labels and pictures (n, 1, height, width)."""
+        """Show codes (n, h) in the projector, with labels and pictures (n, c, height, width)."""
         names = [" ".join(label.split()) for label in labels]  # its file has a row for each line
         self._show(
             lambda writer: writer.add_embedding(

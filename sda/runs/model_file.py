@@ -19,6 +19,7 @@ from sda.common import files
 from sda.common.trust import trusted
 from sda.nn.autoencoder import Emphasis, Layer
 from sda.nn.boltzmann import Boltzmann
+from sda.nn.convolutional import Convolutional
 from sda.nn.corruption import Corruption, Gaussian, Masking, SaltAndPepper
 from sda.nn.densities import LearnedVariance, MixtureDensity
 from sda.nn.distributions import (
@@ -47,6 +48,7 @@ PARTS = (
     GSN,
     GaussianUnits,
     BernoulliUnits,
+    Convolutional,
     Masking,
     SaltAndPepper,
     Gaussian,
