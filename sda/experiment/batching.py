@@ -9,6 +9,7 @@ import torch
 
 from sda.config.plan import Run
 from sda.runs.identity import described
+from sda.training.settings import optimiser
 
 # Measured on a CPU, one thread, minibatches of 20 (experiments/benchmark_step.py, "runs at once"):
 # thirty runs of 64-100-100 train 1.6 to 2.3 times faster together than one after the other. A step
@@ -27,7 +28,12 @@ def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
         for layer in plan.trained_layers()
     ]
     batches = [
-        (settings.batch_size, str(settings.precision), settings.corruption is None)
+        (
+            settings.batch_size,
+            str(settings.precision),
+            settings.corruption is None,
+            *optimiser(settings),
+        )
         for settings in plan.pretraining
     ]
     tuning = plan.finetuning

@@ -102,7 +102,7 @@ class Layers:
                 last, trial = layer.rows[-1]["epoch"], state.plans[run].trials[depth]
                 self._show.layer(run, stack, depth, last, trial)
         state.layers.depth, state.layers.epoch = depth + 1, -1
-        state.layers.velocities, state.layers.stopping, state.layers.remembered = {}, {}, {}
+        state.layers.optimiser, state.layers.stopping, state.layers.remembered = {}, {}, {}
 
     def _put(self, depth: int) -> None:
         state = self._state

@@ -126,6 +126,7 @@ class _LayerStep:
             descent.move("decoder_weight", y16, delta16)
         descent.move_bias("hidden_bias", epsilon)
         descent.move_bias("visible_bias", delta)
+        descent.finish()
         return logits
 
 
@@ -209,6 +210,7 @@ def _step_network(
             below = torch.bmm(epsilon_rounded, w.mT)
         descent.move(f"layers.{depth}.weight", rounded[depth], epsilon_rounded)
         descent.move_bias(f"layers.{depth}.hidden_bias", epsilon)
+    descent.finish()
     return logits
 
 

@@ -79,6 +79,7 @@ def _step(descent: Descent, x: Tensor, hidden: Tensor, visible: Tensor) -> Tenso
     descent.move("weight", left.to(w.dtype), right.to(w.dtype))
     descent.move_bias("hidden_bias", (h1 - h0) * scale)
     descent.move_bias("visible_bias", (z - x) * scale)
+    descent.finish()
     return logits
 
 

@@ -1,7 +1,7 @@
 """Stochastic gradient descent with a rate, a momentum and a decay for each run."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -9,29 +9,16 @@ from torch import Tensor, nn
 from sda.common.cuda_graphs import Replayed, Step
 from sda.common.precision import Precision
 
+_AVERAGE = "average of "  # what the names of averages begin with in a state
 ROWS = 100  # of a weight matrix that are updated at once while products are rounded
-
-
-class Plan(Protocol):
-    """What the settings of one run say of its descent."""
-
-    @property
-    def learning_rate(self) -> float:
-        """η."""
-
-    @property
-    def momentum(self) -> float:
-        """μ."""
-
-    @property
-    def weight_decay(self) -> float:
-        """λ."""
 
 
 class Descent:
     """v ← μ v + ∇ + λ w, w ← w − η v; η, μ, λ may differ from run to run.
 
     A run of rate 0 stands still, whatever its gradient. Decay acts on weights, never on biases.
+    With a share s, a ← s a + (1 − s) w after each step: the weights averaged over some 1 / (1 − s)
+    steps, from the initial ones on.
 
     Args:
         parameters: by name, each of shape (*runs, a, b), or of any shape for one run; those whose
@@ -39,8 +26,9 @@ class Descent:
         rates: η of each run, (R,), at least 0.
         momenta: μ of each run, in [0, 1).
         decays: λ of each run, at least 0.
-        velocities: v by name, from an earlier ``state``; None starts at rest.
+        remembered: an earlier ``state`` to go on from; None starts at rest.
         precision: of the products of closed-form steps.
+        averaging: s of each run, in [0, 1); none: no averages are kept.
     """
 
     def __init__(
@@ -49,8 +37,9 @@ class Descent:
         rates: Sequence[float],
         momenta: Sequence[float],
         decays: Sequence[float],
-        velocities: dict[str, Tensor] | None = None,
+        remembered: Mapping[str, Tensor] | None = None,
         precision: Precision = Precision.fp32,
+        averaging: Sequence[float] = (),
     ) -> None:
         self.parameters = parameters
         self.precision = precision
@@ -61,13 +50,21 @@ class Descent:
         )  # of rates beside parameters; kinds of any other shape train alone
         self._full_rates = one.new_tensor(rates).reshape(self._shape)
         self.rates = self._full_rates.clone()
+        known = remembered or {}  # checkpoints are read to the CPU
         self.momenta = one.new_tensor(momenta).reshape(self._shape) if any(momenta) else None
         self.decays = one.new_tensor(decays).reshape(self._shape) if any(decays) else None
         self.velocities: dict[str, Tensor] = {}
         if self.momenta is not None:
-            known = velocities or {}  # checkpoints are read to the CPU
             self.velocities = {
                 name: known[name].to(p.device) if known else torch.zeros_like(p)
+                for name, p in parameters.items()
+            }
+        self.averages: dict[str, Tensor] = {}
+        if any(averaging):
+            self._full_shares = 1 - one.new_tensor(averaging).reshape(self._shape)
+            self._shares = self._full_shares.clone()
+            self.averages = {
+                name: known.get(_AVERAGE + name, p.detach()).to(p.device).clone()
                 for name, p in parameters.items()
             }
         # The same memory with an axis of runs in any case.
@@ -81,36 +78,51 @@ class Descent:
         self._scales: dict[int, Tensor] = {}
         self.steps: dict[int, Step] = {}  # in closed form, by rows of a minibatch
 
-    @classmethod
-    def planned(
-        cls,
-        parameters: dict[str, nn.Parameter],
-        plans: Sequence[Plan],
-        velocities: dict[str, Tensor],
-        precision: Precision,
-    ) -> "Descent":
-        """The descent that the settings of each run ask for, of one precision for all."""
-        return cls(
-            parameters,
-            [plan.learning_rate for plan in plans],
-            [plan.momentum for plan in plans],
-            [plan.weight_decay for plan in plans],
-            velocities,
-            precision,
-        )
+    def only(self, active: Tensor, factors: Sequence[float] = ()) -> None:
+        """Let the runs that are True in ``active`` (runs) move, and hold the others.
 
-    def only(self, active: Tensor) -> None:
-        """Let the runs that are True in ``active`` (runs) move, and hold the others."""
-        self.rates.copy_(self._full_rates * active.reshape(self._shape))
+        Their rates are η times ``factors``, one for each run; none: η.
+        """
+        going = active.reshape(self._shape)
+        scaled = self._full_rates
+        if factors:
+            scaled = scaled * scaled.new_tensor(factors).reshape(self._shape)
+        self.rates.copy_(scaled * going)
+        if self.averages:
+            self._shares.copy_(self._full_shares * going)
         for rows, scale in self._scales.items():  # in place: a captured step reads them there
             scale.copy_(self._scale(rows))
+
+    def state(self) -> dict[str, Tensor]:
+        """What is remembered from step to step, by name: tensors (R, ...), not copies."""
+        return self.velocities | {_AVERAGE + name: a for name, a in self.averages.items()}
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the averages, if any are kept, in place of the weights for a while."""
+        before = {name: self.parameters[name].detach().clone() for name in self.averages}
+        self.settle()
+        try:
+            yield
+        finally:
+            for name, weight in before.items():
+                self.parameters[name].detach().copy_(weight)
+
+    def settle(self, done: Tensor | None = None) -> None:
+        """Put the averages, if any are kept, in place of the weights of runs that are done."""
+        for name, average in self.averages.items():
+            weight = self.parameters[name].detach()
+            if done is None:
+                weight.copy_(average)
+            else:
+                weight[done] = average[done]
 
     def remember(self, step: Step, *inputs: Tensor) -> Step:
         """Keep how to take a step with minibatches like ``inputs``; on a GPU as a graph."""
         rows = inputs[0].shape[1]
         self.steps[rows] = step
         if inputs[0].is_cuda:
-            moved = (*self.lifted.values(), *self.velocities.values(), *self._rounded.values())
+            moved = (*self.lifted.values(), *self.state().values(), *self._rounded.values())
             self.steps[rows] = Replayed(step, moved, *inputs)
         return self.steps[rows]
 
@@ -126,6 +138,7 @@ class Descent:
         with torch.no_grad():
             for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=True):
                 self._move(name, parameter, gradient)
+            self.finish()
 
     def scale(self, rows: int) -> Tensor:
         """What the error of each of so many rows is multiplied by in closed form: (R, 1, 1).
@@ -161,6 +174,11 @@ class Descent:
             velocity.add_(self.decays * parameter)
         velocity.baddbmm_(left.mT, right)
         parameter.sub_(self.rates * velocity)
+
+    def finish(self) -> None:
+        """End a step, when all parameters have moved."""
+        for name, average in self.averages.items():
+            average.lerp_(self.parameters[name].detach(), self._shares)
 
     def _move_rounded(self, name: str, gradient: Tensor) -> None:
         """Take a step of a gradient (R, a, b) in bfloat16 and round the weights anew.

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from sda.common.errors import DivergenceError
 from sda.common.precision import Precision
 from sda.common.rows import check_rows, wide
+from sda.nn.named_optimisers import planned
 from sda.nn.optimisers import Descent
 from sda.nn.predictor import Predictor
 from sda.training.early_stopping import EarlyStopping
 from sda.training.history import HOPELESS, NetworkEpoch
 from sda.training.minibatches import Labelled, labelled_blocks, labelled_rows
+from sda.training.schedule import factors
 from sda.training.settings import Finetuning
 
 Pairs = Labelled | tuple[Tensor, Tensor]  # rows with targets, and perhaps weights
@@ -25,7 +27,7 @@ class Progress:
     """Where fine-tuning stands; with the network's weights, all that is needed to go on."""
 
     epoch: int = 0
-    velocities: dict[str, Tensor] = field(default_factory=dict)
+    optimiser: dict[str, Tensor] = field(default_factory=dict)  # what it remembers
     stopping: dict[str, Any] = field(default_factory=dict)
 
 
@@ -94,22 +96,26 @@ def finetuning_epochs(
     parameters = trained_parameters(network, settings[0].encoders)
     wanted, fast = Precision(settings[0].precision), network.is_in_closed_form
     precision = wanted.resolved(network.weight.device, settings[0].batch_size, fast)
-    descent = Descent.planned(parameters, settings, progress.velocities, precision)
+    averaging = [plan.averaging for plan in settings]
+    descent = planned(parameters, settings, progress.optimiser, precision, averaging)
     stopping = _stopping(parameters, network, settings, progress.stopping)
-    progress.velocities, progress.stopping = descent.velocities, stopping.state()
+    progress.optimiser, progress.stopping = descent.state(), stopping.state()
     chances = [_chance(network, own, train, valid) for own in rows]
     chance = stopping.score.new_tensor(chances).reshape(network.runs)
     while (active := stopping.active(progress.epoch)).sum() >= at_least:
         epoch = progress.epoch + 1
-        descent.only(active)
+        descent.only(active, factors(settings, epoch))
         with descent.precision.products():
             loss = _train_one_epoch(network, train, rows, descent, settings, seeds, epoch)
-        valid_error, valid_loss = network.evaluate(*valid)
         stopping.finite &= (loss < HOPELESS) | ~active
-        stopping.observe(epoch, valid_error, valid_loss, active & (valid_error < chance))
-        progress.epoch, progress.stopping = epoch, stopping.state()
+        with descent.averaged():
+            valid_error, valid_loss = network.evaluate(*valid)
+            stopping.observe(epoch, valid_error, valid_loss, active & (valid_error < chance))
+        progress.epoch = epoch
+        progress.optimiser, progress.stopping = descent.state(), stopping.state()
         best = stopping.best_epoch.clone()
         yield NetworkEpoch(epoch, loss, valid_error, valid_loss, best, active)
+    descent.settle(~active)
     stopping.restore(~active)
 
 
@@ -131,8 +137,8 @@ def take(progress: Progress, runs: Sequence[int]) -> Progress:
         else value[places]
         for key, value in progress.stopping.items()
     }
-    velocities = {name: velocity[places] for name, velocity in progress.velocities.items()}
-    return Progress(progress.epoch, velocities, stopping)
+    remembered = {name: own[places] for name, own in progress.optimiser.items()}
+    return Progress(progress.epoch, remembered, stopping)
 
 
 def _train_one_epoch(

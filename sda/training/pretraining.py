@@ -13,9 +13,8 @@ from sda.common.rows import in_blocks, wide
 from sda.common.seeding import stream
 from sda.nn.corruption import Corruption
 from sda.nn.layer_kind import LayerKind
-from sda.nn.optimisers import (
-    Descent,
-)
+from sda.nn.named_optimisers import planned
+from sda.nn.optimisers import Descent
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training.codes import IN_MEMORY, Storage
 from sda.training.early_stopping import EarlyStopping
@@ -24,6 +23,7 @@ from sda.training.minibatches import presentations, shuffled
 from sda.training.noisy_rows import NoisyRows
 from sda.training.preconditions import check_extent, check_pretraining
 from sda.training.reconstruction_error import Judge
+from sda.training.schedule import factors
 from sda.training.settings import Pretraining
 
 
@@ -36,7 +36,7 @@ class Progress:
 
     depth: int = 0
     epoch: int = -1  # of the layer ``depth``; -1: not begun
-    velocities: dict[str, Tensor] = field(default_factory=dict)
+    optimiser: dict[str, Tensor] = field(default_factory=dict)  # what it remembers
     stopping: dict[str, Any] = field(default_factory=dict)
     remembered: dict[str, Any] = field(default_factory=dict)  # what the layer's updates remember
     finite: Tensor | None = None  # which runs have not diverged in a layer below; None: all
@@ -136,11 +136,11 @@ def pretrain_layer(
     check_extent(layer, codes, depth)
     parameters = dict(layer.named_parameters())
     precision = used(layer, plans[0])
-    descent = Descent.planned(parameters, plans, progress.velocities, precision)
+    descent = planned(parameters, plans, progress.optimiser, precision)
     stopping = _stopping(layer, plans, progress.stopping)
     if progress.finite is not None:
         stopping.finite &= progress.finite.to(stopping.finite.device)
-    progress.velocities, progress.stopping = descent.velocities, stopping.state()
+    progress.optimiser, progress.stopping = descent.state(), stopping.state()
     layer.load_state(progress.remembered)
     if progress.epoch < 0:
         progress.epoch = 0
@@ -148,7 +148,7 @@ def pretrain_layer(
     bound = _bound(layer)
     while (active := stopping.active(progress.epoch)).any():
         epoch = progress.epoch + 1
-        descent.only(active)
+        descent.only(active, factors(plans, epoch))
         rows, seen = (codes, None) if noisy is None else (noisy.x, noisy.seen(seeds, epoch))
         with descent.precision.products():
             loss = _train_one_epoch(
@@ -160,12 +160,12 @@ def pretrain_layer(
             score = judge.criterion(errors)
             stopping.observe(epoch, score, score, active)
         progress.epoch, progress.stopping = epoch, stopping.state()
-        progress.remembered = layer.state()
+        progress.optimiser, progress.remembered = descent.state(), layer.state()
         valid, valid_clean = errors or (None, None)
         own = judge.measures() if judge else {}
         yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active, bound=bound, measures=own)
     stopping.restore(~active)
-    progress.velocities, progress.stopping, progress.remembered = {}, {}, {}
+    progress.optimiser, progress.stopping, progress.remembered = {}, {}, {}
     progress.finite = stopping.finite
 
 

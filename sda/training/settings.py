@@ -1,10 +1,14 @@
 """How a layer is pretrained and how the network is fine-tuned: what can be set."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from sda.common import checks
 from sda.common.precision import Precision
+from sda.nn import named_optimisers
 from sda.nn.corruption import Corruption
+from sda.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,10 @@ class Pretraining:
     patience: int | None = None  # epochs with only worse validation errors; None: no early stopping
     precision: Precision | str = Precision.auto  # of the products of a step
     corruption: Corruption | None = None  # of the rows, as if it were in the data; None: none
+    optimiser: str = "sgd"  # one of torch.optim: sgd, adam, adamw, nadam, rmsprop, adagrad
+    optimiser_options: Mapping[str, Any] = field(default_factory=dict)  # by torch.optim's names
+    schedule: Schedule | str = Schedule.constant  # of the learning rate, epoch by epoch
+    halved_after: float = 10.0  # epochs after which schedule=inverse_time has halved the rate
 
     def __post_init__(self) -> None:
         checks.one_of("pretrain.precision", self.precision, (*Precision,))
@@ -31,6 +39,7 @@ class Pretraining:
             checks.whole("pretrain.patience", self.patience, 1)
         if not (self.corruption is None or callable(self.corruption)):
             raise ValueError(f"pretrain.corruption must be one or null, got {self.corruption!r}")
+        _check_descent("pretrain", self)
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,11 @@ class Finetuning:
     precision: Precision | str = Precision.auto  # of the products of a step
     labelled: int | None = None  # training rows whose labels are used, drawn by seed; None: all
     corruption: Corruption | None = None  # of the inputs while training; None: as they are
+    optimiser: str = "sgd"  # one of torch.optim: sgd, adam, adamw, nadam, rmsprop, adagrad
+    optimiser_options: Mapping[str, Any] = field(default_factory=dict)  # by torch.optim's names
+    schedule: Schedule | str = Schedule.constant  # of the learning rate, epoch by epoch
+    halved_after: float = 10.0  # epochs after which schedule=inverse_time has halved the rate
+    averaging: float = 0.0  # share of the old average at each step; 0: weights are not averaged
 
     def __post_init__(self) -> None:
         checks.one_of("finetune.precision", self.precision, (*Precision,))
@@ -62,9 +76,22 @@ class Finetuning:
             checks.whole("finetune.labelled", self.labelled, 1)
         if not (self.corruption is None or callable(self.corruption)):
             raise ValueError(f"finetune.corruption must be one or null, got {self.corruption!r}")
+        checks.number("finetune.averaging", self.averaging, 0, 0.999999)
+        _check_descent("finetune", self)
 
     @property
     def company(self) -> tuple[object, ...]:
         """Equal for settings whose runs can be fine-tuned together."""
         kind = (self.labelled, self.corruption is None, self.encoders)
-        return (*kind, self.batch_size, str(self.precision))
+        return (*kind, self.batch_size, str(self.precision), *optimiser(self))
+
+
+def optimiser(plan: Pretraining | Finetuning) -> tuple[str, str]:
+    """Equal for settings whose runs one optimiser can train together."""
+    return plan.optimiser, repr(sorted(plan.optimiser_options.items()))
+
+
+def _check_descent(where: str, plan: Pretraining | Finetuning) -> None:
+    named_optimisers.check(where, plan)
+    checks.one_of(f"{where}.schedule", plan.schedule, (*Schedule,))
+    checks.positive(f"{where}.halved_after", plan.halved_after)

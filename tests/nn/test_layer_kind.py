@@ -53,7 +53,7 @@ def test_it_resumes_to_the_same_bits_with_what_its_updates_remember():
     for _ in pretraining_epochs(net, X, [[SETTINGS] * 2], [0], progress=progress):
         weights = {name: weight.clone() for name, weight in net.state_dict().items()}
         state = {k: dict(v) if isinstance(v, dict) else v for k, v in vars(progress).items()}
-        state["velocities"] = {k: v.clone() for k, v in progress.velocities.items()}
+        state["optimiser"] = {k: v.clone() for k, v in progress.optimiser.items()}
         kept.append((weights, state))
     for weights, state in kept[:4]:
         again = stack()

@@ -1,0 +1,219 @@
+"""The optimisers of torch.optim by name: each run of a batch is parameter groups over its views.
+
+The closed form writes gradients where ``.grad`` points to, and torch.optim takes the step.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sda.common import checks
+from sda.common.cuda_graphs import Step
+from sda.common.precision import Precision
+from sda.nn.optimisers import Descent, with_runs
+
+KINDS: dict[str, type[torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "nadam": torch.optim.NAdam,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
+OURS = {"params", "lr", "momentum", "weight_decay"}  # set by the plan's own fields
+TECHNICAL = {"foreach", "maximize", "capturable", "differentiable", "fused"}
+
+
+class Plan(Protocol):
+    """What the settings of one run say of its descent."""
+
+    @property
+    def learning_rate(self) -> float:
+        """η."""
+
+    @property
+    def momentum(self) -> float:
+        """μ."""
+
+    @property
+    def weight_decay(self) -> float:
+        """λ."""
+
+    @property
+    def optimiser(self) -> str:
+        """Its name, one of ``KINDS``."""
+
+    @property
+    def optimiser_options(self) -> Mapping[str, Any]:
+        """Arguments of that class of torch.optim beside rate, momentum and decay."""
+
+
+def planned(
+    parameters: dict[str, nn.Parameter],
+    plans: Sequence[Plan],
+    remembered: Mapping[str, Tensor],
+    precision: Precision,
+    averaging: Sequence[float] = (),
+) -> Descent:
+    """The descent that the settings of each run ask for, of one optimiser and precision for all."""
+    first = plans[0]
+    if first.optimiser != "sgd" or first.optimiser_options:
+        return NamedOptimiser(parameters, plans, remembered, precision, averaging)
+    return Descent(
+        parameters,
+        [plan.learning_rate for plan in plans],
+        [plan.momentum for plan in plans],
+        [plan.weight_decay for plan in plans],
+        remembered,
+        precision,
+        averaging,
+    )
+
+
+class NamedOptimiser(Descent):
+    """One of torch.optim in place of plain descent; arguments are those of ``planned``."""
+
+    def __init__(
+        self,
+        parameters: dict[str, nn.Parameter],
+        plans: Sequence[Plan],
+        remembered: Mapping[str, Tensor],
+        precision: Precision,
+        averaging: Sequence[float],
+    ) -> None:
+        still = [0.0] * len(plans)
+        self._rates = [plan.learning_rate for plan in plans]
+        super().__init__(parameters, self._rates, still, still, remembered, precision, averaging)
+        self._batched = bool(self._shape) and self._shape[0] == len(plans) and len(self._shape) == 3
+        self._grads = {name: torch.zeros_like(p) for name, p in parameters.items()}  # gradients
+        self._lifted_grads = {name: with_runs(g) for name, g in self._grads.items()}
+        self._views = {name: self._by_run(p.detach()) for name, p in parameters.items()}
+        on_cpu = next(iter(parameters.values())).device.type == "cpu"
+        # One pass over the weights instead of eight, where there is such code.
+        fused = {"fused": True} if on_cpu and "fused" in _arguments(plans[0]) else {}
+        groups = [group for run, plan in enumerate(plans) for group in self._groups(run, plan)]
+        self._optimiser = _made(groups, plans[0], **fused)
+        self._load(remembered)
+        self._let_move([True] * len(plans))
+
+    def _groups(self, run: int, plan: Plan) -> list[dict[str, Any]]:
+        """The weights and the biases of a run; its own numbers beside them."""
+        biases = [views[run] for name, views in self._views.items() if name.endswith("bias")]
+        weights = [views[run] for name, views in self._views.items() if not name.endswith("bias")]
+        return [
+            _numbers(plan) | {"params": part, "weight_decay": decay}
+            for part, decay in ((weights, plan.weight_decay), (biases, 0.0))
+            if part
+        ]
+
+    def _by_run(self, x: Tensor) -> list[Tensor]:
+        return list(x) if self._batched else [x]
+
+    def only(self, active: Tensor, factors: Sequence[float] = ()) -> None:
+        """As in the base class. Without a gradient torch.optim passes a parameter over."""
+        super().only(active, factors)
+        going = active.reshape(-1).tolist()
+        owner = {id(v): run for views in self._views.values() for run, v in enumerate(views)}
+        for group in self._optimiser.param_groups:
+            run = owner[id(group["params"][0])]
+            group["lr"] = self._rates[run] * (factors[run] if factors else 1)
+        self._let_move(going)
+
+    def _let_move(self, going: Sequence[bool]) -> None:
+        for name, views in self._views.items():
+            for view, grad, on in zip(views, self._by_run(self._grads[name]), going, strict=True):
+                view.grad = grad if on else None
+
+    def remember(self, step: Step, *inputs: Tensor) -> Step:
+        """Keep a step as it is: torch.optim counts its steps outside of a graph."""
+        self.steps[inputs[0].shape[1]] = step
+        return step
+
+    def _scale(self, rows: int) -> Tensor:
+        return with_runs(torch.ones_like(self.rates) / rows)
+
+    def move(self, name: str, left: Tensor, right: Tensor) -> None:
+        """Write the gradient leftᵀ right, scaled already: (R, n, a) and (R, n, b)."""
+        gradient = self._lifted_grads[name]
+        if left.dtype == gradient.dtype:
+            torch.bmm(left.mT, right, out=gradient)
+        else:
+            gradient.copy_(torch.bmm(left.mT, right))
+
+    def move_bias(self, name: str, errors: Tensor) -> None:
+        """Write the gradient that is the sum of scaled errors over rows (R, n, b)."""
+        torch.sum(errors, 1, keepdim=True, out=self._lifted_grads[name])
+
+    def _move(self, name: str, parameter: nn.Parameter, gradient: Tensor) -> None:
+        self._grads[name].copy_(gradient)
+
+    def finish(self) -> None:
+        """Take the step that the gradients ask for."""
+        self._optimiser.step()
+        for name, rounded in self._rounded.items():
+            rounded.copy_(self.lifted[name])
+        super().finish()
+
+    def state(self) -> dict[str, Tensor]:
+        """What is remembered, by names of parameters and of torch.optim; stacked over runs."""
+        found = super().state()
+        for name, views in self._views.items():
+            own = [self._optimiser.state.get(view, {}) for view in views]
+            like = {key: x for one in own for key, x in one.items() if isinstance(x, Tensor)}
+            for key, x in like.items():  # a run that never moved has nothing yet
+                parts = [one.get(key, torch.zeros_like(x)) for one in own]
+                found[f"{name} {key}"] = torch.stack(parts) if self._batched else parts[0]
+        return found
+
+    def _load(self, remembered: Mapping[str, Tensor]) -> None:
+        for name, views in self._views.items():
+            for run, view in enumerate(views):
+                for label, kept in remembered.items():
+                    if not label.startswith(f"{name} "):
+                        continue
+                    own = (kept[run] if self._batched else kept).clone()
+                    own = own.to(view.device) if own.dim() else own  # counters stay on the CPU
+                    self._optimiser.state[view][label.removeprefix(f"{name} ")] = own
+
+
+def check(where: str, plan: Plan) -> None:
+    """Raise ValueError, in one line, for an optimiser or options that there are not."""
+    name = checks.one_of(f"{where}.optimiser", plan.optimiser, (*KINDS,))
+    allowed = sorted(_arguments(plan) - OURS - TECHNICAL)
+    for key in plan.optimiser_options:
+        if key not in allowed:
+            raise ValueError(
+                f"{where}.optimiser_options of {name} must be among {', '.join(allowed)}, "
+                f"got {key!r}"
+            )
+    if plan.momentum and "momentum" not in _arguments(plan):
+        others = ", ".join(one for one in KINDS if one not in ("sgd", "rmsprop"))
+        raise ValueError(
+            f"{where}.momentum must be 0 with {others}, got {plan.momentum!r} with {name}"
+        )
+    try:
+        _made([{"params": [torch.zeros(1)]}], plan)
+    except (ValueError, TypeError, IndexError, RuntimeError) as error:
+        raise ValueError(f"{where}.optimiser_options of {name}: {error}") from None
+
+
+def _made(groups: list[dict[str, Any]], plan: Plan, **technical: bool) -> torch.optim.Optimizer:
+    options = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in plan.optimiser_options.items()
+    }
+    make: Any = KINDS[plan.optimiser]  # its arguments are not those of the base class
+    made: torch.optim.Optimizer = make(groups, **_numbers(plan), **options, **technical)
+    return made
+
+
+def _numbers(plan: Plan) -> dict[str, float]:
+    own = {"lr": plan.learning_rate, "weight_decay": plan.weight_decay}
+    return own | ({"momentum": plan.momentum} if "momentum" in _arguments(plan) else {})
+
+
+def _arguments(plan: Plan) -> set[str]:
+    return set(inspect.signature(KINDS[plan.optimiser]).parameters)
