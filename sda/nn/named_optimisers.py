@@ -47,7 +47,7 @@ class Plan(Protocol):
         """Its name, one of ``KINDS``."""
 
     @property
-    def optimiser_options(self) -> Mapping[str, Any]:
+    def optimiser_options(self) -> Mapping[str, Any] | None:
         """Arguments of that class of torch.optim beside rate, momentum and decay."""
 
 
@@ -183,7 +183,7 @@ def check(where: str, plan: Plan) -> None:
     """Raise ValueError, in one line, for an optimiser or options that there are not."""
     name = checks.one_of(f"{where}.optimiser", plan.optimiser, (*KINDS,))
     allowed = sorted(_arguments(plan) - OURS - TECHNICAL)
-    for key in plan.optimiser_options:
+    for key in plan.optimiser_options or {}:
         if key not in allowed:
             raise ValueError(
                 f"{where}.optimiser_options of {name} must be among {', '.join(allowed)}, "
@@ -203,7 +203,7 @@ def check(where: str, plan: Plan) -> None:
 def _made(groups: list[dict[str, Any]], plan: Plan, **technical: bool) -> torch.optim.Optimizer:
     options = {
         key: tuple(value) if isinstance(value, list) else value
-        for key, value in plan.optimiser_options.items()
+        for key, value in (plan.optimiser_options or {}).items()
     }
     make: Any = KINDS[plan.optimiser]  # its arguments are not those of the base class
     made: torch.optim.Optimizer = make(groups, **_numbers(plan), **options, **technical)

@@ -1,7 +1,7 @@
 """How a layer is pretrained and how the network is fine-tuned: what can be set."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sda.common import checks
@@ -24,7 +24,7 @@ class Pretraining:
     precision: Precision | str = Precision.auto  # of the products of a step
     corruption: Corruption | None = None  # of the rows, as if it were in the data; None: none
     optimiser: str = "sgd"  # one of torch.optim: sgd, adam, adamw, nadam, rmsprop, adagrad
-    optimiser_options: Mapping[str, Any] = field(default_factory=dict)  # by torch.optim's names
+    optimiser_options: Mapping[str, Any] | None = None  # by torch.optim's names
     schedule: Schedule | str = Schedule.constant  # of the learning rate, epoch by epoch
     halved_after: float = 10.0  # epochs after which schedule=inverse_time has halved the rate
 
@@ -57,7 +57,7 @@ class Finetuning:
     labelled: int | None = None  # training rows whose labels are used, drawn by seed; None: all
     corruption: Corruption | None = None  # of the inputs while training; None: as they are
     optimiser: str = "sgd"  # one of torch.optim: sgd, adam, adamw, nadam, rmsprop, adagrad
-    optimiser_options: Mapping[str, Any] = field(default_factory=dict)  # by torch.optim's names
+    optimiser_options: Mapping[str, Any] | None = None  # by torch.optim's names
     schedule: Schedule | str = Schedule.constant  # of the learning rate, epoch by epoch
     halved_after: float = 10.0  # epochs after which schedule=inverse_time has halved the rate
     averaging: float = 0.0  # share of the old average at each step; 0: weights are not averaged
@@ -88,7 +88,7 @@ class Finetuning:
 
 def optimiser(plan: Pretraining | Finetuning) -> tuple[str, str]:
     """Equal for settings whose runs one optimiser can train together."""
-    return plan.optimiser, repr(sorted(plan.optimiser_options.items()))
+    return plan.optimiser, repr(sorted((plan.optimiser_options or {}).items()))
 
 
 def _check_descent(where: str, plan: Pretraining | Finetuning) -> None:
