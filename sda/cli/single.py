@@ -50,6 +50,13 @@ def go_on(settings: Plain, path: Path, changed: Callable[[Plain], Plain]) -> Non
 def _print_result(path: Path, result: dict[str, Any]) -> None:
     """Say how a finished run ended, and where to look."""
     seconds = result["seconds"]
+    run = f"{result['data']} ({result['source']}), init={result['init']}, seed={result['seed']}"
+    if result["valid_error"] is None:
+        print(
+            f"{run}: no labels, pretrained alone in {seconds['pretrain']:.0f} s\n"
+            f"in {path}{_look(path, result)}"
+        )
+        return
     remark = " (the last: more epochs may help)" if result["best_is_last"] else ""
     if result["best_epoch"] == 0:
         remark = " (no epoch was better than naming the commonest class)"
@@ -57,8 +64,7 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
     if result["test_error"] is not None:
         tested = f"test error {100 * result['test_error']:.2f} % of {result['n_test']}"
     print(
-        f"{result['data']} ({result['source']}), init={result['init']}, seed={result['seed']}: "
-        f"validation error {100 * result['valid_error']:.2f} %, {tested}\n"
+        f"{run}: validation error {100 * result['valid_error']:.2f} %, {tested}\n"
         f"best epoch {result['best_epoch']} of {result['epochs']}{remark}; "
         f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s\n"
         f"in {path}{_look(path, result)}"

@@ -16,7 +16,7 @@ class Rows(NamedTuple):
     """Examples and what they are: x (n, d) float32, y (n,) int64 classes, −1 without a label.
 
     x may be a memory-mapped file, and it may be uint8: grey levels that stand for k / 255. NaN in x
-    is a missing cell. For regression y is float32, scaled, (n,) or (n, k), NaN without a label.
+    is a missing cell. For regression y is float32, raw, (n,) or (n, k), NaN without a label.
     """
 
     x: NDArray[Any]

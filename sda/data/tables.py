@@ -196,7 +196,9 @@ def _splits(source: Source, choices: Choices) -> Splits:
     elif labels:
         known = _target(source.name, source.x[labels], choices)
     y = np.full(len(parts), -1) if known is None else known.y
-    strata = y if y.ndim == 1 else np.where(np.isfinite(y).all(axis=1), 0, -1)
+    strata = y
+    if y.dtype.kind == "f":
+        strata = np.where(np.isfinite(y.reshape(len(y), -1)).all(axis=1), 0, -1)
     try:
         parts = cuts.cut(parts, strata, groups, choices.valid_fraction, choices.test_fraction,
                          choices.folds, choices.fold, [choices.seed, choices.repeat])  # fmt: skip
@@ -342,8 +344,6 @@ def _told(
     """Put the splits together, check them, and say in one line what was decided."""
     columns: tuple[Column, ...] = () if known is None else known.columns
     y: NDArray[Any] = np.full(len(parts), -1) if known is None else known.y
-    if known is not None and known.is_numeric:
-        columns, y = targets.scaled(columns, known.y, parts == cuts.TRAIN)
     encoding = replace(encoding, target=columns)
     names = encoding.classes
     numbered = names == tuple(map(str, range(len(names or ()))))

@@ -1,7 +1,6 @@
 """What is to be predicted: classes, which are the values that occur, or numbers."""
 
 import re
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from sda.common.errors import DataFormatError
-from sda.data.columns import Column, fitted, numbers, sorted_values, text_of
+from sda.data.columns import Column, numbers, sorted_values, text_of
 from sda.data.kinds import as_numbers
 
 TASKS = ("auto", "classes", "numbers")
@@ -22,7 +21,7 @@ _EACH = 2  # rows that each of them then has on average
 
 
 class Target(NamedTuple):
-    """The column of the classes and y (n,), −1: unlabelled; or numbers, not yet scaled, (n, k)."""
+    """The column of the classes and y (n,), −1: unlabelled; or numbers (n,) or (n, k), float32."""
 
     columns: tuple[Column, ...]
     y: NDArray[Any]
@@ -47,8 +46,7 @@ def target(frame: pd.DataFrame, task: str, n_classes: int | None) -> Target:
             occur.
     """
     if task == "numbers" or len(frame.columns) > 1:
-        values = np.stack([numbers(name, _typed(frame[name])) for name in frame], axis=1)
-        return Target(tuple(Column(name, "numeric") for name in frame), values)
+        return _numbers(frame)
     name = str(frame.columns[0])
     cells = _typed(frame[name])
     is_number = types.is_numeric_dtype(cells.dtype) and not types.is_bool_dtype(cells.dtype)
@@ -58,20 +56,15 @@ def target(frame: pd.DataFrame, task: str, n_classes: int | None) -> Target:
         values = cells.dropna().to_numpy(np.float64)
         few = len(np.unique(values)) <= min(_MOST, max(len(values) / _EACH, 2))
         if not ((values == np.floor(values)).all() and few):
-            return Target((Column(name, "numeric"),), numbers(name, cells)[:, None])
+            return _numbers(frame)
     return _classes(name, cells, is_number)
 
 
-def scaled(
-    columns: Sequence[Column], y: NDArray[np.float64], train: NDArray[np.bool_]
-) -> tuple[tuple[Column, ...], NDArray[np.float32]]:
-    """Standardise numbers (n, k) by training rows with all of them: their columns, and y."""
-    known = train & np.isfinite(y).all(axis=1)
-    made, out = [], np.empty(y.shape, np.float32)
-    for k, one in enumerate(columns):
-        made.append(fitted(one.name, "numeric", pd.Series(y[known, k]), "standard"))
-        out[:, k] = (y[:, k] - made[k].shift) / made[k].scale
-    return tuple(made), out[:, 0] if len(made) == 1 else out
+def _numbers(frame: pd.DataFrame) -> Target:
+    y = np.stack([numbers(name, _typed(frame[name])) for name in frame], axis=1).astype(np.float32)
+    y[np.isnan(y).any(axis=1)] = np.nan  # a row has all of its targets, or none
+    columns = tuple(Column(name, "numeric") for name in frame)
+    return Target(columns, y[:, 0] if len(columns) == 1 else y)
 
 
 def _typed(cells: pd.Series) -> pd.Series:

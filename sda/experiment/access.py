@@ -108,7 +108,7 @@ def refuse_occupied(path: Path, overwrite: bool, test: bool = True) -> None:
         return
     folder = RunFolder(path)
     status = folder.result.get("status")
-    if status == "finished" and test and folder.result.get("test_error") is None:
+    if status == "finished" and test and is_untested(folder):
         return
     if status == "finished":
         raise RunFolderError(
@@ -119,6 +119,11 @@ def refuse_occupied(path: Path, overwrite: bool, test: bool = True) -> None:
             f"{folder.path} has an unfinished run; {go_on(folder.path)} "
             "(overwrite=true starts it afresh)"
         )
+
+
+def is_untested(folder: RunFolder) -> bool:
+    """Whether a finished run has a test error yet to come: without labels there is none to come."""
+    return folder.result.get("test_error") is None and folder.result.get("kind") != "nothing"
 
 
 def refuse_other(folder: RunFolder, settings: dict[str, Any], data_hash: str | None = None) -> None:
@@ -156,6 +161,7 @@ def describe(folder: RunFolder, plan: Plan, settings: Mapping[str, Any], splits:
         drawn_from=splits.drawn_from,
         data_hash=splits.digest(),
         n_train=len(splits.train.y),
+        kind=splits.kind,
         classes=splits.classes,
         cut=splits.cut and splits.cut._asdict(),
         environment=environment.of(plan.device),

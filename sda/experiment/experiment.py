@@ -1,11 +1,13 @@
 """Runs from data to result: pretrain, stack, fine-tune, test once. One run is a batch of one."""
 
 import logging
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from sda.common.program import go_on
@@ -23,7 +25,7 @@ from sda.nn import stack as stacks
 from sda.nn.heads import Classifier
 from sda.runs import ledger, model_file
 from sda.runs.checkpoint import latest
-from sda.runs.folder import MODEL, RunFolder
+from sda.runs.folder import MODEL, PRETRAINED, RunFolder
 from sda.runs.layer_store import LayerStore
 from sda.training import finetuning, preconditions, pretraining
 from sda.training.codes import Storage, StorageError
@@ -39,6 +41,13 @@ def check(plan: Run, splits: Splits) -> None:
     stack = plan.stack(splits.input_shape)
     if plan.is_pretrained:
         preconditions.check_pretraining(stack, train[0], [plan.pretraining], valid[0], plan.device)
+    if splits.kind == "nothing":
+        if not plan.is_pretrained:
+            raise ValueError(
+                f"{splits.name} has no labels: it can be pretrained alone, by init=sda, saa or "
+                f"dbn, got init={plan.init}"
+            )
+        return
     network = Classifier(stack, splits.n_classes, seed=plan.seed)
     finetuning.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
     finetuning.check_labelled("test", test, network)  # now, not when all is trained
@@ -103,6 +112,8 @@ def _train(
     if state.classifier is None:
         _pretrain(train[0], valid[0], state, recorder, show, store)
         recorder.pretrained(state)
+        if splits.kind == "nothing":
+            return _end_pretrained(splits, state, recorder)
         state.stack_up()
     while state.unfinished:
         _finetune(train, valid, state, recorder, show)
@@ -264,12 +275,12 @@ def _end(
     result |= tested | {
         "valid_error": float(valid_error),
         "valid_loss": float(valid_loss),
-        "n_valid": len(splits.valid.y),
+        "n_valid": int(splits.valid.labelled.sum()),
         "chance_error": _chance_error(splits),
     }
     if tested["test_error"] is not None:
         names = splits.classes or tuple(map(str, range(splits.n_classes)))
-        labels = [names[k] for k in splits.test.y]
+        labels = [names[k] if k >= 0 else "no label" for k in splits.test.y]
         show.codes(number, classifier.stack, shared(splits.test.x), labels)
     model_file.save(classifier.cpu(), folder.path / MODEL)
     if (book := recorder.books[number]) is not None:
@@ -277,17 +288,39 @@ def _end(
     note_end(folder, splits, predicted, result)
 
 
+def _end_pretrained(splits: Splits, state: State, recorder: Recorder) -> None:
+    """End runs on rows without labels: the pretrained stack is the model, and nothing is judged."""
+    for number in state.unfinished:
+        if (folder := recorder.folders[number]) is None:
+            continue
+        shutil.copyfile(folder.path / PRETRAINED, folder.path / MODEL)
+        unjudged = ("valid_error", "valid_loss", "test_error", "n_test", "chance_error")
+        result = dict.fromkeys(unjudged) | {
+            "best_epoch": None,
+            "epochs": 0,
+            "best_is_last": False,
+            "seconds": state.seconds[number],
+            "n_valid": len(splits.valid.y),
+        }
+        note_end(folder, splits, None, result)
+    state.going = []
+
+
 def _chance_error(splits: Splits) -> float:
     """The validation error of naming the class that is commonest among the training rows."""
-    commonest = np.bincount(splits.train.y).argmax()
-    return float(np.mean(splits.valid.y != commonest))
+    train, valid = (part.y[part.labelled] for part in (splits.train, splits.valid))
+    return float(np.mean(valid != np.bincount(train).argmax()))
 
 
 def tested_on(classifier: Classifier, splits: Splits) -> tuple[dict[str, Any], Tensor]:
-    """The one place where test rows are read: error, their number, and predicted classes (n,)."""
-    predicted = classifier.predict(shared(splits.test.x)).cpu()
-    error = float(np.mean(predicted.numpy() != splits.test.y))
-    return {"test_error": error, "n_test": len(splits.test.y)}, predicted
+    """The one place where test rows are read: error, their number, and predicted classes (n,).
+
+    Of the rows that have a label.
+    """
+    known = splits.test.labelled
+    predicted = classifier.predict(shared(splits.test.x)).cpu()[torch.from_numpy(known)]
+    error = float(np.mean(predicted.numpy() != splits.test.y[known]))
+    return {"test_error": error, "n_test": int(known.sum())}, predicted
 
 
 def note_end(
@@ -296,8 +329,9 @@ def note_end(
     """Write down that a run has finished, in its folder and in the ledger beside it."""
     predictions = None
     if predicted is not None:
-        predictions = (splits.test.y, predicted.numpy())
-        np.savez(folder.path / "test_predictions.npz", y=splits.test.y, predicted=predictions[1])
+        y = splits.test.y[splits.test.labelled]
+        predictions = (y, predicted.numpy())
+        np.savez(folder.path / "test_predictions.npz", y=y, predicted=predictions[1])
     record = folder.result | result | {"status": "finished", "message": None}
     ledger.append(folder.runs_folder, record, predictions)
     folder.update_result(status="finished", message=None, **result)

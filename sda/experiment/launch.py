@@ -48,7 +48,7 @@ def train_together(batch: Sequence[Asked], splits: Splits, *, overwrite: bool) -
             raise BusyError(batch[0].path)
         if all(folder.result.get("status") == "finished" for folder in own):
             for asked, folder in zip(batch, folders, strict=True):
-                if folder is not None and asked.plan.test and _is_untested(folder):
+                if folder is not None and asked.plan.test and access.is_untested(folder):
                     folder.write_config(asked.config)
                     folder.update_result(settings=asked.plan.settings)
                     _test(folder, splits)
@@ -88,10 +88,6 @@ def _own(
     elif folder.config:
         access.check_same(folder, asked.plan, splits)
     return folder
-
-
-def _is_untested(folder: RunFolder) -> bool:
-    return folder.result.get("test_error") is None
 
 
 def _test(folder: RunFolder, splits: Splits) -> None:

@@ -176,6 +176,10 @@ def in_folder(path: Path) -> Trained | Unfinished:
     if result["status"] != "finished":
         status = "running, or killed" if result["status"] == "running" else result["status"]
         return Unfinished(path, status, " ".join(str(result.get("message") or "").split()))
+    if result.get("kind") == "nothing":
+        return Unfinished(
+            path, "pretrained", "its rows have no labels: there is nothing to compare"
+        )
     if fault := fault_of(result):
         return Unfinished(path, "unreadable", f"result.json {fault}")
     run = Trained(path, result)

@@ -62,12 +62,13 @@ def refusal(job: Job) -> str | None:
 
 def has_finished(job: Job) -> bool:
     """Whether the folder of a job holds its result, as it was asked for."""
-    result = RunFolder(job.path).result
+    folder = RunFolder(job.path)
+    result = folder.result
     if result.get("status") != "finished" or identity.differences(
         result.get("settings", {}), job.settings
     ):
         return False
-    return result.get("test_error") is not None or not job.config.get("test", True)
+    return not (job.config.get("test", True) and access.is_untested(folder))
 
 
 def train_jobs(jobs: Sequence[Job]) -> None:

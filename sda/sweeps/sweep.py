@@ -176,6 +176,7 @@ def _report(ended: Sequence[Outcome], done: int, total: int, seconds: float) -> 
         if outcome.fault:
             _log.error("%s: %s", head, outcome.fault)
             continue
-        error = f"{100 * outcome.result['valid_error']:.2f} %"
         left = clock(seconds / done * (total - done))
-        _log.info("%s: validation error %s, %s to go", head, error, left)
+        judged = outcome.result["valid_error"] is not None
+        said = f"validation error {100 * outcome.objective:.2f} %" if judged else "pretrained"
+        _log.info("%s: %s, %s to go", head, said, left)

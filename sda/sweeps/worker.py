@@ -38,7 +38,8 @@ class Outcome(NamedTuple):
     @property
     def objective(self) -> float:
         """Validation error, or infinity where there is none."""
-        return math.inf if self.fault else float(self.result["valid_error"])
+        error = None if self.fault else self.result["valid_error"]
+        return math.inf if error is None else float(error)
 
     @property
     def is_busy(self) -> bool:

@@ -15,7 +15,7 @@ from tiny_run import in_a_child, outcome, plan, save_every, splits, train
 from sda import DivergenceError
 from sda.data.splits import Rows
 from sda.experiment import launch
-from sda.runs import checkpoint, model_file
+from sda.runs import checkpoint, model_file, results
 from sda.runs.folder import RunFolderError
 
 
@@ -46,7 +46,7 @@ def test_the_errors_of_a_result_are_those_of_its_model_on_their_own_rows(tmp_pat
     [
         (lambda x, y: (x * float("nan"), y), "test rows must be finite"),
         (lambda x, y: (x[:, 1:], y), r"test rows must be \(n, 6\)"),
-        (lambda x, y: (x, y + 1), r"test classes must be in 0\.\.1, got 2"),
+        (lambda x, y: (x, y + 1), r"test classes must be in 0\.\.1, .*got 2"),
     ],
 )
 def test_rows_that_could_not_be_tested_on_are_refused_before_anything_is_trained(
@@ -126,3 +126,51 @@ def test_a_folder_without_write_permission_is_told_in_one_line(tmp_path, lock, m
         assert "\n" not in str(error.value)
 
     assert in_a_child(refused) == 0
+
+
+# Rows without labels
+
+
+def unlabelled(rows, which=slice(None)):
+    y = rows.y.copy()
+    y[which] = -1
+    return Rows(rows.x, y)
+
+
+def test_rows_without_any_label_are_pretrained_as_those_with_labels_are(tmp_path):
+    data = splits()
+    parts = {part: unlabelled(rows) for part, rows in data.parts().items()}
+    result = train(tmp_path / "a", "init=sda", data=replace(data, n_classes=0, **parts))
+    train(tmp_path / "b", "init=sda", data=data)
+    files = [tmp_path / name / "pretrained.safetensors" for name in "ab"]
+    assert len({file.read_bytes() for file in files}) == 1
+    assert (result["status"], result["valid_error"], result["test_error"]) == (
+        "finished", None, None
+    )  # fmt: skip
+    assert (tmp_path / "a" / "model.safetensors").read_bytes() == files[0].read_bytes()
+    with pytest.raises(RunFolderError, match="already has a finished run"):
+        train(tmp_path / "a", "init=sda", data=replace(data, n_classes=0, **parts))
+    found, others = results.read([tmp_path])
+    assert [run.path.name for run in found] == ["b"]
+    assert "no labels" in others[0].message
+
+
+def test_an_arm_that_learns_from_labels_alone_is_refused_where_there_are_none(tmp_path):
+    data = splits()
+    parts = {part: unlabelled(rows) for part, rows in data.parts().items()}
+    with pytest.raises(ValueError, match="toy has no labels: it can be pretrained alone"):
+        train(tmp_path / "a", "init=random", data=replace(data, n_classes=0, **parts))
+
+
+def test_pretraining_uses_all_rows_and_each_part_is_judged_on_its_labelled_ones(tmp_path):
+    data = splits()
+    some = {part: unlabelled(rows, slice(0, 10)) for part, rows in data.parts().items()}
+    result = train(tmp_path / "a", "init=sda", data=replace(data, **some))
+    train(tmp_path / "b", "init=sda", data=data)
+    files = [tmp_path / name / "pretrained.safetensors" for name in "ab"]
+    assert len({file.read_bytes() for file in files}) == 1
+    assert (result["n_valid"], result["n_test"]) == (20, 40)
+    fewer = {part: Rows(rows.x[10:], rows.y[10:]) for part, rows in data.parts().items()}
+    alone = train(tmp_path / "c", "init=random", data=replace(data, **fewer))
+    both = train(tmp_path / "d", "init=random", data=replace(data, **some))
+    assert (alone["chance_error"], alone["n_test"]) == (both["chance_error"], both["n_test"])
