@@ -7,7 +7,10 @@ from sda.common.program import program
 from sda.config.near_miss import near_miss
 from sda.runs.settings import key_of
 
-COMMANDS = ("resume", "compare", "report", "svm", "campaign", "data", "tensorboard")
+COMMANDS = (
+    "resume", "compare", "report", "svm", "campaign", "data", "tensorboard",
+    "predict", "encode", "reconstruct", "denoise", "impute", "score", "describe",
+)  # fmt: skip
 LAUNCHERS = {"side_by_side": False, "batched": True}  # whether runs that are alike train together
 _LAUNCHER = "hydra/launcher"
 _SWEPT = "hydra.sweeper.params"

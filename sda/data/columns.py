@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api import types
 
 from sda.common import checks
 from sda.common.errors import DataFormatError
@@ -46,6 +47,7 @@ class Column:
     categories: tuple[Value, ...] = ()
     together: bool = False
     indicated: bool = False
+    whole: bool = False  # of a date: all are whole days, and so is a reconstructed one
 
     def __post_init__(self) -> None:
         checks.text("the name of a column", self.name)
@@ -114,8 +116,8 @@ class Column:
         if self.is_number:
             values = self._unscaled(x[:, 0])
             if self.kind == "date":
-                days = np.where(missing, 0, values) * DAY
-                dates = EPOCH + np.round(days).astype("timedelta64[s]")
+                days = np.where(missing, 0, np.round(values) if self.whole else values)
+                dates = EPOCH + np.round(days * DAY).astype("timedelta64[s]")
                 return pd.Series(dates, name=self.name).mask(missing)
             return pd.Series(values, name=self.name)
         if self.kind == "binary":
@@ -187,16 +189,17 @@ def fitted(
 def _fitted_number(
     name: str, kind: str, values: NDArray[np.float64], scaling: str, indicated: bool
 ) -> Column:
+    whole = kind == "date" and bool((values == np.floor(values)).all())
+    known: dict[str, Any] = {"indicated": indicated, "whole": whole}
     if scaling == "none" or not len(values):
-        return Column(name, kind, indicated=indicated)
+        return Column(name, kind, **known)
     if scaling == "quantiles":
         knots = np.quantile(values, np.linspace(0, 1, KNOTS)).tolist()
-        return Column(name, kind, scaling, quantiles=tuple(knots), indicated=indicated)
+        return Column(name, kind, scaling, quantiles=tuple(knots), **known)
     low, high = float(values.min()), float(values.max())
     shift = low if scaling == "unit" else float(values.mean())
     scale = high - low if scaling == "unit" else float(values.std())
-    return Column(name, kind, scaling, shift, 1.0 if low == high else scale or 1.0, (), (), False,
-                  indicated)  # fmt: skip
+    return Column(name, kind, scaling, shift, 1.0 if low == high else scale or 1.0, **known)
 
 
 def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.float64]:
@@ -213,6 +216,8 @@ def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.fl
     else:
         plain = cells.astype(object) if isinstance(cells.dtype, pd.CategoricalDtype) else cells
         found = pd.to_numeric(plain, errors="coerce")
+        if types.is_string_dtype(cells.dtype) and (found.isna() & cells.notna()).any():
+            found = pd.to_numeric(plain.str.replace(",", "."), errors="coerce")
         values = found.to_numpy(np.float64, na_value=np.nan)
         wrong = np.isnan(values) & cells.notna().to_numpy()
         told = "no number"

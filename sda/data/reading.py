@@ -1,18 +1,19 @@
 """A person's rows, out of one file or several, a data frame or arrays: not yet cut nor encoded."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pyarrow.parquet import ParquetFile
 from scipy import sparse
 
 from sda.common.errors import DataError, DataFormatError, MissingDataError
 from sda.data.cuts import TEST, TRAIN, VALID
 from sda.data.formats.npz import read_npz
-from sda.data.formats.text import read_text
+from sda.data.formats.text import read_text, text_blocks
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npz")
 PARTS = {"train": TRAIN, "valid": VALID, "test": TEST}
@@ -106,6 +107,36 @@ def as_table(source: Source) -> Source:
     names = [f"x{k}" for k in range(1, source.x.shape[1] + 1)]
     frame = pd.DataFrame(source.x, columns=names, copy=False).rename_axis("row")
     return source._replace(x=frame, is_table=False)
+
+
+def in_blocks(
+    file: Path, missing: Sequence[str], names: Sequence[str] | None, rows: int = 8192
+) -> Iterator[pd.DataFrame]:
+    """Yield a table by blocks of rows, so that it may be larger than memory.
+
+    Args:
+        file: .csv, .tsv, .parquet or, read whole, .npz with x.
+        missing: further words for a missing cell.
+        names: columns that are looked for: where the first line of text has none of them, it is
+            a row.
+        rows: of a block of a .parquet.
+    """
+    file = _existing(str(file), "TABLE")
+    if file.suffix.lower() == ".parquet":
+        start = 0
+        for batch in ParquetFile(file).iter_batches(rows):
+            frame = batch.to_pandas().rename(columns=str)
+            frame.index = pd.RangeIndex(start, start + len(frame), name="row")
+            start += len(frame)
+            yield frame
+    elif file.suffix.lower() == ".npz":
+        source = _of_npz(file)
+        yield (as_table(source) if source.is_matrix else source).x
+    else:
+        for frame in text_blocks(file, missing, names):
+            for name in frame:
+                frame[name] = frame[name].astype(object).where(frame[name].notna(), np.nan)
+            yield frame
 
 
 def with_unlabelled(source: Source, path: str, missing: Sequence[str], header: str) -> Source:

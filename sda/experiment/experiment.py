@@ -1,7 +1,6 @@
 """Runs from data to result: pretrain, stack, fine-tune, test once. One run is a batch of one."""
 
 import logging
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -16,6 +15,7 @@ from sda.common.rows import shared
 from sda.common.signals import Interrupted
 from sda.config.plan import Run
 from sda.data.splits import Rows, Splits
+from sda.experiment import about
 from sda.experiment.pretrained import Layers
 from sda.experiment.recorder import Recorder
 from sda.experiment.state import State
@@ -23,6 +23,7 @@ from sda.experiment.tensorboard import Show
 from sda.nn import predictor
 from sda.nn import stack as stacks
 from sda.nn.heads import Classifier
+from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import ledger, model_file
 from sda.runs.checkpoint import latest
 from sda.runs.folder import MODEL, PRETRAINED, RunFolder
@@ -111,7 +112,7 @@ def _train(
     """Pretrain, stack, fine-tune and test, from wherever the runs stand."""
     if state.classifier is None:
         _pretrain(train[0], valid[0], state, recorder, show, store)
-        recorder.pretrained(state)
+        recorder.pretrained(state, about.of_columns(splits))
         if splits.kind == "nothing":
             return _end_pretrained(splits, state, recorder)
         state.stack_up()
@@ -282,7 +283,7 @@ def _end(
         names = splits.classes or tuple(map(str, range(splits.n_classes)))
         labels = [names[k] if k >= 0 else "no label" for k in splits.test.y]
         show.codes(number, classifier.stack, shared(splits.test.x), labels)
-    model_file.save(classifier.cpu(), folder.path / MODEL)
+    _save(classifier.cpu(), folder, state.plans[number], splits, result)
     if (book := recorder.books[number]) is not None:
         book.outcome({k: result[k] for k in ("valid_error", "test_error") if result[k] is not None})
     note_end(folder, splits, predicted, result)
@@ -293,7 +294,6 @@ def _end_pretrained(splits: Splits, state: State, recorder: Recorder) -> None:
     for number in state.unfinished:
         if (folder := recorder.folders[number]) is None:
             continue
-        shutil.copyfile(folder.path / PRETRAINED, folder.path / MODEL)
         unjudged = ("valid_error", "valid_loss", "test_error", "n_test", "chance_error")
         result = dict.fromkeys(unjudged) | {
             "best_epoch": None,
@@ -302,8 +302,29 @@ def _end_pretrained(splits: Splits, state: State, recorder: Recorder) -> None:
             "seconds": state.seconds[number],
             "n_valid": len(splits.valid.y),
         }
+        _save(None, folder, state.plans[number], splits, result)
         note_end(folder, splits, None, result)
     state.going = []
+
+
+def _save(
+    classifier: Classifier | None,
+    folder: RunFolder,
+    plan: Run,
+    splits: Splits,
+    result: dict[str, Any],
+) -> None:
+    """Write the model: whatever can be done with new rows can be done from this file alone."""
+    pretrained = None
+    if plan.is_pretrained:
+        loaded = model_file.load(folder.path / PRETRAINED)
+        assert isinstance(loaded, StackedDenoisingAutoencoder)
+        pretrained = loaded
+    network = classifier or pretrained
+    assert network is not None
+    said = about.of_run(plan, splits, pretrained, result)
+    own = pretrained if classifier is not None else None
+    model_file.save(network, folder.path / MODEL, said, own)
 
 
 def _chance_error(splits: Splits) -> float:

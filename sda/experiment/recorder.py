@@ -98,8 +98,10 @@ class Recorder:
         if (folder := self.folders[run]) is not None:
             folder.update_result(**changes)
 
-    def pretrained(self, state: State) -> None:
+    def pretrained(self, state: State, about: dict[str, Any]) -> None:
         """Save the stacks as pretraining left them: fine-tuning changes their weights.
+
+        ``about`` says what else is known, such as the columns.
 
         Between the last checkpoint of pretraining and the first one after it, so that a run that
         has got further has the file, killed or not.
@@ -108,7 +110,7 @@ class Recorder:
             folder = self.folders[run]
             if folder is not None and run not in state.failed:
                 assert state.stack is not None
-                model_file.save(single(state.stack, k), folder.path / PRETRAINED)
+                model_file.save(single(state.stack, k), folder.path / PRETRAINED, about)
 
     def after_epoch(self, state: State, due: bool) -> None:
         """Save if it is due or long ago; leave if a signal asked for it.

@@ -9,7 +9,7 @@ import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -40,6 +40,7 @@ from sda.runs.checkpoint import CheckpointError
 from sda.runs.identity import described
 
 FORMAT = 1
+_BEFORE = "pretrained."  # before the names of weights as they were before fine-tuning
 PARTS = (
     Layer,
     Boltzmann,
@@ -64,8 +65,19 @@ KINDS: dict[str, Any] = {kind.__name__: kind for kind in PARTS}
 Network = StackedDenoisingAutoencoder | Classifier
 
 
-def save(network: Network, path: str | Path) -> None:
+def save(
+    network: Network,
+    path: str | Path,
+    about: Mapping[str, Any] | None = None,
+    pretrained: StackedDenoisingAutoencoder | None = None,
+) -> None:
     """Save an ordinary stack or classifier, atomically.
+
+    Args:
+        network: the stack or classifier.
+        path: of the file.
+        about: what else is known of it, in plain types: its columns, how it was trained.
+        pretrained: its stack as it was before fine-tuning, whose decoders fit its encoders.
 
     Raises:
         ValueError: it has runs, or parts that do not come with sda.
@@ -80,7 +92,9 @@ def save(network: Network, path: str | Path) -> None:
         "layers": [_plan(layer) for layer in stack],
         "n_classes": network.n_classes if isinstance(network, Classifier) else None,
     }
-    write(Path(path), {"plan": plan}, network.state_dict())
+    header = {"plan": plan} | ({"about": dict(about)} if about else {})
+    own = {} if pretrained is None else pretrained.state_dict(prefix=_BEFORE)
+    write(Path(path), header, network.state_dict() | own)
 
 
 def load(path: str | Path) -> Network:
@@ -89,16 +103,36 @@ def load(path: str | Path) -> Network:
     Raises:
         CheckpointError: the file is damaged, hostile, newer, or its weights are not finite numbers.
     """
-    header, weights = read(Path(path))
+    return load_all(path).network
+
+
+class Saved(NamedTuple):
+    """All that a file holds."""
+
+    network: Network
+    pretrained: StackedDenoisingAutoencoder | None  # before fine-tuning; None: never pretrained
+    about: dict[str, Any]
+
+
+def load_all(path: str | Path) -> Saved:
+    """Load a network with what is known of it. Raises as ``load``."""
+    header, tensors = read(Path(path))
+    weights = {name: own for name, own in tensors.items() if not name.startswith(_BEFORE)}
+    before = {name.removeprefix(_BEFORE): tensors[name] for name in tensors.keys() - weights.keys()}
     try:
-        network = _build(header["plan"])
+        network, pretrained = _build(header["plan"]), None
         network.load_state_dict(weights)
+        if before:
+            pretrained = _build(header["plan"] | {"kind": "StackedDenoisingAutoencoder"})
+            pretrained.load_state_dict(before)
+        about = dict(header.get("about", {}))
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise CheckpointError(f"{path} holds no network: {error}") from None
-    for name, weight in network.state_dict().items():
+    for name, weight in tensors.items():
         if not torch.isfinite(weight).all():
             raise CheckpointError(f"{path} holds NaN or infinite weights in {name}")
-    return network
+    assert pretrained is None or isinstance(pretrained, StackedDenoisingAutoencoder)
+    return Saved(network, pretrained, about)
 
 
 def write(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

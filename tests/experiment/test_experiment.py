@@ -147,7 +147,8 @@ def test_rows_without_any_label_are_pretrained_as_those_with_labels_are(tmp_path
     assert (result["status"], result["valid_error"], result["test_error"]) == (
         "finished", None, None
     )  # fmt: skip
-    assert (tmp_path / "a" / "model.safetensors").read_bytes() == files[0].read_bytes()
+    models = [model_file.load(tmp_path / "a" / f"{n}.safetensors") for n in ("model", "pretrained")]
+    assert str(models[0].state_dict()) == str(models[1].state_dict())
     with pytest.raises(RunFolderError, match="already has a finished run"):
         train(tmp_path / "a", "init=sda", data=replace(data, n_classes=0, **parts))
     found, others = results.read([tmp_path])

@@ -51,8 +51,8 @@ def test_killed_while_writing_the_report(tmp_path, uninterrupted, step, monkeypa
             experiment.np.savez = lambda *_, **__: kill()
         elif step.endswith(".safetensors"):
             save = model_file.save
-            model_file.save = lambda network, path: (
-                kill() if path.name == step else save(network, path)
+            model_file.save = lambda network, path, *more: (
+                kill() if path.name == step else save(network, path, *more)
             )
         else:
             original = RunFolder.update_result

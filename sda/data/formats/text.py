@@ -61,6 +61,35 @@ def read_text(
     return frame, headed
 
 
+def text_blocks(
+    path: Path, missing: Sequence[str], names: Collection[str] | None
+) -> Iterator[pd.DataFrame]:
+    """Yield the cells of a table, as text, by blocks of lines.
+
+    The first line is a header if it has one of ``names``; None: if none of its cells is a number.
+    """
+    encoding = _encoding(path)
+    first, separator = _first_line(path, encoding)
+    headed = not any(map(is_number, first)) if names is None else bool({*names} & {*first})
+    columns = _names(path, first) if headed else [f"x{k}" for k in range(1, len(first) + 1)]
+    line, words = 1 + headed, pa.array([*MISSING, *missing])
+    try:
+        reader = arrow.open_csv(path, *_how(encoding, separator, len(first), 1 << 22))
+        for number, batch in enumerate(reader):
+            cells = [_cleaned(column, words) for column in batch.columns]
+            if headed and number == 0:
+                cells = [column.slice(1) for column in cells]
+            frame = pd.DataFrame(
+                {n: c.to_pandas(types_mapper=_text) for n, c in zip(columns, cells, strict=True)}
+            )
+            frame.index = pd.RangeIndex(line, line + len(frame), name="line")
+            line += len(frame)
+            if len(frame):
+                yield frame
+    except pa.ArrowInvalid as error:
+        raise DataFormatError(_fault(path, encoding, separator, first_line(error))) from None
+
+
 def _text(kind: pa.DataType) -> Any:
     return pd.ArrowDtype(kind)
 
@@ -106,28 +135,35 @@ def _columns(
     path: Path, encoding: str, separator: str, width: int, missing: Sequence[str]
 ) -> list[pa.ChunkedArray]:
     """All cells as text without blanks around them, null where missing; the first line too."""
-    kinds = {f"f{k}": pa.string() for k in range(width)}
     try:
-        table = arrow.read_csv(
-            path,
-            arrow.ReadOptions(
-                autogenerate_column_names=True,
-                use_threads=False,
-                encoding="utf-8" if encoding == "utf-8-sig" else encoding,
-            ),
-            arrow.ParseOptions(delimiter=separator, newlines_in_values=True),
-            arrow.ConvertOptions(column_types=kinds),
-        )
+        table = arrow.read_csv(path, *_how(encoding, separator, width))
     except pa.ArrowInvalid as error:
         raise DataFormatError(_fault(path, encoding, separator, first_line(error))) from None
     words, found = pa.array(missing), []
     for name in table.column_names:
-        cells = pc.utf8_trim_whitespace(table[name])
+        found.append(_cleaned(table[name], words))
         table = table.drop_columns(name)  # so that the text is in memory once
-        found.append(
-            pc.if_else(pc.is_in(cells, value_set=words), pa.scalar(None, pa.string()), cells)
-        )
     return found
+
+
+def _cleaned(cells: Any, words: pa.Array) -> Any:
+    cells = pc.utf8_trim_whitespace(cells)
+    return pc.if_else(pc.is_in(cells, value_set=words), pa.scalar(None, pa.string()), cells)
+
+
+def _how(encoding: str, separator: str, width: int, block: int | None = None) -> tuple[Any, ...]:
+    """Read all cells as text, the first line as any other."""
+    kinds = {f"f{k}": pa.string() for k in range(width)}
+    return (
+        arrow.ReadOptions(
+            autogenerate_column_names=True,
+            use_threads=False,
+            block_size=block,
+            encoding="utf-8" if encoding == "utf-8-sig" else encoding,
+        ),
+        arrow.ParseOptions(delimiter=separator, newlines_in_values=True),
+        arrow.ConvertOptions(column_types=kinds),
+    )
 
 
 def _rows(path: Path, encoding: str, separator: str) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,102 @@
+"""What the commands on a model share: their words, and a table that streams through a model."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from sda.common import trust
+from sda.data.reading import in_blocks
+from sda.runs.model import Model
+
+Made = Callable[[Model, pd.DataFrame, dict[str, Any]], pd.DataFrame]
+_SUFFIXES = (".csv", ".tsv", ".parquet")
+
+
+def run(command: str, words: list[str], make: Made, **defaults: Any) -> int:
+    """Read MODEL TABLE [key=value ...], and write what ``make`` makes of each block of rows.
+
+    Args:
+        command: its name.
+        words: of the command line.
+        make: takes the model, rows in raw units and the settings.
+        defaults: the settings that the command has; ``to`` and ``missing`` are there always.
+    """
+    places, settings = parsed(command, words, 2, to="", missing="", **defaults)
+    model = Model.load(places[0])
+    target = Path(settings["to"]) if settings["to"] else None
+    if target is not None and target.suffix not in _SUFFIXES:
+        raise ValueError(f"to= must end in {', '.join(_SUFFIXES)}, got {settings['to']}")
+    missing = [word for word in str(settings["missing"]).strip("[]").split(",") if word]
+    names = None if model.encoding is None else [one.name for one in model.encoding.columns]
+    blocks = in_blocks(Path(places[1]), missing, names)
+    write((make(model, rows, settings) for rows in blocks), target)
+    return 0
+
+
+def parsed(
+    command: str, words: list[str], n_places: int, **defaults: Any
+) -> tuple[list[str], dict[str, Any]]:
+    """The places of a command and its settings, each of the type of its default."""
+    words = trust.taken(words)
+    places = [word for word in words if "=" not in word or Path(word).exists()]
+    settings = dict(defaults)
+    if len(places) != n_places:
+        what = "MODEL TABLE" if n_places == 2 else "MODEL"
+        table = ", and a table (.csv, .tsv, .parquet, .npz)" if n_places == 2 else ""
+        raise ValueError(f"{command} needs {what}: a run's folder or a model file{table}")
+    for word in words:
+        if word in places:
+            continue
+        key, _, value = word.partition("=")
+        if key not in settings:
+            raise ValueError(f"{command} has no setting {key!r}; it has {', '.join(settings)}")
+        settings[key] = _value(command, key, value, defaults[key])
+    return places, settings
+
+
+def _value(command: str, key: str, value: str, default: Any) -> Any:
+    if not isinstance(default, int | float):
+        return value
+    try:
+        return type(default)(value)
+    except ValueError:
+        what = "a whole number" if isinstance(default, int) else "a number"
+        raise ValueError(f"{command}: {key} must be {what}, got {value!r}") from None
+
+
+def write(blocks: Iterator[pd.DataFrame], target: Path | None) -> None:
+    """Write tables below each other to a file, by its suffix, or as .csv to standard output."""
+    if target is None:
+        _write_text(blocks, sys.stdout, ",")
+    elif target.suffix == ".parquet":
+        _write_parquet(blocks, target)
+    else:
+        with target.open("w", newline="", encoding="utf-8") as stream:
+            _write_text(blocks, stream, "\t" if target.suffix == ".tsv" else ",")
+
+
+def _write_text(blocks: Iterator[pd.DataFrame], stream: TextIO, separator: str) -> None:
+    for number, block in enumerate(blocks):
+        block.to_csv(stream, index=False, header=number == 0, sep=separator, float_format="%.7g")
+
+
+def _write_parquet(blocks: Iterator[pd.DataFrame], target: Path) -> None:
+    writer = None
+    try:
+        for block in blocks:
+            table = pa.Table.from_pandas(block, preserve_index=False)
+            writer = writer or parquet.ParquetWriter(target, table.schema)
+            writer.write_table(table.cast(writer.schema))
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def given(settings: Mapping[str, Any], key: str) -> Any:
+    """A setting, None where it is 0: the command has not been told."""
+    return settings[key] or None

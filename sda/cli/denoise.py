@@ -1,0 +1,3 @@
+"""denoise MODEL TABLE [layer=K] [to=FILE]: the rows without noise; the same as reconstruct."""
+
+from sda.cli.reconstruct import main as main

@@ -1,0 +1,16 @@
+"""encode MODEL TABLE [layer=K] [to=FILE] [missing=[WORD,...]]: the codes of a layer, a row each.
+
+Layer 1 is the first, the last is the default. MODEL, TABLE and to= are as for predict.
+"""
+
+from sda.cli import apply
+
+
+def main(words: list[str]) -> int:
+    """Encode the rows of a table."""
+    return apply.run(
+        "encode",
+        words,
+        lambda model, rows, said: model.encode(rows, apply.given(said, "layer")),
+        layer=0,
+    )

@@ -1,0 +1,13 @@
+"""predict MODEL TABLE [to=FILE] [missing=[WORD,...]]: the class of each row, or its numbers.
+
+MODEL is a run's folder or a model file. TABLE has the columns that it was trained on, by name, in
+any order. Written are the predicted class and the probability of each, as .csv to standard output,
+or to a .csv, .tsv or .parquet.
+"""
+
+from sda.cli import apply
+
+
+def main(words: list[str]) -> int:
+    """Predict the rows of a table."""
+    return apply.run("predict", words, lambda model, rows, _: model.predict(rows))

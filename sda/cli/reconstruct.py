@@ -1,0 +1,17 @@
+"""reconstruct MODEL TABLE [layer=K] [to=FILE]: the rows without noise, in their own units.
+
+Through so many layers and back; without layer=, through those that denoise validation rows best.
+A category is the most probable one. denoise is the same. MODEL, TABLE and to= are as for predict.
+"""
+
+from sda.cli import apply
+
+
+def main(words: list[str]) -> int:
+    """Reconstruct the rows of a table."""
+    return apply.run(
+        "reconstruct",
+        words,
+        lambda model, rows, said: model.reconstruct(rows, apply.given(said, "layer")),
+        layer=0,
+    )

@@ -1,0 +1,18 @@
+"""score MODEL TABLE [quantile=0.95] [to=FILE]: how unusual each row is, and by which column.
+
+The score is -log p of the row given its own codes, in nats, and after it the part of each column.
+is_unusual says that it is above that share of the validation rows that the model was judged on.
+MODEL, TABLE and to= are as for predict.
+"""
+
+from sda.cli import apply
+
+
+def main(words: list[str]) -> int:
+    """Score the rows of a table."""
+    return apply.run(
+        "score",
+        words,
+        lambda model, rows, said: model.score(rows, said["quantile"]),
+        quantile=0.95,
+    )
