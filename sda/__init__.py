@@ -7,13 +7,21 @@ from sda.common.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from sda.common.errors import DivergenceError
+    from sda.common.layout import Layout
     from sda.common.seeding import stream
     from sda.data.digits import digits
     from sda.nn.activation import Activation
     from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis, Layer
     from sda.nn.boltzmann import Boltzmann, RestrictedBoltzmannMachine
     from sda.nn.convolutional import Convolutional, ConvolutionalAutoencoder
-    from sda.nn.corruption import Corrupted, Corruption, Gaussian, Masking, SaltAndPepper
+    from sda.nn.corruption import (
+        Corrupted,
+        Corruption,
+        Gaussian,
+        Masking,
+        SaltAndPepper,
+        Swap,
+    )
     from sda.nn.densities import LearnedVariance, MixtureDensity
     from sda.nn.distributions import (
         Categorical,
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from sda.nn.heads import Classifier, Regressor
     from sda.nn.initialisation import Initialisation
     from sda.nn.layer_kind import LayerKind, LayerPlan
+    from sda.nn.mixed import Mixed
     from sda.nn.sampling import chains, from_the_prior, from_the_top
     from sda.nn.stack import StackedDenoisingAutoencoder, join, select
     from sda.nn.stochastic import Stochastic, StochasticAutoencoder
@@ -61,8 +70,10 @@ __all__ = [
     "Layer",
     "LayerKind",
     "LayerPlan",
+    "Layout",
     "LearnedVariance",
     "Masking",
+    "Mixed",
     "MixtureDensity",
     "Pretraining",
     "RectifiedSquaredError",
@@ -74,6 +85,7 @@ __all__ = [
     "Stochastic",
     "StochasticAutoencoder",
     "Storage",
+    "Swap",
     "Units",
     "Variational",
     "VariationalAutoencoder",
@@ -91,12 +103,11 @@ __all__ = [
 ]
 
 _HOMES = (  # a name that several modules have is the first one's
-    "common.errors", "common.seeding", "data.digits", "nn.activation", "nn.autoencoder",
-    "nn.boltzmann", "nn.convolutional", "nn.units", "nn.stochastic", "nn.gsn", "nn.variational",
-    "nn.corruption",
-    "nn.densities", "nn.distributions", "nn.initialisation", "nn.layer_kind", "nn.stack",
-    "nn.sampling", "nn.heads", "runs.model_file", "training.codes", "training.finetuning",
-    "training.pretraining", "training.settings",
+    "common.errors", "common.layout", "common.seeding", "data.digits", "nn.activation",
+    "nn.autoencoder", "nn.boltzmann", "nn.convolutional", "nn.units", "nn.stochastic", "nn.gsn",
+    "nn.variational", "nn.corruption", "nn.densities", "nn.distributions", "nn.initialisation",
+    "nn.layer_kind", "nn.mixed", "nn.stack", "nn.sampling", "nn.heads", "runs.model_file",
+    "training.codes", "training.finetuning", "training.pretraining", "training.settings",
 )  # fmt: skip
 
 

@@ -44,10 +44,35 @@ def extent(x: Tensor) -> tuple[float, float]:
     return low, high
 
 
-def check_rows(what: str, x: Tensor, d: int, dtype: torch.dtype) -> None:
+def extents(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and greatest value of each column of x (n, d), (d,) each, without missing cells.
+
+    Of a column without any value they are infinite, the least above the greatest.
+    """
+    lows, highs = [], []
+    for rows in in_blocks(x, x.device):
+        lows.append(rows.nan_to_num(math.inf).amin(0))
+        highs.append(rows.nan_to_num(-math.inf).amax(0))
+    return torch.stack(lows).amin(0), torch.stack(highs).amax(0)
+
+
+def deviations(x: Tensor) -> Tensor:
+    """Standard deviation of each column of x (n, d) without missing cells, (d,), float64."""
+    sums = torch.zeros(3, x.shape[1], dtype=torch.float64)
+    for rows in in_blocks(x, torch.device("cpu")):
+        known, present = rows.double().nan_to_num(0.0), rows.isnan().logical_not_()
+        sums += torch.stack([present.sum(0), known.sum(0), known.square().sum(0)])
+    count = sums[0].clamp(min=1)
+    return (sums[2] / count - (sums[1] / count).square()).clamp(min=0).sqrt()
+
+
+def check_rows(
+    what: str, x: Tensor, d: int, dtype: torch.dtype, is_missing_allowed: bool = False
+) -> None:
     """Raise ValueError for rows x that a network of d inputs cannot be trained on.
 
-    They are finite numbers (n, d), as precise as the weights (``dtype``), or uint8.
+    They are finite numbers (n, d), as precise as the weights (``dtype``), or uint8. With
+    ``is_missing_allowed`` a cell may be NaN.
     """
     if not isinstance(x, Tensor):
         raise ValueError(f"{what} rows must be a tensor (n, {d}), got {type(x).__name__}")
@@ -58,8 +83,15 @@ def check_rows(what: str, x: Tensor, d: int, dtype: torch.dtype) -> None:
             f"{what} rows must be {dtype} as the weights are, or torch.uint8 for grey "
             f"levels, got {x.dtype}"
         )
-    if not math.isfinite(sum(extent(x))):
-        raise ValueError(f"{what} rows must be finite, got NaN or infinity")
+    if math.isfinite(sum(extent(x))):
+        return
+    if not is_missing_allowed:
+        raise ValueError(
+            f"{what} rows must be finite, got NaN or infinity; NaN for missing cells needs "
+            "reconstruction=mixed"
+        )
+    if any(rows.isinf().any() for rows in x.split(ROWS)):
+        raise ValueError(f"{what} rows must be finite, or NaN where cells are missing, got inf")
 
 
 def wide(device: torch.device) -> torch.dtype:

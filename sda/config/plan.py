@@ -1,16 +1,21 @@
 """One run as it was asked for: its arm, its layers, its settings."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
 
+from sda.common.layout import Block, Layout
 from sda.common.precision import Precision
+from sda.common.rows import deviations, shared
+from sda.data.splits import Splits
 from sda.nn.boltzmann import counterpart
 from sda.nn.corruption import Corruption
 from sda.nn.initialisation import Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan, Shape
+from sda.nn.mixed import Mixed
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs.arms import Init
 from sda.runs.identity import described
@@ -84,6 +89,19 @@ class Run:
         """What each layer is judged on, whatever this arm trains with."""
         return tuple(layer.example().corruptions[0] for layer in self.layers)
 
+    def on(self, splits: Splits) -> "Run":
+        """The run with what only its data know: which components are columns, or a picture."""
+        reconstruction = getattr(self.layers[0], "reconstruction", None)
+        rows = layout(splits, is_measured=isinstance(reconstruction, Mixed))
+        below = [Layout(reach=layer.example().reach) for layer in self.layers[:-1]]
+        layers = (layer.on(own) for layer, own in zip(self.layers, [rows, *below], strict=True))
+        return dataclasses.replace(
+            self,
+            layers=tuple(layers),
+            pretraining=tuple(_on_rows(plan, rows) for plan in self.pretraining),
+            finetuning=_on_rows(self.finetuning, rows),
+        )
+
     @property
     def precisions(self) -> list[str]:
         """What the products of each layer and of fine-tuning are computed in here."""
@@ -123,3 +141,23 @@ class Run:
                 strict=True,
             )
         ]
+
+
+def layout(splits: Splits, is_measured: bool = True) -> Layout:
+    """What the data know of the components of a row; ``is_measured``: how far numbers spread."""
+    if splits.encoding is None:
+        return Layout(image_shape=splits.image_shape)
+    spreads = deviations(shared(splits.train.x)).tolist() if is_measured else []
+    blocks, start = [], 0
+    for name, kind, size in splits.encoding.blocks:
+        unit = spreads[start] if is_measured and kind == "numeric" else 1.0
+        blocks.append(Block(name, kind, size, unit or 1.0))
+        start += size
+    return Layout(tuple(blocks), splits.image_shape)
+
+
+def _on_rows(plan: Any, rows: Layout) -> Any:
+    """Settings whose corruption, if they have one, is that of rows like these."""
+    if plan.corruption is None:
+        return plan
+    return dataclasses.replace(plan, corruption=plan.corruption.on(rows))

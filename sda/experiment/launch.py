@@ -36,8 +36,9 @@ def train_together(batch: Sequence[Asked], splits: Splits, *, overwrite: bool) -
         RunFolderError: a folder holds a run that this command may not touch.
         Interrupted, CheckpointError: as ``experiment.run``.
     """
-    for asked in batch:
-        experiment.check(asked.plan, splits)
+    plans = [asked.plan.on(splits) for asked in batch]
+    for plan in plans:
+        experiment.check(plan, splits)
     members = [Path(os.path.abspath(asked.path)) for asked in batch]
     with ExitStack() as closing:
         if len(members) > 1:  # else two processes with one batch would each record a part of it
@@ -57,7 +58,7 @@ def train_together(batch: Sequence[Asked], splits: Splits, *, overwrite: bool) -
             if folder is not None:
                 _describe(folder, asked, splits, members)
         store = LayerStore(own[0].runs_folder / "layers")
-        experiment.run([asked.plan for asked in batch], splits, folders, store)
+        experiment.run(plans, splits, folders, store)
 
 
 def _hold(members: Sequence[Path], runs_folder: Path, closing: ExitStack) -> None:

@@ -146,7 +146,7 @@ class Show:
 
     def _grid(self, stack: StackedDenoisingAutoencoder, depth: int, trial: Corruption) -> Picture:
         """Validation rows, clean, corrupted and reconstructed by a layer, all seen as inputs."""
-        codes = stack.encode(self._valid[:EXAMPLES], depth)
+        codes = stack[depth].filled(stack.encode(self._valid[:EXAMPLES], depth))
         corrupted = corrupt(codes, [trial], [stream(0, "pictures", depth)], ()).x
         views = (codes, corrupted, stack[depth].reconstruct(corrupted))
         clean, hit, made = (stack.decode(view, depth).cpu().numpy() for view in views)

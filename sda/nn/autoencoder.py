@@ -11,7 +11,7 @@ from sda.common import checks
 from sda.nn import closed_form
 from sda.nn.activation import Activation
 from sda.nn.corruption import Corrupted, Corruption, Gaussian, Masking
-from sda.nn.distributions import Categorical, CrossEntropy, Distribution
+from sda.nn.distributions import CrossEntropy, Distribution
 from sda.nn.initialisation import Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan
 from sda.nn.optimisers import Descent
@@ -68,8 +68,9 @@ class Layer(LayerPlan):
         return self._with(corruption=Masking(0.0), emphasis=Emphasis())
 
     def unpretrained(self) -> Self:
-        """The plan of an encoder alone."""
-        return self.without_noise()._with(reconstruction=CrossEntropy(), tied=True)
+        """The plan of an encoder alone; one that reads missing cells as 0 still does."""
+        alone = self.without_noise()._with(tied=True)
+        return alone if self.reconstruction.missing else alone._with(reconstruction=CrossEntropy())
 
     def build(self, n_visible: int, generator: torch.Generator) -> "DenoisingAutoencoder":
         """Make the layer for inputs of n_visible components, with weights from ``generator``."""
@@ -192,7 +193,7 @@ class DenoisingAutoencoder(LayerKind):
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes y (..., n, h) of inputs x (..., n, d). Nothing is corrupted here."""
-        return self.activation(x @ self.weight + self.hidden_bias)
+        return self.activation(self.filled(x) @ self.weight + self.hidden_bias)
 
     def decode(self, y: Tensor) -> Tensor:
         """Logits (..., n, m) of the reconstruction from codes y (..., n, h)."""
@@ -229,8 +230,9 @@ class DenoisingAutoencoder(LayerKind):
         weights = None
         if corrupted.hit is not None and not self._is_plain:
             weights = self.emphasis_weights(corrupted.hit)
+        inputs = self.filled(corrupted.x)
         total = closed_form.descend_layer(
-            optimiser, self.activation, self.reconstruction, clean, corrupted.x, weights, batch_size
+            optimiser, self.activation, self.reconstruction, clean, inputs, weights, batch_size
         )
         return total.reshape(self.runs)
 
@@ -260,7 +262,7 @@ class DenoisingAutoencoder(LayerKind):
 
     def _is_in_closed_form(self) -> bool:
         """Whether the equations are this layer's: a class derived from it may have others."""
-        weighable = self._is_plain or not isinstance(self.reconstruction, Categorical)
+        weighable = self._is_plain or self.reconstruction.independent
         return (
             type(self) is DenoisingAutoencoder and self.reconstruction.in_closed_form and weighable
         )

@@ -1,7 +1,7 @@
 """Corruptions: the stochastic maps x̃ ~ q(x̃ | x) that a denoising autoencoder learns to undo."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sda.common import checks
+from sda.common.layout import Layout, spread
 from sda.common.subsets import subsets
 
 
@@ -33,6 +34,10 @@ class Corruption(ABC):
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
         """Corrupt the rows of x."""
 
+    def on(self, layout: Layout) -> "Corruption":
+        """The same with what only the data know: itself, if it needs nothing of them."""
+        return self
+
 
 @dataclass(frozen=True)
 class Masking(Corruption):
@@ -41,6 +46,9 @@ class Masking(Corruption):
     Exactly round(fraction · d) components of each row, chosen at random, as in Vincent et al.
     (2008), §2.3; with ``exact=False`` each component by itself with that probability. Survivors are
     never rescaled: this is not dropout.
+
+    Of a table with ``columns`` of several components whole columns are hit, a share of those: a
+    one-hot column has all its components masked or none. A missing cell, NaN, stays one.
     """
 
     fraction: float  # share of the components that are hit, in [0, 1]
@@ -48,16 +56,59 @@ class Masking(Corruption):
     value: float = (
         0.0  # what a hit component becomes; 0 is black on MNIST, nothing special elsewhere
     )
+    columns: tuple[int, ...] = ()  # components of each; none: every component is one, or the data's
 
     def __post_init__(self) -> None:
         _check_share(self.fraction, self.exact)
+        _check_columns(self.columns)
         checks.number("value of masking", self.value, -checks.LARGEST, checks.LARGEST)
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
         """Corrupt the rows of x (n, d)."""
-        hit = _choose(x, self.fraction, self.exact, generator)
+        shown = x[:, : len(self.columns) or None]
+        hit = spread(_choose(shown, self.fraction, self.exact, generator), self.columns)
         # Exact at weights 0 and 1, and faster than masked_fill or where on a CPU.
         return Corrupted(torch.lerp(x, x.new_full((), self.value), _weights(hit, x)), hit)
+
+    def on(self, layout: Layout) -> Corruption:
+        """Mask the columns of a table as a whole."""
+        return _with_columns(self, layout)
+
+
+@dataclass(frozen=True)
+class Swap(Corruption):
+    """Gives a share of the cells of each row the value that the same column has in another row.
+
+    Swap noise, for tables: every value that a network sees is one that its column has, as often as
+    there. Exactly round(fraction · columns) of each row, chosen at random, each with another row of
+    its own, all equally likely among the rows that are shown together: up to 2048 in training. The
+    value may be the same, and counts as hit; a missing cell, NaN, is swapped like any other. A row
+    that is alone stays as it is.
+    """
+
+    fraction: float  # share of the columns that are hit, in [0, 1]
+    exact: bool = True
+    columns: tuple[int, ...] = ()  # components of each; none: every component is one, or the data's
+
+    def __post_init__(self) -> None:
+        _check_share(self.fraction, self.exact)
+        _check_columns(self.columns)
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
+        """Corrupt the rows of x (n, d)."""
+        if len(x) == 1:
+            return Corrupted(x.clone(), torch.zeros_like(x, dtype=torch.bool))
+        chosen = _choose(x[:, : len(self.columns) or None], self.fraction, self.exact, generator)
+        further = torch.randint(
+            1, len(x), chosen.shape, generator=generator, device=generator.device
+        )
+        other = (further.to(x.device) + torch.arange(len(x), device=x.device)[:, None]) % len(x)
+        hit = spread(chosen, self.columns)
+        return Corrupted(torch.where(hit, x.gather(0, spread(other, self.columns)), x), hit)
+
+    def on(self, layout: Layout) -> Corruption:
+        """Swap the columns of a table as a whole."""
+        return _with_columns(self, layout)
 
 
 @dataclass(frozen=True)
@@ -104,6 +155,18 @@ class Gaussian(Corruption):
 def _check_share(fraction: object, exact: object) -> None:
     checks.number("fraction", fraction, 0, 1)
     checks.flag("exact", exact)
+
+
+def _check_columns(columns: tuple[int, ...]) -> None:
+    for size in columns:
+        checks.whole("columns: components of a column", size, 1)
+
+
+def _with_columns(corruption: "Masking | Swap", layout: Layout) -> Corruption:
+    """The same for the columns of a table that has any of several components."""
+    if corruption.columns or max(layout.columns, default=1) == 1:
+        return corruption
+    return replace(corruption, columns=layout.columns)
 
 
 def _choose(x: Tensor, fraction: float, exact: bool, generator: torch.Generator) -> Tensor:

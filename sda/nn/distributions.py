@@ -7,6 +7,7 @@ distribution is canonical, and the closed form serves it.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sda.common import checks
+from sda.common.layout import Layout
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -27,6 +29,7 @@ class Distribution(ABC):
     )
     hopeless: ClassVar[float] = math.inf  # a loss per component that no layer has that still learns
     linear: ClassVar[bool] = False  # the logits are the mean: data may stand in their place
+    missing: ClassVar[bool] = False  # x may be NaN: a missing cell, read as 0 and no target
 
     @abstractmethod
     def mean(self, logits: Tensor) -> Tensor:
@@ -47,6 +50,19 @@ class Distribution(ABC):
     @abstractmethod
     def logits_of(self, mean: Tensor) -> Tensor:
         """Logits (..., m) whose mean is ``mean`` (..., d), or as near as numbers allow."""
+
+    def on(self, layout: Layout) -> "Distribution":
+        """The same with what only the data know: itself, if it needs nothing of them."""
+        return self
+
+    def check_columns(self, low: Tensor, high: Tensor, what: str) -> None:
+        """Raise ValueError if components that lie in [low, high], each (d,), cannot be."""
+        self.check(float(low.min()), float(high.max()), what)
+
+    @property
+    def independent(self) -> bool:
+        """Whether components are, given h: then each may have a weight of its own."""
+        return True
 
     def n_logits(self, d: int) -> int:
         """Logits m of an input of d components: the decoder's width."""
@@ -218,13 +234,11 @@ class Categorical(Distribution):
 
     def mean(self, logits: Tensor) -> Tensor:
         """z: probabilities that sum to 1 in each block."""
-        parts = [F.softmax(block, -1) for block in logits.split(self.sizes, -1)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+        return self._by_block(lambda block: F.softmax(block, -1), logits)
 
     def loss(self, logits: Tensor, x: Tensor) -> Tensor:
-        """−x log z of every component, in nats."""
-        logs = [F.log_softmax(block, -1) for block in logits.split(self.sizes, -1)]
-        return torch.cat(logs, -1).mul(x).neg()
+        """−x log z of every component, in nats; of a block without a category 0."""
+        return self._by_block(lambda block: F.log_softmax(block, -1), logits).mul(x).neg_()
 
     def sample(self, logits: Tensor, generator: torch.Generator) -> Tensor:
         """Draw one category for each block."""
@@ -252,6 +266,19 @@ class Categorical(Distribution):
     def logits_of(self, mean: Tensor) -> Tensor:
         """Logarithms, of probabilities of at least a millionth."""
         return mean.clamp(min=1e-6).log()
+
+    @property
+    def independent(self) -> bool:
+        """The components of a block are not."""
+        return False
+
+    def _by_block(self, function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+        """Apply a function to each block (..., size) of values; one call if all are alike."""
+        if len(self.sizes) == 1:
+            return function(values)
+        if len({*self.sizes}) == 1:
+            return function(values.unflatten(-1, (-1, self.sizes[0]))).flatten(-2)
+        return torch.cat([function(block) for block in values.split(self.sizes, -1)], -1)
 
 
 def _around(mean: Tensor, std: float, generator: torch.Generator) -> Tensor:

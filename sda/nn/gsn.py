@@ -97,7 +97,7 @@ class GenerativeStochasticNetwork(DenoisingAutoencoder):
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes h₁ (..., n, h) of inputs x (..., n, d), without noise."""
-        states = [x]
+        states = [self.filled(x)]
         for level in range(1, self.levels + 1):
             states.append(self.activation(self._given(states, level)))
         for level in range(self.levels - 1, 0, -1):
@@ -106,7 +106,7 @@ class GenerativeStochasticNetwork(DenoisingAutoencoder):
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Draw codes h₁ (n, h) for inputs x (n, d): the first half step of a fresh chain."""
-        return self._level([x, *self._rest(x)], 1, generator)
+        return self._level([self.filled(x), *self._rest(x)], 1, generator)
 
     def drawn_cost(
         self, x: Tensor, corrupted: Corrupted, draws: Sequence[torch.Generator]
@@ -127,7 +127,7 @@ class GenerativeStochasticNetwork(DenoisingAutoencoder):
 
     def _walk(self, x: Tensor, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield logits and drawn inputs of each step, from corrupted inputs x (n, d)."""
-        states: list[Tensor] = [x, *self._rest(x)]
+        states: list[Tensor] = [self.filled(x), *self._rest(x)]
         while True:
             for level in range(1, self.levels + 1, 2):
                 states[level] = self._level(states, level, generator)

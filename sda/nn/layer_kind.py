@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sda.common import checks
+from sda.common.layout import Layout
 from sda.nn.activation import Activation
 from sda.nn.corruption import Corrupted, Corruption, Masking
 from sda.nn.distributions import Distribution
@@ -31,6 +32,16 @@ class LayerPlan(ABC):
     @abstractmethod
     def build(self, n_visible: int, generator: torch.Generator) -> "LayerKind":
         """Make the layer for inputs of n_visible components, with weights from ``generator``."""
+
+    def on(self, layout: Layout) -> Self:
+        """The plan with what only the data know of its inputs."""
+        parts = {name: getattr(self, name) for name in _names(self)}
+        known = {
+            name: part.on(layout)
+            for name, part in parts.items()
+            if isinstance(part, Corruption | Distribution)
+        }
+        return self._with(**known)
 
     def without_noise(self) -> "LayerPlan":
         """The plan as init=saa trains it: no corruption, and a kind's own noise is off.
@@ -225,6 +236,10 @@ class LayerKind(nn.Module, ABC):
     def check_inputs(self, low: float, high: float, what: str) -> None:
         """Raise ValueError if inputs in [low, high] cannot be reconstructed."""
         self.reconstruction.check(low, high, what)
+
+    def filled(self, x: Tensor) -> Tensor:
+        """Inputs as an encoder reads them: 0 for NaN, where that stands for a missing cell."""
+        return torch.where(x.isnan(), 0.0, x) if self.reconstruction.missing else x
 
     def encoder_parameters(self) -> dict[str, nn.Parameter]:
         """Parameters that fine-tuning moves, by name: those of the layer, unless said."""

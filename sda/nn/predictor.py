@@ -128,6 +128,7 @@ class Predictor(nn.Module, ABC):
         """
         if not self.is_in_closed_form:
             return self._update_by_autograd(optimiser, x, y, batch_size, weights)
+        x = self.stack[0].filled(x)
         activations: list[Activation] = []
         if "layers.0.weight" in optimiser.parameters:
             activations = [s for layer in self.stack if (s := layer.encoder) is not None]

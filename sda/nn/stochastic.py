@@ -60,16 +60,22 @@ class StochasticAutoencoder(DenoisingAutoencoder):
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Draw codes (n, h) from p(h | x) for inputs x (n, d)."""
-        return self.units.draw(x @ self.weight + self.hidden_bias, self.activation, generator)
+        return self.units.draw(self._given(x), self.activation, generator)
 
     def drawn_cost(
         self, x: Tensor, corrupted: Corrupted, draws: Sequence[torch.Generator]
     ) -> Tensor:
         """Mean over rows of the expected loss over codes, estimated by a draw."""
-        logits = corrupted.x @ self.weight + self.hidden_bias
         return self.units.expected(
-            logits, self.activation, draws[0], lambda h: self.losses(h, x, corrupted.hit)
+            self._given(corrupted.x),
+            self.activation,
+            draws[0],
+            lambda h: self.losses(h, x, corrupted.hit),
         ).mean(-1)
+
+    def _given(self, x: Tensor) -> Tensor:
+        """What the units are given: x W + b."""
+        return self.filled(x) @ self.weight + self.hidden_bias
 
     def _check(self) -> None:
         super()._check()

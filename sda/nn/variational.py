@@ -98,12 +98,12 @@ class VariationalAutoencoder(LayerKind):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """μ and log σ² (..., n, h) of q(h | x) for inputs x (..., n, d)."""
-        units = self._between("encoding", x)
+        units = self._between("encoding", self.filled(x))
         return self._affine("mean", units), self._affine("spread", units)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes μ (..., n, h) of inputs x (..., n, d)."""
-        return self._affine("mean", self._between("encoding", x))
+        return self._affine("mean", self._between("encoding", self.filled(x)))
 
     def decode(self, y: Tensor) -> Tensor:
         """Logits (..., n, d) of p(x | h) from codes y (..., n, h)."""

@@ -20,7 +20,7 @@ from sda.common.trust import trusted
 from sda.nn.autoencoder import Emphasis, Layer
 from sda.nn.boltzmann import Boltzmann
 from sda.nn.convolutional import Convolutional
-from sda.nn.corruption import Corruption, Gaussian, Masking, SaltAndPepper
+from sda.nn.corruption import Corruption, Gaussian, Masking, SaltAndPepper, Swap
 from sda.nn.densities import LearnedVariance, MixtureDensity
 from sda.nn.distributions import (
     Categorical,
@@ -32,6 +32,7 @@ from sda.nn.distributions import (
 from sda.nn.gsn import GSN
 from sda.nn.heads import Classifier
 from sda.nn.layer_kind import LayerKind, LayerPlan
+from sda.nn.mixed import Mixed
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.nn.stochastic import Stochastic
 from sda.nn.units import BernoulliUnits, GaussianUnits
@@ -53,12 +54,14 @@ PARTS = (
     Masking,
     SaltAndPepper,
     Gaussian,
+    Swap,
     CrossEntropy,
     SquaredError,
     RectifiedSquaredError,
     Categorical,
     LearnedVariance,
     MixtureDensity,
+    Mixed,
     Emphasis,
 )
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in PARTS}

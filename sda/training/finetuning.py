@@ -238,7 +238,9 @@ def check_finetuning(
 def check_labelled(what: str, part: Pairs, network: Predictor) -> None:
     """Raise ValueError for rows x (n, d) with targets that a network cannot be asked for."""
     x, y, weights = Labelled(*part)
-    check_rows(what, x, network.stack[0].n_visible, network.weight.dtype)
+    lowest = network.stack[0]
+    may_miss = lowest.reconstruction.missing
+    check_rows(what, x, lowest.n_visible, network.weight.dtype, may_miss)
     network.check_targets(what, y, len(x))
     known = network.has_target(y)
     if not known.any():

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sda.common.precision import Precision
-from sda.common.rows import check_rows, extent
+from sda.common.rows import check_rows, extent, extents
 from sda.nn.layer_kind import LayerKind
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training import noisy_rows
@@ -24,9 +24,10 @@ def check_pretraining(
 
     ``device`` is where they will be; None: where x is.
     """
+    lowest, may_miss = stack[0], stack[0].reconstruction.missing
     for what, rows in (("training", x), ("validation", valid)):
         if rows is not None:
-            check_rows(what, rows, stack[0].n_visible, stack[0].like.dtype)
+            check_rows(what, rows, lowest.n_visible, lowest.like.dtype, may_miss)
     for plans in settings:
         if len(plans) != len(stack):
             raise ValueError(
@@ -38,8 +39,10 @@ def check_pretraining(
         if valid is None and any(plan.patience is not None for plan in plans):
             raise ValueError("early stopping (patience) needs validation rows, got none")
     low, high = extent(x)
-    stack[0].check_inputs(low, high, "the inputs of layer 0")
-    _check_noise(stack[0], settings, low, high)
+    lowest.check_inputs(low, high, "the inputs of layer 0")
+    if may_miss:
+        lowest.reconstruction.check_columns(*extents(x), "the inputs of layer 0")
+    _check_noise(lowest, settings, low, high)
     for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
         layer.check_inputs(*below.reach, f"the inputs of layer {depth}")
 

@@ -47,7 +47,8 @@ class Judge:
     def errors(self) -> tuple[Tensor, Tensor]:
         """Mean reconstruction error from the corrupted rows and from the clean ones, each (runs).
 
-        Summed over components, without emphasis, so that layers with and without it compare.
+        Summed over components, without emphasis, so that layers with and without it compare, and
+        without missing cells.
         """
         return self._error(self._corrupted), self._error(self._clean)
 
@@ -100,9 +101,11 @@ class Judge:
     def _mean(self, codes: Tensor) -> Tensor:
         shape = (*codes.shape[:-2], 1, codes.shape[-1])
         total = torch.zeros(shape, dtype=wide(self._device), device=self._device)
-        for rows in self._blocks(codes):
-            total += rows.sum(-2, keepdim=True, dtype=total.dtype)
-        return total / codes.shape[-2]
+        seen = torch.zeros_like(total)
+        for rows in self._blocks(codes):  # without missing cells
+            total += rows.nansum(-2, keepdim=True, dtype=total.dtype)
+            seen += rows.isnan().logical_not_().sum(-2, keepdim=True)
+        return total / seen.clamp(min=1)
 
     def _pairs(self, inputs: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         return zip(self._blocks(inputs), self._blocks(self._clean), strict=True)
