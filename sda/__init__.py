@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sda.common.layout import Layout
     from sda.common.seeding import stream
     from sda.data.digits import digits
+    from sda.experiment.kernel_svc import KernelSVC
     from sda.nn.activation import Activation
     from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis, Layer
     from sda.nn.boltzmann import Boltzmann, RestrictedBoltzmannMachine
@@ -67,6 +68,7 @@ __all__ = [
     "GaussianUnits",
     "GenerativeStochasticNetwork",
     "Initialisation",
+    "KernelSVC",
     "Layer",
     "LayerKind",
     "LayerPlan",
@@ -108,6 +110,7 @@ _HOMES = (  # a name that several modules have is the first one's
     "nn.variational", "nn.corruption", "nn.densities", "nn.distributions", "nn.initialisation",
     "nn.layer_kind", "nn.mixed", "nn.stack", "nn.sampling", "nn.heads", "runs.model_file",
     "training.codes", "training.finetuning", "training.pretraining", "training.settings",
+    "experiment.kernel_svc",
 )  # fmt: skip
 
 

@@ -44,9 +44,9 @@ def conf(tmp_path_factory):
     (folder / "experiment" / "tiny" / "digits.yaml").write_text(SET)
     for init in ("sda", "random"):
         (folder / "arm" / f"{init}1.yaml").write_text(ARM.replace("INIT", init))
-    (folder / "kernel" / "rbf.yaml").write_text(
-        "# A small grid.\nname: rbf\nC: [1, 10]\ngamma: [1]\n"
-    )
+    file = folder / "baseline" / "svm_rbf.yaml"
+    head = file.read_text().partition("  grid:")[0]
+    file.write_text(f"{head}  grid: {{C: [1, 10], gamma: [1]}}\n")
     return folder
 
 
@@ -55,7 +55,7 @@ def tiny(conf, tmp_path, monkeypatch):
     """How to read it: hours, further words."""
     monkeypatch.setattr(catalogue, "folder", lambda: conf)
     monkeypatch.setattr(protocol, "FINALISTS", 2)
-    caches = (cell._job, compose._read, compose.settings, published.row)
+    caches = (cell._job, compose._read, published.row)
     for one in caches:
         one.cache_clear()
     yield lambda hours, *words: campaign.read(

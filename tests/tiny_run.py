@@ -13,6 +13,7 @@ from sda.common.signals import Interrupted
 from sda.config import compose, schema
 from sda.data.splits import Rows, Splits
 from sda.experiment import access, launch, recorder
+from sda.experiment.job import Job
 from sda.runs import model_file
 
 WORDS = [
@@ -37,8 +38,7 @@ def plan(*words):
 
 
 def train(path, *words, resume=False, overwrite=False, data=None):
-    asked, plain = plan(*words)
-    run = launch.Asked(asked, plain, Path(path))
+    run = Job(plan(*words)[1], [], Path(path))
     if not resume:
         access.refuse_occupied(run.path, overwrite)
     launch.train_together([run], data or splits(), overwrite=overwrite)

@@ -97,7 +97,7 @@ def _arm(run: Trained) -> str:
     read = naming.computed([run])
     where = {"pretrain": "pretraining", "finetune": "fine-tuning"}
     noisy = [word for part, word in where.items() if f"{part}.corruption._target_" in read]
-    if run.init.startswith("svm_") and "corruption._target_" in read:
+    if "chosen" in run.result and noisy:
         noisy = ["training"]
     return ", noisy rows in ".join([run.init, *filter(None, [" and ".join(noisy)])])
 

@@ -6,15 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sda.runs.arms import UNREAD, Init
-from sda.runs.identity import HARMLESS, comparable
+from sda.runs import identity
+from sda.runs.arms import Init
+from sda.runs.identity import comparable
 from sda.runs.results import Trained
 from sda.runs.settings import word
 
-# Settings that do not say what an arm computes. The data is known by its hash,
-# the stack that codes come from by the settings it was trained with (`codes.`), the precision by
-# that of pretraining and of fine-tuning.
-ASIDE = {*HARMLESS, "seed", "name", "published", "data", "codes_of", "precision"}
 POINTED_AT = "vars."  # an experiment's own values, which settings point at
 ORDER = {init.value: place for place, init in enumerate(Init)}
 Plain = Mapping[str, Any]
@@ -26,14 +23,9 @@ def computed(runs: Sequence[Trained], defaults: Plain | None = None) -> dict[str
     Those that stand at their default are left out: they say the same where they are absent.
     """
     run = runs[0]
-    settings = {
-        key: value
-        for key, value in run.result["settings"].items()
-        if key.split(".")[0] not in ASIDE
-        and not key.startswith(UNREAD.get(run.init, ()))
-        and not _is_default(key, value, defaults or {})
-    }
-    return settings | {"init": run.init}
+    read = identity.computed(run.result["settings"], run.init)
+    kept = {k: v for k, v in read.items() if not _is_default(k, v, defaults or {})}
+    return kept | {"init": run.init}
 
 
 def likeness(run: Trained, defaults: Plain | None = None) -> str:

@@ -67,7 +67,7 @@ def _unreadable(word: str) -> str:
 
 
 def _guess(message: str) -> str | None:
-    keys = [*_keys("config"), *_keys("svm")]
+    keys = [*_keys(), *_keys("baseline=svm_rbf")]
     known = [part for key in keys for part in key.split(".")]
     known += [path.stem for path in catalogue.folder().rglob("*.yaml")]
     for word in map(key_of, message.split("'")[1::2]):
@@ -82,5 +82,5 @@ def _guess(message: str) -> str | None:
     return None
 
 
-def _keys(primary: str) -> list[str]:
-    return list(flat(compose.resolved(compose.compose([], primary))))
+def _keys(*words: str) -> list[str]:
+    return list(flat(compose.resolved(compose.compose(words))))

@@ -19,7 +19,7 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
   sda experiment=vincent2008_basic init=sda        a paper's experiment
   sda resume FOLDER                    go on with an interrupted run
   sda compare FOLDER [FOLDER ...]      table, intervals and curves of finished runs
-  sda svm data=rect kernel=rbf         support vector machine, C and gamma chosen on validation rows
+  sda data=rect baseline=svm_rbf       another classifier, its settings chosen on validation rows
   sda report FOLDER                    one HTML page of finished runs
   sda tensorboard [FOLDER]             what every layer learned, in a browser
   sda predict MODEL TABLE              a model on new rows: also encode, denoise, impute, score

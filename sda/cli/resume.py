@@ -30,12 +30,7 @@ def main(words: list[str]) -> int:
     settings = _changed(folder.config, changes) | {"overwrite": False}
     is_over = folder.result.get("status") == "finished"
     _log.info("finished already:" if is_over else f"going on with {path}")
-    if "kernel" in settings:
-        from sda.cli import machine  # this and torch take seconds to import: say first what for
-
-        machine.go_on(settings, path)
-        return 0
-    from sda.cli import single
+    from sda.cli import single  # this and torch take seconds to import: say first what for
 
     single.go_on(settings, path, lambda member: _changed(member, changes))
     return 0

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from sda.config import compose, schema
-from sda.sweeps.job import Job
+from sda.experiment.job import Job
 from sda.sweeps.sweep import run_all
 
 

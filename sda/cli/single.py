@@ -9,6 +9,7 @@ from sda.common import threads
 from sda.common.program import program
 from sda.config import schema
 from sda.experiment import access, launch
+from sda.experiment.job import Job
 from sda.runs.settings import Plain
 
 
@@ -19,14 +20,12 @@ def begin(settings: Plain, words: list[str]) -> None:
         settings: resolved.
         words: those of the command that set something; the run's folder is named by them.
     """
-    plan = schema.build_run(settings)
+    job = Job(settings, words)
+    plan = job.plan
     threads.settle(threads.threads(settings["threads"]))
-    path = access.place(plan, settings["runs_folder"], words)
-    access.refuse_occupied(path, settings["overwrite"], settings["test"])
-    splits = schema.load_data(settings)
-    asked = launch.Asked(plan, settings, path)
-    launch.train_together([asked], splits, overwrite=settings["overwrite"])
-    _print_result(path, access.outcome(path))
+    access.refuse_occupied(job.path, settings["overwrite"], plan.test)
+    launch.train_together([job], schema.load_data(settings), overwrite=settings["overwrite"])
+    _print_result(job.path, access.outcome(job.path))
 
 
 def go_on(settings: Plain, path: Path, changed: Callable[[Plain], Plain]) -> None:
@@ -37,42 +36,71 @@ def go_on(settings: Plain, path: Path, changed: Callable[[Plain], Plain]) -> Non
         path: the folder.
         changed: makes the same changes to the settings of the others.
     """
+    job = Job(settings, [], path)
     try:
-        asked = launch.Asked(schema.build_run(settings), settings, path)
+        _ = job.plan
     except ValueError as error:
         raise ValueError(f"{path} holds no run that can go on: {error}") from None
     threads.settle(threads.threads(settings["threads"]))
-    batch = launch.recorded_batch(asked, lambda member: schema.build_run(changed(member)))
+    batch = launch.recorded_batch(job, changed)
     launch.train_together(batch, schema.load_data(settings), overwrite=False)
     _print_result(path, access.outcome(path))
 
 
 def _print_result(path: Path, result: dict[str, Any]) -> None:
     """Say how a finished run ended, and where to look."""
-    seconds = result["seconds"]
     run = f"{result['data']} ({result['source']}), init={result['init']}, seed={result['seed']}"
     if result["valid_error"] is None:
         print(
-            f"{run}: no labels, pretrained alone in {seconds['pretrain']:.0f} s\n"
+            f"{run}: no labels, pretrained alone in {result['seconds']['pretrain']:.0f} s\n"
             f"in {path}{_look(path, result)}"
         )
         return
-    remark = " (the last: more epochs may help)" if result["best_is_last"] else ""
-    if result["best_epoch"] == 0:
-        remark = " (no epoch was better than naming the commonest class)"
     tested = "not tested"
     if result["test_error"] is not None:
         tested = f"test error {100 * result['test_error']:.2f} % of {result['n_test']}"
+    told = _choice(result) if "chosen" in result else _training(result)
     print(
         f"{run}: validation error {100 * result['valid_error']:.2f} %, {tested}\n"
-        f"best epoch {result['best_epoch']} of {result['epochs']}{remark}; "
-        f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s\n"
+        f"{told}\n"
         f"in {path}{_look(path, result)}"
     )
 
 
+def _training(result: dict[str, Any]) -> str:
+    """How long a network trained, and whether longer may help."""
+    seconds = result["seconds"]
+    remark = " (the last: more epochs may help)" if result["best_is_last"] else ""
+    if result["best_epoch"] == 0:
+        remark = " (no epoch was better than naming the commonest class)"
+    return (
+        f"best epoch {result['best_epoch']} of {result['epochs']}{remark}; "
+        f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s"
+    )
+
+
+def _choice(result: dict[str, Any]) -> str:
+    """What was chosen for a baseline, from what, and whether other values may help."""
+    settings, seconds = result["settings"], result["seconds"]
+    of = f" on layer {settings['layer']} of {settings['codes_of']}" if "layer" in settings else ""
+    chosen = ", ".join(f"{key}={value}" for key, value in result["chosen"].items())
+    rows = settings.get("search_rows")
+    lines = [
+        f"{chosen or 'as it is'}: the best of {result['tried']} settings"
+        f"{of}{f' on {rows} training rows' if rows else ''}; "
+        f"search {seconds['search']:.0f} s, test {seconds['test']:.0f} s"
+    ]
+    lines += [
+        f"{name} is at the edge of what was tried: a wider baseline.grid.{name} may do better"
+        for name in result["at_edge"]
+    ]
+    if not result["converged"]:
+        lines.append("its optimiser stopped before it had converged")
+    return "\n".join(lines)
+
+
 def _look(path: Path, result: dict[str, Any]) -> str:
-    shown = result["settings"].get("tensorboard")
+    shown = result["settings"].get("tensorboard") and "chosen" not in result
     return f"; look at it with: {tensorboard(path)}" if shown else ""
 
 

@@ -29,7 +29,9 @@ def run(words: list[str], search_path: list[str]) -> int:
     """Train one run here, without Hydra's job machinery."""
     words = options.without_launcher(words)
     settings = compose.resolved(compose.compose(words + search_path))
-    _log.info("%s: init=%s, seed=%s", *(settings[key] for key in ("name", "init", "seed")))
+    told = "%s: baseline=%s, seed=%s" if settings["init"] == "baseline" else "%s: init=%s, seed=%s"
+    arm = (settings["baseline"] or {}).get("name") or settings["init"]
+    _log.info(told, settings["name"], arm, settings["seed"])
     from sda.cli import single  # it imports torch, which takes seconds: say first what for
 
     single.begin(settings, words)

@@ -35,7 +35,7 @@ OmegaConf.register_new_resolver("published", published.node, replace=True)
 OmegaConf.register_new_resolver("named", _named, replace=True)
 
 
-def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
+def compose(overrides: Sequence[str]) -> DictConfig:
     """Compose one run's configuration, Hydra's own part included.
 
     Hydra reads and merges the files of one choice once: that takes it a fifth of a second, and the
@@ -43,16 +43,15 @@ def compose(overrides: Sequence[str], primary: str = "config") -> DictConfig:
 
     Args:
         overrides: words of the command line.
-        primary: the file to start from, ``svm`` for a support vector machine.
 
     Raises:
         HydraException: a word is no good.
     """
     files = tuple(filter(_chooses, overrides))
     values = [word for word in overrides if not _chooses(word)]
-    known = _read(str(catalogue.folder()), files, primary)
+    known = _read(str(catalogue.folder()), files)
     cfg = _with_values(copy.deepcopy(known), values)
-    return _by_hydra(str(catalogue.folder()), overrides, primary) if cfg is None else cfg
+    return _by_hydra(str(catalogue.folder()), overrides) if cfg is None else cfg
 
 
 def _chooses(word: str) -> bool:
@@ -86,27 +85,20 @@ def _with_values(cfg: DictConfig, words: Sequence[str]) -> DictConfig | None:
     return cfg
 
 
-def _by_hydra(folder: str, overrides: Sequence[str], primary: str) -> DictConfig:
+def _by_hydra(folder: str, overrides: Sequence[str]) -> DictConfig:
     with hydra.initialize_config_dir(folder, job_name="sda", version_base="1.3"):
         try:
-            return hydra.compose(primary, list(overrides), return_hydra_config=True)
+            return hydra.compose("config", list(overrides), return_hydra_config=True)
         except AssertionError as error:  # of OmegaConf, where a word sets something inside null
             raise ConfigCompositionException(str(error)) from None
 
 
-def shown(overrides: Sequence[str], primary: str = "config") -> str:
+def shown(overrides: Sequence[str]) -> str:
     """The configuration that words ask for, as YAML, with what its values point at."""
-    return OmegaConf.to_yaml(_task(compose(overrides, primary)))
+    return OmegaConf.to_yaml(_task(compose(overrides)))
 
 
 _read = functools.lru_cache(maxsize=64)(_by_hydra)
-
-
-@functools.cache
-def settings(primary: str) -> frozenset[str]:
-    """First parts of all settings that a file to start from has, and of what only words add."""
-    with hydra.initialize_config_dir(str(catalogue.folder()), job_name="sda", version_base="1.3"):
-        return frozenset(map(str, hydra.compose(primary))) | {"campaign", "hydra"}
 
 
 def resolved(cfg: DictConfig) -> Plain:

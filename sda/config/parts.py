@@ -82,6 +82,36 @@ def data_function(where: str, node: object) -> tuple[Callable[..., Splits], dict
     return named, validation.arguments(where, named, values)
 
 
+def estimator(where: str, node: object, grid: Mapping[str, Any]) -> Any:
+    """Build the classifier or regressor of scikit-learn's interface that a node describes.
+
+    Args:
+        where: the node's key.
+        node: ``_target_`` and parameters, plain values.
+        grid: further parameters, which it must have too.
+
+    Raises:
+        ValueError: in one line.
+    """
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # here: takes a second
+
+    named, values = _named(where, node, ("sda", "sklearn"))
+    kinds = (ClassifierMixin, RegressorMixin)
+    if not (
+        inspect.isclass(named) and issubclass(named, BaseEstimator) and issubclass(named, kinds)
+    ):
+        raise ValueError(
+            f"{where}._target_ must name a classifier or regressor of scikit-learn or ours, "
+            f"got {_target(node)!r}"
+        )
+    validation.refuse_unknown(where, named, values)
+    validation.refuse_unknown(f"{where}.grid", named, grid)
+    try:
+        return named(**values)
+    except TypeError as error:  # one that is made of others
+        raise ValueError(f"{where}: {error}") from None
+
+
 def section(where: str, node: object) -> dict[str, Any]:
     """A node as settings by name. Raises ValueError for anything else."""
     if not isinstance(node, Mapping):
@@ -89,15 +119,17 @@ def section(where: str, node: object) -> dict[str, Any]:
     return {str(key): value for key, value in node.items()}
 
 
-def _named(where: str, node: object) -> tuple[object, dict[str, Any]]:
+def _named(
+    where: str, node: object, roots: Sequence[str] = ("sda",)
+) -> tuple[object, dict[str, Any]]:
     """What ``_target_`` names, of whatever kind, and the other values of a node."""
     values = section(where, node)
     target = values.pop("_target_", None)
     module, _, name = str(target).rpartition(".")
-    if module not in trusted() and module.partition(".")[0] != "sda":
+    if module not in trusted() and module.partition(".")[0] not in roots:
         raise ValueError(
-            f"{where}._target_ must name something in sda, or in a module that the command line "
-            f"trusts (parts=[module]), got {target!r}"
+            f"{where}._target_ must name something in {' or '.join(roots)}, or in a module that "
+            f"the command line trusts (parts=[module]), got {target!r}"
         )
     try:
         return getattr(importlib.import_module(module), name), values

@@ -17,7 +17,7 @@ from sda.nn.initialisation import Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan, Shape
 from sda.nn.mixed import Mixed
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.runs.arms import Init
+from sda.runs.arms import UNREAD, Init
 from sda.runs.identity import described
 from sda.training import pretraining
 from sda.training.settings import Finetuning, Pretraining
@@ -110,6 +110,18 @@ class Run:
         fast = all(layer.encoder is not None for layer in self._like())
         wanted, rows = Precision(self.finetuning.precision), self.finetuning.batch_size
         return [*map(str, layers), str(wanted.resolved(self.device, rows, fast))]
+
+    def reads(self, key: str) -> bool:
+        """Whether a setting has an effect on it; noise of rows may be that of ``corruption``."""
+        noises = [self.finetuning.corruption]
+        noises += [part.corruption for part in self.pretraining if self.is_pretrained]
+        if key.startswith("corruption.") and any(noise is not None for noise in noises):
+            return True
+        return not f"{key}.".startswith(UNREAD.get(self.init, ()))
+
+    def computed(self) -> dict[str, Any]:
+        """How it is computed, for its record."""
+        return {"step": self.step, "noise": self.noise, "precision": self.precisions}
 
     @property
     def joins_batches(self) -> bool:

@@ -1,25 +1,41 @@
 """The schema of a run: what a configuration may say, checked and built before anything starts."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sda.config.parts import data_function, part, section
 from sda.config.plan import Run
-from sda.config.settings import PLANNING, Executor, Settings, Stack
+from sda.config.settings import BASELINE, PLANNING, Executor, Settings, Stack
 from sda.config.validation import made
 from sda.data.splits import Splits
 from sda.nn.autoencoder import Emphasis
 from sda.nn.corruption import Corruption
 from sda.nn.distributions import Distribution
 from sda.nn.layer_kind import LayerPlan
+from sda.runs.arms import Init
 from sda.runs.settings import Plain, flat
 from sda.training.settings import Finetuning, Pretraining
 
+if TYPE_CHECKING:
+    from sda.config.baseline import Baseline
+
+
+def build(plain: Plain) -> "Run | Baseline":
+    """Turn a resolved configuration into a run of its arm. Raises ValueError in one line."""
+    if plain.get("init") != Init.baseline:
+        for key in BASELINE[1:]:
+            if plain.get(key):
+                raise ValueError(f"{key} is for a baseline (baseline=svm_rbf), not for a network")
+        return build_run(plain)
+    from sda.config import baseline  # here: scikit-learn takes a second
+
+    return baseline.build(plain, build_run({**plain, "init": "random"}))
+
 
 def build_run(plain: Plain) -> Run:
-    """Turn a resolved configuration into a run. Raises ValueError in one line."""
+    """Turn a resolved configuration into the run of a network. Raises ValueError in one line."""
     stack = made("stack", Stack, section("stack", plain.get("stack")))
     known = made("", Settings, {**plain, "stack": stack})
     depth = len(stack.nodes)
@@ -41,7 +57,7 @@ def build_run(plain: Plain) -> Run:
         tensorboard=known.tensorboard,
         test=known.test,
         codes_memory=codes_memory(known.codes_memory, where),
-        settings=flat({key: value for key, value in plain.items() if key not in PLANNING}),
+        settings=flat({k: v for k, v in plain.items() if k not in (*PLANNING, *BASELINE)}),
         published=known.published,
     )
     # Building refuses what does not go together: emphasis with Gaussian noise, dbn with tanh.
@@ -59,8 +75,7 @@ def load_data(plain: Plain) -> Splits:
 
 def executor(plain: Plain) -> Executor:
     """Where the runs of a sweep are trained. Raises ValueError in one line."""
-    asked = plain.get("executor", {"name": "local", "jobs": "auto"})  # a machine's has none
-    return made("executor", Executor, section("executor", asked))
+    return made("executor", Executor, section("executor", plain.get("executor")))
 
 
 def device(name: str) -> torch.device:

@@ -10,6 +10,7 @@ from sda.nn.initialisation import Initialisation
 from sda.runs.arms import Init
 
 PLANNING = ("search", "minutes")  # for campaigns; no setting of a run
+BASELINE = ("baseline", "search_rows", "refit", "codes_of", "layer")  # no network reads them
 MOST_MEMORY = 1e6  # GB
 
 
@@ -81,6 +82,11 @@ class Settings:
     finetune: dict[str, Any]
     executor: dict[str, Any]
     test: bool = True  # false: the test rows are not read, as in the runs of a search
+    baseline: dict[str, Any] | None = None
+    search_rows: int | None = None
+    refit: bool = False
+    codes_of: str | None = None
+    layer: int | None = None
     vars: dict[str, Any] | None = None  # what files have of their own, for others to point at
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import EnumType
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -62,6 +62,14 @@ def names(make: Callable[..., Any]) -> set[str]:
     return set(inspect.signature(make).parameters)
 
 
+def refuse_unknown(where: str, make: Callable[..., Any], names: Iterable[str]) -> None:
+    """Raise ValueError for a name that ``make`` has no argument of; values are its own business."""
+    known = list(inspect.signature(make).parameters)
+    for name in names:
+        if name not in known:
+            raise ValueError(_unknown(where, name, known))
+
+
 @functools.cache
 def _adapter(make: Callable[..., Any]) -> TypeAdapter[Any]:
     def given(**values: Any) -> dict[str, Any]:
@@ -94,10 +102,7 @@ def _told(where: str, make: Callable[..., Any], errors: list[ErrorDetails]) -> s
     name = str(first["loc"][0])
     full, hints = _join(where, name), _hints(make)
     if first["type"] == "unexpected_keyword_argument":
-        close = near_miss(name, hints)
-        others = f"allowed: {', '.join(hints) or 'none'}"
-        means = f"did you mean {_join(where, close)}?" if close else others
-        return f"there is no setting '{full}'; {means}"
+        return _unknown(where, name, hints)
     if first["type"] == "missing_argument":
         return f"the setting {full} is missing: a run needs it"
     allowed = [_allowed(error) for error in errors if error["loc"][0] == name]
@@ -105,6 +110,16 @@ def _told(where: str, make: Callable[..., Any], errors: list[ErrorDetails]) -> s
     got = repr(first["input"])
     got = got if len(got) <= 80 else f"{got[:77]}..."
     return f"{full} must be {' or '.join(dict.fromkeys(allowed))}, got {got}"
+
+
+def _unknown(where: str, name: str, known: Iterable[str]) -> str:
+    close = near_miss(name, known)
+    means = (
+        f"did you mean {_join(where, close)}?"
+        if close
+        else f"allowed: {', '.join(known) or 'none'}"
+    )
+    return f"there is no setting '{_join(where, name)}'; {means}"
 
 
 def _allowed(error: ErrorDetails) -> str:

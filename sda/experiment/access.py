@@ -4,67 +4,45 @@ import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from sda.common.errors import DivergenceError
 from sda.common.program import go_on
 from sda.data.splits import Splits
 from sda.runs import environment, folder, identity, ledger
-from sda.runs.arms import UNREAD
 from sda.runs.folder import RunFolder, RunFolderError
+
+if TYPE_CHECKING:
+    from sda.config.baseline import Baseline
+    from sda.config.plan import Run
 
 _log = logging.getLogger(__name__)
 
 
 TOLD = (  # by a finished run
-    "data", "source", "init", "seed", "valid_error", "test_error", "seconds", "epochs",
-    "best_epoch", "best_is_last",
-)  # fmt: skip
+    "data",
+    "source",
+    "init",
+    "seed",
+    "valid_error",
+    "test_error",
+    "seconds",
+)
 
 
-class Plan(Protocol):
-    """What a folder records of anything that can be run: a network, a support vector machine."""
-
-    @property
-    def name(self) -> str:
-        """Of the folder that the run's folder is made in."""
-
-    @property
-    def init(self) -> str:
-        """The arm."""
-
-    @property
-    def seed(self) -> int:
-        """What distinguishes runs of one arm."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where it is computed."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Flat, as configured."""
-
-    @property
-    def published(self) -> dict[str, Any] | None:
-        """What the papers report."""
-
-
-def place(plan: Plan, runs_folder: str, overrides: list[str]) -> Path:
+def place(plan: "Run | Baseline", runs_folder: str, overrides: list[str]) -> Path:
     """The folder of a run: ``<runs folder>/<name>/<arm, seed and what else was overridden>``.
 
     What the arm does not read is no part of it: a sweep over noise has one random arm.
     """
     said = [word.lstrip("+~") for word in overrides if "=" in word]
-    unsaid = ("init", "seed", "experiment", "data", "kernel", "name", "published")
+    unsaid = ("init", "seed", "experiment", "data", "baseline", "name", "published")
     words = [f"init={plan.init}", f"seed={plan.seed}"]
     words += sorted(
         _short(word)
         for word in said
         if word.partition("=")[0] not in (*unsaid, *identity.HARMLESS)
-        and not f"{word.partition('=')[0]}.".startswith(UNREAD.get(str(plan.init), ()))
+        and plan.reads(word.partition("=")[0])
     )
     return folder_of(plan.name, runs_folder) / folder.folder_name(words)
 
@@ -140,7 +118,7 @@ def refuse_other(folder: RunFolder, settings: dict[str, Any], data_hash: str | N
         )
 
 
-def check_same(folder: RunFolder, plan: Plan, splits: Splits) -> None:
+def check_same(folder: RunFolder, plan: "Run | Baseline", splits: Splits) -> None:
     """Raise RunFolderError for a folder whose run is not this one."""
     refuse_other(folder, plan.settings, splits.digest())
     past, now = folder.environment, environment.of(plan.device)
@@ -151,7 +129,9 @@ def check_same(folder: RunFolder, plan: Plan, splits: Splits) -> None:
         _log.warning("resumed elsewhere (%s): bits may differ", ", ".join(moved))
 
 
-def describe(folder: RunFolder, plan: Plan, settings: Mapping[str, Any], splits: Splits) -> None:
+def describe(
+    folder: RunFolder, plan: "Run | Baseline", settings: Mapping[str, Any], splits: Splits
+) -> None:
     """Write down what is computed, on what and with what."""
     folder.write_config(settings)
     folder.update_result(

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
+from sda.config import schema
 from sda.config.plan import Run
+from sda.experiment.job import Job
 from sda.runs.identity import described
 from sda.training.settings import optimiser
 
@@ -64,24 +66,25 @@ def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:
 
 
 def batches(
-    plans: Sequence[Run], configs: Sequence[dict[str, Any]], width: Callable[[int], int]
-) -> list[list[int]]:
-    """Cut runs into batches, by what was asked for alone: positions, in order of appearance.
+    jobs: Sequence[Job], width: Callable[[dict[str, Any]], int] = schema.width
+) -> list[list[Job]]:
+    """Cut runs into batches, by what was asked for alone, in order of appearance.
 
     Args:
-        plans: all runs of a sweep.
-        configs: their configurations.
-        width: how many components an input of the run at a position has; may raise ValueError or
-            OSError, then that run and those like it train alone.
+        jobs: all runs of a sweep.
+        width: how many components an input of a configuration has; may raise ValueError or
+            OSError, then its run and those like it train alone.
     """
     groups: dict[Hashable, list[int]] = {}
-    for k, (plan, config) in enumerate(zip(plans, configs, strict=True)):
-        groups.setdefault(likeness(plan, config), []).append(k)
+    for k, job in enumerate(jobs):
+        like = likeness(job.plan, job.config) if isinstance(job.plan, Run) else k
+        groups.setdefault(like, []).append(k)
     found = []
     for runs in groups.values():
+        config, plan = jobs[runs[0]].config, jobs[runs[0]].plan
         try:
-            most = most_together(plans[runs[0]], width(runs[0]))
+            most = most_together(plan, width(config)) if isinstance(plan, Run) else 1
         except (ValueError, OSError):
             most = 1
-        found += [runs[first : first + most] for first in range(0, len(runs), most)]
-    return sorted(found)
+        found += [runs[start : start + most] for start in range(0, len(runs), most)]
+    return [[jobs[k] for k in runs] for runs in sorted(found)]

@@ -15,7 +15,7 @@ from sda.common.rows import shared
 from sda.common.signals import Interrupted
 from sda.config.plan import Run
 from sda.data.splits import Rows, Splits
-from sda.experiment import about
+from sda.experiment import about, outcome
 from sda.experiment.pretrained import Layers
 from sda.experiment.recorder import Recorder
 from sda.experiment.state import State
@@ -273,12 +273,8 @@ def _end(
     predicted = None
     if state.plans[number].test:
         tested, predicted = tested_on(classifier, splits)
-    result |= tested | {
-        "valid_error": float(valid_error),
-        "valid_loss": float(valid_loss),
-        "n_valid": int(splits.valid.labelled.sum()),
-        "chance_error": _chance_error(splits),
-    }
+    result |= {"valid_error": float(valid_error), "valid_loss": float(valid_loss)}
+    result |= tested | outcome.judged_on(splits)
     if tested["test_error"] is not None:
         names = splits.classes or tuple(map(str, range(splits.n_classes)))
         labels = [names[k] if k >= 0 else "no label" for k in splits.test.y]
@@ -286,7 +282,7 @@ def _end(
     _save(classifier.cpu(), folder, state.plans[number], splits, result)
     if (book := recorder.books[number]) is not None:
         book.outcome({k: result[k] for k in ("valid_error", "test_error") if result[k] is not None})
-    note_end(folder, splits, predicted, result)
+    outcome.note_end(folder, splits, predicted, result)
 
 
 def _end_pretrained(splits: Splits, state: State, recorder: Recorder) -> None:
@@ -303,7 +299,7 @@ def _end_pretrained(splits: Splits, state: State, recorder: Recorder) -> None:
             "n_valid": len(splits.valid.y),
         }
         _save(None, folder, state.plans[number], splits, result)
-        note_end(folder, splits, None, result)
+        outcome.note_end(folder, splits, None, result)
     state.going = []
 
 
@@ -327,12 +323,6 @@ def _save(
     model_file.save(network, folder.path / MODEL, said, own)
 
 
-def _chance_error(splits: Splits) -> float:
-    """The validation error of naming the class that is commonest among the training rows."""
-    train, valid = (part.y[part.labelled] for part in (splits.train, splits.valid))
-    return float(np.mean(valid != np.bincount(train).argmax()))
-
-
 def tested_on(classifier: Classifier, splits: Splits) -> tuple[dict[str, Any], Tensor]:
     """The one place where test rows are read: error, their number, and predicted classes (n,).
 
@@ -344,18 +334,12 @@ def tested_on(classifier: Classifier, splits: Splits) -> tuple[dict[str, Any], T
     return {"test_error": error, "n_test": int(known.sum())}, predicted
 
 
-def note_end(
-    folder: RunFolder, splits: Splits, predicted: Tensor | None, result: dict[str, Any]
-) -> None:
-    """Write down that a run has finished, in its folder and in the ledger beside it."""
-    predictions = None
-    if predicted is not None:
-        y = splits.test.y[splits.test.labelled]
-        predictions = (y, predicted.numpy())
-        np.savez(folder.path / "test_predictions.npz", y=y, predicted=predictions[1])
-    record = folder.result | result | {"status": "finished", "message": None}
-    ledger.append(folder.runs_folder, record, predictions)
-    folder.update_result(status="finished", message=None, **result)
+def test(_: Run, splits: Splits, folder: RunFolder) -> None:
+    """Test a finished run that was not to read the test rows before."""
+    network = model_file.load(folder.path / MODEL)
+    assert isinstance(network, Classifier)
+    tested, predicted = tested_on(network, splits)
+    outcome.note_end(folder, splits, predicted, tested)
 
 
 def _note_stop(error: BaseException, state: State, recorder: Recorder) -> None:

@@ -1,31 +1,42 @@
-"""One configured run, from a command: refused, trained, or gone on with."""
+"""Runs that were asked for, trained or gone on with, each in its folder."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any
 
 from filelock import FileLock, Timeout
 
+from sda.common import threads
+from sda.config import schema
 from sda.config.plan import Run
 from sda.data.splits import Splits
 from sda.experiment import access, experiment
-from sda.nn.heads import Classifier
-from sda.runs import identity, ledger, model_file
-from sda.runs.folder import MODEL, BusyError, RunFolder, RunFolderError
+from sda.experiment.job import Job
+from sda.runs import identity, ledger
+from sda.runs.folder import BusyError, RunFolder, RunFolderError
 from sda.runs.layer_store import LayerStore
 
 
-class Asked(NamedTuple):
-    """One run that was asked for, and the folder that it belongs in."""
+def train_jobs(jobs: Sequence[Job]) -> None:
+    """Train one run, or networks of one shape as one program, or go on with them.
 
-    plan: Run
-    config: Mapping[str, Any]  # resolved
-    path: Path
+    Raises: as ``train_together``.
+    """
+    first = jobs[0]
+    threads.settle(threads.threads(first.config["threads"]))
+    overwrite = first.config["overwrite"]
+    if not overwrite:
+        one = min(jobs, key=lambda one: RunFolder(one.path).result.get("status") == "finished")
+        begun = recorded_batch(one)
+        if {run.path.absolute() for run in jobs} <= {run.path.absolute() for run in begun}:
+            jobs = begun
+    train_together(jobs, schema.load_data(first.config), overwrite=overwrite)
 
 
-def train_together(batch: Sequence[Asked], splits: Splits, *, overwrite: bool) -> None:
+def train_together(batch: Sequence[Job], splits: Splits, *, overwrite: bool) -> None:
     """Train runs of one shape as one program, or go on with them; each has a folder of its own.
 
     The batch is written into every folder, so that it is the same one that goes on after a kill. A
@@ -36,9 +47,10 @@ def train_together(batch: Sequence[Asked], splits: Splits, *, overwrite: bool) -
         RunFolderError: a folder holds a run that this command may not touch.
         Interrupted, CheckpointError: as ``experiment.run``.
     """
+    how = _how(batch[0])
     plans = [asked.plan.on(splits) for asked in batch]
     for plan in plans:
-        experiment.check(plan, splits)
+        how.check(plan, splits)
     members = [Path(os.path.abspath(asked.path)) for asked in batch]
     with ExitStack() as closing:
         if len(members) > 1:  # else two processes with one batch would each record a part of it
@@ -51,14 +63,23 @@ def train_together(batch: Sequence[Asked], splits: Splits, *, overwrite: bool) -
             for asked, folder in zip(batch, folders, strict=True):
                 if folder is not None and asked.plan.test and access.is_untested(folder):
                     folder.write_config(asked.config)
-                    folder.update_result(settings=asked.plan.settings)
-                    _test(folder, splits)
+                    folder.update_result(settings=asked.settings)
+                    how.test(asked.plan, splits, folder)
             return
         for asked, folder in zip(batch, folders, strict=True):
             if folder is not None:
                 _describe(folder, asked, splits, members)
         store = LayerStore(own[0].runs_folder / "layers")
-        experiment.run(plans, splits, folders, store)
+        how.run(plans, splits, folders, store)
+
+
+def _how(job: Job) -> ModuleType:
+    """What checks, runs and tests a plan of its kind."""
+    if isinstance(job.plan, Run):
+        return experiment
+    from sda.experiment import baseline  # here: scikit-learn takes a second
+
+    return baseline
 
 
 def _hold(members: Sequence[Path], runs_folder: Path, closing: ExitStack) -> None:
@@ -75,7 +96,7 @@ def _hold(members: Sequence[Path], runs_folder: Path, closing: ExitStack) -> Non
 
 
 def _own(
-    asked: Asked, members: list[Path], splits: Splits, overwrite: bool, closing: ExitStack
+    asked: Job, members: list[Path], splits: Splits, overwrite: bool, closing: ExitStack
 ) -> RunFolder | None:
     """The open folder of a member; None if its run is, or was, trained by others than these."""
     before = RunFolder(asked.path)
@@ -91,20 +112,14 @@ def _own(
     return folder
 
 
-def _test(folder: RunFolder, splits: Splits) -> None:
-    """Test a finished run that was not to read the test rows before."""
-    network = model_file.load(folder.path / MODEL)
-    assert isinstance(network, Classifier)
-    tested, predicted = experiment.tested_on(network, splits)
-    experiment.note_end(folder, splits, predicted, tested)
-
-
-def recorded_batch(asked: Asked, build: Callable[[dict[str, Any]], Run]) -> list[Asked]:
+def recorded_batch(
+    asked: Job, changed: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> list[Job]:
     """The batch that a run was begun in, the run itself if it was alone or has finished.
 
     Args:
         asked: the run.
-        build: turns the configuration in a member's folder into its run.
+        changed: makes changes to the configuration in another member's folder.
 
     Raises:
         RunFolderError: it has not finished, and the others are not there any more.
@@ -129,12 +144,12 @@ def recorded_batch(asked: Asked, build: Callable[[dict[str, Any]], Run]) -> list
     return [
         asked
         if member.path == Path(os.path.abspath(asked.path))
-        else Asked(build(member.config), member.config, member.path)
+        else Job(changed(member.config), [], member.path)
         for member in members
     ]
 
 
-def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[Path]) -> None:
+def _describe(folder: RunFolder, asked: Job, splits: Splits, members: list[Path]) -> None:
     """Write down what is about to be computed, before it is."""
     plan = asked.plan
     own = os.path.abspath(asked.path)
@@ -144,9 +159,7 @@ def _describe(folder: RunFolder, asked: Asked, splits: Splits, members: list[Pat
         identity=identity.digest([described, plan.seed, splits.digest()]),
         setting=identity.digest(described),
         plan=described,
-        step=plan.step,
-        noise=plan.noise,
-        precision=plan.precisions,
+        **plan.computed(),
         batch=[os.path.relpath(path, own) for path in members] if len(members) > 1 else [],
     )
     access.describe(folder, plan, asked.config, splits)

@@ -16,10 +16,12 @@ class Init(StrEnum):
     ``random``: the initial weights. ``saa``: weights pretrained without corruption (stacked
     autoassociators). ``dbn``: weights pretrained as restricted Boltzmann machines, by contrastive
     divergence (a deep belief network). ``sda``: weights pretrained with corruption. All have the
-    same initial weights and see the same minibatches.
+    same initial weights and see the same minibatches. ``baseline``: another classifier in place of
+    the network; its arm has the name of that.
     """
 
     random = "random"
     saa = "saa"
     dbn = "dbn"
     sda = "sda"
+    baseline = "baseline"

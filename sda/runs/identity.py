@@ -23,6 +23,10 @@ CHANGEABLE = (
     "test",
 )
 HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "executor")
+# Settings that do not say what an arm computes. The data is known by its hash,
+# the stack that codes come from by the settings it was trained with (`codes.`), the precision by
+# that of pretraining and of fine-tuning.
+ASIDE = {*HARMLESS, "seed", "name", "published", "data", "codes_of", "precision"}
 # A file may lie elsewhere, where its content is known to be the same.
 MOVABLE = ("data.path", "data.train", "data.valid", "data.test", "data.unlabelled")
 
@@ -47,6 +51,16 @@ def described(value: Any) -> Any:
     if not isinstance(value, str | int | float | None):
         raise ValueError(f"a part of a plan must be a frozen dataclass, got {value!r}")
     return value
+
+
+def computed(settings: Mapping[str, Any], init: str) -> dict[str, Any]:
+    """Settings that say what a run computed, without what its arm does not read."""
+    unread = UNREAD.get(init, ())
+    return {
+        key: value
+        for key, value in settings.items()
+        if key.split(".")[0] not in ASIDE and not key.startswith(unread)
+    } | {"init": init}
 
 
 def _kind(kind: type) -> str:

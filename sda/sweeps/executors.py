@@ -7,7 +7,7 @@ from typing import Any
 
 from sda.common import threads
 from sda.config import schema
-from sda.sweeps.job import Job
+from sda.experiment.job import Job
 from sda.sweeps.worker import Child, Outcome
 
 PAUSE = 0.2  # seconds between two looks at what else is asked for

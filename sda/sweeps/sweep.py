@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import clock
-from sda.config import schema
-from sda.config.plan import Run
 from sda.experiment import batching
+from sda.experiment.job import Job
 from sda.runs.folder import RunFolder
 from sda.runs.identity import differences, digest
 from sda.sweeps.executors import Executor, executor
-from sda.sweeps.job import Job, has_finished, refusal
 from sda.sweeps.worker import BUSY, STOPPED, Outcome
 
 _log = logging.getLogger(__name__)
@@ -49,7 +47,7 @@ def run_all(
     left = [job for job in jobs if str(job.path) not in outcomes]
     tasks = _tasks(left, together)
     start = time.monotonic()
-    ended = [Outcome(str(j.path), RunFolder(j.path).result, None) for j in left if _stays(j)]
+    ended = [Outcome(str(j.path), RunFolder(j.path).result, None) for j in left if j.stays]
     outcomes |= {outcome.folder: outcome for outcome in ended}
     _report(ended, len(outcomes), len(jobs), 0.0)
     with Interruption() as signals:
@@ -98,7 +96,7 @@ def _train(
 
 def _free(task: list[Job]) -> tuple[list[Job], list[Outcome]]:
     """The runs of a task that can train now, and the outcomes of those that others are training."""
-    task = [job for job in task if not _stays(job)]
+    task = [job for job in task if not job.stays]
     held = [str(job.path) for job in task if RunFolder(job.path).is_held]
     busy = [Outcome(path, {}, "another process is training it", BUSY) for path in held]
     return [job for job in task if str(job.path) not in held], busy
@@ -108,7 +106,7 @@ def _refused(jobs: Sequence[Job]) -> dict[str, Outcome]:
     """Tell of the runs whose folders have others in them; those beside them are left alone."""
     outcomes: dict[str, Outcome] = {}
     for job in jobs:
-        if fault := refusal(job):
+        if fault := job.refusal:
             outcome = Outcome(str(job.path), {}, fault)
             outcomes[outcome.folder] = outcome
             _report([outcome], len(outcomes), len(jobs), 0.0)
@@ -128,22 +126,12 @@ def _tasks(jobs: Sequence[Job], together: bool) -> list[list[Job]]:
     """
     begun = _begun(jobs)
     elsewhere = {job.path for task in begun for job in task}
-    networks = [job for job in jobs if not job.is_machine]
-    plans = [job.plan for job in networks]
-    cut = [[k] for k in range(len(networks))]
-    if together:
-        configs = [job.config for job in networks]
-        cut = batching.batches(plans, configs, lambda k: schema.width(configs[k]))
-    tasks = begun + [[j] for j in jobs if j.is_machine and j.path not in elsewhere]
-    for runs in _spread(cut, plans):
-        task = [networks[k] for k in runs]
-        if any(job.path not in elsewhere and not _stays(job) for job in task):
-            tasks.append(task)
-    return tasks
-
-
-def _stays(job: Job) -> bool:
-    return has_finished(job) and not job.config["overwrite"]
+    cut = batching.batches(jobs) if together else [[job] for job in jobs]
+    return begun + [
+        task
+        for task in _spread(cut)
+        if any(job.path not in elsewhere and not job.stays for job in task)
+    ]
 
 
 def _begun(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -157,16 +145,16 @@ def _begun(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(begun.values())
 
 
-def _spread(tasks: list[list[int]], plans: Sequence[Run]) -> list[list[int]]:
+def _spread(tasks: list[list[Job]]) -> list[list[Job]]:
     """Order tasks so that those of different pretraining come first: the rest take their layers."""
     seen: Counter[str] = Counter()
     ranked = []
-    for runs in tasks:
-        own = [[plans[k].seed, plans[k].pretraining_plan()] for k in runs if plans[k].is_pretrained]
-        key = digest(own or ["random", runs])
-        ranked.append((seen[key], runs))
+    for task in tasks:
+        own = [job.pretraining for job in task if job.pretraining is not None]
+        key = digest(own) if own else str(task[0].path)
+        ranked.append((seen[key], task))
         seen[key] += 1
-    return [runs for _, runs in sorted(ranked, key=lambda pair: pair[0])]
+    return [task for _, task in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def _report(ended: Sequence[Outcome], done: int, total: int, seconds: float) -> None:

@@ -18,8 +18,9 @@ from sda.common.errors import of_memory
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import reopen_closed, show_messages
 from sda.common.trust import trust, trusted
+from sda.experiment.job import Job
+from sda.experiment.launch import train_jobs
 from sda.runs.folder import BusyError, RunFolder
-from sda.sweeps.job import Job, train_jobs
 
 STOPPED, BUSY = "stopped", "busy"
 PATIENCE = 5.0  # seconds in which a process that has nothing left to do ends

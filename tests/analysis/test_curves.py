@@ -12,9 +12,9 @@ import pytest
 from lib import curves, script
 from lib.figure import runs_by
 
-from sda.__main__ import main
 from sda.config import compose
-from sda.sweeps.job import Job, train_jobs
+from sda.experiment.job import Job
+from sda.experiment.launch import train_jobs
 
 SETTINGS = {"pretrain.epochs": 3, "finetune.learning_rate": 0.3, "corruption.fraction": 0.25}
 
@@ -237,10 +237,10 @@ def test_the_figure_of_noisy_inputs_draws_every_use_of_the_noise(tmp_path):
     for use in sweep["vars.use"].split(","):
         words = ["experiment=noisy_inputs", f"vars.use={use}", *quick]
         train_jobs([Job(compose.resolved(compose.compose(words)), words)])
-    svm = ["name=noisy_inputs", "corruption=masking", f"runs_folder={tmp_path}", "kernel.C=[1]"]
-    with pytest.raises(SystemExit) as end:
-        main(["svm", *svm])
-    assert not end.value.code
+    words = ["experiment=noisy_inputs", "init=baseline", "baseline=svm_rbf", *quick]
+    words += ["vars.use=in_finetuning"]
+    words += ["baseline.grid.C=[1]", "baseline.grid.gamma=[1]"]
+    train_jobs([Job(compose.resolved(compose.compose(words)), words)])
     found = curves.points(str(tmp_path / "noisy_inputs"), "corruption.fraction")
     assert [(point.arm, point.value) for point in found] == [
         ("random, noisy rows in fine-tuning", 0.25),

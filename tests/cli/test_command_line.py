@@ -24,9 +24,10 @@ from sda.common import terminal, threads
 from sda.config import catalogue, compose, schema
 from sda.data import published
 from sda.experiment import launch
+from sda.experiment.job import Job
+from sda.experiment.launch import train_jobs
 from sda.runs.folder import RunFolder
 from sda.sweeps import executors, sweep
-from sda.sweeps.job import Job, train_jobs
 
 ROOT = Path(__file__).parents[2]
 LAUNCHERS = [[], ["hydra/launcher=side_by_side"], ["hydra/launcher=batched"]]
@@ -66,12 +67,11 @@ REFUSED = [
     (["finetune.wd=1"], "did you mean finetune.weight_decay?"),
     (["data=digit"], "did you mean digits?"),
     (["experiment=demmo"], "did you mean demo?"),
-    (["svm", "experiment=demo"], "experiment=demo sets stack, unknown to this command"),
     (["corruption.fraction=3"], r"fraction must be a number in [0, 1], got 3"),
     (["corruption.fraction=[0.1,0.2]"], "one value or a list of 3, one for each layer, got 2"),
     (["finetune.learning_rate=-5"], "finetune.learning_rate must be a number above 0, got -5"),
     (["pretrain.epochs=many"], "pretrain.epochs must be a whole number"),
-    (["init=sdae"], "init must be one of random, saa, dbn, sda, got 'sdae'"),
+    (["init=sdae"], "init must be one of random, saa, dbn, sda, baseline, got 'sdae'"),
     (["seed=-1"], "seed must be a whole number of at least 0, got -1"),
     (["stack.hidden=[]"], "stack.hidden must list the units of each layer, got []"),
     (["stack.hidden=[0]"], "stack.hidden must be a whole number of at least 1, got 0"),
@@ -82,7 +82,6 @@ REFUSED = [
     (["compar", "x"], "did you mean compare?"),
     (["resume"], "resume needs the folder of a run"),
     (["data=digits", "-m", "seed=x,y"], "seed must be a whole number, got 'x'"),
-    (["svm", "-m"], "svm does one machine at a time, got -m"),
     (["data=digit"], "there is no data=digit; allowed: arrays, basic, bg-img"),
     (["data.seed=x"], "data.seed must be a whole number, got 'x'"),
     (["data.seed=null"], "data.seed must be a whole number, got None"),
@@ -126,7 +125,6 @@ REFUSED = [
     (["+epochs=50"], "there is no setting 'epochs'; allowed: init, seed, name"),
     (["++pretrian.epochs=50"], "did you mean pretrain?"),
     (["-m", "+pretrian.epochs=50", "seed=0,1"], "did you mean pretrain?"),
-    (["svm", "+stack.hidden=[20]"], "there is no setting 'stack'; allowed: data, kernel"),
     (["-m", "init=sda,saa", "data=mnist", "data_folder=nowhere"], "error: files not found"),
     (["campaign", "table1", "-m"], "a campaign takes key=value, no options; got -m"),
     (
@@ -135,7 +133,7 @@ REFUSED = [
     ),
     (
         ["campaign", "table1", "campaign.hours=1", ONE_CELL.replace("CELL", "sda4")],
-        "there is no arm=sda4; allowed: dbn1, dbn3, random1, random3, saa3, sda3",
+        "there is no arm=sda4; allowed: dbn1, dbn3, random1, random3, saa3, sda3, svm_poly",
     ),
     (
         [
@@ -155,11 +153,8 @@ REFUSED = [
     (["~pretrain.epochs"], "the setting pretrain.epochs is missing: a run needs it"),
     (["~stack.hidden"], "the setting stack.hidden is missing: a run needs it"),
     (["~threads"], "the setting threads is missing: a run needs it"),
-    (["svm", "~refit"], "the setting refit is missing: a run needs it"),
     (["runs_folder=null"], "runs_folder must be text, got None"),
-    (["svm", "runs_folder=null"], "runs_folder must be text, got None"),
     (["name=null"], "name must be text or a whole number, got None"),
-    (["svm", "name=null"], "name must be text or a whole number, got None"),
     (
         ["pretrain.learning_rate=1" + 400 * "0"],
         "pretrain.learning_rate must be a number, got",
@@ -307,7 +302,6 @@ def test_help_names_every_choice(capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["svm"], "sda svm [key=value ...]: choose a support vector machine"),
         (["campaign", "table1"], "sda campaign NAME campaign.hours=H"),
         (["resume"], "sda resume FOLDER"),
         (["data=rect"], "sda campaign table1"),
@@ -648,9 +642,9 @@ def without_slow_modules(*words):
     [
         (["data=digits", "init=saa", "seed=3"], "digits: init=saa, seed=3"),
         (["-m", "init=saa,sda", "seed=3"], "a sweep, runs: 2"),
-        (["svm"], "digits: support vector machine"),
+        (["baseline=svm_rbf"], "digits: baseline=svm_rbf, seed=0"),
     ],
-    ids=["a run", "a sweep", "a machine"],
+    ids=["a run", "a sweep", "a baseline"],
 )
 def test_what_is_about_to_run_is_said_before_anything_slow_is_imported(words, line):
     assert without_slow_modules(*words).stdout == f"{line}\n"

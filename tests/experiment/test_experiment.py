@@ -15,6 +15,7 @@ from tiny_run import in_a_child, outcome, plan, save_every, splits, train
 from sda import DivergenceError
 from sda.data.splits import Rows
 from sda.experiment import launch
+from sda.experiment.job import Job
 from sda.runs import checkpoint, model_file, results
 from sda.runs.folder import RunFolderError
 
@@ -110,7 +111,7 @@ def test_a_wall_clock_that_goes_backwards_is_not_heeded(tmp_path, monkeypatch):
 @pytest.mark.parametrize("lock", [False, True], ids=["a new run", "one that was begun"])
 def test_a_folder_without_write_permission_is_told_in_one_line(tmp_path, lock, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    asked, data = launch.Asked(*plan("init=random"), Path("run")), splits()
+    asked, data = Job(plan("init=random")[1], [], Path("run")), splits()
     asked.path.mkdir()
     if lock:
         (asked.path / "lock").touch()

@@ -9,12 +9,13 @@ import pytest
 from sda.common.signals import Interrupted
 from sda.config import compose, schema
 from sda.experiment import access, experiment, pretrained
+from sda.experiment.job import Job
+from sda.experiment.launch import train_jobs
 from sda.experiment.recorder import Recorder
 from sda.experiment.state import State
 from sda.runs import environment
 from sda.runs.layer_store import LayerStore
 from sda.sweeps import sweep
-from sda.sweeps.job import Job, train_jobs
 
 QUICK = [
     "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=3", "tensorboard=false", "init=sda",

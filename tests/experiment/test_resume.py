@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tiny_run import at_event, in_a_child, kill, killed, outcome, plan, save_every, splits, train
 
 from sda.experiment import experiment, launch
+from sda.experiment.job import Job
 from sda.nn.optimisers import Descent
 from sda.runs import checkpoint, model_file
 from sda.runs.checkpoint import CheckpointError
@@ -201,7 +202,7 @@ def test_a_run_with_other_settings_or_other_data_is_refused_with_what_differs(tm
 @pytest.mark.parametrize("key", ["threads", "processor"])
 def test_a_run_that_goes_on_elsewhere_says_that_bits_may_differ(tmp_path, key, monkeypatch, caplog):
     monkeypatch.setattr(experiment, "run", lambda *_: None)
-    run, folder = launch.Asked(*plan("init=sda"), tmp_path / "run"), RunFolder(tmp_path / "run")
+    run, folder = Job(plan("init=sda")[1], [], tmp_path / "run"), RunFolder(tmp_path / "run")
     launch.train_together([run], splits(), overwrite=False)
     here = folder.environment
     folder.update_result(environment=here | {key: "other"})
@@ -219,7 +220,7 @@ def test_a_run_that_goes_on_elsewhere_says_that_bits_may_differ(tmp_path, key, m
 def test_a_checkpoint_knows_whose_it_is_when_the_result_is_gone(tmp_path, seed, data, said):
     killed(tmp_path / "run", 4)
     (tmp_path / "run" / "result.json").unlink()
-    run = launch.Asked(*plan("init=sda", f"seed={seed}"), tmp_path / "run")
+    run = Job(plan("init=sda", f"seed={seed}")[1], [], tmp_path / "run")
     with pytest.raises(CheckpointError, match=rf"the checkpoint here is another run's \({said}\)"):
         launch.train_together([run], splits(data), overwrite=False)
 

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from sda.config import catalogue, compose
-from sda.sweeps.job import Job, train_jobs
+from sda.experiment.job import Job
+from sda.experiment.launch import train_jobs
 
 ROOT = catalogue.folder().parent
 SCRIPTS = sorted(path.name for path in (ROOT / "experiments").glob("*.py"))

@@ -18,9 +18,10 @@ from sda.common import threads
 from sda.common.signals import Interrupted
 from sda.config import compose, schema
 from sda.experiment import batching, launch, recorder
+from sda.experiment.job import Job
+from sda.experiment.launch import train_jobs
 from sda.runs.folder import BusyError, RunFolder, RunFolderError
 from sda.sweeps import executors, sweep
-from sda.sweeps.job import Job, train_jobs
 from sda.sweeps.worker import STOPPED, Child
 
 QUICK = [
@@ -285,9 +286,8 @@ def test_machines_train_together_but_never_with_autoencoders(tmp_path):
         )
     ]
     asked = jobs(tmp_path / "together", "jobs=1", sweep=words)  # on more cores each trains alone
-    plans = [schema.build_run(job.config) for job in asked]
-    cut = batching.batches(plans, [job.config for job in asked], lambda _: 64)
-    assert cut == [[0, 2], [1, 3]]
+    cut = batching.batches(asked, lambda _: 64)
+    assert cut == [[asked[0], asked[2]], [asked[1], asked[3]]]
     outcomes = sweep.run_all(asked, together=True)
     assert [outcome.fault for outcome in outcomes] == [None] * 4
     batches = [json.loads((j.path / "result.json").read_text())["batch"] for j in asked]
@@ -511,9 +511,8 @@ def test_only_runs_that_are_alike_but_for_numbers_train_together():
         )
     ]  # fmt: skip
     everything = [*base, *other]
-    plans = [schema.build_run(job.config) for job in everything]
-    groups = batching.batches(plans, [job.config for job in everything], lambda _: 64)
-    assert groups == [[0, 1], *[[k] for k in range(2, len(everything))]]
+    groups = batching.batches(everything, lambda _: 64)
+    assert groups == [everything[:2], *[[job] for job in everything[2:]]]
 
 
 def test_groups_are_cut_to_what_pays():

@@ -8,13 +8,14 @@ from typing import Any
 from sda.common import checks
 from sda.config import compose
 from sda.runs import settings as settings_words
+from sda.runs.arms import Init
 from sda.runs.settings import key_of
 from sda.sweeps.campaign import search
 from sda.sweeps.campaign.cell import Cell, composed
 
 CHOICES = "campaign.choices"
 KEYS = ("campaign.hours", CHOICES, "campaign.tiers", "campaign.words")
-PARTLY = ("data.", "kernel.")  # settings that some cells have and others not
+PARTLY = ("data.", "baseline.")  # settings that some cells have and others not
 PARTS = {"data", "arms", "runs", "seeds"}  # of a tier
 
 
@@ -23,7 +24,7 @@ class Tier:
     """Cells that are searched and repeated together: every arm on every data set."""
 
     data: tuple[str, ...]  # conf/experiment/<campaign>/<data>.yaml
-    arms: tuple[str, ...]  # conf/arm/<arm>.yaml, or svm_<kernel>
+    arms: tuple[str, ...]  # conf/arm/<arm>.yaml
     runs: int  # of an arm's search that have learned something
     seeds: int  # of the chosen setting
 
@@ -114,7 +115,7 @@ def _cell(campaign: Campaign, data: str, arm: str) -> Cell:
     first = composed(campaign.name, data, arm)
     known = tuple(word for word in campaign.words if _is_known(first, word))
     cell = composed(campaign.name, data, arm, known)
-    if not cell.is_machine:
+    if cell.config["init"] != Init.baseline:
         sought = search.read(cell.config)
         search.refuse(known, sought.keys(), f"which the search of {cell} sets")
         return cell.searching(sought)
@@ -122,10 +123,5 @@ def _cell(campaign: Campaign, data: str, arm: str) -> Cell:
 
 
 def _is_known(cell: Cell, word: str) -> bool:
-    """Whether a cell has a use for a word: not a network's for a machine, nor of other data."""
-    key = key_of(word)
-    if word.startswith(PARTLY):
-        return key in settings_words.flat(cell.config)
-    other = compose.settings("config" if cell.is_machine else "svm")
-    own = compose.settings("svm" if cell.is_machine else "config")
-    return settings_words.top(word) not in other - own
+    """Whether a cell has a use for a word: not one of other data, nor of another baseline."""
+    return not word.startswith(PARTLY) or key_of(word) in settings_words.flat(cell.config)

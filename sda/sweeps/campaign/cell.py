@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sda.config import compose, schema
+from sda.experiment.job import Job
 from sda.runs import identity
 from sda.runs.arms import UNREAD
 from sda.runs.identity import HARMLESS, comparable
@@ -16,9 +17,7 @@ from sda.runs.settings import flat, word
 from sda.sweeps.campaign import proposals, protocol
 from sda.sweeps.campaign.protocol import Line, Setting
 from sda.sweeps.campaign.search import Search
-from sda.sweeps.job import Job
 
-MACHINE = "svm_"  # an arm that begins so is a support vector machine with this kernel
 ATTEMPTS = 2  # times the runs asked for: a search whose runs do not learn ends
 
 
@@ -31,15 +30,10 @@ class Cell:
     arm: str
     words: tuple[str, ...]  # the campaign's, as far as they are known here
     config: dict[str, Any]  # resolved, of its first run
-    search: Search | None = None  # None: a support vector machine, whose kernel says what is tried
+    search: Search | None = None  # None: of a baseline, which has its search within its one run
 
     def __str__(self) -> str:
         return f"{self.data} {self.arm}"
-
-    @property
-    def is_machine(self) -> bool:
-        """Whether it is a support vector machine, which has one run and nothing random."""
-        return self.arm.startswith(MACHINE)
 
     def searching(self, sought: Search) -> Cell:
         """The cell with its search."""
@@ -47,8 +41,6 @@ class Cell:
 
     def job(self, values: Sequence[str], seed: int, test: bool) -> Job:
         """One run of the cell; those of a search do not read the test rows."""
-        if self.is_machine:
-            return _job(self.campaign, self.data, self.arm, (*self.words, *values))
         own = (f"seed={seed}", *values, *self.words, *(() if test else ("test=false",)))
         return _job(self.campaign, self.data, self.arm, own)
 
@@ -88,7 +80,7 @@ class Cell:
 
     def to_confirm(self, lines: Sequence[Line]) -> list[Job]:
         """The runs of the finalists with the other seeds of the choice that are not there."""
-        if self.is_machine:
+        if self.search is None:
             return []
         return [
             self.again(one.one, seed, test=False)
@@ -105,7 +97,7 @@ class Cell:
             choosing: those that its setting is chosen from.
             seeds: how many.
         """
-        if self.is_machine:
+        if self.search is None:
             return []
         values = self.choice(choosing)
         if values is None:
@@ -173,11 +165,8 @@ def composed(campaign: str, data: str, arm: str, words: tuple[str, ...] = ()) ->
 
 @functools.cache
 def _job(campaign: str, data: str, arm: str, values: tuple[str, ...]) -> Job:
-    is_machine = arm.startswith(MACHINE)
-    part = f"kernel={arm.removeprefix(MACHINE)}" if is_machine else f"arm={arm}"
-    words = [f"experiment={campaign}/{data}", part, *values]
-    primary = "svm" if is_machine else "config"
-    return Job(compose.resolved(compose.compose(words, primary)), words)
+    words = [f"experiment={campaign}/{data}", f"arm={arm}", *values]
+    return Job(compose.resolved(compose.compose(words)), words)
 
 
 @functools.cache

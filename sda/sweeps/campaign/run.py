@@ -15,6 +15,7 @@ from typing import Any
 
 from sda.common.terminal import clock
 from sda.config import compose, schema
+from sda.experiment.job import Job
 from sda.runs import identity, ledger
 from sda.runs.settings import key_of, top
 from sda.sweeps import executors, sweep
@@ -22,7 +23,6 @@ from sda.sweeps.campaign import campaign, protocol
 from sda.sweeps.campaign.campaign import Campaign, Tier
 from sda.sweeps.campaign.cell import Cell
 from sda.sweeps.campaign.protocol import Line
-from sda.sweeps.job import Job
 from sda.sweeps.worker import Outcome
 
 Tiers = Sequence[tuple[Tier, list[Cell]]]
@@ -69,7 +69,7 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
 def stages(plan: Campaign, tiers: Tiers) -> Iterator[tuple[str, list[Job]]]:
     """What is to be run next, in order; each stage depends on how the earlier ones ended."""
     for number, (tier, cells) in enumerate(tiers, 1):
-        searched = [cell for cell in cells if plan.choices is None or cell.is_machine]
+        searched = [cell for cell in cells if plan.choices is None or cell.search is None]
         before: list[Job] = []
         while (jobs := _searching(plan, tier, searched)) and jobs != before:
             yield f"tier {number}, search", jobs
@@ -120,7 +120,7 @@ def to_go(plan: Campaign, tiers: Tiers) -> str:
 
 def _due(cell: Cell, lines: Sequence[Line], tier: Tier, is_chosen: bool) -> int:
     """How many runs a cell has left, if all that are tried learn."""
-    if cell.is_machine:
+    if cell.search is None:
         return int(not lines)
     seeds = tier.seeds
     if (one := protocol.chosen(lines)) is not None:

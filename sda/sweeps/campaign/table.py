@@ -62,8 +62,8 @@ class Row:
         return self.mean <= self.published + intervals.binomial(self.published, self.n_test)
 
     @property
-    def is_machine(self) -> bool:
-        """Whether nothing is random in it: a support vector machine."""
+    def is_certain(self) -> bool:
+        """Whether nothing is random in it, as in a support vector machine."""
         return self.arm.startswith("svm")
 
 
@@ -105,8 +105,8 @@ def _row(lines: Sequence[Line]) -> Row | None:
         known: dict[str, Any] = {k: math.nan if v is None else v for k, v in converted.items()}
         known["tests"] = {int(seed): error for seed, error in converted["tests"].items()}
         return Row(**known, is_converted=True)
-    if protocol.arm_of(lines[0]).startswith("svm"):
-        return _machine(lines[-1])
+    if "chosen" in lines[-1]:
+        return _baseline(lines[-1])
     one = protocol.chosen(lines)
     return _network(lines, one) if one is not None and one.fresh else None
 
@@ -132,7 +132,7 @@ def _network(lines: Sequence[Line], one: Setting) -> Row:
     )
 
 
-def _machine(line: Line) -> Row:
+def _baseline(line: Line) -> Row:
     chosen, error = line["chosen"], float(line["test_error"])
     grid = {key.rpartition(".")[2]: value for key, value in line["settings"].items()}
     tried = [
@@ -147,7 +147,7 @@ def _machine(line: Line) -> Row:
         sd=math.nan,
         valid=float(line["valid_error"]),
         tried=int(line["tried"]),
-        setting=" ".join(f"{key}={value:g}" for key, value in chosen.items()),
+        setting=" ".join(f"{key}={word(value)}" for key, value in chosen.items()),
         edge=_edges(chosen, tried),
         valid_searched=float(line["valid_error"]),
         minutes=sum(line["seconds"].values()) / 60,
@@ -219,7 +219,7 @@ def markdown(rows: Sequence[Row], shown: Callable[[Row], str]) -> str:
 
 def brief(row: Row) -> str:
     """One cell: the mean over seeds, *: of one, †: paper's not reached, and the paper's figure."""
-    marks = "\\*" * (row.seeds == 1 and not row.is_machine) + "†" * (row.reached is False)
+    marks = "\\*" * (row.seeds == 1 and not row.is_certain) + "†" * (row.reached is False)
     ours = f"**{percent(row.mean)}**{marks}"
     return ours if row.published is None else f"{ours} ({percent(row.published)})"
 
@@ -230,7 +230,7 @@ def full(row: Row) -> str:
     paper += ", not reached" if row.reached is False else ""
     if row.seeds == 1:
         width = percent(intervals.binomial(row.mean, row.n_test))
-        return f"**{percent(row.mean)}** ± {width}{'' if row.is_machine else ' (1 seed)'}{paper}"
+        return f"**{percent(row.mean)}** ± {width}{'' if row.is_certain else ' (1 seed)'}{paper}"
     said = f"**{percent(row.mean)}** (sd {percent(row.sd)}, {row.seeds} seeds)"
     if row.is_converted:
         width = percent(intervals.binomial(row.chosen, row.n_test))

@@ -1,0 +1,196 @@
+"""A baseline as it was asked for: a classifier of scikit-learn, its grid, what it learns from."""
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid
+
+from sda.common import checks
+from sda.config.parts import estimator, section
+from sda.config.plan import Run
+from sda.nn.corruption import Corruption
+from sda.nn.stack import StackedDenoisingAutoencoder
+from sda.runs import identity, model_file
+from sda.runs.checkpoint import CheckpointError
+from sda.runs.folder import PRETRAINED, RunFolder, RunFolderError
+from sda.runs.settings import flat
+
+READ = ("finetune.labelled", "finetune.corruption")  # of the settings of a network
+UNREAD = ("stack", "pretrain", "finetune", "corruption", "reconstruction", "precision", "init")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The lowest ``layer`` layers of a run's stack as pretraining left it."""
+
+    folder: Path
+    layer: int
+    stack: StackedDenoisingAutoencoder
+    weights: str  # SHA-256 of their file
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline, fully specified but for its data."""
+
+    name: str
+    init: str  # the arm: svm_rbf, random_forest
+    seed: int
+    estimator: Any  # of scikit-learn, not fitted, with what is not chosen
+    grid: dict[str, list[Any]]  # all combinations are tried
+    encoder: Encoder | None  # None: it sees the input
+    refit: bool  # whether what is tested learns from the validation rows too
+    search_rows: int | None  # rows that settings are compared on; None: all
+    labelled: int | None  # training rows whose labels are used; None: all
+    corruption: Corruption | None  # of the rows that it learns from; None: as they are
+    test: bool
+    settings: dict[str, Any]  # flat; parameters under the arm's name
+    published: dict[str, Any] | None
+    tensorboard: bool = False
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    is_pretrained = False
+    joins_batches = False
+
+    @property
+    def tried(self) -> list[dict[str, Any]]:
+        """The parameters that are tried, in their order."""
+        return list(ParameterGrid(self.grid))
+
+    def model(self, parameters: Mapping[str, Any]) -> Any:
+        """An estimator that has not been fitted, with parameters out of the grid."""
+        return clone(self.estimator).set_params(**parameters)
+
+    def on(self, _: object) -> "Baseline":
+        """The same: it has no layers that follow from the kinds of columns."""
+        return self
+
+    def reads(self, key: str) -> bool:
+        """Whether a setting has an effect on it."""
+        return _reads(key, self.corruption is not None)
+
+    def described(self) -> dict[str, Any]:
+        """What its numbers follow from, without seed and data."""
+        own = {
+            "arm": self.init,
+            "estimator": type(self.estimator).__name__,
+            "fixed": {k: v for k, v in _said(self.estimator).items() if k != "random_state"},
+            "grid": self.grid,
+            "corruption": identity.described(self.corruption),
+            "labelled": self.labelled,
+            "search_rows": self.search_rows,
+            "refit": self.refit or None,
+            "codes": self.encoder and [self.encoder.weights, self.encoder.layer],
+        }
+        return {key: value for key, value in own.items() if value is not None}
+
+    def computed(self) -> dict[str, Any]:
+        """How it is computed, for its record."""
+        return {}
+
+
+def build(plain: Mapping[str, Any], like: Run) -> Baseline:
+    """Turn a resolved configuration into a baseline. Raises ValueError in one line.
+
+    Args:
+        plain: the configuration.
+        like: the network without pretraining that it stands beside: what it reads of the settings
+            of a network is checked there.
+    """
+    if plain.get("baseline") is None:
+        raise ValueError("init=baseline needs one: baseline=svm_rbf; ls conf/baseline")
+    node = section("baseline", plain["baseline"])
+    arm = checks.text("baseline.name", node.pop("name", None))
+    given = node.pop("grid", None) or {}
+    grid = {key: _values(f"baseline.grid.{key}", v) for key, v in section("grid", given).items()}
+    encoder = _encoder(plain.get("codes_of"), plain.get("layer"))
+    trained = RunFolder(encoder.folder).result if encoder else {}
+    seed = int(trained.get("seed", like.seed))  # on codes, that of the run that they are of
+    made = estimator("baseline", node, grid)
+    if "random_state" in made.get_params():
+        made.set_params(random_state=seed)
+    noise = like.finetuning.corruption
+    settings = {k: v for k, v in like.settings.items() if _reads(k, noise is not None)}
+    settings |= {"seed": seed, "init": arm}
+    settings |= {f"{arm}.{key}": value for key, value in flat({**node, **given}).items()}
+    rows, refit = plain.get("search_rows"), checks.flag("refit", plain.get("refit", False))
+    settings |= {} if rows is None else {"search_rows": checks.whole("search_rows", rows, 2)}
+    settings |= {"refit": True} if refit else {}
+    if encoder:
+        settings |= {"codes_of": str(encoder.folder), "codes_of.weights": encoder.weights}
+        settings |= {"layer": encoder.layer} | _pretraining(trained)
+    plan = Baseline(
+        name=like.name,
+        init=arm,
+        seed=seed,
+        estimator=made,
+        grid=grid,
+        encoder=encoder,
+        refit=refit,
+        search_rows=rows,
+        labelled=like.finetuning.labelled,
+        corruption=noise,
+        test=like.test,
+        settings=settings,
+        published=like.published,
+    )
+    for parameters in plan.tried:  # refused now, not after an hour
+        plan.model(parameters)._validate_params()
+    return plan
+
+
+def _reads(key: str, noisy: bool) -> bool:
+    if key.startswith("corruption."):
+        return noisy
+    return key.partition(".")[0] not in UNREAD or key.startswith(READ)
+
+
+def _values(name: str, value: Any) -> list[Any]:
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise ValueError(f"{name} must list at least one value, got []")
+    return [one for k, one in enumerate(values) if one not in values[:k]]
+
+
+def _said(made: Any) -> dict[str, Any]:
+    """Parameters that are not at their default, which never changes its meaning."""
+    known = inspect.signature(type(made)).parameters
+    return {k: v for k, v in sorted(made.get_params().items()) if v != known[k].default}
+
+
+def _encoder(codes_of: Any, layer: Any) -> Encoder | None:
+    """Load the stack that codes are asked of. Raises ValueError in one line."""
+    if codes_of is None:
+        if layer is not None:
+            raise ValueError(f"layer needs codes_of=FOLDER, a run's folder; got layer={layer!r}")
+        return None
+    folder = Path(checks.text("codes_of", codes_of))
+    result = RunFolder(folder).result
+    if not result:
+        raise RunFolderError(f"codes_of={folder} holds no run: there is no readable result.json")
+    if result.get("init") == "random":
+        raise RunFolderError(f"codes_of={folder} has no pretrained stack: its arm is random")
+    try:
+        stack = model_file.load(folder / PRETRAINED)
+        weights = hashlib.sha256((folder / PRETRAINED).read_bytes()).hexdigest()
+    except (CheckpointError, OSError) as error:
+        raise RunFolderError(
+            f"codes_of needs the folder of a run that has been pretrained: {error}"
+        ) from None
+    if not isinstance(stack, StackedDenoisingAutoencoder):
+        raise RunFolderError(f"{folder / PRETRAINED} holds no stack")
+    if checks.whole("layer", layer) > len(stack):
+        raise ValueError(f"layer must be at most {len(stack)}, the layers of {folder}, got {layer}")
+    return Encoder(folder, layer, stack, weights)
+
+
+def _pretraining(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that a stack was pretrained with, so that compare tells the stacks apart."""
+    read = identity.computed(result["settings"], str(result["init"]))
+    return {f"codes.{key}": value for key, value in read.items() if not key.startswith("finetune.")}

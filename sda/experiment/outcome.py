@@ -1,0 +1,31 @@
+"""What a run has come to: what it is read against, and how its end is written down."""
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from sda.data.splits import Splits
+from sda.runs import ledger
+from sda.runs.folder import RunFolder
+
+
+def judged_on(splits: Splits) -> dict[str, Any]:
+    """What a validation error is read against: the rows, and the error of the commonest class."""
+    train, valid = (part.y[part.labelled] for part in (splits.train, splits.valid))
+    chance = float(np.mean(valid != np.bincount(train).argmax()))
+    return {"n_valid": len(valid), "chance_error": chance}
+
+
+def note_end(
+    folder: RunFolder, splits: Splits, predicted: Tensor | None, result: dict[str, Any]
+) -> None:
+    """Write down that a run has finished, in its folder and in the ledger beside it."""
+    predictions = None
+    if predicted is not None:
+        y = splits.test.y[splits.test.labelled]
+        predictions = (y, predicted.numpy())
+        np.savez(folder.path / "test_predictions.npz", y=y, predicted=predictions[1])
+    record = folder.result | result | {"status": "finished", "message": None}
+    ledger.append(folder.runs_folder, record, predictions)
+    folder.update_result(status="finished", message=None, **result)
