@@ -45,11 +45,12 @@ class Trial(NamedTuple):
 
 def check(plan: Baseline, splits: Splits) -> None:
     """Raise ValueError, before anything is written, for what could not be trained."""
-    if is_regressor(plan.estimator):
-        raise ValueError(f"{plan.init} is a regressor, and the rows of {splits.name} have classes")
-    n = len(splits.train.y)
-    checks.whole("finetune.labelled", plan.labelled or n, 1, n)
-    y = splits.train.y[labelled_rows(n, plan.labelled, plan.seed).numpy()]
+    if splits.kind != "classes" or is_regressor(plan.estimator):
+        kind = "a regressor" if is_regressor(plan.estimator) else "a classifier"
+        raise ValueError(f"{plan.init} is {kind}, and the rows of {splits.name} have {splits.kind}")
+    known = int(splits.train.labelled.sum())
+    checks.whole("finetune.labelled", plan.labelled or known, 1, known)
+    y = splits.train.y[_rows(plan, splits)]
     if len(np.unique(y)) < 2:
         raise ValueError(f"{plan.init} needs training rows of two classes, got one")
     checks.whole("search_rows", plan.search_rows or len(y), high=len(y))
@@ -209,9 +210,15 @@ def at_edge(chosen: dict[str, Any], grid: dict[str, list[Any]]) -> list[str]:
 
 def _labelled(plan: Baseline, splits: Splits) -> Labelled:
     """The rows that it learns from, with their noise, and their classes."""
-    rows = labelled_rows(len(splits.train.y), plan.labelled, plan.seed).numpy()
+    rows = _rows(plan, splits)
     known = Rows(splits.train.x[rows], splits.train.y[rows])
     return _seen(plan, known, "training"), known.y
+
+
+def _rows(plan: Baseline, splits: Splits) -> NDArray[np.int64]:
+    """Which training rows it learns from: those whose labels a network of its seed uses."""
+    known = np.flatnonzero(splits.train.labelled)
+    return known[labelled_rows(len(known), plan.labelled, plan.seed).numpy()]
 
 
 def _compared(plan: Baseline, y: NDArray[np.int64]) -> NDArray[np.int64]:
