@@ -48,8 +48,8 @@ def check(plan: Baseline, splits: Splits) -> None:
     if splits.kind != "classes" or is_regressor(plan.estimator):
         kind = "a regressor" if is_regressor(plan.estimator) else "a classifier"
         raise ValueError(f"{plan.init} is {kind}, and the rows of {splits.name} have {splits.kind}")
-    known = int(splits.train.labelled.sum())
-    checks.whole("finetune.labelled", plan.labelled or known, 1, known)
+    n = int(splits.train.labelled.sum())
+    checks.whole("finetune.labelled", plan.labelled or n, 1, n)
     y = splits.train.y[_rows(plan, splits)]
     if len(np.unique(y)) < 2:
         raise ValueError(f"{plan.init} needs training rows of two classes, got one")
@@ -218,7 +218,8 @@ def _labelled(plan: Baseline, splits: Splits) -> Labelled:
 def _rows(plan: Baseline, splits: Splits) -> NDArray[np.int64]:
     """Which training rows it learns from: those whose labels a network of its seed uses."""
     known = np.flatnonzero(splits.train.labelled)
-    return known[labelled_rows(len(known), plan.labelled, plan.seed).numpy()]
+    rows: NDArray[np.int64] = labelled_rows(len(known), plan.labelled, plan.seed).numpy()
+    return np.asarray(known[rows])
 
 
 def _compared(plan: Baseline, y: NDArray[np.int64]) -> NDArray[np.int64]:
