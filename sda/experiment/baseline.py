@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -59,6 +60,9 @@ def check(plan: Baseline, splits: Splits) -> None:
             f"search_rows must be large enough for a row of every class, got "
             f"{plan.search_rows} of {len(y)}, without {len(missing)} of the classes"
         )
+    holes = any(np.isnan(part.x).any() for part in splits.parts().values())
+    if holes and not get_tags(plan.estimator).input_tags.allow_nan:
+        raise ValueError(f"{plan.init} cannot learn from missing cells; hist_gradient_boosting can")
     if plan.encoder is None:
         return
     trained = RunFolder(plan.encoder.folder).result
@@ -98,7 +102,7 @@ def run(
             chosen = min(trials, key=lambda trial: trial.valid_error)  # the first of equals
             result = _chosen(plan, chosen, trials) | outcome.judged_on(splits)
             model, converged = fitted(plan, chosen.parameters, train)
-            valid_error = error(model, _seen(plan, splits.valid), splits.valid.y)
+            valid_error = error(model, *_judged(plan, splits.valid))
             tested, predicted = tested_on(plan, chosen.parameters, model, train, splits)
     except Interrupted as stop:
         folder.update_result(status="interrupted", message=str(stop))
@@ -148,18 +152,19 @@ def tested_on(
     if not plan.test:
         return {"test_error": None, "n_test": None}, None
     if plan.refit:
-        more = _seen(plan, splits.valid, "validation"), splits.valid.y
+        more = _judged(plan, splits.valid, "validation")
         both = [np.concatenate(parts) for parts in zip(train, more, strict=True)]
         model, _ = fitted(plan, parameters, (both[0], both[1]))
-    predicted = model.predict(_seen(plan, splits.test))
-    wrong = float(np.mean(predicted != splits.test.y))
-    return {"test_error": wrong, "n_test": len(splits.test.y)}, torch.from_numpy(predicted)
+    x, y = _judged(plan, splits.test)
+    predicted = model.predict(x)
+    wrong = float(np.mean(predicted != y))
+    return {"test_error": wrong, "n_test": len(y)}, torch.from_numpy(predicted)
 
 
 def _search(plan: Baseline, train: Labelled, splits: Splits, folder: RunFolder) -> list[Trial]:
     """Try what has not been tried, and write every result down as it comes."""
     trials = _tried(plan, folder)
-    valid = _seen(plan, splits.valid), splits.valid.y
+    valid = _judged(plan, splits.valid)
     with Interruption() as signals, Progress("setting") as progress:
         progress.begin("search", len(plan.tried), len(trials))
         for trial in search(plan, train, valid, [one.parameters for one in trials]):
@@ -213,6 +218,13 @@ def _labelled(plan: Baseline, splits: Splits) -> Labelled:
     rows = _rows(plan, splits)
     known = Rows(splits.train.x[rows], splits.train.y[rows])
     return _seen(plan, known, "training"), known.y
+
+
+def _judged(plan: Baseline, rows: Rows, learned: str | None = None) -> Labelled:
+    """What it sees of the rows that have a label, and their classes; ``learned``: as ``_seen``."""
+    known = rows.labelled
+    whole = rows if known.all() else Rows(rows.x[known], rows.y[known])
+    return _seen(plan, whole, learned), whole.y
 
 
 def _rows(plan: Baseline, splits: Splits) -> NDArray[np.int64]:

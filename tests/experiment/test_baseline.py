@@ -507,3 +507,31 @@ def test_rows_of_one_class_are_refused(splits):
     only = splits.train._replace(y=np.zeros_like(splits.train.y))
     with pytest.raises(ValueError, match="rows of two classes, got one"):
         baseline.check(asked("x").plan, dataclasses.replace(splits, train=only))
+
+
+def test_rows_without_a_label_are_neither_learned_from_nor_judged_on(tmp_path, splits):
+    def forgotten(rows, every):
+        y = rows.y.copy()
+        y[::every] = -1
+        return rows._replace(y=y)
+
+    words = ["baseline=knn", "baseline.grid.n_neighbors=[1]"]
+    parts = {name: forgotten(rows, 3) for name, rows in splits.parts().items()}
+    settle(tmp_path / "holes", dataclasses.replace(splits, **parts), *words)
+    kept = {
+        name: rows._replace(x=rows.x[rows.labelled], y=rows.y[rows.labelled])
+        for name, rows in parts.items()
+    }
+    settle(tmp_path / "kept", dataclasses.replace(splits, **kept), *words)
+    found, own = result(tmp_path / "holes"), result(tmp_path / "kept")
+    for key in ("valid_error", "test_error", "n_test", "n_valid", "chance_error"):
+        assert found[key] == own[key]
+
+
+def test_missing_cells_are_for_those_that_can_learn_from_them(splits):
+    x = splits.train.x.copy()
+    x[3, 5] = np.nan
+    holes = dataclasses.replace(splits, train=splits.train._replace(x=x))
+    baseline.check(asked("x", "baseline=hist_gradient_boosting").plan, holes)
+    with pytest.raises(ValueError, match="svm_rbf cannot learn from missing cells"):
+        baseline.check(asked("x").plan, holes)
