@@ -14,6 +14,7 @@ from sda.data.downloads import downloads, fetch
 from sda.data.folders import cache_folder
 from sda.data.generated import (
     backgrounds,
+    coloured_shapes,
     convexity,
     natural_patches,
     rectangle_images,
@@ -31,6 +32,7 @@ SETS: dict[str, tuple[str, int | None]] = {
     "mnist": ("50000 10000 10000", 10),
     "digits": ("1000 297 500", 10),
     "patches": ("20000 5000 5000", None),
+    "coloured": ("5000 1000 5000", 10),
 }
 _OPEN: dict[str, Callable[[argparse.Namespace], Splits]] = {
     "basic": lambda o: basic(o.folder, o.source),
@@ -46,8 +48,9 @@ _OPEN: dict[str, Callable[[argparse.Namespace], Splits]] = {
     "patches": lambda o: natural_patches.patches(
         o.photographs, 12, 20000, 5000, 5000, 0.01, 1.0, o.seed
     ),
+    "coloured": lambda o: coloured_shapes.coloured(5000, 1000, 5000, o.seed),
 }
-_OF_ONE_SOURCE = ("mnist", "digits", "patches")
+_OF_ONE_SOURCE = ("mnist", "digits", "patches", "coloured")
 _FROM_MNIST = ("basic", "rot", "bg-rand", "bg-img", "rot-bg-img", "mnist")
 
 

@@ -11,6 +11,7 @@ from pyarrow.parquet import ParquetFile
 from scipy import sparse
 
 from sda.common.errors import DataError, DataFormatError, MissingDataError
+from sda.data import images
 from sda.data.cuts import TEST, TRAIN, VALID
 from sda.data.formats.npz import read_npz
 from sda.data.formats.text import read_text, text_blocks
@@ -24,9 +25,10 @@ OTHER_NAMES = {"training": "train", "val": "valid", "validation": "valid", "dev"
 class Source(NamedTuple):
     """Rows as they were read.
 
-    ``x`` is a table; or a matrix (n, d) where they are grey levels (uint8) or sparse, which stays
-    what it is. ``y`` are labels that stand apart from the table, None where they are columns of it,
-    or there are none. ``parts`` says what each row is for (n,), as far as the files do.
+    ``x`` is a table; or a matrix (n, d) where they are grey levels (uint8), pictures, of
+    ``image_shape``, or sparse, which stays what it is. ``y`` are labels that stand apart from the
+    table, None where they are columns of it, or there are none. ``parts`` says what each row is for
+    (n,), as far as the files do.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Source(NamedTuple):
     parts: NDArray[np.int8]
     headed: bool | None = None
     is_table: bool = True  # whether its columns have names of their own
+    image_shape: tuple[int, ...] | None = None  # of arrays of pictures
 
     @property
     def is_matrix(self) -> bool:
@@ -77,7 +80,10 @@ def of_frame(frame: pd.DataFrame, name: str = "table") -> Source:
 def of_arrays(
     x: Any, y: NDArray[Any] | None, name: str = "arrays", parts: NDArray[np.int8] | None = None
 ) -> Source:
-    """Take a matrix of numbers (n, d), dense, grey levels or sparse, and labels (n,) or None."""
+    """Take a matrix of numbers (n, d), dense, grey levels or sparse, and labels (n,) or None.
+
+    Pictures (n, h, w) or (n, c, h, w) are one, too.
+    """
     if parts is None:
         parts = np.zeros(x.shape[0], np.int8)
     if y is not None and y.shape[:1] != x.shape[:1]:
@@ -90,13 +96,15 @@ def of_arrays(
     labels = None if y is None else pd.Series(_text(y), name="y").rename_axis("row")
     if sparse.issparse(x):
         return Source(name, sparse.csr_matrix(x, dtype=np.float32), labels, parts)
+    x, shape = images.as_rows(name, x)
     if x.dtype.kind not in "fiub" or x.ndim != 2 or 0 in x.shape:
         raise DataFormatError(
             f"{name}: features must be numbers (rows, columns), at least one of each, got "
             f"{x.dtype} of shape {x.shape}"
         )
-    if x.dtype == np.uint8:
-        return Source(name, x, labels, parts)
+    if x.dtype == np.uint8 or shape is not None:
+        levels = x if x.dtype == np.uint8 else x.astype(np.float32)
+        return Source(name, levels, labels, parts, image_shape=shape)
     return as_table(Source(name, x, labels, parts))
 
 

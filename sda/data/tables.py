@@ -15,7 +15,7 @@ from scipy import sparse
 
 from sda.common import checks as ranges
 from sda.common.errors import DataError, DataFormatError, MissingDataError
-from sda.data import checks, cuts, reading, targets
+from sda.data import checks, cuts, images, reading, targets
 from sda.data.columns import SCALINGS, Column
 from sda.data.encoding import Encoding
 from sda.data.formats.npy import read_folder
@@ -49,7 +49,7 @@ class Choices:
     valid_fraction: float = 0.2  # of all rows; of the training rows where there are test rows
     test_fraction: float = 0.2  # of all rows
     n_classes: int | None = None  # labels are numbers below it; None: classes are what occurs
-    image_shape: Sequence[int] | None = None  # (height, width) of a row that is a picture
+    image_shape: Sequence[int] | None = None  # ([channels,] height, width) of a picture
     seed: int = 0  # of the cut
 
     def __post_init__(self) -> None:
@@ -72,8 +72,11 @@ class Choices:
         if self.folds is not None and self.repeats is not None:
             raise DataError("data.folds and data.repeats are two ways to cut: one of them")
         shape = self.image_shape
-        if shape is not None and (len(shape) != 2 or min(shape) < 1):
-            raise DataError(f"image_shape must be [height, width], got {list(shape)}")
+        if shape is not None and (len(shape) not in (2, 3) or min(shape) < 1):
+            raise DataError(
+                "image_shape must be [height, width] or [channels, height, width], "
+                f"got {list(shape)}"
+            )
 
 
 def arrays(
@@ -164,7 +167,7 @@ def _of_folder(folder: Path, choices: Choices) -> Splits:
             f"{folder}: a folder is memory-mapped and used as it is (uint8 as k / 255): it needs "
             f"data.scaling=none, got {choices.scaling}"
         )
-    found = read_folder(folder)
+    found, choices = _flat(folder, choices)
     sizes = [len(x) for x, _ in found.values()]
     for part, (x, y) in found.items():
         checks.as_features(f"{folder}, {part}", x, levels=True, holes=True)
@@ -181,7 +184,22 @@ def _of_folder(folder: Path, choices: Choices) -> Splits:
     return _told(folder.name, parts, known, codes, encoding, choices, [], None)
 
 
+def _flat(
+    folder: Path, choices: Choices
+) -> tuple[dict[str, tuple[NDArray[Any], NDArray[Any]]], Choices]:
+    """The parts of a folder as rows; of pictures, their shape is chosen."""
+    parts = {}
+    for part, (x, y) in read_folder(folder).items():
+        rows, shape = images.as_rows(f"{folder}, {part}", x)
+        parts[part] = (rows, y)
+        if choices.image_shape is None:
+            choices = replace(choices, image_shape=shape)
+    return parts, choices
+
+
 def _splits(source: Source, choices: Choices) -> Splits:
+    if choices.image_shape is None:
+        choices = replace(choices, image_shape=source.image_shape)
     if source.is_matrix and choices.scaling in ("standard", "unit", "quantiles"):
         source = reading.as_table(source)
     frame = None if source.is_matrix else source.x
@@ -356,7 +374,7 @@ def _told(
         test,
         n_classes=len(names or ()),
         source="user",
-        image_shape=None if shape is None else (int(shape[0]), int(shape[1])),
+        image_shape=None if shape is None else tuple(map(int, shape)),
         classes=None if numbered else names,
         encoding=encoding,
     )

@@ -21,6 +21,7 @@ from sda.nn.initialisation import Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan, Shape
 
 POOLS = ("max", "mean")
+CACHED = 256  # rows at once: the maps of more leave the cache and take twice the time
 
 
 @dataclass(frozen=True)
@@ -155,25 +156,20 @@ class ConvolutionalAutoencoder(LayerKind):
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes y (..., n, h) of inputs x (..., n, d). Nothing is corrupted here."""
-        plan, images = self._plan, _images(x, self.shape)
-        maps = F.conv2d(images, self.weight, self.hidden_bias, plan.stride, plan.padding)
-        if plan.pooling > 1 and plan.pool == "max":  # the same before s, which rises, and faster
-            maps = F.max_pool2d(maps, plan.pooling)
-        codes = self.activation(maps)
-        if plan.pooling > 1 and plan.pool == "mean":
-            codes = F.avg_pool2d(codes, plan.pooling)
+        blocks = x.reshape(-1, self.n_visible).split(CACHED)
+        codes = torch.cat([self._codes(rows).flatten(1) for rows in blocks])
         return codes.reshape(*x.shape[:-1], self.n_hidden)
 
     def decode(self, y: Tensor) -> Tensor:
         """Logits (..., n, m) of the reconstruction from codes y (..., n, h)."""
-        tied = [self.weight] if self._plan.tied else []
-        own = [] if self.decoder_weight is None else [self.decoder_weight]
-        images = self._down(y, torch.cat([*tied, *own], 1), self.visible_bias)
-        return images.reshape(*y.shape[:-1], -1)
+        blocks = y.reshape(-1, self.n_hidden).split(CACHED)
+        pictures = [self._logits(_images(rows, self.code_shape)) for rows in blocks]
+        return torch.cat([one.flatten(1) for one in pictures]).reshape(*y.shape[:-1], -1)
 
     def cost(self, x: Tensor, corrupted: Corrupted) -> Tensor:
         """Cost of reconstructing the clean x (n, d): summed over components, averaged over rows."""
-        loss = self.reconstruction.loss(self.decode(self.encode(corrupted.x)), x)
+        logits = self._logits(self._codes(corrupted.x)).reshape(len(x), -1)
+        loss = self.reconstruction.loss(logits, x)
         if corrupted.hit is not None and not self.emphasis.is_plain:
             loss = loss * self.emphasis.weights(corrupted.hit)
         return loss.sum(-1).mean(-1)
@@ -191,18 +187,37 @@ class ConvolutionalAutoencoder(LayerKind):
 
     def seen_through(self, weights: Tensor) -> Tensor | None:
         """What weights (h, m) on codes are on the inputs, (d, m), were the layer linear."""
-        return self._down(weights.T, self.weight, None).flatten(1).T
+        maps = self._unpooled(_images(weights.T, self.code_shape))
+        return self._convolved(maps, self.weight, None).flatten(1).T
 
     def extra_repr(self) -> str:
         """Say what the parameters' shapes do not."""
         return f"{self._plan}"
 
-    def _down(self, y: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Codes (..., n, h) unpooled and convolved back: (n, channels, height, width)."""
-        maps = _images(y, self.code_shape)
-        if self._plan.pooling > 1:
-            maps = F.interpolate(maps, scale_factor=self._plan.pooling)
-        return self._convolved(maps, weight, bias)
+    def _codes(self, x: Tensor) -> Tensor:
+        """The codes of rows x (..., n, d) as pictures (n, *code_shape)."""
+        plan, images = self._plan, _images(x, self.shape)
+        maps = F.conv2d(images, self.weight, self.hidden_bias, plan.stride, plan.padding)
+        maps = maps.contiguous(memory_format=torch.channels_last)  # of one channel it was not
+        if plan.pooling > 1 and plan.pool == "max":  # the same before s, which rises, and faster
+            maps = F.max_pool2d(maps, plan.pooling)
+        codes = self.activation(maps)
+        if plan.pooling > 1 and plan.pool == "mean":
+            codes = F.avg_pool2d(codes, plan.pooling)
+        return codes
+
+    def _logits(self, codes: Tensor) -> Tensor:
+        """The logits of codes (n, *code_shape), as pictures (n, channels, height, width)."""
+        kernels: list[Tensor] = [self.weight] if self._plan.tied else []
+        if self.decoder_weight is not None:
+            kernels.append(self.decoder_weight)
+        weight = kernels[0] if len(kernels) == 1 else torch.cat(kernels, 1)
+        return self._convolved(self._unpooled(codes), weight, self.visible_bias)
+
+    def _unpooled(self, codes: Tensor) -> Tensor:
+        """Each code at every place of its block."""
+        size = self._plan.pooling
+        return F.interpolate(codes, scale_factor=size) if size > 1 else codes
 
     def _convolved(self, maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The transposed convolution, with the last pixels that no kernel reaches."""

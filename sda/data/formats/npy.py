@@ -13,10 +13,11 @@ PARTS = ("train", "valid", "test")
 
 
 def read_folder(folder: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
-    """x (n, d), mapped, and y, in memory, of each split, from x_train.npy, y_train.npy and so on.
+    """x, mapped, and y, in memory, of each split, from x_train.npy, y_train.npy and so on.
 
-    x is float32 or uint8 (grey levels that stand for k / 255), in C order: what training reads as
-    it is. y may have any type; it is checked where all labels are.
+    x (n, d), or pictures (n, h, w) or (n, c, h, w), is float32 or uint8 (grey levels that stand for
+    k / 255), in C order: what training reads as it is. y may have any type; it is checked where all
+    labels are.
 
     Raises:
         MissingDataError: not all six files are there. Rows of a folder are not cut: they would have
