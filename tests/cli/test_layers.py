@@ -22,6 +22,9 @@ DENSE = ["stack.hidden=null", "stack.layers=[{_target_: sda.Layer, n_hidden: 9},
 MAXOUT = ["stack.hidden=null", "stack.layers=[{_target_: my_parts.Maxout, n_hidden: 7},"
           "{_target_: sda.Layer, n_hidden: 6}]"]  # fmt: skip
 
+CONVOLUTIONAL = ["stack.hidden=null", "stack.layers=[{_target_: sda.Convolutional, channels: 2,"
+                 "kernel: 2}, {_target_: sda.Layer, n_hidden: 6}]"]  # fmt: skip
+
 
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
@@ -34,12 +37,10 @@ def mine(tmp_path, monkeypatch):
     sys.modules.pop("my_parts", None)
 
 
+PICTURE = "clean_corrupted_reconstructed"
+
+
 def plan(*words):
-    """Words that set values, not files: composing takes a second, changing values does not."""
-    return schema.build_run(compose.variant(["stack=small"], words))
-
-
-def composed(*words):
     return schema.build_run(compose.resolved(compose.compose(list(words))))
 
 
@@ -58,7 +59,7 @@ def test_a_dense_layer_is_the_same_run_whichever_way_it_is_asked_for(init):
 
 
 def test_a_layer_says_what_differs_from_the_settings_of_all_layers():
-    own = composed(*DENSE, "+stack.layers.1.activation=tanh", "stack.layers.1.n_hidden=5",
+    own = plan(*DENSE, "+stack.layers.1.activation=tanh", "stack.layers.1.n_hidden=5",
                "reconstruction=squared_error")  # fmt: skip
     lower, upper = own.layers
     assert (lower.activation, lower.n_hidden) == ("sigmoid", 9)
@@ -120,17 +121,34 @@ def test_a_kind_of_ones_own_trains_from_the_command_line_with_all_that_a_run_has
     assert run("resume", str(folder), "parts=[my_parts]") in (0, None)
 
 
-def test_a_kind_of_ones_own_is_resumed_to_the_same_bits(mine):
+@pytest.mark.parametrize("layers", [MAXOUT, CONVOLUTIONAL], ids=["Maxout", "Convolutional"])
+def test_a_kind_is_resumed_to_the_same_bits(mine, layers):
     trust.trust(["my_parts"])
-    tiny_run.train(mine / "straight" / "run", *MAXOUT)
+    tiny_run.train(mine / "straight" / "run", *layers)
     for number in (2, 5, 8):  # in its own layer, in the layer above, in fine-tuning
 
         def action(number=number):
             tiny_run.at_event("after the save", number, tiny_run.kill)
             tiny_run.recorder.SAVE_EVERY, tiny_run.recorder.SAVE_SHARE = 0.0, 1e9
-            tiny_run.train(mine / str(number) / "run", *MAXOUT)
+            tiny_run.train(mine / str(number) / "run", *layers)
 
         assert tiny_run.in_a_child(action) == -signal.SIGKILL
-        tiny_run.train(mine / str(number) / "run", *MAXOUT, resume=True)
+        tiny_run.train(mine / str(number) / "run", *layers, resume=True)
         straight = tiny_run.outcome(mine / "straight" / "run")
         assert tiny_run.outcome(mine / str(number) / "run") == straight
+
+
+def test_convolutional_layers_are_shown_with_kernels_and_reconstructions(mine):
+    words = ["stack=convolutional", "stack.layers.0.channels=4", "stack.layers.1.channels=5",
+             "stack.layers.2.n_hidden=9", "pretrain.epochs=1", "pretrain.learning_rate=0.002",
+             "finetune.epochs=1", "data=digits", "corruption.fraction=0.3"]  # fmt: skip
+    assert run(*words) in (0, None)
+    (folder,) = (mine / "runs" / "digits").glob("init*")
+    stack = model_file.load(folder / "model.safetensors").stack
+    assert [one.n_hidden for one in stack] == [4 * 4 * 4, 5 * 2 * 2, 9]
+    assert [one.corruptions[0] for one in stack] == 3 * [Masking(0.3)]
+    events = EventAccumulator(str(folder)).Reload()
+    seen = {f"layer{k}/{tag}" for k in (1, 2, 3) for tag in ("filters", PICTURE)}
+    assert seen | {"fine-tuning/filters/layer3"} <= {*events.Tags()["images"]}
+    (kernels, *_) = events.Images("layer1/filters")
+    assert (kernels.width, kernels.height) == (4 * (4 + 1) + 1, 4 + 2)

@@ -31,6 +31,7 @@ def runs(tmp_path_factory):
 def words_of(name, runs, out):
     """What a script is called with; None: only with the published data."""
     known = {
+        "benchmark_convolution.py": ["--smallest"],
         "benchmark_step.py": ["--smallest"],
         "chosen.py": [runs, "finetune.labelled"],
         "curves.py": None,

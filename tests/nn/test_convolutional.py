@@ -179,7 +179,7 @@ def test_it_resumes_and_is_saved_to_the_same_bits(tmp_path):
     net, progress, kept = stack(*plans), Progress(), []
     for _ in pretraining_epochs(net, X, [[SETTINGS] * 2], [0], progress=progress):
         state = dict(vars(progress))
-        state["velocities"] = {k: v.clone() for k, v in progress.velocities.items()}
+        state["optimiser"] = {k: v.clone() for k, v in progress.optimiser.items()}
         kept.append(({k: v.clone() for k, v in net.state_dict().items()}, state))
     for weights, state in kept[1::2]:
         again = stack(*plans)
