@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from sda.common import checks
 from sda.config.parts import data_function, part, section
 from sda.config.plan import Run
 from sda.config.settings import BASELINE, PLANNING, Executor, Settings, Stack
@@ -48,8 +49,7 @@ def build_run(plain: Plain) -> Run:
         seed=known.seed,
         layers=tuple(_layers(known)),
         pretraining=tuple(
-            made("pretrain", Pretraining, values)
-            for values in _per_layer("pretrain", _with_noise("pretrain", known.pretrain), depth)
+            made("pretrain", Pretraining, values) for values in _pretraining(known.pretrain, depth)
         ),
         finetuning=made("finetune", Finetuning, _with_noise("finetune", known.finetune)),
         initialisation=stack.initialisation,
@@ -138,6 +138,15 @@ def _layers(known: Settings) -> Iterator[LayerPlan]:
             "initialisation": stack.initialisation,
         }
         yield part(f"stack.layers.{k}", node, LayerPlan, common)
+
+
+def _pretraining(node: Plain, depth: int) -> list[Plain]:
+    """The settings of each layer; those above the ``first`` ones are not trained."""
+    first = node.get("first")
+    trained = depth if first is None else checks.whole("pretrain.first", first, 0, depth)
+    own = {key: value for key, value in node.items() if key != "first"}
+    each = _per_layer("pretrain", _with_noise("pretrain", own), depth)
+    return [values if k < trained else {**values, "epochs": 0} for k, values in enumerate(each)]
 
 
 def _with_noise(where: str, node: Plain) -> Plain:

@@ -138,6 +138,7 @@ def descend_network(
     x: Tensor,
     y: Tensor,
     weights: Tensor | None,
+    factors: Sequence[Tensor],
     batch_size: int,
 ) -> Tensor:
     """Go through rows (R, n, d) of targets (R, n, k) by minibatches.
@@ -150,6 +151,7 @@ def descend_network(
         x: inputs.
         y: targets.
         weights: of the rows' losses, (R, n, 1); None: 1.
+        factors: of the codes of each layer, (R, n, h), as dropout has them; none: 1.
         batch_size: rows of a minibatch.
 
     Returns:
@@ -158,15 +160,14 @@ def descend_network(
     inputs = x.to(descent.operand("weight").dtype)
     given = y[:, :0] if weights is None else weights
     parts = repeat(given) if weights is None else given.split(batch_size, 1)
+    splits = (t.split(batch_size, 1) for t in (inputs, y, *factors))
     logits = []
-    for *batch, own in zip(
-        inputs.split(batch_size, 1), y.split(batch_size, 1), parts, strict=weights is not None
-    ):
+    for own, *batch in zip(parts, *splits, strict=weights is not None):
         step = descent.steps.get(batch[0].shape[1])
         if step is None:
             taken = partial(_step_network, activations, distribution, descent)
-            step = descent.remember(taken, *batch, own)
-        logits.append(step(*batch, own).clone())
+            step = descent.remember(taken, batch[0], batch[1], own, *batch[2:])
+        logits.append(step(batch[0], batch[1], own, *batch[2:]).clone())
     loss = distribution.loss(torch.cat(logits, 1), y)
     if weights is not None:
         loss.mul_(weights)
@@ -180,10 +181,12 @@ def _step_network(
     x: Tensor,
     y: Tensor,
     weights: Tensor,
+    *factors: Tensor,
 ) -> Tensor:
     """Take one step with a minibatch (R, B, d), its targets (R, B, k) and its weights (R, B, 1).
 
-    No weights, (R, 0, k), are weights of 1. Returns the logits (R, B, k) before the step.
+    No weights, (R, 0, k), are weights of 1; ``factors`` (R, B, h) of the codes of each layer, none:
+    of 1. Returns the logits (R, B, k) before the step.
     """
     product = x.dtype
     codes, rounded = [x], [x]
@@ -191,7 +194,8 @@ def _step_network(
         w = descent.operand(f"layers.{depth}.weight")
         given = _affine(rounded[-1], w, descent.lifted[f"layers.{depth}.hidden_bias"])
         codes.append(activation.apply_(given))
-        rounded.append(codes[-1].to(product))
+        passed = codes[-1] * factors[depth] if factors else codes[-1]
+        rounded.append(passed.to(product))
     v = descent.operand("weight")
     logits = _affine(rounded[-1], v, descent.lifted["bias"])
     delta = distribution.residual(logits, y, out=torch.empty_like(logits))
@@ -203,7 +207,10 @@ def _step_network(
     descent.move("weight", rounded[-1], delta_rounded)
     descent.move_bias("bias", delta)
     for depth, activation in reversed(list(enumerate(activations))):
-        epsilon = activation.backward_(below.to(logits.dtype), codes[depth + 1])
+        below = below.to(logits.dtype)
+        if factors:
+            below.mul_(factors[depth])
+        epsilon = activation.backward_(below, codes[depth + 1])
         epsilon_rounded = epsilon.to(product)
         if depth > 0:
             w = descent.operand(f"layers.{depth}.weight")

@@ -93,16 +93,27 @@ class Predictor(nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (..., n, k) of p(y | x) for x (..., n, d)."""
-        codes: Tensor = self.stack(x)
-        return codes @ self.weight + self.bias
+        return self.logits(x)
+
+    def logits(self, x: Tensor, factors: Sequence[Tensor] = ()) -> Tensor:
+        """The same where the codes of each layer are multiplied by ``factors`` (..., n, h)."""
+        for k, layer in enumerate(self.stack):
+            x = layer(x) * factors[k] if factors else layer(x)
+        return x @ self.weight + self.bias
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
         """−log p(y | x) of each row (..., n), in nats, up to the constant of ``output``."""
         return self.output.loss(logits, self.targets(y)).sum(-1)
 
-    def cost(self, x: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+    def cost(
+        self,
+        x: Tensor,
+        y: Tensor,
+        weights: Tensor | None = None,
+        factors: Sequence[Tensor] = (),
+    ) -> Tensor:
         """Mean loss, times the rows' weights (..., n), of the targets y (..., n, ...): ``runs``."""
-        losses = self.losses(self(x), y)
+        losses = self.losses(self.logits(x, factors), y)
         return (losses if weights is None else losses * weights).mean(-1)
 
     @property
@@ -117,17 +128,19 @@ class Predictor(nn.Module, ABC):
         y: Tensor,
         batch_size: int,
         weights: Tensor | None = None,
+        factors: Sequence[Tensor] = (),
     ) -> Tensor:
         """Go through rows x (*runs, n, d) of targets y (*runs, n, ...) by minibatches, a step each.
 
         Encoders that ``optimiser`` does not move are a fixed map: then the top layer learns on
         codes. In closed form where the encoders allow it, else down the gradient of ``cost``.
+        ``factors`` (*runs, n, h) of the codes of each layer are those of dropout; none: 1.
 
         Returns:
             The cost summed over rows, of shape ``runs``, that of each minibatch before its step.
         """
         if not self.is_in_closed_form:
-            return self._update_by_autograd(optimiser, x, y, batch_size, weights)
+            return self._update_by_autograd(optimiser, x, y, batch_size, weights, factors)
         x = self.stack[0].filled(x)
         activations: list[Activation] = []
         if "layers.0.weight" in optimiser.parameters:
@@ -138,7 +151,14 @@ class Predictor(nn.Module, ABC):
         given = None if weights is None else with_runs(weights.unsqueeze(-1))
         wanted = with_runs(self.targets(y))
         total = closed_form.descend_network(
-            optimiser, activations, self.output, with_runs(x), wanted, given, batch_size
+            optimiser,
+            activations,
+            self.output,
+            with_runs(x),
+            wanted,
+            given,
+            [with_runs(factor) for factor in factors],
+            batch_size,
         )
         return total.reshape(self.runs)
 
@@ -149,6 +169,7 @@ class Predictor(nn.Module, ABC):
         y: Tensor,
         batch_size: int,
         weights: Tensor | None = None,
+        factors: Sequence[Tensor] = (),
     ) -> Tensor:
         total = torch.zeros(self.runs, dtype=x.dtype, device=x.device)
         rows = len(self.runs)  # the axis of rows
@@ -156,7 +177,8 @@ class Predictor(nn.Module, ABC):
             n = min(batch_size, x.shape[rows] - first)
             batch, targets = x.narrow(rows, first, n), y.narrow(rows, first, n)
             given = None if weights is None else weights.narrow(rows, first, n)
-            cost = self.cost(batch, targets, given)
+            own = [factor.narrow(rows, first, n) for factor in factors]
+            cost = self.cost(batch, targets, given, own)
             optimiser.step(cost)
             total += cost.detach() * n
         return total

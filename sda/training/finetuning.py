@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from sda.common.errors import DivergenceError
 from sda.common.precision import Precision
 from sda.common.rows import check_rows, wide
+from sda.common.seeding import stream
 from sda.nn.named_optimisers import planned
 from sda.nn.optimisers import Descent
 from sda.nn.predictor import Predictor
+from sda.training import dropout
 from sda.training.early_stopping import EarlyStopping
 from sda.training.history import HOPELESS, NetworkEpoch
 from sda.training.minibatches import Labelled, labelled_blocks, labelled_rows
@@ -154,11 +156,14 @@ def _train_one_epoch(
     runs, device = network.runs, network.weight.device
     batch_size = settings[0].batch_size
     noise = [plan.corruption for plan in settings if plan.corruption is not None]
+    draws = [stream(seed, "dropout", epoch, device=device) for seed in seeds]
     total = torch.zeros(runs, dtype=wide(device), device=device)
     for inputs, targets, weights in labelled_blocks(
         train, rows, noise or None, batch_size, seeds, epoch, runs, device
     ):
-        total += network.update(descent, inputs, targets, batch_size, weights)
+        first, hidden = dropout.factors(network, inputs, settings, draws)
+        given = inputs * first if len(first) else inputs
+        total += network.update(descent, given, targets, batch_size, weights, hidden)
     return total / len(rows[0])
 
 

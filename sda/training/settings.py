@@ -61,6 +61,8 @@ class Finetuning:
     schedule: Schedule | str = Schedule.constant  # of the learning rate, epoch by epoch
     halved_after: float = 10.0  # epochs after which schedule=inverse_time has halved the rate
     averaging: float = 0.0  # share of the old average at each step; 0: weights are not averaged
+    dropout: float = 0.0  # share of the hidden units left out, others for each row and presentation
+    input_dropout: float = 0.0  # share of the inputs
 
     def __post_init__(self) -> None:
         checks.one_of("finetune.precision", self.precision, (*Precision,))
@@ -77,13 +79,21 @@ class Finetuning:
         if not (self.corruption is None or callable(self.corruption)):
             raise ValueError(f"finetune.corruption must be one or null, got {self.corruption!r}")
         checks.number("finetune.averaging", self.averaging, 0, 0.999999)
+        checks.number("finetune.dropout", self.dropout, 0, 0.99)
+        checks.number("finetune.input_dropout", self.input_dropout, 0, 0.99)
+        if self.dropout and not self.encoders:
+            raise ValueError(
+                "finetune.dropout is of units that learn: with finetune.encoders=false it must be "
+                f"0, got {self.dropout!r}"
+            )
         _check_descent("finetune", self)
 
     @property
     def company(self) -> tuple[object, ...]:
         """Equal for settings whose runs can be fine-tuned together."""
         kind = (self.labelled, self.corruption is None, self.encoders)
-        return (*kind, self.batch_size, str(self.precision), *optimiser(self))
+        drops = (self.dropout > 0, self.input_dropout > 0)
+        return (*kind, *drops, self.batch_size, str(self.precision), *optimiser(self))
 
 
 def optimiser(plan: Pretraining | Finetuning) -> tuple[str, str]:
