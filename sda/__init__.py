@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from sda.nn.gsn import GSN, GenerativeStochasticNetwork
     from sda.nn.heads import Classifier, Regressor
     from sda.nn.initialisation import Initialisation
+    from sda.nn.joint import DeepAutoencoder, Joint
     from sda.nn.layer_kind import LayerKind, LayerPlan
     from sda.nn.mixed import Mixed
+    from sda.nn.penalised import L1, Contractive, Penalised, PenalisedAutoencoder, Penalty, Sparsity
     from sda.nn.sampling import chains, from_the_prior, from_the_top
     from sda.nn.stack import StackedDenoisingAutoencoder, join, select
     from sda.nn.stochastic import Stochastic, StochasticAutoencoder
@@ -49,16 +51,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GSN",
+    "L1",
     "Activation",
     "BernoulliUnits",
     "Boltzmann",
     "Categorical",
     "Classifier",
+    "Contractive",
     "Convolutional",
     "ConvolutionalAutoencoder",
     "Corrupted",
     "Corruption",
     "CrossEntropy",
+    "DeepAutoencoder",
     "DenoisingAutoencoder",
     "Distribution",
     "DivergenceError",
@@ -68,6 +73,7 @@ __all__ = [
     "GaussianUnits",
     "GenerativeStochasticNetwork",
     "Initialisation",
+    "Joint",
     "KernelSVC",
     "Layer",
     "LayerKind",
@@ -77,11 +83,15 @@ __all__ = [
     "Masking",
     "Mixed",
     "MixtureDensity",
+    "Penalised",
+    "PenalisedAutoencoder",
+    "Penalty",
     "Pretraining",
     "RectifiedSquaredError",
     "Regressor",
     "RestrictedBoltzmannMachine",
     "SaltAndPepper",
+    "Sparsity",
     "SquaredError",
     "StackedDenoisingAutoencoder",
     "Stochastic",
@@ -108,9 +118,9 @@ _HOMES = (  # a name that several modules have is the first one's
     "common.errors", "common.layout", "common.seeding", "data.digits", "nn.activation",
     "nn.autoencoder", "nn.boltzmann", "nn.convolutional", "nn.units", "nn.stochastic", "nn.gsn",
     "nn.variational", "nn.corruption", "nn.densities", "nn.distributions", "nn.initialisation",
-    "nn.layer_kind", "nn.mixed", "nn.stack", "nn.sampling", "nn.heads", "runs.model_file",
-    "training.codes", "training.finetuning", "training.pretraining", "training.settings",
-    "experiment.kernel_svc",
+    "nn.layer_kind", "nn.mixed", "nn.penalised", "nn.joint", "nn.stack", "nn.sampling",
+    "nn.heads", "runs.model_file", "training.codes", "training.finetuning",
+    "training.pretraining", "training.settings", "experiment.kernel_svc",
 )  # fmt: skip
 
 

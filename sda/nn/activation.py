@@ -32,6 +32,12 @@ class Activation(StrEnum):
             aten.threshold_backward.grad_input(gradient, y, 0, grad_input=gradient)
         return gradient
 
+    def slope(self, y: Tensor) -> Tensor:
+        """The derivative where the value is y (..., h), as something that has one itself."""
+        if self is Activation.sigmoid:
+            return y * (1 - y)
+        return 1 - y.square() if self is Activation.tanh else (y > 0).to(y.dtype)
+
     @property
     def reach(self) -> tuple[float, float]:
         """The interval that codes lie in, known before any training."""

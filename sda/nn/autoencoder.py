@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +85,11 @@ class Layer(LayerPlan):
             emphasis=self.emphasis,
             initialisation=self.initialisation,
         )
+
+
+def dense(plan: Layer) -> dict[str, Any]:
+    """What the plan of a kind that derives from ``Layer`` says of its dense autoencoder."""
+    return {name: getattr(plan, name) for name in Layer.__dataclass_fields__}
 
 
 class DenoisingAutoencoder(LayerKind):

@@ -70,10 +70,10 @@ def descend_layer(
                 made = _LayerStep(descent, activation, distribution, batch[0])
                 step = descent.remember(made, *batch)
             own.copy_(step(*batch))
-        loss = distribution.loss(logits, target)
         if emphasis.shape[1]:
-            loss.mul_(emphasis)
-        total += loss.sum(-1).sum(-1)
+            total += distribution.loss(logits, target).mul_(emphasis).sum(-1).sum(-1)
+        else:
+            total += distribution.total(logits, target)
     return total
 
 

@@ -21,6 +21,9 @@ from sda.common.layout import Layout
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
+FOLDED = 16  # 2^16 is far from what a float32 overflows at
+
+
 class Distribution(ABC):
     """p(x | h) of d components by its logits, what the decoder computes: d of them, or more."""
 
@@ -38,6 +41,10 @@ class Distribution(ABC):
     @abstractmethod
     def loss(self, logits: Tensor, x: Tensor) -> Tensor:
         """Loss of every component (..., d) against the clean x (..., d)."""
+
+    def total(self, logits: Tensor, x: Tensor) -> Tensor:
+        """The loss of all rows (R, n, d) together: (R,)."""
+        return self.loss(logits, x).sum(-1).sum(-1)
 
     @abstractmethod
     def sample(self, logits: Tensor, generator: torch.Generator) -> Tensor:
@@ -106,6 +113,19 @@ class CrossEntropy(Distribution):
     def loss(self, logits: Tensor, x: Tensor) -> Tensor:
         """Cross-entropy of every component, in nats."""
         return F.softplus(logits).sub_(logits * x)
+
+    def total(self, logits: Tensor, x: Tensor) -> Tensor:
+        """The same summed, in half the time: one logarithm for FOLDED rows.
+
+        softplus(a) = max(a, 0) + log(1 + exp(−|a|)); a product of numbers in [1, 2] keeps its
+        digits.
+        """
+        large = logits.clamp_min(0).addcmul_(logits, x, value=-1).sum(-1).sum(-1)
+        small = logits.abs().neg_().exp_().add_(1)
+        even = small.shape[1] // FOLDED * FOLDED
+        folded: Tensor = small[:, :even].unflatten(1, (FOLDED, -1)).prod(1)
+        rest = small[:, even:].log_().sum(-1).sum(-1)
+        return large + folded.log_().sum(-1).sum(-1) + rest
 
     def sample(self, logits: Tensor, generator: torch.Generator) -> Tensor:
         """Draw 0 or 1."""

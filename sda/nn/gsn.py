@@ -25,10 +25,9 @@ from torch import Tensor, nn
 
 from sda.common import checks
 from sda.nn.activation import Activation
-from sda.nn.autoencoder import DenoisingAutoencoder, Layer
+from sda.nn.autoencoder import DenoisingAutoencoder, Layer, dense
 from sda.nn.corruption import Corrupted
 from sda.nn.layer_kind import LayerPlan
-from sda.nn.stochastic import dense
 from sda.nn.units import BernoulliUnits, GaussianUnits, Units
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 
-from sda.nn.autoencoder import DenoisingAutoencoder, Layer
+from sda.nn.autoencoder import DenoisingAutoencoder, Layer, dense
 from sda.nn.corruption import Corrupted
 from sda.nn.layer_kind import LayerPlan
 from sda.nn.units import BernoulliUnits, GaussianUnits, Units
@@ -80,8 +80,3 @@ class StochasticAutoencoder(DenoisingAutoencoder):
     def _check(self) -> None:
         super()._check()
         self.units.check(self.activation)
-
-
-def dense(plan: Layer) -> dict[str, Any]:
-    """What the plan of a kind that derives from ``Layer`` says of its dense autoencoder."""
-    return {name: getattr(plan, name) for name in Layer.__dataclass_fields__}

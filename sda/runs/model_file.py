@@ -31,8 +31,10 @@ from sda.nn.distributions import (
 )
 from sda.nn.gsn import GSN
 from sda.nn.heads import Classifier
+from sda.nn.joint import Joint
 from sda.nn.layer_kind import LayerKind, LayerPlan
 from sda.nn.mixed import Mixed
+from sda.nn.penalised import L1, Contractive, Penalised, Sparsity
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.nn.stochastic import Stochastic
 from sda.nn.units import BernoulliUnits, GaussianUnits
@@ -51,6 +53,11 @@ PARTS = (
     GaussianUnits,
     BernoulliUnits,
     Convolutional,
+    Penalised,
+    Sparsity,
+    L1,
+    Contractive,
+    Joint,
     Masking,
     SaltAndPepper,
     Gaussian,

@@ -40,9 +40,11 @@ def words_of(name, runs, out):
         "figure3.py": None,
         "figure5.py": None,
         "filters.py": [out / "filters.png", *sorted(p for p in runs.iterdir() if p.is_dir())[:2]],
+        "joint.py": [runs, out / "joint.png"],
         "labels.py": [runs, out / "labels.png"],
         "large_data.py": ["--rows", 500, "--folder", out],
         "noise.py": [runs, out / "noise.png"],
+        "relatives.py": [runs, out / "relatives.png"],
         "searched.py": [runs],
         "table1.py": ["--out", out],
     }

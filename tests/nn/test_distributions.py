@@ -210,3 +210,19 @@ def test_a_density_integrates_to_one_with_the_constant_that_its_loss_leaves_out(
     logits = torch.randn(1, kind.n_logits(1), generator=stream(4), dtype=torch.float64)
     density = torch.exp(-kind.loss(logits.expand(len(x), -1), x) - kind.left_out)
     assert float(torch.trapezoid(density[:, 0], x[:, 0])) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 37, 128])
+@pytest.mark.parametrize("kind", [CrossEntropy(), SquaredError()], ids=str)
+def test_a_total_is_the_sum_of_the_losses(kind, rows):
+    logits = 8 * torch.randn(2, rows, 9, generator=stream(1, "logits"), dtype=torch.float64)
+    x = torch.rand(2, rows, 9, generator=stream(2), dtype=torch.float64)
+    expected = kind.loss(logits, x).sum((1, 2))
+    assert torch.allclose(kind.total(logits, x), expected, rtol=1e-12)
+    single = kind.total(logits.float(), x.float()).double()
+    assert torch.allclose(single, expected, rtol=1e-5)
+
+
+def test_a_total_of_logits_that_blew_up_is_no_small_number():
+    assert not CrossEntropy().total(torch.full((1, 3, 2), math.nan), torch.ones(1, 3, 2)) < 1e9
+    assert not CrossEntropy().total(torch.full((1, 3, 2), math.inf), torch.zeros(1, 3, 2)) < 1e9
