@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sda.common.layout import Layout
     from sda.common.seeding import stream
     from sda.data.digits import digits
+    from sda.data.tables import table
     from sda.experiment.kernel_svc import KernelSVC
     from sda.nn.activation import Activation
     from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis, Layer
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from sda.nn.stochastic import Stochastic, StochasticAutoencoder
     from sda.nn.units import BernoulliUnits, GaussianUnits, Units
     from sda.nn.variational import Variational, VariationalAutoencoder
+    from sda.runs.model import Model
     from sda.runs.model_file import load, save
     from sda.training.codes import Storage
     from sda.training.finetuning import finetune
@@ -83,6 +85,7 @@ __all__ = [
     "Masking",
     "Mixed",
     "MixtureDensity",
+    "Model",
     "Penalised",
     "PenalisedAutoencoder",
     "Penalty",
@@ -112,6 +115,7 @@ __all__ = [
     "save",
     "select",
     "stream",
+    "table",
 ]
 
 _HOMES = (  # a name that several modules have is the first one's
@@ -120,7 +124,8 @@ _HOMES = (  # a name that several modules have is the first one's
     "nn.variational", "nn.corruption", "nn.densities", "nn.distributions", "nn.initialisation",
     "nn.layer_kind", "nn.mixed", "nn.penalised", "nn.joint", "nn.stack", "nn.sampling",
     "nn.heads", "runs.model_file", "training.codes", "training.finetuning",
-    "training.pretraining", "training.settings", "experiment.kernel_svc",
+    "training.pretraining", "training.settings", "experiment.kernel_svc", "data.tables",
+    "runs.model",
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ _ABSENT = object()
 
 PATHS = (
     "data_folder", "data.folder", "data.path", "data.train", "data.valid", "data.test",
-    "data.unlabelled", "data.photographs", "codes_of",
+    "data.unlabelled", "data.like", "data.photographs", "codes_of", "pretrained",
 )  # fmt: skip
 
 

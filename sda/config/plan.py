@@ -3,6 +3,8 @@
 import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,10 +19,37 @@ from sda.nn.initialisation import Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan, Shape
 from sda.nn.mixed import Mixed
 from sda.nn.stack import StackedDenoisingAutoencoder
+from sda.runs import model_file
 from sda.runs.arms import UNREAD, Init
+from sda.runs.folder import MODEL, PRETRAINED
 from sda.runs.identity import described
 from sda.training import pretraining
 from sda.training.settings import Finetuning, Pretraining
+
+
+@dataclass(frozen=True)
+class Start:
+    """Layers that were pretrained by another run, which this one fine-tunes."""
+
+    path: Path  # of a model file
+    weights: str  # SHA-256 of it
+
+    @classmethod
+    def of(cls, path: str) -> "Start":
+        """That of a model file or a run's folder. Raises ValueError if none was pretrained."""
+        place = Path(path).expanduser()
+        file = place / (PRETRAINED if (place / PRETRAINED).is_file() else MODEL)
+        start = cls(file if place.is_dir() else place, "")
+        start.stack()
+        return dataclasses.replace(start, weights=sha256(start.path.read_bytes()).hexdigest())
+
+    def stack(self) -> StackedDenoisingAutoencoder:
+        """Load the layers."""
+        saved = model_file.load_all(self.path)
+        stack = saved.pretrained or saved.network
+        if not isinstance(stack, StackedDenoisingAutoencoder):
+            raise ValueError(f"pretrained={self.path} was never pretrained")
+        return stack
 
 
 @dataclass(frozen=True)
@@ -40,6 +69,7 @@ class Run:
     test: bool = True  # false: the test rows are not read, as in the runs of a search
     settings: dict[str, Any] = field(default_factory=dict)  # flat, as configured
     published: dict[str, Any] | None = None
+    start: Start | None = None  # pretrained layers to fine-tune; None: they are trained here
 
     @property
     def is_pretrained(self) -> bool:
@@ -72,10 +102,14 @@ class Run:
 
     def stack(self, n_visible: int | Shape) -> StackedDenoisingAutoencoder:
         """Build the initial stack of this run's arm; of pictures, for their shape."""
+        if self.start is not None:
+            return self.start.stack()
         return StackedDenoisingAutoencoder.plan(n_visible, self.trained_layers(), self.seed)
 
     def trained_layers(self) -> tuple[LayerPlan, ...]:
         """The layers as this arm trains them: only sda corrupts, random has no decoder."""
+        if self.start is not None:
+            return self.layers
         if self.init is Init.dbn:
             return tuple(counterpart(layer) for layer in self.layers)
         if self.init is Init.saa:
@@ -105,7 +139,8 @@ class Run:
     @property
     def precisions(self) -> list[str]:
         """What the products of each layer and of fine-tuning are computed in here."""
-        pairs = zip(self._like(), self.pretraining, strict=True) if self.is_pretrained else ()
+        trained = self.is_pretrained and self.start is None
+        pairs = zip(self._like(), self.pretraining, strict=True) if trained else ()
         layers = [pretraining.used(layer, plan, self.device) for layer, plan in pairs]
         fast = all(layer.encoder is not None for layer in self._like())
         wanted, rows = Precision(self.finetuning.precision), self.finetuning.batch_size
@@ -140,10 +175,14 @@ class Run:
             "finetuning": described(self.finetuning),
             "initialisation": str(self.initialisation),
         }
+        if self.start is not None:
+            return own | {"start": self.start.weights}
         return own | ({"pretraining": described(self.pretraining)} if self.is_pretrained else {})
 
     def pretraining_plan(self) -> list[Any]:
         """For each layer, what it is, how it is trained, and by what it is judged."""
+        if self.start is not None:
+            return [self.start.weights]
         return [
             described(parts)
             for parts in zip(

@@ -1,13 +1,14 @@
 """The schema of a run: what a configuration may say, checked and built before anything starts."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sda.common import checks
 from sda.config.parts import data_function, part, section
-from sda.config.plan import Run
+from sda.config.plan import Run, Start
 from sda.config.settings import BASELINE, PLANNING, Executor, Settings, Stack
 from sda.config.validation import made
 from sda.data.splits import Splits
@@ -37,19 +38,27 @@ def build(plain: Plain) -> "Run | Baseline":
 
 def build_run(plain: Plain) -> Run:
     """Turn a resolved configuration into the run of a network. Raises ValueError in one line."""
+    if Path(str(plain.get("init"))).exists() and plain["init"] not in (*Init,):
+        raise ValueError(f"init is an arm; a run's layers are taken by pretrained={plain['init']}")
     stack = made("stack", Stack, section("stack", plain.get("stack")))
     known = made("", Settings, {**plain, "stack": stack})
     depth = len(stack.nodes)
     executor(plain)
     data_function("data", known.data)  # refused here, nothing is read yet
     where = device(known.device)
+    start = Start.of(known.pretrained) if known.pretrained else None
+    if start is not None and known.init is Init.random:
+        raise ValueError(f"init=random takes no pretrained layers, got pretrained={start.path}")
+    layers = _layers(known) if start is None else (layer.plan() for layer in start.stack())
     run = Run(
         name=str(known.name),
         init=known.init,
         seed=known.seed,
-        layers=tuple(_layers(known)),
+        layers=tuple(layers),
         pretraining=tuple(
-            made("pretrain", Pretraining, values) for values in _pretraining(known.pretrain, depth)
+            made("pretrain", Pretraining, values)
+            for values in _pretraining(known.pretrain, depth)
+            if start is None
         ),
         finetuning=made("finetune", Finetuning, _with_noise("finetune", known.finetune)),
         initialisation=stack.initialisation,
@@ -59,6 +68,7 @@ def build_run(plain: Plain) -> Run:
         codes_memory=codes_memory(known.codes_memory, where),
         settings=flat({k: v for k, v in plain.items() if k not in (*PLANNING, *BASELINE)}),
         published=known.published,
+        start=start,
     )
     # Building refuses what does not go together: emphasis with Gaussian noise, dbn with tanh.
     for layer in (*run.layers, *run.trained_layers()):
@@ -70,6 +80,8 @@ def build_run(plain: Plain) -> Run:
 def load_data(plain: Plain) -> Splits:
     """Read or make the data set of a configuration. Raises ValueError in one line."""
     function, values = data_function("data", plain.get("data"))
+    if plain.get("pretrained") and "like" in values:  # its columns are those of the layers
+        values["like"] = values["like"] or plain["pretrained"]
     return function(**values)
 
 

@@ -81,6 +81,7 @@ class Settings:
     pretrain: dict[str, Any]
     finetune: dict[str, Any]
     executor: dict[str, Any]
+    pretrained: str | None = None  # a run whose pretrained layers are taken
     test: bool = True  # false: the test rows are not read, as in the runs of a search
     baseline: dict[str, Any] | None = None
     search_rows: int | None = None

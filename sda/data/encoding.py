@@ -1,13 +1,16 @@
 """A table as inputs of a network and back: columns with their scaling, categories and classes."""
 
 import dataclasses
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import safetensors
 from numpy.typing import NDArray
 
 from sda.common.errors import DataFormatError
@@ -62,6 +65,22 @@ class Encoding:
             indicated = indicate and kind != "ignored" and bool(cells.isna().any())
             made.append(column.fitted(name, kind, cells, scaling, rare, indicated))
         return cls(tuple(made))
+
+    @classmethod
+    def of_model(cls, path: str | Path) -> "Encoding | None":
+        """The columns that a model file, or that of a run's folder, was trained on; None: unnamed.
+
+        Raises:
+            DataFormatError: there is none that can be read.
+        """
+        file = Path(path).expanduser()
+        file = file / "model.safetensors" if file.is_dir() else file
+        try:
+            with safetensors.safe_open(file, "np") as held:
+                table = json.loads(held.metadata()["sda"]).get("about", {}).get("table")
+            return None if table is None else cls.from_plain(table)
+        except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
+            raise DataFormatError(f"{file}: no model file whose columns can be read") from None
 
     @property
     def used(self) -> tuple[Column, ...]:

@@ -104,8 +104,11 @@ def arrays(
     n_classes: int | None = None,
     image_shape: Sequence[int] | None = None,
     seed: int = 0,
+    like: str | None = None,
 ) -> Splits:
     """Read a person's files: ``path`` alone, or one for each part, and further rows ``unlabelled``.
+
+    ``like`` is a run's folder or a model file whose columns, scaling and categories are taken.
 
     The others are as in `Choices`. The .npy files of a folder are memory-mapped and neither cut nor
     scaled, so that they may be larger than memory; uint8 there are grey levels that count as k/255.
@@ -128,7 +131,7 @@ def arrays(
     source = reading.of_files(files, missing, choices.header, named)
     if unlabelled:
         source = reading.with_unlabelled(source, unlabelled, missing, choices.header)
-    return _splits(source, choices)
+    return _splits(source, choices, Encoding.of_model(like) if like else None)
 
 
 def table(x: Any, y: Any = None, **choices: Any) -> Splits:
@@ -197,7 +200,7 @@ def _flat(
     return parts, choices
 
 
-def _splits(source: Source, choices: Choices) -> Splits:
+def _splits(source: Source, choices: Choices, like: Encoding | None = None) -> Splits:
     if choices.image_shape is None:
         choices = replace(choices, image_shape=source.image_shape)
     if source.is_matrix and choices.scaling in ("standard", "unit", "quantiles"):
@@ -229,7 +232,7 @@ def _splits(source: Source, choices: Choices) -> Splits:
     else:
         aside = {*labels, choices.part, choices.group}
         frame = frame[[name for name in frame if name not in aside]]
-        x, encoding = _encoded(source.name, frame, where, choices, remarks)
+        x, encoding = _encoded(source.name, frame, where, choices, remarks, like)
     splits = _told(source.name, x, known, parts, encoding, choices, remarks, source.headed)
     return replace(splits, cut=_which_cut(source, choices))
 
@@ -257,9 +260,12 @@ def _encoded(
     where: Mapping[str, NDArray[np.bool_]],
     choices: Choices,
     remarks: list[str],
+    like: Encoding | None,
 ) -> tuple[dict[str, NDArray[np.float32]], Encoding]:
-    """The rows of each part, encoded by what was learned on those for training."""
+    """The rows of each part, encoded by what was learned on those for training, or ``like``."""
     try:
+        if like is not None:
+            return {part: like.rows(frame, rows) for part, rows in where.items()}, like
         kinds, own = settle(frame, choices.kinds)
         remarks += own
         scaling = "unit" if choices.scaling == "auto" else choices.scaling

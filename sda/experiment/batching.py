@@ -40,7 +40,12 @@ def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
     ]
     tuning = plan.finetuning
     network = (*map(str, tuning.company), str(plan.initialisation))
-    where = (str(plan.device), plan.tensorboard, config["threads"])
+    where = (
+        plan.start and plan.start.weights,
+        str(plan.device),
+        plan.tensorboard,
+        config["threads"],
+    )
     return json.dumps([config["data"], layers, batches, network, where], default=str)
 
 

@@ -40,7 +40,7 @@ def check(plan: Run, splits: Splits) -> None:
     """Raise ValueError, before anything is written, for what could not be trained."""
     train, valid, test = map(_tensors, splits.parts().values())
     stack = plan.stack(splits.input_shape)
-    if plan.is_pretrained:
+    if plan.is_pretrained and plan.start is None:
         preconditions.check_pretraining(stack, train[0], [plan.pretraining], valid[0], plan.device)
     if splits.kind == "nothing":
         if not plan.is_pretrained:

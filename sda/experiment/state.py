@@ -51,6 +51,8 @@ class State:
         if self.pretrained:
             initial = [self.plans[run].stack(self.n_visible) for run in self.pretrained]
             self.stack = _joined(initial).to(self.plans[0].device)
+            if self.plans[self.pretrained[0]].start is not None:
+                self.layers.depth = len(self.stack)  # there is nothing left to train
         self.going = list(range(len(self.plans)))
         self.seconds = [{"pretrain": 0.0, "finetune": 0.0} for _ in self.plans]
 

@@ -26,7 +26,7 @@ FOLDER = "ledger"
 ASIDE = ("batch",)  # of a result: where its folder is
 PLACES = (  # settings that are paths: of these a line has the last part
     "runs_folder", "data_folder", "data.folder", "data.path", "data.photographs", "codes_of",
-    "data.train", "data.valid", "data.test", "data.unlabelled",
+    "data.train", "data.valid", "data.test", "data.unlabelled", "data.like", "pretrained",
 )  # fmt: skip
 Predictions = tuple[NDArray[np.int64], NDArray[np.int64]]  # labels and predicted classes, (n,) each
 

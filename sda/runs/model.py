@@ -20,6 +20,7 @@ from sda.data.columns import Column, numbers
 from sda.data.encoding import Encoding
 from sda.nn.distributions import Distribution
 from sda.nn.heads import Classifier
+from sda.nn.mixed import Mixed
 from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import model_file
@@ -142,9 +143,10 @@ class Model:
         for name in table.columns:
             missing = frame[name].isna().to_numpy()
             if missing.any():
-                cells = frame[name].astype(object)
-                cells[missing] = [_short(value) for value in table[name][missing]]
-                filled[name] = cells
+                values = table[name][missing]
+                if frame[name].dtype == object:  # text, as it stands in a file
+                    values = values.map(_text)
+                filled.loc[missing, name] = values
         return filled
 
     def score(self, frame: pd.DataFrame, quantile: float = 0.95) -> pd.DataFrame:
@@ -200,7 +202,7 @@ class Model:
 
     def _whole(self, x: Tensor, stack: StackedDenoisingAutoencoder) -> Tensor:
         """Inputs of an encoder: one that was not trained on missing cells reads them as 0."""
-        if getattr(stack[0].reconstruction, "missing", False) or not x.isnan().any():
+        if stack[0].reconstruction.missing or not x.isnan().any():
             return x
         rows = int(x.isnan().any(-1).sum())
         _log.warning(
@@ -260,9 +262,11 @@ class Model:
         return pd.DataFrame(sums, columns=[one.name for one in columns])
 
 
-def _short(value: Any) -> Any:
-    """A number without the digits that single precision does not have."""
-    return float(f"{value:.7g}") if isinstance(value, float) else value
+def _text(value: Any) -> str:
+    """A cell as a file has it: single precision has seven digits, a whole day no time."""
+    if isinstance(value, float):
+        return f"{value:.7g}"
+    return str(value).removesuffix(" 00:00:00")
 
 
 def best_depth(stack: StackedDenoisingAutoencoder) -> int:
@@ -293,22 +297,20 @@ def folds_of(encoding: Encoding | None, d: int) -> Tensor:
 def hidden_loss(stack: StackedDenoisingAutoencoder, x: Tensor, folds: Tensor, depth: int) -> Tensor:
     """−log p of each component (n, d), in nats, hidden with its fold; 0 where x is missing."""
     reconstruction = stack[0].reconstruction
-    nothing = torch.nan if getattr(reconstruction, "missing", False) else 0.0
     wanted, known, total = x.nan_to_num(0.0), ~x.isnan(), torch.zeros_like(x)
     for fold in folds.unique():
         hidden = folds == fold
-        seen = x if nothing != 0.0 else wanted
-        made = logits(stack, torch.where(hidden, nothing, seen), depth)
+        seen = torch.where(hidden, torch.nan, x)
+        made = logits(stack, seen if reconstruction.missing else seen.nan_to_num(0.0), depth)
         total += reconstruction.loss(made, wanted) * hidden
     return (total + _left_out(reconstruction)) * known
 
 
 def _left_out(reconstruction: Distribution) -> Tensor:
     """The constant that a loss leaves out, for each component or for all of them."""
-    columns: Any = getattr(reconstruction, "columns", None)
-    if not columns:
+    if not isinstance(reconstruction, Mixed):
         return torch.tensor(reconstruction.left_out)
-    sizes, units = (getattr(reconstruction, what) for what in ("sizes", "units"))
-    each = zip(columns, sizes, units or (1.0,) * len(columns), strict=True)
+    units = reconstruction.units or (1.0,) * len(reconstruction.columns)
+    each = zip(reconstruction.columns, reconstruction.sizes, units, strict=True)
     own = [[one.left_out + math.log(unit)] * size for one, size, unit in each]
     return torch.tensor([value for column in own for value in column])

@@ -187,6 +187,52 @@ def test_a_stack_without_labels_encodes_and_imputes_and_predicts_nothing(told, p
     )
 
 
+def test_layers_that_were_pretrained_without_labels_are_fine_tuned_on_few(told, place):
+    mixed_table(400, seed=2, holes=True).drop(columns="species").to_csv(
+        place / "more.csv", index=False
+    )
+    mixed_table(60, seed=3).to_csv(place / "few.csv", index=False)
+    words = [*WORDS, "data.scaling=standard", "reconstruction=mixed", "corruption=swap"]
+    told(*words, "data.path=more.csv", "data.label=none", "runs_folder=start")
+    (start,) = (place / "start" / "more").glob("init*")
+    told("data=arrays", "data.path=few.csv", f"pretrained={start}", "finetune.epochs=3",
+         "runs_folder=tuned", "tensorboard=false")  # fmt: skip
+    (run,) = (place / "tuned" / "few").glob("init*")
+    before, after = Model.load(start), Model.load(run)
+    assert after.encoding.columns == before.encoding.columns
+    assert str(after.pretrained.state_dict()) == str(before.network.state_dict())
+    assert str(after.network.stack.state_dict()) != str(before.network.state_dict())
+    assert told("predict", str(run), "new.csv").shape == (40, 4)
+    assert not (run / "metrics.jsonl").read_text().count('"pretrain"')
+    message = told("data=arrays", "data.path=few.csv", f"init={start}", fails=True)
+    assert f"pretrained={start}" in message
+    assert "init=random takes no pretrained layers" in told(
+        "data=arrays", "data.path=few.csv", "init=random", f"pretrained={start}", fails=True
+    )
+
+
+def test_holes_are_filled_with_values_of_their_column(told, place):
+    mixed_table(400, seed=2, holes=True).to_csv(place / "holes2.csv", index=False)
+    words = [*WORDS, "data.scaling=standard", "reconstruction=mixed", "corruption=swap"]
+    told(*words, "data.path=holes2.csv", "runs_folder=holes", "finetune.epochs=1")
+    (run,) = (place / "holes" / "holes2").glob("init*")
+    truth, rows = mixed_table(200, seed=9), mixed_table(200, seed=9)
+    rng = np.random.default_rng(0)
+    hidden = {name: rng.random(200) < 0.3 for name in ("length", "town", "since")}
+    for name, where in hidden.items():
+        rows.loc[where, name] = None
+    rows.to_parquet(place / "holes.parquet")
+    told("impute", str(run), "holes.parquet", "to=filled.parquet")
+    filled = pd.read_parquet(place / "filled.parquet")
+    towns = filled["town"][hidden["town"]] == truth["town"][hidden["town"]]
+    assert towns.mean() > truth["town"].value_counts(normalize=True).max() + 0.1
+    error = (filled["length"] - truth["length"])[hidden["length"]].std()
+    assert error < 0.8 * truth["length"].std()
+    assert filled["since"].dtype.kind == "M"
+    for name, where in hidden.items():
+        assert (filled[name] == truth[name])[~where].all()
+
+
 def test_a_network_that_was_never_pretrained_has_no_decoder_to_use(told, place):
     words = [word for word in WORDS if word != "init=sda"]
     told(*words, "init=random", "data.path=mine.csv", "runs_folder=plain")
