@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sda.nn.activation import Activation
     from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis, Layer
     from sda.nn.boltzmann import Boltzmann, RestrictedBoltzmannMachine
+    from sda.nn.combined_corruption import Compose, Scheduled
     from sda.nn.convolutional import Convolutional, ConvolutionalAutoencoder
     from sda.nn.corruption import (
         Corrupted,
@@ -39,7 +40,15 @@ if TYPE_CHECKING:
     from sda.nn.layer_kind import LayerKind, LayerPlan
     from sda.nn.mixed import Mixed
     from sda.nn.penalised import L1, Contractive, Penalised, PenalisedAutoencoder, Penalty, Sparsity
+    from sda.nn.picture_corruption import (
+        BlockMasking,
+        Blur,
+        ColourDropping,
+        DownSampling,
+        PatchShuffling,
+    )
     from sda.nn.sampling import chains, from_the_prior, from_the_top
+    from sda.nn.sequence_corruption import Deletion, LocalShuffling, Replacement
     from sda.nn.stack import StackedDenoisingAutoencoder, join, select
     from sda.nn.stochastic import Stochastic, StochasticAutoencoder
     from sda.nn.units import BernoulliUnits, GaussianUnits, Units
@@ -56,9 +65,13 @@ __all__ = [
     "L1",
     "Activation",
     "BernoulliUnits",
+    "BlockMasking",
+    "Blur",
     "Boltzmann",
     "Categorical",
     "Classifier",
+    "ColourDropping",
+    "Compose",
     "Contractive",
     "Convolutional",
     "ConvolutionalAutoencoder",
@@ -66,9 +79,11 @@ __all__ = [
     "Corruption",
     "CrossEntropy",
     "DeepAutoencoder",
+    "Deletion",
     "DenoisingAutoencoder",
     "Distribution",
     "DivergenceError",
+    "DownSampling",
     "Emphasis",
     "Finetuning",
     "Gaussian",
@@ -82,18 +97,22 @@ __all__ = [
     "LayerPlan",
     "Layout",
     "LearnedVariance",
+    "LocalShuffling",
     "Masking",
     "Mixed",
     "MixtureDensity",
     "Model",
+    "PatchShuffling",
     "Penalised",
     "PenalisedAutoencoder",
     "Penalty",
     "Pretraining",
     "RectifiedSquaredError",
     "Regressor",
+    "Replacement",
     "RestrictedBoltzmannMachine",
     "SaltAndPepper",
+    "Scheduled",
     "Sparsity",
     "SquaredError",
     "StackedDenoisingAutoencoder",
@@ -121,11 +140,11 @@ __all__ = [
 _HOMES = (  # a name that several modules have is the first one's
     "common.errors", "common.layout", "common.seeding", "data.digits", "nn.activation",
     "nn.autoencoder", "nn.boltzmann", "nn.convolutional", "nn.units", "nn.stochastic", "nn.gsn",
-    "nn.variational", "nn.corruption", "nn.densities", "nn.distributions", "nn.initialisation",
-    "nn.layer_kind", "nn.mixed", "nn.penalised", "nn.joint", "nn.stack", "nn.sampling",
-    "nn.heads", "runs.model_file", "training.codes", "training.finetuning",
-    "training.pretraining", "training.settings", "experiment.kernel_svc", "data.tables",
-    "runs.model",
+    "nn.variational", "nn.combined_corruption", "nn.picture_corruption", "nn.sequence_corruption",
+    "nn.corruption", "nn.densities", "nn.distributions", "nn.initialisation", "nn.layer_kind",
+    "nn.mixed", "nn.penalised", "nn.joint", "nn.stack", "nn.sampling", "nn.heads",
+    "runs.model_file", "training.codes", "training.finetuning", "training.pretraining",
+    "training.settings", "experiment.kernel_svc", "data.tables", "runs.model",
 )  # fmt: skip
 
 

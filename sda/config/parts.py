@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from sda.common.trust import trusted
 from sda.config import validation
@@ -65,6 +65,12 @@ def _leaves(hint: Any) -> tuple[Any, ...]:
 
 def _words(kind: type) -> str:
     return re.sub(r"(?<=.)(?=[A-Z])", " ", kind.__name__).lower()
+
+
+def lists(where: str, node: object) -> set[str]:
+    """Names of the values of a node's part that are lists; of other names one is one per layer."""
+    hints = get_type_hints(_named(where, node)[0])
+    return {name for name, hint in hints.items() if get_origin(hint) is tuple}
 
 
 def data_function(where: str, node: object) -> tuple[Callable[..., Splits], dict[str, Any]]:

@@ -1,13 +1,13 @@
 """The schema of a run: what a configuration may say, checked and built before anything starts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sda.common import checks
-from sda.config.parts import data_function, part, section
+from sda.config.parts import data_function, lists, part, section
 from sda.config.plan import Run, Start
 from sda.config.settings import BASELINE, PLANNING, Executor, Settings, Stack
 from sda.config.validation import made
@@ -125,7 +125,8 @@ def corruption(where: str, node: object) -> Corruption | None:
     if node is None:
         return None
     if isinstance(node, Mapping) and "layers" not in node:
-        built: Corruption = part(where, node, Corruption)
+        own = {key: value for key, value in node.items() if key != "above"}
+        built: Corruption = part(where, own, Corruption)
         return built
     got = "one for each layer" if isinstance(node, Mapping | list) else repr(node)
     raise ValueError(
@@ -166,23 +167,37 @@ def _with_noise(where: str, node: Plain) -> Plain:
 
 
 def _parts(where: str, node: Plain, depth: int, kind: type) -> list[Any]:
-    """One part for each layer, from a node for all of them or a list ``layers`` of nodes."""
+    """One part for each layer, from a node for all of them or a list ``layers`` of nodes.
+
+    A node may have another one, ``above``, for all layers but the lowest.
+    """
     if "layers" in node:
         if not isinstance(node["layers"], list) or len(node["layers"]) != depth:
             raise ValueError(f"{where}.layers must list one for each of {depth} layers")
         return [part(f"{where}.layers", each, kind) for each in node["layers"]]
-    return [part(where, each, kind) for each in _per_layer(where, node, depth)]
+    if "above" in node:
+        lowest = {key: value for key, value in node.items() if key != "above"}
+        nodes = [lowest, *[node["above"]] * (depth - 1)]
+    else:
+        nodes = _per_layer(where, node, depth, lists(where, node))
+    return [part(where, each, kind) for each in nodes]
 
 
-def _per_layer(where: str, node: Mapping[str, Any], depth: int) -> list[Plain]:
-    """Split a node whose values are for all layers, or lists with one for each."""
-    for key, value in node.items():
-        if isinstance(value, list) and len(value) != depth:
+def _per_layer(
+    where: str, node: Mapping[str, Any], depth: int, whole: Collection[str] = ()
+) -> list[Plain]:
+    """Split a node whose values are for all layers, or lists with one for each.
+
+    Values of the names in ``whole`` are lists themselves.
+    """
+    split = {key for key, value in node.items() if isinstance(value, list) and key not in whole}
+    for key in split:
+        if len(value := node[key]) != depth:
             raise ValueError(
                 f"{where}.{key} must be one value or a list of {depth}, one for each layer, "
                 f"got {len(value)} values"
             )
     return [
-        {key: value[k] if isinstance(value, list) else value for key, value in node.items()}
+        {key: value[k] if key in split else value for key, value in node.items()}
         for k in range(depth)
     ]

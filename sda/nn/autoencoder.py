@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sda.common import checks
 from sda.nn import closed_form
 from sda.nn.activation import Activation
-from sda.nn.corruption import Corrupted, Corruption, Gaussian, Masking
+from sda.nn.corruption import Corrupted, Corruption, Masking
 from sda.nn.distributions import CrossEntropy, Distribution
 from sda.nn.initialisation import Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan
@@ -44,7 +44,7 @@ class Emphasis:
 
     def check(self, corruption: Corruption) -> None:
         """Raise ValueError for a corruption that leaves nothing intact."""
-        if isinstance(corruption, Gaussian) and not self.is_plain:
+        if not (corruption.leaves_intact or self.is_plain):
             raise ValueError(
                 "emphasis needs a corruption that leaves components intact "
                 f"(masking, salt_and_pepper), got {corruption}"

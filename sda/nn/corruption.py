@@ -1,8 +1,9 @@
 """Corruptions: the stochastic maps x̃ ~ q(x̃ | x) that a denoising autoencoder learns to undo."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -30,9 +31,19 @@ class Corruption(ABC):
     kind is a frozen dataclass.
     """
 
+    leaves_intact: ClassVar[bool] = True  # whether some components stay as they are, and are told
+
     @abstractmethod
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
         """Corrupt the rows of x."""
+
+    def reach(self, low: float, high: float) -> tuple[float, float]:
+        """Where values in [low, high] lie afterwards: there, unless a kind says otherwise."""
+        return low, high
+
+    def at(self, epoch: int) -> "Corruption":
+        """The corruption of an epoch of training, 1 the first; most are the same in all."""
+        return self
 
     def on(self, layout: Layout) -> "Corruption":
         """The same with what only the data know: itself, if it needs nothing of them."""
@@ -66,9 +77,13 @@ class Masking(Corruption):
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
         """Corrupt the rows of x (n, d)."""
         shown = x[:, : len(self.columns) or None]
-        hit = spread(_choose(shown, self.fraction, self.exact, generator), self.columns)
+        hit = spread(choose(shown, self.fraction, self.exact, generator), self.columns)
         # Exact at weights 0 and 1, and faster than masked_fill or where on a CPU.
         return Corrupted(torch.lerp(x, x.new_full((), self.value), _weights(hit, x)), hit)
+
+    def reach(self, low: float, high: float) -> tuple[float, float]:
+        """Where values in [low, high] lie afterwards."""
+        return (min(low, self.value), max(high, self.value)) if self.fraction else (low, high)
 
     def on(self, layout: Layout) -> Corruption:
         """Mask the columns of a table as a whole."""
@@ -98,7 +113,7 @@ class Swap(Corruption):
         """Corrupt the rows of x (n, d)."""
         if len(x) == 1:
             return Corrupted(x.clone(), torch.zeros_like(x, dtype=torch.bool))
-        chosen = _choose(x[:, : len(self.columns) or None], self.fraction, self.exact, generator)
+        chosen = choose(x[:, : len(self.columns) or None], self.fraction, self.exact, generator)
         further = torch.randint(
             1, len(x), chosen.shape, generator=generator, device=generator.device
         )
@@ -131,15 +146,21 @@ class SaltAndPepper(Corruption):
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
         """Corrupt the rows of x (n, d)."""
-        hit = _choose(x, self.fraction, self.exact, generator)
+        hit = choose(x, self.fraction, self.exact, generator)
         salt = torch.rand(x.shape, generator=generator, device=generator.device) < 0.5
         grain = torch.where(salt, self.high, self.low).to(x)
         return Corrupted(torch.where(hit, grain, x), hit)
+
+    def reach(self, low: float, high: float) -> tuple[float, float]:
+        """Where values in [low, high] lie afterwards."""
+        return (min(low, self.low), max(high, self.high)) if self.fraction else (low, high)
 
 
 @dataclass(frozen=True)
 class Gaussian(Corruption):
     """Adds independent N(0, std²) noise to every component; every component counts as hit."""
+
+    leaves_intact: ClassVar[bool] = False
 
     std: float  # in the units of x, at least 0
 
@@ -150,6 +171,10 @@ class Gaussian(Corruption):
         """Corrupt the rows of x (n, d)."""
         noise = torch.randn(x.shape, generator=generator, device=generator.device).to(x)
         return Corrupted(torch.add(x, noise, alpha=self.std), None)
+
+    def reach(self, low: float, high: float) -> tuple[float, float]:
+        """Where values in [low, high] lie afterwards: anywhere."""
+        return (-math.inf, math.inf) if self.std else (low, high)
 
 
 def _check_share(fraction: object, exact: object) -> None:
@@ -169,7 +194,7 @@ def _with_columns(corruption: "Masking | Swap", layout: Layout) -> Corruption:
     return replace(corruption, columns=layout.columns)
 
 
-def _choose(x: Tensor, fraction: float, exact: bool, generator: torch.Generator) -> Tensor:
+def choose(x: Tensor, fraction: float, exact: bool, generator: torch.Generator) -> Tensor:
     """Choose the components to hit: bool (n, d), where x is."""
     n, d = x.shape
     if exact:

@@ -19,6 +19,7 @@ from sda.common import files
 from sda.common.trust import trusted
 from sda.nn.autoencoder import Emphasis, Layer
 from sda.nn.boltzmann import Boltzmann
+from sda.nn.combined_corruption import Compose, Scheduled
 from sda.nn.convolutional import Convolutional
 from sda.nn.corruption import Corruption, Gaussian, Masking, SaltAndPepper, Swap
 from sda.nn.densities import LearnedVariance, MixtureDensity
@@ -35,6 +36,14 @@ from sda.nn.joint import Joint
 from sda.nn.layer_kind import LayerKind, LayerPlan
 from sda.nn.mixed import Mixed
 from sda.nn.penalised import L1, Contractive, Penalised, Sparsity
+from sda.nn.picture_corruption import (
+    BlockMasking,
+    Blur,
+    ColourDropping,
+    DownSampling,
+    PatchShuffling,
+)
+from sda.nn.sequence_corruption import Deletion, LocalShuffling, Replacement
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.nn.stochastic import Stochastic
 from sda.nn.units import BernoulliUnits, GaussianUnits
@@ -62,6 +71,16 @@ PARTS = (
     SaltAndPepper,
     Gaussian,
     Swap,
+    BlockMasking,
+    Blur,
+    ColourDropping,
+    DownSampling,
+    PatchShuffling,
+    Deletion,
+    LocalShuffling,
+    Replacement,
+    Compose,
+    Scheduled,
     CrossEntropy,
     SquaredError,
     RectifiedSquaredError,

@@ -133,7 +133,8 @@ def labelled_blocks(
     for places in whole_minibatches(orders, batch_size):
         inputs = gather(x, places, runs, device)
         if corruptions is not None:
-            inputs = corrupt(inputs, corruptions, noise, runs).x
+            noises = [corruption.at(epoch) for corruption in corruptions]
+            inputs = corrupt(inputs, noises, noise, runs).x
         given = None if weights is None else _gathered(weights, places, runs, device)
         yield inputs, _gathered(y, places, runs, device), given
 

@@ -6,7 +6,6 @@ ordinary autoencoder that has to reconstruct it too. As in the authors' code (PL
 their own.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from sda.common.precision import Precision
 from sda.common.seeding import stream
-from sda.nn.corruption import Corruption, Gaussian, Masking, SaltAndPepper
+from sda.nn.corruption import Corruption
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training.minibatches import corrupt
 
@@ -37,23 +36,12 @@ class NoisyRows:
         """
         device = self.stack[0].like.device
         noise = [stream(seed, "noisy rows", self.depth, epoch, device=device) for seed in seeds]
+        corruptions = [corruption.at(epoch) for corruption in self.corruptions]
 
         @torch.no_grad()
         def codes(rows: Tensor) -> Tensor:
-            noisy = corrupt(rows, self.corruptions, noise, self.stack.runs).x
+            noisy = corrupt(rows, corruptions, noise, self.stack.runs).x
             with Precision.fp32.products():  # as clean codes are, whatever a step rounds
                 return self.stack.encode(noisy, self.depth)
 
         return codes
-
-
-def reach(low: float, high: float, corruption: Corruption) -> tuple[float, float]:
-    """Where values in [low, high] lie with noise; the caller's own kind is taken to stay there."""
-    match corruption:
-        case Masking(fraction=share, value=value) if share:
-            return min(low, value), max(high, value)
-        case SaltAndPepper(fraction=share, low=lowest, high=highest) if share:
-            return min(low, lowest), max(high, highest)
-        case Gaussian(std=std) if std:
-            return -math.inf, math.inf
-    return low, high

@@ -9,7 +9,6 @@ from sda.common.precision import Precision
 from sda.common.rows import check_rows, extent, extents
 from sda.nn.layer_kind import LayerKind
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.training import noisy_rows
 from sda.training.settings import Pretraining
 
 
@@ -62,7 +61,7 @@ def _check_noise(
             )
     for plan, *_ in settings:
         if plan.corruption is not None:
-            reach = noisy_rows.reach(low, high, plan.corruption)
+            reach = plan.corruption.reach(low, high)
             lowest.check_inputs(*reach, "rows with the noise of pretrain.corruption")
 
 

@@ -185,8 +185,9 @@ def _train_one_epoch(
     noise = [stream(seed, "corruption", depth, epoch, device=device) for seed in seeds]
     total = torch.zeros(layer.runs, dtype=wide(device), device=device)
     draws = [stream(seed, "units", depth, epoch, device=device) for seed in seeds]
+    corruptions = [corruption.at(epoch) for corruption in layer.corruptions]
     for clean, corrupted in presentations(
-        rows, layer.corruptions, batch_size, orders, noise, layer.runs, seen
+        rows, corruptions, batch_size, orders, noise, layer.runs, seen
     ):
         total += layer.update(descent, clean, corrupted, batch_size, draws)
     return total / n

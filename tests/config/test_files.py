@@ -8,7 +8,17 @@ import re
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from sda import Boltzmann, Emphasis, Masking
+from sda import (
+    BlockMasking,
+    Boltzmann,
+    Compose,
+    Emphasis,
+    Gaussian,
+    Masking,
+    Mixed,
+    Scheduled,
+    Swap,
+)
 from sda.config import catalogue, compose, schema
 from sda.runs.arms import Init
 
@@ -206,3 +216,30 @@ def test_a_word_that_hydra_refuses_is_refused_with_its_message(word):
     with pytest.raises((*compose.FAULTS, ValueError)) as kept:
         compose.compose([word])
     assert str(kept.value) == str(alone.value)
+
+
+def test_noise_for_pictures_leaves_the_layers_above_theirs():
+    run = build("corruption=blocks", "corruption.width=3", "corruption.above.fraction=0.4")
+    kinds = [layer.corruption for layer in run.layers]
+    assert kinds == [BlockMasking(4, 3), Masking(0.4), Masking(0.4)]
+    assert build("corruption=blocks", "stack.hidden=[9]").layers[0].corruption == BlockMasking()
+    noisy = build("corruption=blocks", "finetune.corruption=${corruption}")
+    assert noisy.finetuning.corruption == BlockMasking()
+
+
+def test_a_list_that_a_part_has_itself_is_no_list_of_layers():
+    both = Compose((Gaussian(0.1), Masking(0.25)))
+    for hidden in ("[9,8]", "[9,8,7]"):
+        run = build("corruption=compose", f"stack.hidden={hidden}")
+        assert {layer.corruption for layer in run.layers} == {both}
+    schedule = Scheduled(Masking(0.7), Masking(0.1), 15)
+    assert build("corruption=scheduled").layers[2].corruption == schedule
+
+
+def test_a_table_has_defaults_of_its_own_that_words_change():
+    run = build("data=table", "data.path=x.csv")
+    assert [layer.corruption for layer in run.layers] == [Swap(0.2)] * 3
+    assert [layer.reconstruction for layer in run.layers] == [Mixed()] * 3
+    assert build("data=table", "corruption=masking").layers[0].corruption == Masking(0.25)
+    alike = [chosen(f"data={kind}")["data"] for kind in ("table", "arrays")]
+    assert alike[0] == alike[1] | {"scaling": "standard"}

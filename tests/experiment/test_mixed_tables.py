@@ -85,6 +85,20 @@ def test_pictures_of_rows_with_missing_cells_can_be_drawn(tmp_path):
     tiny_run.train(tmp_path / "run", *WORDS, "tensorboard=true", data=splits())
 
 
+@pytest.mark.parametrize("noise", ["blocks", "patches", "blur", "scheduled", "compose"])
+def test_noise_for_pictures_knows_their_shape(tmp_path, noise):
+    asked = [f"corruption={noise}"]
+    asked += {
+        "blocks": ["corruption.height=1", "corruption.width=2"], "patches": ["corruption.size=1"],
+        "scheduled": ["corruption.epochs=2"],
+    }.get(noise, [])  # fmt: skip
+    result = tiny_run.train(tmp_path / "run", *asked)
+    assert result["status"] == "finished"
+    network = load(tmp_path / "run" / "model.safetensors")
+    if noise not in ("scheduled", "compose"):
+        assert network.stack[0].corruptions[0].image_shape == (2, 3)
+
+
 @pytest.mark.parametrize(
     ("words", "data", "message"),
     [
