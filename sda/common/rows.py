@@ -12,13 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor
+
+from sda.common.sparse_rows import SparseRows
 
 ROWS = 4096  # of a block
 
 
 def shared(array: NDArray[Any]) -> Tensor:
-    """Wrap an array without a copy; a file that is mapped for reading must not be written to."""
+    """Wrap an array, or sparse rows, without a copy; a mapped file must not be written to."""
+    if sparse.issparse(array):
+        return SparseRows(sparse.csr_matrix(array))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
         return torch.from_numpy(np.asarray(array))

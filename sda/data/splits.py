@@ -94,7 +94,10 @@ class Splits:
         for rows in self.parts().values():
             for array in rows:
                 total.update(str((array.shape, str(array.dtype))).encode())
-                total.update(np.ascontiguousarray(array).data)
+                # Of sparse rows what they hold; compressed rows have it in three arrays.
+                held = [getattr(array, name, None) for name in ("data", "indices", "indptr")]
+                for own in held if held[2] is not None else [array]:
+                    total.update(np.ascontiguousarray(own).data)
         if self.kind == "classes" and self.n_classes != self._seen:
             # A class without rows has weights too.
             total.update(str(self.n_classes).encode())
