@@ -1,6 +1,6 @@
 """Greedy, layer-wise pretraining beside joint training: what comes back, and errors after tuning.
 
-    SDA_DATA=<folder of the four MNIST files> ./run -m experiment=joint
+    ./run -m experiment=joint
     ./run experiments/joint.py runs/joint [OUT.png]
 
 Writes results/figures/joint.png and, beside it, a CSV of measures, which it prints.

@@ -100,6 +100,25 @@ def test_restricted_boltzmann_machines_resume_too(tmp_path, uninterrupted, numbe
     assert outcome(tmp_path / "run")[0]["step"] == "contrastive divergence"
 
 
+@pytest.mark.parametrize("number", [2, 9])
+def test_optimisers_averages_and_dropout_resume_too(tmp_path, number, monkeypatch):
+    save_every(0.0, monkeypatch)
+    words = [
+        "pretrain.momentum=0", "pretrain.optimiser=nadam", "pretrain.learning_rate=0.01",
+        "pretrain.schedule=inverse_time", "finetune.optimiser=rmsprop", "finetune.schedule=cosine",
+        "finetune.learning_rate=0.01", "finetune.averaging=0.9", "finetune.dropout=0.2",
+    ]  # fmt: skip
+
+    def interrupted():
+        at_event("after the save", number, kill)
+        train(tmp_path / "killed" / "run", *words)
+
+    train(tmp_path / "whole" / "run", *words)
+    assert in_a_child(interrupted) == -signal.SIGKILL
+    train(tmp_path / "killed" / "run", *words, resume=True)
+    assert outcome(tmp_path / "killed" / "run") == outcome(tmp_path / "whole" / "run")
+
+
 @pytest.mark.parametrize(
     ("step", "error"),
     [(21, MemoryError()), (37, torch.OutOfMemoryError())],
