@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from sda.common.seeding import stream
     from sda.data.digits import digits
     from sda.data.tables import table
+    from sda.estimators.classifier import SDAClassifier
+    from sda.estimators.regressor import SDARegressor
+    from sda.estimators.transformer import SDATransformer
     from sda.experiment.kernel_svc import KernelSVC
     from sda.nn.activation import Activation
     from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis, Layer
@@ -111,6 +114,9 @@ __all__ = [
     "Regressor",
     "Replacement",
     "RestrictedBoltzmannMachine",
+    "SDAClassifier",
+    "SDARegressor",
+    "SDATransformer",
     "SaltAndPepper",
     "Scheduled",
     "Sparsity",
@@ -145,6 +151,7 @@ _HOMES = (  # a name that several modules have is the first one's
     "nn.mixed", "nn.penalised", "nn.joint", "nn.stack", "nn.sampling", "nn.heads",
     "runs.model_file", "training.codes", "training.finetuning", "training.pretraining",
     "training.settings", "experiment.kernel_svc", "data.tables", "runs.model",
+    "estimators.classifier", "estimators.regressor", "estimators.transformer",
 )  # fmt: skip
 
 

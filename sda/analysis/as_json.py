@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from sda.analysis import intervals
-from sda.analysis.comparison import Arm, Comparison, Pair
+from sda.analysis.comparison import Arm, Comparison, Pair, interval
 from sda.runs.results import Trained
 
 
@@ -78,7 +78,7 @@ def _published_json(arm: Arm, test: float) -> dict[str, Any] | None:
 
 
 def _run_json(run: Trained) -> dict[str, Any]:
-    low, high, method = intervals.of_error(run.test_error, run.n_test)
+    low, high, method = interval(run)
     return {
         "folder": str(run.path),
         "cut": run.cut and run.cut["number"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sda.analysis import intervals, tables
-from sda.analysis.comparison import Arm, Comparison, Pair, Table
+from sda.analysis.comparison import Arm, Comparison, Pair, Table, interval
 from sda.runs.results import Trained
 
 WIDTH = 100  # characters of a terminal line
@@ -51,14 +51,15 @@ def blocks(table: Table, most_pairs: int, margin: float = MARGIN) -> Iterator[Bl
     yield from _runs(table)
     if table.pairs:
         yield _differences(table, most_pairs, margin)
-    if table.pairs and not table.cuts:  # one cut has few test rows
+    if table.pairs and not table.cuts and not _is_numeric(table):  # one cut has few test rows
         yield from _mcnemar(table, most_pairs)
 
 
 def _arms(table: Table) -> Block:
     published = any(arm.published for arm in table.arms)
     of = "cuts" if table.cuts else "seeds"
-    heads = ["arm", of, "valid %", "sd", "test %", "sd", "time"]
+    heads = ["arm", of, f"valid {_unit(table)}", "sd", f"test {_unit(table)}", "sd", "time"]
+    heads += ["RMSE"] if _is_numeric(table) else []
     heads += ["published", "deviation"] if published else []
     rows = [_arm_row(arm, published) for arm in table.arms]
     notes = [f"means over the {of}; sd: sample standard deviation over the {of}; time: of one run"]
@@ -68,7 +69,11 @@ def _arms(table: Table) -> Block:
         notes.append("deviation: ours - published, in points; inside: within that interval")
         if any(run.result["source"] == "regenerated" for arm in table.arms for run in arm.runs):
             notes.append("the data are regenerated: order and gaps compare, figures may not")
-    return Block(heads, rows, "l" + "r" * 7 + "l" if published else "l" + "r" * 6, notes)
+    if _is_numeric(table):
+        notes.append("R2: 1 is all of the variance, 0 none; RMSE: of the test rows, in their units")
+    return Block(
+        heads, rows, "l" + "r" * 7 + "l" if published else "l" + "r" * (len(heads) - 1), notes
+    )
 
 
 def _arm_row(arm: Arm, published: bool) -> list[str]:
@@ -76,8 +81,11 @@ def _arm_row(arm: Arm, published: bool) -> list[str]:
     valid, valid_sd = intervals.spread([_mean(runs, "valid_error") for runs in units.values()])
     test, test_sd = intervals.spread([_mean(runs, "test_error") for runs in units.values()])
     seconds, _ = intervals.spread([run.seconds for run in arm.runs])
-    figures = [_percent(value) for value in (valid, valid_sd, test, test_sd)]
+    of = arm.runs[0]
+    figures = [_figure(valid, of), _spread(valid_sd, of), _figure(test, of), _spread(test_sd, of)]
     row = [arm.label, str(len(units)), *figures, _time(seconds)]
+    if of.is_numeric:
+        row.append(_rmse(arm.runs))
     if published and arm.published:
         error, n, _ = arm.published
         half = intervals.binomial(error, n)
@@ -104,28 +112,30 @@ def _runs(table: Table) -> Iterator[Block]:
     marked = any(run.ended_early for arm in table.arms for run in arm.runs)
     if table.cuts:
         means = {
-            arm.label: {k: _percent(_mean(runs, "test_error")) for k, runs in by_unit(arm).items()}
+            arm.label: {
+                k: _figure(_mean(runs, "test_error"), runs[0]) for k, runs in by_unit(arm).items()
+            }
             for arm in table.arms
         }
-        notes = ["the test error of each cut, the mean of its seeds"]
-        yield from _by_column("each cut's test %", "cut", means, notes)
+        notes = [f"the test {_word(table)} of each cut, the mean of its seeds"]
+        yield from _by_column(f"each cut's test {_unit(table)}", "cut", means, notes)
         return
     cells = {arm.label: {run.seed: _error(run, marked) for run in arm.runs} for arm in table.arms}
-    notes = ["the test error of each run with its 95 % interval over test rows"]
+    notes = [f"the test {_word(table)} of each run with its 95 % interval over test rows"]
     if any("[" in cell for row in cells.values() for cell in row.values()):
         notes.append("[low, high]: Wilson's interval, where fewer than 5 rows are wrong")
     if marked:
         notes.append("*: its best epoch was its last, more epochs may help")
-    yield from _by_column("each run's test %", "seed", cells, notes)
+    yield from _by_column(f"each run's test {_unit(table)}", "seed", cells, notes)
 
 
 def _error(run: Trained, marked: bool) -> str:
     """Error and interval; a column with marks keeps a place for them."""
-    low, high, method = intervals.of_error(run.test_error, run.n_test)
+    low, high, method = interval(run)
     mark = "*" if run.ended_early else " " * marked
     if method == "wilson":
         return f"{_percent(run.test_error)} [{_percent(low)}, {_percent(high)}]{mark}"
-    return f"{_percent(run.test_error)} ±{_percent((high - low) / 2)}{mark}"
+    return f"{_figure(run.test_error, run)} ±{_spread((high - low) / 2, run)}{mark}"
 
 
 def _differences(table: Table, most: int, margin: float) -> Block:
@@ -134,7 +144,7 @@ def _differences(table: Table, most: int, margin: float) -> Block:
     if table.cuts:
         heads = ["a - b, positive = b better", "cuts", "points ± 95 %", "p", "verdict"]
         notes = [
-            "points: percentage points of test error, mean over the cuts that both arms have, "
+            f"points: {_points_of(table)}, mean over the cuts that both arms have, "
             "with its\n95 % interval, corrected for cuts that share rows (Nadeau and Bengio 2003)"
         ]
     else:
@@ -147,7 +157,7 @@ def _differences(table: Table, most: int, margin: float) -> Block:
             "verdict",
         ]
         notes = [
-            "points: percentage points of test error, mean over the seeds that both arms have, "
+            f"points: {_points_of(table)}, mean over the seeds that both arms have, "
             "with its\n95 % interval over seeds and test rows, crossed; seeds alone: its paired t "
             "interval"
         ]
@@ -229,6 +239,39 @@ def _used(agree: bool) -> str:
 
 def _name(pair: Pair) -> str:
     return f"{pair.first.label} - {pair.second.label}"
+
+
+def _is_numeric(table: Table) -> bool:
+    """Whether numbers are predicted: then R2 is shown, 1 less the error."""
+    return table.arms[0].runs[0].is_numeric
+
+
+def _unit(table: Table) -> str:
+    return "R2" if _is_numeric(table) else "%"
+
+
+def _word(table: Table) -> str:
+    return "R2" if _is_numeric(table) else "error"
+
+
+def _points_of(table: Table) -> str:
+    return "hundredths of test R2" if _is_numeric(table) else "percentage points of test error"
+
+
+def _figure(error: float, run: Trained) -> str:
+    return f"{1 - error:.3f}" if run.is_numeric else _percent(error)
+
+
+def _spread(deviation: float, run: Trained) -> str:
+    if not math.isfinite(deviation):
+        return "-"
+    return f"{deviation:.3f}" if run.is_numeric else _percent(deviation)
+
+
+def _rmse(runs: Sequence[Trained]) -> str:
+    """Mean over runs of each target's root mean squared error."""
+    known = [run.result["test_rmse"] for run in runs if run.result.get("test_rmse")]
+    return " ".join(f"{mean:.4g}" for mean in np.mean(known, axis=0)) if known else "-"
 
 
 def _percent(fraction: float) -> str:

@@ -1,5 +1,6 @@
 """Arms beside each other: runs grouped by what they computed, contrasted seed by seed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -230,18 +231,29 @@ def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _wrong(first: Trained, second: Trained) -> NDArray[np.float32] | None:
-    """For each test row whether the first errs less whether the second does, (n,)."""
+    """For each test row the loss of the first less that of the second, (n,)."""
     ours, theirs = first.predictions(), second.predictions()
     if ours is None or theirs is None or not np.array_equal(ours[0], theirs[0]):
         return None
-    apart: NDArray[np.float32] = np.zeros(len(ours[0]), np.float32)
-    apart += ours[1] != ours[0]
-    apart -= theirs[1] != theirs[0]
-    return apart
+    losses, others = first.losses(), second.losses()
+    assert losses is not None
+    assert others is not None
+    return np.asarray(losses - others, np.float32)
 
 
 def _mcnemar(first: Trained, second: Trained) -> float | None:
     ours, theirs = first.predictions(), second.predictions()
     if ours is None or theirs is None or not np.array_equal(ours[0], theirs[0]):
         return None
+    if first.is_numeric:
+        return None
     return intervals.mcnemar(ours[0], ours[1], theirs[1])
+
+
+def interval(run: Trained) -> intervals.Interval:
+    """The 95 % interval of a run's test error over test rows."""
+    losses = run.losses() if run.is_numeric else None
+    if losses is None:
+        return intervals.of_error(min(run.test_error, 1.0), run.n_test)
+    half = intervals.Z * float(losses.std()) / math.sqrt(len(losses))
+    return intervals.Interval(run.test_error - half, run.test_error + half, "normal")

@@ -13,7 +13,7 @@ from sda.analysis import blocks, curves, pictures
 from sda.analysis.blocks import Block
 from sda.analysis.comparison import Arm, Comparison, Table
 from sda.nn.convolutional import ConvolutionalAutoencoder
-from sda.nn.heads import Classifier
+from sda.nn.predictor import Predictor
 from sda.runs import model_file
 from sda.runs.folder import MODEL, RunFolder
 from sda.runs.results import Trained
@@ -92,7 +92,7 @@ def _filters(run: Trained) -> bytes | None:
         network = model_file.load(run.path / MODEL)
     except (OSError, ValueError):
         return None
-    stack = network.stack if isinstance(network, Classifier) else network
+    stack = network.stack if isinstance(network, Predictor) else network
     filters = stack[0].filters()
     if filters is None:
         return None

@@ -31,7 +31,9 @@ def _lines(model: Model) -> Iterator[str]:
     for part in ("valid", "test"):
         if about.get(f"{part}_error") is not None:
             error, n = about[f"{part}_error"], about[f"n_{part}"]
-            yield f"{part} error {100 * error:.2f} % of {n} rows"
+            is_share = isinstance(network, Classifier)
+            figure = f"error {100 * error:.2f} %" if is_share else f"R2 {1 - error:.3f}"
+            yield f"{part} {figure} of {n} rows"
     if isinstance(network, Classifier):
         yield f"classes: {', '.join(model.classes)}"
     if model.pretrained is not None:

@@ -58,10 +58,10 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
         return
     tested = "not tested"
     if result["test_error"] is not None:
-        tested = f"test error {100 * result['test_error']:.2f} % of {result['n_test']}"
+        tested = f"test {_figure(result, 'test')} of {result['n_test']}"
     told = _choice(result) if "chosen" in result else _training(result)
     print(
-        f"{run}: validation error {100 * result['valid_error']:.2f} %, {tested}\n"
+        f"{run}: validation {_figure(result, 'valid')}, {tested}\n"
         f"{told}\n"
         f"in {path}{_look(path, result)}"
     )
@@ -72,7 +72,7 @@ def _training(result: dict[str, Any]) -> str:
     seconds = result["seconds"]
     remark = " (the last: more epochs may help)" if result["best_is_last"] else ""
     if result["best_epoch"] == 0:
-        remark = " (no epoch was better than naming the commonest class)"
+        remark = f" (no epoch was better than {_constant(result)})"
     return (
         f"best epoch {result['best_epoch']} of {result['epochs']}{remark}; "
         f"pretraining {seconds['pretrain']:.0f} s, fine-tuning {seconds['finetune']:.0f} s"
@@ -97,6 +97,18 @@ def _choice(result: dict[str, Any]) -> str:
     if not result["converged"]:
         lines.append("its optimiser stopped before it had converged")
     return "\n".join(lines)
+
+
+def _constant(result: dict[str, Any]) -> str:
+    return "the mean" if result.get("kind") == "numbers" else "naming the commonest class"
+
+
+def _figure(result: dict[str, Any], part: str) -> str:
+    """How wrong a run is on a part of the rows."""
+    error = result[f"{part}_error"]
+    if result.get("kind") != "numbers":
+        return f"error {100 * error:.2f} %"
+    return f"R2 {1 - error:.3f}, RMSE {', '.join(f'{one:.4g}' for one in result[f'{part}_rmse'])}"
 
 
 def _look(path: Path, result: dict[str, Any]) -> str:

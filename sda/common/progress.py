@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from typing import Self
 
 from tqdm import tqdm
 
@@ -30,7 +31,7 @@ class Progress:
         self._values = ""
         self._bar: tqdm | None = None
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

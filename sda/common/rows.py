@@ -71,25 +71,25 @@ def deviations(x: Tensor) -> Tensor:
     return (sums[2] / count - (sums[1] / count).square()).clamp(min=0).sqrt()
 
 
+def joint(one: tuple[float, float], other: tuple[float, float] | None) -> tuple[float, float]:
+    """The extent of rows of both extents; None: there are no others."""
+    return one if other is None else (min(one[0], other[0]), max(one[1], other[1]))
+
+
 def check_rows(
     what: str, x: Tensor, d: int, dtype: torch.dtype, is_missing_allowed: bool = False
-) -> None:
-    """Raise ValueError for rows x that a network of d inputs cannot be trained on.
+) -> tuple[float, float]:
+    """Raise ValueError for rows x that a network of d inputs cannot take; return their extent.
 
     They are finite numbers (n, d), as precise as the weights (``dtype``), or uint8. With
     ``is_missing_allowed`` a cell may be NaN.
     """
-    if not isinstance(x, Tensor):
-        raise ValueError(f"{what} rows must be a tensor (n, {d}), got {type(x).__name__}")
-    if x.dim() != 2 or x.shape[1] != d or not len(x):
+    check_shape(what, x, d, dtype)
+    if x.dim() != 2 or not len(x):
         raise ValueError(f"{what} rows must be (n, {d}) with n at least 1, got {(*x.shape,)}")
-    if x.dtype not in (dtype, torch.uint8):
-        raise ValueError(
-            f"{what} rows must be {dtype} as the weights are, or torch.uint8 for grey "
-            f"levels, got {x.dtype}"
-        )
-    if math.isfinite(sum(extent(x))):
-        return
+    low, high = extent(x)
+    if math.isfinite(low + high):
+        return low, high
     if not is_missing_allowed:
         raise ValueError(
             f"{what} rows must be finite, got NaN or infinity; NaN for missing cells needs "
@@ -97,6 +97,21 @@ def check_rows(
         )
     if any(rows.isinf().any() for rows in x.split(ROWS)):
         raise ValueError(f"{what} rows must be finite, or NaN where cells are missing, got inf")
+    lows, highs = extents(x)
+    return float(lows.min()), float(highs.max())
+
+
+def check_shape(what: str, x: Tensor, d: int, dtype: torch.dtype) -> None:
+    """Raise ValueError unless x are rows of d components (..., n, d); no value is looked at."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{what} rows must be a tensor (n, {d}), got {type(x).__name__}")
+    if x.dim() < 2 or x.shape[-1] != d:
+        raise ValueError(f"{what} rows must be (n, {d}) with n at least 1, got {(*x.shape,)}")
+    if x.dtype not in (dtype, torch.uint8):
+        raise ValueError(
+            f"{what} rows must be {dtype} as the weights are, or torch.uint8 for grey "
+            f"levels, got {x.dtype}"
+        )
 
 
 def wide(device: torch.device) -> torch.dtype:

@@ -104,5 +104,10 @@ class Splits:
         return total.hexdigest()
 
     @property
+    def n_targets(self) -> int:
+        """Numbers that are predicted of a row; 0: a class, or nothing."""
+        return int(np.atleast_2d(self.train.y.T).shape[0]) if self.kind == "numbers" else 0
+
+    @property
     def _seen(self) -> int:
         return 1 + max(int(rows.y.max(initial=-1)) for rows in self.parts().values())

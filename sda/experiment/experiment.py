@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from sda.common.program import go_on
@@ -15,14 +13,15 @@ from sda.common.rows import shared
 from sda.common.signals import Interrupted
 from sda.config.plan import Run
 from sda.data.splits import Rows, Splits
-from sda.experiment import about, outcome
+from sda.experiment import about, judging, outcome
+from sda.experiment.judging import Labelled, tensors
 from sda.experiment.pretrained import Layers
 from sda.experiment.recorder import Recorder
 from sda.experiment.state import State
 from sda.experiment.tensorboard import Show
-from sda.nn import predictor
+from sda.nn import heads, predictor
 from sda.nn import stack as stacks
-from sda.nn.heads import Classifier
+from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import ledger, model_file
 from sda.runs.checkpoint import latest
@@ -32,13 +31,12 @@ from sda.training import finetuning, preconditions, pretraining
 from sda.training.codes import Storage, StorageError
 from sda.training.history import LayerEpoch
 
-Labelled = tuple[Tensor, Tensor]
 _log = logging.getLogger(__name__)
 
 
 def check(plan: Run, splits: Splits) -> None:
     """Raise ValueError, before anything is written, for what could not be trained."""
-    train, valid, test = map(_tensors, splits.parts().values())
+    train, valid, test = map(tensors, splits.parts().values())
     stack = plan.stack(splits.input_shape)
     if plan.is_pretrained and plan.start is None:
         preconditions.check_pretraining(stack, train[0], [plan.pretraining], valid[0], plan.device)
@@ -49,7 +47,7 @@ def check(plan: Run, splits: Splits) -> None:
                 f"dbn, got init={plan.init}"
             )
         return
-    network = Classifier(stack, splits.n_classes, seed=plan.seed)
+    network = heads.predictor(stack, splits.n_classes, splits.n_targets, plan.seed)
     finetuning.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
     finetuning.check_labelled("test", test, network)  # now, not when all is trained
 
@@ -76,7 +74,8 @@ def run(
         OSError: something cannot be written; what was saved before stays good.
         CheckpointError: there are checkpoints and none can be read, or they are of other runs.
     """
-    state = State(plans, splits.input_shape, splits.n_classes, splits.digest())
+    data = (splits.input_shape, splits.n_classes, splits.digest(), splits.n_targets)
+    state = State(plans, *data)
     first = next(folder for folder in folders if folder is not None)
     saved, warning = latest(first.path / "checkpoint")
     if saved is not None:
@@ -112,7 +111,7 @@ def _train(
     """Pretrain, stack, fine-tune and test, from wherever the runs stand."""
     if state.classifier is None:
         _pretrain(train[0], valid[0], state, recorder, show, store)
-        recorder.pretrained(state, about.of_columns(splits))
+        recorder.pretrained(state, about.of_columns(splits), valid[0])
         if splits.kind == "nothing":
             return _end_pretrained(splits, state, recorder)
         state.stack_up()
@@ -121,13 +120,9 @@ def _train(
         _part_with_finished(splits, valid, state, recorder, show)
 
 
-def _tensors(rows: Rows) -> Labelled:
-    return shared(rows.x), shared(rows.y)
-
-
 def _at_hand(rows: Rows, plan: Run) -> Labelled:
     """Rows on the device of a run, or where they are if they would take too much of its memory."""
-    x, y = _tensors(rows)
+    x, y = tensors(rows)
     return (x.to(plan.device), y.to(plan.device)) if x.nbytes <= plan.codes_memory else (x, y)
 
 
@@ -257,7 +252,7 @@ def _part_with_finished(
 
 def _end(
     number: int,
-    classifier: Classifier,
+    classifier: Predictor,
     splits: Splits,
     valid: Labelled,
     result: dict[str, Any],
@@ -272,13 +267,14 @@ def _end(
     tested: dict[str, Any] = {"test_error": None, "n_test": None}
     predicted = None
     if state.plans[number].test:
-        tested, predicted = tested_on(classifier, splits)
+        tested, predicted = judging.tested_on(classifier, splits)
+    finetuning.tell_of_one_answer(classifier, valid)
     result |= {"valid_error": float(valid_error), "valid_loss": float(valid_loss)}
     result |= tested | outcome.judged_on(splits)
+    if splits.kind == "numbers":
+        result["valid_rmse"] = judging.rmse(classifier.predict(valid[0]), valid[1], splits)
     if tested["test_error"] is not None:
-        names = splits.classes or tuple(map(str, range(splits.n_classes)))
-        labels = [names[k] if k >= 0 else "no label" for k in splits.test.y]
-        show.codes(number, classifier.stack, shared(splits.test.x), labels)
+        show.codes(number, classifier.stack, shared(splits.test.x), judging.names_of(splits))
     _save(classifier.cpu(), folder, state.plans[number], splits, result)
     if (book := recorder.books[number]) is not None:
         book.outcome({k: result[k] for k in ("valid_error", "test_error") if result[k] is not None})
@@ -304,7 +300,7 @@ def _end_pretrained(splits: Splits, state: State, recorder: Recorder) -> None:
 
 
 def _save(
-    classifier: Classifier | None,
+    classifier: Predictor | None,
     folder: RunFolder,
     plan: Run,
     splits: Splits,
@@ -323,22 +319,11 @@ def _save(
     model_file.save(network, folder.path / MODEL, said, own)
 
 
-def tested_on(classifier: Classifier, splits: Splits) -> tuple[dict[str, Any], Tensor]:
-    """The one place where test rows are read: error, their number, and predicted classes (n,).
-
-    Of the rows that have a label.
-    """
-    known = splits.test.labelled
-    predicted = classifier.predict(shared(splits.test.x)).cpu()[torch.from_numpy(known)]
-    error = float(np.mean(predicted.numpy() != splits.test.y[known]))
-    return {"test_error": error, "n_test": int(known.sum())}, predicted
-
-
 def test(_: Run, splits: Splits, folder: RunFolder) -> None:
     """Test a finished run that was not to read the test rows before."""
     network = model_file.load(folder.path / MODEL)
-    assert isinstance(network, Classifier)
-    tested, predicted = tested_on(network, splits)
+    assert isinstance(network, Predictor)
+    tested, predicted = judging.tested_on(network, splits)
     outcome.note_end(folder, splits, predicted, tested)
 
 

@@ -11,8 +11,16 @@ from sda.runs.folder import RunFolder
 
 
 def judged_on(splits: Splits) -> dict[str, Any]:
-    """What a validation error is read against: the rows, and the error of the commonest class."""
+    """What a validation error is read against: the rows, and the error of the best one answer.
+
+    That is the commonest class, or the mean of the training rows.
+    """
     train, valid = (part.y[part.labelled] for part in (splits.train, splits.valid))
+    if splits.kind == "numbers":
+        variance = valid.var(axis=0)
+        left = np.square(valid - train.mean(axis=0)).mean(axis=0)
+        chance = float(np.mean(left / np.where(variance > 0, variance, 1)))
+        return {"n_valid": len(valid), "chance_error": chance}
     chance = float(np.mean(valid != np.bincount(train).argmax()))
     return {"n_valid": len(valid), "chance_error": chance}
 
@@ -23,7 +31,7 @@ def note_end(
     """Write down that a run has finished, in its folder and in the ledger beside it."""
     predictions = None
     if predicted is not None:
-        y = splits.test.y[splits.test.labelled]
+        y = splits.test.y[splits.test.labelled].reshape(predicted.shape)
         predictions = (y, predicted.numpy())
         np.savez(folder.path / "test_predictions.npz", y=y, predicted=predictions[1])
     record = folder.result | result | {"status": "finished", "message": None}

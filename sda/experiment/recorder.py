@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from sda.common.program import go_on
 from sda.common.signals import Interrupted, Interruption
 from sda.experiment.state import State
@@ -14,6 +16,7 @@ from sda.runs import checkpoint, model_file
 from sda.runs.folder import PRETRAINED, RunFolder
 from sda.runs.identity import HARMLESS
 from sda.runs.logbook import Logbook
+from sda.training.reconstruction_error import note_best_depth
 
 SAVE_EVERY = 20.0  # seconds between checkpoints within a layer, at least
 SAVE_SHARE = 0.05  # of the time that saving may take
@@ -98,10 +101,11 @@ class Recorder:
         if (folder := self.folders[run]) is not None:
             folder.update_result(**changes)
 
-    def pretrained(self, state: State, about: dict[str, Any]) -> None:
+    def pretrained(self, state: State, about: dict[str, Any], valid: Tensor) -> None:
         """Save the stacks as pretraining left them: fine-tuning changes their weights.
 
-        ``about`` says what else is known, such as the columns.
+        ``about`` says what else is known, such as the columns. They know how many layers denoise
+        validation rows (m, d) best.
 
         Between the last checkpoint of pretraining and the first one after it, so that a run that
         has got further has the file, killed or not.
@@ -110,7 +114,10 @@ class Recorder:
             folder = self.folders[run]
             if folder is not None and run not in state.failed:
                 assert state.stack is not None
-                model_file.save(single(state.stack, k), folder.path / PRETRAINED, about)
+                stack, plan = single(state.stack, k), state.plans[run]
+                errors = note_best_depth(stack, valid, plan.trials[0], plan.seed)
+                self.result(run, denoising=errors)
+                model_file.save(stack, folder.path / PRETRAINED, about)
 
     def after_epoch(self, state: State, due: bool) -> None:
         """Save if it is due or long ago; leave if a signal asked for it.

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sda.config.plan import Run
-from sda.nn import predictor
-from sda.nn.heads import Classifier
+from sda.nn import heads, predictor
 from sda.nn.layer_kind import Shape
+from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder, join, single
 from sda.runs.checkpoint import CheckpointError
 from sda.runs.identity import MOVABLE, differences, digest
@@ -25,12 +25,13 @@ class State:
 
     plans: Sequence[Run]
     n_visible: int | Shape  # of pictures, their shape
-    n_classes: int
+    n_classes: int  # 0: numbers are predicted
     data_hash: str | None = None  # of what they learn from
+    n_targets: int = 0  # numbers that are predicted
     pretrained: list[int] = field(init=False)  # the first run of each different pretraining
     source: dict[int, int] = field(init=False)  # run: its place in ``pretrained``
     stack: StackedDenoisingAutoencoder | None = field(init=False)
-    classifier: Classifier | None = None
+    classifier: Predictor | None = None
     going: list[int] = field(init=False)  # runs that have neither ended nor failed
     failed: dict[int, str] = field(default_factory=dict)  # diverged runs, and how
     layers: pretraining.Progress = field(default_factory=pretraining.Progress)
@@ -145,14 +146,15 @@ class State:
             self.classifier = self._classifier([plan.stack(self.n_visible) for plan in plans])
             self.classifier.load_state_dict(payload["classifier"])
 
-    def _classifier(self, stacks: list[StackedDenoisingAutoencoder]) -> Classifier:
+    def _classifier(self, stacks: list[StackedDenoisingAutoencoder]) -> Predictor:
         seeds = [self.plans[run].seed for run in self.going]
         ordinary = len(self.plans) == 1
-        return Classifier(
+        return heads.predictor(
             (stacks[0] if ordinary else join(stacks)).to(self.plans[0].device),
             self.n_classes,
-            seed=seeds[0] if ordinary else seeds,
-            initialisation=self.plans[0].initialisation,
+            self.n_targets,
+            seeds[0] if ordinary else seeds,
+            self.plans[0].initialisation,
         )
 
 

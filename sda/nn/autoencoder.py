@@ -61,7 +61,9 @@ class Layer(LayerPlan):
     activation: Activation | str = Activation.sigmoid
     tied: bool = True
     emphasis: Emphasis = field(default_factory=Emphasis)
-    initialisation: Initialisation | str = Initialisation.papers
+    initialisation: Initialisation | str = field(
+        default=Initialisation.tutorial, metadata={"unsaid": Initialisation.papers}
+    )
 
     def without_noise(self) -> Self:
         """The plan of an ordinary autoencoder: nothing is hit, so nothing is emphasised."""
@@ -126,7 +128,7 @@ class DenoisingAutoencoder(LayerKind):
         activation: Activation | str = Activation.sigmoid,
         tied: bool = True,
         emphasis: Emphasis | None = None,
-        initialisation: Initialisation | str = Initialisation.papers,
+        initialisation: Initialisation | str = Initialisation.tutorial,
     ) -> None:
         super().__init__()
         d = checks.whole("n_visible", n_visible, 1)

@@ -25,7 +25,9 @@ class Boltzmann(LayerPlan):
     reconstruction: Distribution = field(default_factory=CrossEntropy)
     activation: Activation | str = Activation.sigmoid
     tied: bool = True
-    initialisation: Initialisation | str = Initialisation.papers
+    initialisation: Initialisation | str = field(
+        default=Initialisation.tutorial, metadata={"unsaid": Initialisation.papers}
+    )
 
     def without_noise(self) -> "Boltzmann":
         """Itself: nothing is corrupted."""

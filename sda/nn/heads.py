@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sda.common import checks
 from sda.common.rows import in_blocks, wide
+from sda.nn.densities import LearnedVariance
 from sda.nn.distributions import Categorical, Distribution, SquaredError
 from sda.nn.initialisation import Initialisation
 from sda.nn.predictor import Predictor
@@ -27,7 +28,7 @@ class Classifier(Predictor):
         n_classes: int,
         *,
         seed: int | Sequence[int],
-        initialisation: Initialisation | str = Initialisation.papers,
+        initialisation: Initialisation | str = Initialisation.tutorial,
     ) -> None:
         k = checks.whole("n_classes", n_classes, 2)
         super().__init__(stack, Categorical((k,)), k, seed, initialisation)
@@ -77,12 +78,18 @@ class Classifier(Predictor):
 
     @torch.no_grad()
     def probabilities(self, x: Tensor) -> Tensor:
-        """p(class | x) for each row of x (n, d): (*runs, n, k)."""
+        """p(class | x) for each row of x (n, d): (*runs, n, k). Raises ValueError as predict."""
+        self.stack.check("the", x)
         blocks = [self.output.mean(self(rows)) for rows in in_blocks(x, self.weight.device)]
         return torch.cat(blocks, -2)
 
     def error_rate(self, x: Tensor, y: Tensor) -> Tensor:
-        """Fraction of the rows of x (n, d) whose predicted class differs from y (n,): runs."""
+        """Fraction of the labelled rows of x (n, d) whose class in y (n,) is not predicted: runs.
+
+        Raises:
+            ValueError: rows or classes that training would refuse.
+        """
+        self.check_targets("the", y, len(x))
         return self.error(self.predict(x), y.to(self.weight.device))
 
 
@@ -95,6 +102,7 @@ class Regressor(Predictor):
         output: of the scaled targets: squared error, or a Gaussian with a variance of its own.
     """
 
+    measure = "R2"
     mean: Tensor  # m, (*runs, 1, k), in the units of the targets; kept with the weights
     scale: Tensor  # s, likewise; 0 before any training
 
@@ -104,7 +112,7 @@ class Regressor(Predictor):
         n_targets: int = 1,
         *,
         seed: int | Sequence[int],
-        initialisation: Initialisation | str = Initialisation.papers,
+        initialisation: Initialisation | str = Initialisation.tutorial,
         output: Distribution | None = None,
     ) -> None:
         k = checks.whole("n_targets", n_targets, 1)
@@ -153,6 +161,19 @@ class Regressor(Predictor):
         """E[y | x], (..., n, k), in the units of the targets."""
         return self.output.mean(logits) * self.scale + self.mean
 
+    @torch.no_grad()
+    def deviation(self, x: Tensor) -> Tensor:
+        """The deviation of y around E[y | x], in the units of the targets: (*runs, n, k).
+
+        Raises:
+            ValueError: the output has none that was learned.
+        """
+        if not isinstance(self.output, LearnedVariance):
+            raise ValueError(f"only LearnedVariance() learns a deviation, not {self.output}")
+        self.stack.check("the", x)
+        blocks = [self.output.log_variance(self(rows)) for rows in in_blocks(x, self.weight.device)]
+        return (torch.cat(blocks, -2) / 2).exp() * self.scale
+
     def error(self, answers: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
         """1 − R², the share of the variance of y (n, k) that is left, mean over targets: ``runs``.
 
@@ -171,3 +192,16 @@ class Regressor(Predictor):
         if weights is None:
             return y.mean(0, keepdim=True)
         return (weights.unsqueeze(-1) * y).sum(0, keepdim=True) / weights.sum()
+
+
+def predictor(
+    stack: StackedDenoisingAutoencoder,
+    n_classes: int,
+    n_targets: int,
+    seed: int | Sequence[int],
+    initialisation: Initialisation | str = Initialisation.tutorial,
+) -> Predictor:
+    """A classifier, or where there are no classes a regressor of so many targets."""
+    if n_classes:
+        return Classifier(stack, n_classes, seed=seed, initialisation=initialisation)
+    return Regressor(stack, n_targets, seed=seed, initialisation=initialisation)

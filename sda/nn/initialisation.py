@@ -12,7 +12,8 @@ class Initialisation(StrEnum):
 
     ``papers``: uniform on ±1/√max(fan_in, fan_out), every layer ("uniform_sqrt", the default of the
     authors' library PLearn). ``tutorial``: uniform on ±4√(6/(fan_in + fan_out)) for hidden layers
-    and 0 for the output layer (the Theano deep-learning tutorial).
+    and 0 for the output layer (the Theano deep-learning tutorial). The default: from the papers'
+    small weights a network of three layers that is not pretrained learns nothing.
     """
 
     papers = "papers"

@@ -41,6 +41,7 @@ class Descent:
         precision: Precision = Precision.fp32,
         averaging: Sequence[float] = (),
     ) -> None:
+        check_free(parameters)
         self.parameters = parameters
         self.precision = precision
         one = next(iter(parameters.values()))
@@ -214,6 +215,17 @@ class Descent:
             parameter.sub_(gradient.mul_(self.rates))
         else:
             parameter.sub_(self.rates * self.velocities[name].mul_(self.momenta).add_(gradient))
+
+
+def check_free(parameters: Mapping[str, nn.Parameter]) -> None:
+    """Raise ValueError for frozen parameters: a closed form would move them all the same."""
+    frozen = [name for name, parameter in parameters.items() if not parameter.requires_grad]
+    if frozen:
+        raise ValueError(
+            f"frozen parameters cannot be trained, got {', '.join(frozen)} with "
+            "requires_grad=False; requires_grad_(True) frees them, Finetuning(encoders=False) "
+            "trains the top layer alone"
+        )
 
 
 def with_runs(x: Tensor) -> Tensor:

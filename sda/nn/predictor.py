@@ -56,6 +56,8 @@ class Predictor(nn.Module, ABC):
         self.weight = nn.Parameter(torch.stack(weights).reshape(shape).to(top.like))
         self.bias = nn.Parameter(torch.zeros(*stack.runs, 1, n_logits).to(top.like))
 
+    measure: str = "error"  # what ``error`` is read as: "error", or "R2" for 1 less it
+
     @abstractmethod
     def check_targets(self, what: str, y: Tensor, n: int) -> None:
         """Raise ValueError for what are no targets of n rows; rows without one are allowed."""
@@ -185,7 +187,11 @@ class Predictor(nn.Module, ABC):
 
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
-        """What is predicted of each row of x (n, d): (*runs, n, ...)."""
+        """What is predicted of each row of x (n, d): (*runs, n, ...).
+
+        Rows are what ``pretrain`` takes; else it raises ValueError.
+        """
+        self.stack.check("the", x)
         blocks = [self.answer(self(rows)) for rows in in_blocks(x, self.weight.device)]
         return torch.cat(blocks, len(self.runs))
 
@@ -233,7 +239,7 @@ def _with(predictor: P, stack: StackedDenoisingAutoencoder, runs: int | list[int
     fewer = copy.copy(predictor)
     fewer._modules = {"stack": stack}
     fewer._parameters = {
-        name: nn.Parameter(parameter.detach()[runs].clone())
+        name: nn.Parameter(parameter.detach()[runs].clone(), parameter.requires_grad)
         for name, parameter in predictor.named_parameters(recurse=False)
     }
     fewer._buffers = {

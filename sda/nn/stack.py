@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sda.common import checks
+from sda.common.rows import check_rows, check_shape, floats, in_blocks
 from sda.common.seeding import stream
 from sda.nn.layer_kind import LayerKind, LayerPlan, Shape
 
@@ -24,6 +26,9 @@ class StackedDenoisingAutoencoder(nn.Module):
     Raises:
         ValueError: there is no layer, or two neighbours do not fit.
     """
+
+    extent: tuple[float, float] | None = None  # least and greatest value that it has learned from
+    best_depth: int | None = None  # the number of layers that denoise best; None: not measured
 
     def __init__(self, layers: Sequence[LayerKind]) -> None:
         super().__init__()
@@ -72,30 +77,70 @@ class StackedDenoisingAutoencoder(nn.Module):
         """The leading axis of the parameters: () or (R,)."""
         return self[0].runs
 
+    @torch.no_grad()
     def encode(self, x: Tensor, depth: int | None = None) -> Tensor:
-        """Codes of x (..., n, d) after ``depth`` layers; None: after all of them, 0: x itself."""
+        """Codes of rows x (n, d) after ``depth`` layers; None: after all of them, 0: x itself.
+
+        Rows are what ``pretrain`` takes, wherever they lie. Without a gradient, whatever the mode:
+        ``forward`` has one.
+
+        Raises:
+            ValueError: x are no finite rows of d components, or there are no so many layers.
+        """
+        self.check("the", x)
+        blocks = [self(rows, depth) for rows in in_blocks(x, self[0].like.device)]
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks, -2)
+
+    @torch.no_grad()
+    def decode(self, y: Tensor, depth: int | None = None) -> Tensor:
+        """Bring codes y (..., n, h) of layer ``depth`` (None: the top) back down to the input."""
+        layers = self._up_to(depth)
+        width = layers[-1].n_hidden if layers else self[0].n_visible
+        check_shape(f"the codes of layer {len(layers)}:", y, width, self[0].like.dtype)
+        for layer in reversed(layers):
+            y = layer.reconstruction.mean(layer.decode(y))
+        return y
+
+    def reconstruct(self, x: Tensor, depth: int | None = None) -> Tensor:
+        """Encode rows x (n, d) through ``depth`` layers and decode them again, without a gradient.
+
+        None: through those that denoise best (``best_depth``), or all if that is not known.
+        """
+        depth = self.best_depth if depth is None else depth
+        return self.decode(self.encode(x, depth), depth)
+
+    def forward(self, x: Tensor, depth: int | None = None) -> Tensor:
+        """Codes (..., n, h) of x (..., n, d) after ``depth`` layers, None: all; differentiable."""
+        check_shape("the", x, self[0].n_visible, self[0].like.dtype)
+        x = floats(x)
+        for layer in self._up_to(depth):
+            x = layer.encode(x)
+        return x
+
+    def check(self, what: str, x: Tensor) -> None:
+        """Raise ValueError for what are no rows of its inputs; warn of rows of another scale.
+
+        They may lie as far outside of what it has learned from as that is wide.
+        """
+        may_miss = self[0].reconstruction.missing
+        low, high = check_rows(what, x, self[0].n_visible, self[0].like.dtype, may_miss)
+        if self.extent is None:
+            return
+        least, most = self.extent
+        if low < least - (most - least) or high > most + (most - least):
+            warnings.warn(
+                f"{what} rows lie in [{low:.4g}, {high:.4g}], those that the network has learned "
+                f"from in [{least:.4g}, {most:.4g}]: they should be scaled alike",
+                stacklevel=3,
+            )
+
+    def _up_to(self, depth: int | None) -> list[LayerKind]:
         depth = len(self) if depth is None else checks.whole("depth", depth)
         if depth > len(self):
             raise ValueError(
                 f"depth must be at most {len(self)}, the number of layers, got {depth}"
             )
-        for layer in list(self)[:depth]:
-            x = layer.encode(x)
-        return x
-
-    def decode(self, y: Tensor, depth: int | None = None) -> Tensor:
-        """Bring codes y (..., n, h) of layer ``depth`` (None: the top) back down to the input."""
-        for layer in reversed(list(self)[: len(self) if depth is None else depth]):
-            y = layer.reconstruction.mean(layer.decode(y))
-        return y
-
-    def reconstruct(self, x: Tensor, depth: int | None = None) -> Tensor:
-        """Encode x (..., n, d) through ``depth`` layers and decode it again."""
-        return self.decode(self.encode(x, depth), depth)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Codes of the top layer."""
-        return self.encode(x)
+        return list(self)[:depth]
 
 
 def join(stacks: Sequence[StackedDenoisingAutoencoder]) -> StackedDenoisingAutoencoder:
@@ -119,8 +164,10 @@ def join(stacks: Sequence[StackedDenoisingAutoencoder]) -> StackedDenoisingAutoe
     for depth, layer in enumerate(joined):
         singles = [stack[depth] for stack in stacks]
         for name, _ in list(layer.named_parameters()):
-            parameters = [getattr(single, name).detach() for single in singles]
-            setattr(layer, name, nn.Parameter(torch.stack(parameters)))
+            parameters = [getattr(single, name) for single in singles]
+            free = all(parameter.requires_grad for parameter in parameters)
+            weights = torch.stack([parameter.detach() for parameter in parameters])
+            setattr(layer, name, nn.Parameter(weights, free))
         for name in PER_RUN:
             own = [one for single in singles for one in getattr(single, name, ())]
             setattr(layer, name, tuple(own))
@@ -134,7 +181,7 @@ def select(stack: StackedDenoisingAutoencoder, run: int) -> StackedDenoisingAuto
     single = take(stack, [run])
     for layer in single:
         for name, parameter in list(layer.named_parameters()):
-            setattr(layer, name, nn.Parameter(parameter.detach()[0]))
+            setattr(layer, name, nn.Parameter(parameter.detach()[0], parameter.requires_grad))
     return single
 
 
@@ -148,7 +195,8 @@ def take(stack: StackedDenoisingAutoencoder, runs: Sequence[int]) -> StackedDeno
     fewer = copy.deepcopy(stack)
     for layer in fewer:
         for name, parameter in list(layer.named_parameters()):
-            setattr(layer, name, nn.Parameter(parameter.detach()[list(runs)].clone()))
+            weights = parameter.detach()[list(runs)].clone()
+            setattr(layer, name, nn.Parameter(weights, parameter.requires_grad))
         for name in PER_RUN:
             own = getattr(layer, name, ())
             setattr(layer, name, tuple(own[run] for run in runs) if own else ())

@@ -34,8 +34,9 @@ MOVABLE = ("data.path", "data.train", "data.valid", "data.test", "data.unlabelle
 def described(value: Any) -> Any:
     """A plan in plain types: a frozen dataclass by the name of its class, without defaults.
 
-    A default never changes its meaning, so a new field changes no old description. Module paths
-    take no part: code may move.
+    A default never changes its meaning, so a new field changes no old description; one that had to
+    change has the old one, which is left out still, as "unsaid" in its metadata. Module paths take
+    no part: code may move.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         said = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
@@ -70,6 +71,8 @@ def _kind(kind: type) -> str:
 
 
 def _default(field: "dataclasses.Field[Any]") -> Any:
+    if "unsaid" in field.metadata:
+        return field.metadata["unsaid"]
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default  # MISSING where there is none: equal to no value

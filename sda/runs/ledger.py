@@ -28,7 +28,7 @@ PLACES = (  # settings that are paths: of these a line has the last part
     "runs_folder", "data_folder", "data.folder", "data.path", "data.photographs", "codes_of",
     "data.train", "data.valid", "data.test", "data.unlabelled", "data.like", "pretrained",
 )  # fmt: skip
-Predictions = tuple[NDArray[np.int64], NDArray[np.int64]]  # labels and predicted classes, (n,) each
+Predictions = tuple[NDArray[Any], NDArray[Any]]  # labels and predicted classes (n,), or numbers
 
 _own: dict[Path, Path] = {}  # the file of this process in each ledger
 _log = logging.getLogger(__name__)
@@ -65,9 +65,14 @@ def _keep(folder: Path, predictions: Predictions) -> str:
     """Write predictions down unless they are there; returns the SHA-256 that they are named by.
 
     Labels, which all runs of a data set share, have a file of their own. Predictions are kept as
-    their distance from the labels, mostly 0: a tenth of the bytes.
+    their distance from the labels, mostly 0: a tenth of the bytes. Numbers are kept as they are.
     """
-    y, predicted = (np.ascontiguousarray(one, np.int64) for one in predictions)
+    y, predicted = (np.ascontiguousarray(one) for one in predictions)
+    if y.dtype.kind == "f":
+        digest = hashlib.sha256(y.tobytes() + predicted.tobytes()).hexdigest()
+        _put(folder, digest, y=y, predicted=predicted)
+        return digest
+    y, predicted = y.astype(np.int64), predicted.astype(np.int64)
     labels = hashlib.sha256(y.tobytes()).hexdigest()
     digest = hashlib.sha256(y.tobytes() + predicted.tobytes()).hexdigest()
     apart = predicted - y
@@ -87,20 +92,32 @@ def _put(folder: Path, name: str, **arrays: Any) -> None:
 
 
 def predictions(folder: Path, name: str | None) -> Predictions:
-    """Test labels and predicted classes that a line's SHA-256 names, (n,) each.
+    """Test labels and predicted classes that a line's SHA-256 names, (n,) each; or numbers (n, k).
 
     Raises:
         ValueError: they are not there, or damaged.
     """
     try:
-        apart = _read(folder, str(name), "apart")
-        y = _read(folder, str(_read(folder, str(name), "labels")), "y").astype(np.int64)
-        predicted = y + apart
+        y, predicted = _numbers(folder, str(name)) or _classes(folder, str(name))
     except (OSError, ValueError, KeyError, EOFError, *DAMAGE):
         raise ValueError(f"the predictions {name} are not in {folder}, or damaged") from None
     if hashlib.sha256(y.tobytes() + predicted.tobytes()).hexdigest() != name:
         raise ValueError(f"the predictions {name} in {folder} are damaged")
     return y, predicted
+
+
+def _classes(folder: Path, name: str) -> Predictions:
+    apart = _read(folder, name, "apart")
+    y = _read(folder, str(_read(folder, name, "labels")), "y").astype(np.int64)
+    return y, y + apart
+
+
+def _numbers(folder: Path, name: str) -> Predictions | None:
+    with (
+        open(folder / "predictions" / f"{name}.npz", "rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        return (arrays["y"], arrays["predicted"]) if "predicted" in arrays else None
 
 
 def _read(folder: Path, name: str, part: str) -> NDArray[Any]:

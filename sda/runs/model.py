@@ -19,7 +19,7 @@ from sda.common.rows import in_blocks, shared
 from sda.data.columns import Column, numbers
 from sda.data.encoding import Encoding
 from sda.nn.distributions import Distribution
-from sda.nn.heads import Classifier
+from sda.nn.heads import Classifier, Regressor
 from sda.nn.mixed import Mixed
 from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
@@ -100,8 +100,11 @@ class Model:
         x = self._whole(self.rows(frame), self.network.stack)
         names = self._target_names
         if not isinstance(self.network, Classifier):
-            numbers = self.network.predict(x).numpy().reshape(len(x), -1)
-            return pd.DataFrame(numbers, frame.index, names)
+            target = () if self.encoding is None else self.encoding.target
+            scales, shifts = np.array([(one.scale, one.shift) for one in target] or [(1, 0)]).T
+            return pd.DataFrame(
+                self.network.predict(x).numpy() * scales + shifts, frame.index, names
+            )
         chances = self.network.probabilities(x).numpy()
         found = pd.DataFrame(chances, frame.index, [f"p({name})" for name in self.classes])
         values = pd.Index(self._class_values).take(chances.argmax(axis=1))
@@ -192,8 +195,8 @@ class Model:
         target = () if self.encoding is None else self.encoding.target
         if target or isinstance(self.network, Classifier):
             return [one.name for one in target] or ["class"]
-        assert isinstance(self.network, Predictor)
-        return [f"value{k}" for k in range(1, self.network.weight.shape[-1] + 1)]
+        assert isinstance(self.network, Regressor)
+        return [f"value{k}" for k in range(1, self.network.n_targets + 1)]
 
     @property
     def _class_values(self) -> Sequence[Any]:

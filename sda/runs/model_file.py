@@ -31,9 +31,9 @@ from sda.nn.distributions import (
     SquaredError,
 )
 from sda.nn.gsn import GSN
-from sda.nn.heads import Classifier
+from sda.nn.heads import Classifier, Regressor
 from sda.nn.joint import Joint
-from sda.nn.layer_kind import LayerKind, LayerPlan
+from sda.nn.layer_kind import LayerPlan
 from sda.nn.mixed import Mixed
 from sda.nn.penalised import L1, Contractive, Penalised, Sparsity
 from sda.nn.picture_corruption import (
@@ -43,6 +43,7 @@ from sda.nn.picture_corruption import (
     DownSampling,
     PatchShuffling,
 )
+from sda.nn.predictor import Predictor
 from sda.nn.sequence_corruption import Deletion, LocalShuffling, Replacement
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.nn.stochastic import Stochastic
@@ -91,7 +92,7 @@ PARTS = (
     Emphasis,
 )
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in PARTS}
-Network = StackedDenoisingAutoencoder | Classifier
+Network = StackedDenoisingAutoencoder | Predictor
 
 
 def save(
@@ -100,7 +101,7 @@ def save(
     about: Mapping[str, Any] | None = None,
     pretrained: StackedDenoisingAutoencoder | None = None,
 ) -> None:
-    """Save an ordinary stack or classifier, atomically.
+    """Save an ordinary stack, classifier or regressor, atomically.
 
     Args:
         network: the stack or classifier.
@@ -112,15 +113,19 @@ def save(
         ValueError: it has runs, or parts that do not come with sda.
         OSError: it cannot be written; what was there stays.
     """
-    stack = network.stack if isinstance(network, Classifier) else network
+    stack = network.stack if isinstance(network, Predictor) else network
     if stack.runs:
         raise ValueError("only an ordinary network can be saved; select a run first")
     plan = {
         "kind": type(network).__name__,
         "n_visible": stack[0].n_visible,
-        "layers": [_plan(layer) for layer in stack],
+        "layers": [_plain(layer.plan()) for layer in stack],
         "n_classes": network.n_classes if isinstance(network, Classifier) else None,
+        "extent": stack.extent,
+        "best_depth": (pretrained or stack).best_depth,
     }
+    if isinstance(network, Regressor):
+        plan |= {"n_targets": network.n_targets, "output": _plain(network.output)}
     header = {"plan": plan} | ({"about": dict(about)} if about else {})
     own = {} if pretrained is None else pretrained.state_dict(prefix=_BEFORE)
     write(Path(path), header, network.state_dict() | own)
@@ -215,14 +220,17 @@ def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
 def _build(plan: dict[str, Any]) -> Network:
     layers = [_known(layer) for layer in plan["layers"]]
     stack = StackedDenoisingAutoencoder.plan(plan["n_visible"], layers, seed=0)
+    stack.extent = plan.get("extent") and tuple(map(float, plan["extent"]))
+    stack.best_depth = plan.get("best_depth")
     if plan["kind"] == "Classifier":
         return Classifier(stack, plan["n_classes"], seed=0)
+    if plan["kind"] == "Regressor":
+        return Regressor(stack, plan["n_targets"], seed=0, output=_known(plan["output"]))
     return stack
 
 
-def _plan(layer: LayerKind) -> Any:
-    """The plan of a layer in plain types; ValueError for one that could not be read back."""
-    plan = layer.plan()
+def _plain(plan: LayerPlan | Distribution) -> Any:
+    """A part in plain types; ValueError for one that could not be read back."""
     said = described(plan)
     try:
         known = _known(said) == plan

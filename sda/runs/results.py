@@ -93,8 +93,11 @@ class Trained:
         times = self.result.get("seconds") or {}
         return float(sum(times.values())) if times else math.nan
 
-    def predictions(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-        """Test labels and predicted classes, (n,) each; None if the file is missing or damaged."""
+    def predictions(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Test labels and predicted classes, (n,) each, or numbers (n, k).
+
+        None if the file is missing or damaged.
+        """
         try:
             # Opened here: NumPy leaves a file that is no archive open.
             with (
@@ -104,7 +107,28 @@ class Trained:
                 y, predicted = arrays["y"], arrays["predicted"]
         except (OSError, ValueError, KeyError, TypeError, EOFError, *DAMAGE):
             return None
-        return (y, predicted) if y.shape == predicted.shape == (self.n_test,) else None
+        return (y, predicted) if y.shape == predicted.shape and len(y) == self.n_test else None
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether numbers are predicted: errors are then 1 − R²."""
+        return self.result.get("kind") == "numbers"
+
+    def losses(self) -> NDArray[np.float64] | None:
+        """What each test row adds to the error, times their number: (n,); None without predictions.
+
+        0 and 1 for classes; for numbers the squared error over the variance, mean over targets.
+        """
+        if (found := self.predictions()) is None:
+            return None
+        y, predicted = found
+        if not self.is_numeric:
+            return np.asarray(y != predicted, np.float64)
+        exact = y.astype(np.float64).reshape(len(y), -1)
+        variance = exact.var(axis=0)
+        apart = np.square(predicted.reshape(exact.shape) - exact)
+        each: NDArray[np.float64] = (apart / np.where(variance > 0, variance, 1.0)).mean(axis=1)
+        return each
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Rows of the record; none without the run's folder."""
@@ -183,10 +207,10 @@ def in_folder(path: Path) -> Trained | Unfinished:
     if fault := fault_of(result):
         return Unfinished(path, "unreadable", f"result.json {fault}")
     run = Trained(path, result)
-    predictions = run.predictions()
-    if predictions is not None:
-        wrong = float(np.mean(predictions[0] != predictions[1]))
-        if not math.isclose(wrong, run.test_error, abs_tol=0.5 / run.n_test):
+    losses = run.losses()
+    if losses is not None:
+        wrong = float(np.mean(losses))
+        if not math.isclose(wrong, run.test_error, rel_tol=1e-3, abs_tol=0.5 / run.n_test):
             message = f"its predictions err on {wrong:.2%}, result.json says {run.test_error:.2%}"
             return Unfinished(path, "contradictory", message)
     return run
@@ -206,7 +230,8 @@ def fault_of(result: dict[str, Any]) -> str | None:
         value = result.get(key)
         if not isinstance(value, kinds) or isinstance(value, bool):
             return f"has no usable {key} (got {value!r})"
-        if key.endswith("_error") and not 0 <= float(result[key]) <= 1:
+        most = math.inf if result.get("kind") == "numbers" else 1
+        if key.endswith("_error") and not 0 <= float(result[key]) <= most:
             return f"has a {key} outside [0, 1] (got {value!r})"
     for key, kind in {"seconds": dict, "published": dict}.items():
         if not isinstance(result.get(key) or {}, kind):

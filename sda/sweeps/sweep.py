@@ -166,5 +166,9 @@ def _report(ended: Sequence[Outcome], done: int, total: int, seconds: float) -> 
             continue
         left = clock(seconds / done * (total - done))
         judged = outcome.result["valid_error"] is not None
-        said = f"validation error {100 * outcome.objective:.2f} %" if judged else "pretrained"
+        said = "pretrained"
+        if judged and outcome.result.get("kind") == "numbers":
+            said = f"validation R2 {1 - outcome.objective:.3f}"
+        elif judged:
+            said = f"validation error {100 * outcome.objective:.2f} %"
         _log.info("%s: %s, %s to go", head, said, left)

@@ -1,5 +1,6 @@
 """Fine-tuning: all weights by the supervised cost, until validation error stops falling."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,10 +10,10 @@ from torch import Tensor, nn
 
 from sda.common.errors import DivergenceError
 from sda.common.precision import Precision
-from sda.common.rows import check_rows, wide
+from sda.common.rows import check_rows, joint, wide
 from sda.common.seeding import stream
 from sda.nn.named_optimisers import planned
-from sda.nn.optimisers import Descent
+from sda.nn.optimisers import Descent, check_free
 from sda.nn.predictor import Predictor
 from sda.training import dropout
 from sda.training.early_stopping import EarlyStopping
@@ -21,16 +22,21 @@ from sda.training.minibatches import Labelled, labelled_blocks, labelled_rows
 from sda.training.schedule import factors
 from sda.training.settings import Finetuning
 
+_log = logging.getLogger(__name__)
 Pairs = Labelled | tuple[Tensor, Tensor]  # rows with targets, and perhaps weights
 
 
 @dataclass
 class Progress:
-    """Where fine-tuning stands; with the network's weights, all that is needed to go on."""
+    """Where fine-tuning stands; with the network's weights, all that is needed to go on.
+
+    Also when it has ended, for settings with more epochs (or more patience).
+    """
 
     epoch: int = 0
     optimiser: dict[str, Tensor] = field(default_factory=dict)  # what it remembers
     stopping: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Tensor] = field(default_factory=dict)  # weights of the last epoch, at the end
 
 
 def finetune(
@@ -39,6 +45,7 @@ def finetune(
     valid: Pairs,
     settings: Finetuning,
     seed: int,
+    progress: Progress | None = None,
 ) -> list[NetworkEpoch]:
     """Train a network in place, end at its best validation error, and return its epochs.
 
@@ -50,6 +57,8 @@ def finetune(
         valid: the same, to stop by. There is no test set here: it cannot be read by accident.
         settings: of the run.
         seed: names the stream of shuffling.
+        progress: an empty one is kept up to date; with the same one and more epochs training goes
+            on, and ends in the bits of so many epochs at once.
 
     Raises:
         ValueError: data that cannot be trained on, before any work starts.
@@ -58,11 +67,24 @@ def finetune(
     if network.runs:
         raise ValueError("finetune takes an ordinary network; with runs: finetuning_epochs")
     history = []
-    for epoch in finetuning_epochs(network, train, valid, [settings], [seed]):
+    for epoch in finetuning_epochs(network, train, valid, [settings], [seed], progress):
         if epoch.diverged(0):
             raise DivergenceError(epoch.fault(settings.learning_rate))
         history.append(epoch)
+    tell_of_one_answer(network, valid)
     return history
+
+
+def tell_of_one_answer(network: Predictor, valid: Pairs) -> None:
+    """Warn of an ordinary network that answers the same to all validation rows, if they differ."""
+    answers = network.predict(valid[0])
+    known = valid[1][network.has_target(valid[1])]
+    if bool((answers == answers[:1]).all()) and bool((known != known[:1]).any()):
+        _log.warning(
+            "the network answers the same, %s, whatever the row: it has learned nothing; other "
+            "initial weights (tutorial), a larger rate, more epochs or pretraining may help",
+            answers[0].tolist(),
+        )
 
 
 def finetuning_epochs(
@@ -91,7 +113,8 @@ def finetuning_epochs(
             the caller can go on with these alone (``take``). Only runs that are done are restored.
     """
     progress = progress if progress is not None else Progress()
-    check_finetuning(network, train, valid, settings)
+    extents = (check_finetuning(network, train, valid, settings), network.stack.extent)
+    network.stack.extent = joint(*extents)
     train, valid = _weighed(train, network), _weighed(valid, network)
     rows = training_rows(train.y, network, settings[0].labelled, seeds)
     network.scale_to([train.y[own.to(train.y.device)] for own in rows])
@@ -99,6 +122,8 @@ def finetuning_epochs(
     wanted, fast = Precision(settings[0].precision), network.is_in_closed_form
     precision = wanted.resolved(network.weight.device, settings[0].batch_size, fast)
     averaging = [plan.averaging for plan in settings]
+    _put(progress.last, parameters)
+    progress.last = {}
     descent = planned(parameters, settings, progress.optimiser, precision, averaging)
     stopping = _stopping(parameters, network, settings, progress.stopping)
     progress.optimiser, progress.stopping = descent.state(), stopping.state()
@@ -116,9 +141,16 @@ def finetuning_epochs(
         progress.epoch = epoch
         progress.optimiser, progress.stopping = descent.state(), stopping.state()
         best = stopping.best_epoch.clone()
-        yield NetworkEpoch(epoch, loss, valid_error, valid_loss, best, active)
+        yield NetworkEpoch(epoch, loss, valid_error, valid_loss, best, active, network.measure)
+    progress.last = {name: p.detach().clone() for name, p in parameters.items()}
     descent.settle(~active)
     stopping.restore(~active)
+
+
+@torch.no_grad()
+def _put(weights: dict[str, Tensor], parameters: dict[str, nn.Parameter]) -> None:
+    for name, weight in weights.items():
+        parameters[name].copy_(weight)
 
 
 def still_training(
@@ -140,7 +172,8 @@ def take(progress: Progress, runs: Sequence[int]) -> Progress:
         for key, value in progress.stopping.items()
     }
     remembered = {name: own[places] for name, own in progress.optimiser.items()}
-    return Progress(progress.epoch, remembered, stopping)
+    last = {name: weight[places] for name, weight in progress.last.items()}
+    return Progress(progress.epoch, remembered, stopping, last)
 
 
 def _train_one_epoch(
@@ -222,13 +255,15 @@ def check_finetuning(
     valid: Pairs,
     settings: Sequence[Finetuning],
     device: torch.device | None = None,
-) -> None:
+) -> tuple[float, float]:
     """Raise ValueError, before any work, for data or settings that cannot be trained on.
 
-    ``device`` is where they will be; None: where the rows are.
+    ``device`` is where they will be; None: where the rows are. Returns the extent of the training
+    rows.
     """
-    for what, part in (("training", train), ("validation", valid)):
-        check_labelled(what, part, network)
+    extent = check_labelled("training", train, network)
+    check_labelled("validation", valid, network)
+    check_free(trained_parameters(network, settings[0].encoders))
     for plan in settings:
         where = device or train[0].device
         Precision(plan.precision).check(where, plan.batch_size, network.is_in_closed_form)
@@ -238,21 +273,26 @@ def check_finetuning(
             raise ValueError(
                 f"finetune.labelled must be at most {known}, {which}, got {plan.labelled}"
             )
+    return extent
 
 
-def check_labelled(what: str, part: Pairs, network: Predictor) -> None:
-    """Raise ValueError for rows x (n, d) with targets that a network cannot be asked for."""
+def check_labelled(what: str, part: Pairs, network: Predictor) -> tuple[float, float]:
+    """Raise ValueError for rows x (n, d) with targets that a network cannot be asked for.
+
+    Returns the extent of x.
+    """
     x, y, weights = Labelled(*part)
     lowest = network.stack[0]
     may_miss = lowest.reconstruction.missing
-    check_rows(what, x, lowest.n_visible, network.weight.dtype, may_miss)
+    extent = check_rows(what, x, lowest.n_visible, network.weight.dtype, may_miss)
     network.check_targets(what, y, len(x))
     known = network.has_target(y)
     if not known.any():
         raise ValueError(f"{what} rows need labels, at least one of them; none has one")
     if weights is None:
-        return
+        return extent
     if weights.shape != (len(x),) or not bool((weights >= 0).all() & weights.isfinite().all()):
         raise ValueError(f"{what} weights must be finite numbers of at least 0, one for each row")
     if not float(weights[known].sum()) > 0:
         raise ValueError(f"{what} weights are 0 in all rows with labels")
+    return extent

@@ -77,6 +77,7 @@ class NetworkEpoch:
     valid_loss: Tensor  # mean cross-entropy in nats
     best_epoch: Tensor  # so far; 0: none was better than chance
     active: Tensor  # whether the run was trained in this epoch
+    measure: str = "error"  # what the validation error is read as: "error", or "R2" for 1 less it
 
     def row(self, run: int) -> dict[str, Any]:
         """The figures of one run, in plain types."""
@@ -90,9 +91,10 @@ class NetworkEpoch:
 
     def readable(self) -> str:
         """The figures of the run, or their means over runs, for a line of progress."""
-        error = 100 * float(self.valid_error.mean())
+        error = float(self.valid_error.mean())
+        figure = f"R2 {1 - error:.3f}" if self.measure == "R2" else f"error {100 * error:.2f} %"
         best = f"best at epoch {int(self.best_epoch)}" if not self.loss.shape else "mean of runs"
-        return f"loss {float(self.loss.mean()):.4f}  validation error {error:.2f} % ({best})"
+        return f"loss {float(self.loss.mean()):.4f}  validation {figure} ({best})"
 
     def diverged(self, run: int) -> bool:
         """Whether the cost of a run left all bounds in this epoch."""

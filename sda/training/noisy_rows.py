@@ -42,6 +42,7 @@ class NoisyRows:
         def codes(rows: Tensor) -> Tensor:
             noisy = corrupt(rows, corruptions, noise, self.stack.runs).x
             with Precision.fp32.products():  # as clean codes are, whatever a step rounds
-                return self.stack.encode(noisy, self.depth)
+                codes: Tensor = self.stack(noisy, self.depth)
+                return codes
 
         return codes

@@ -8,6 +8,7 @@ from torch import Tensor
 from sda.common.precision import Precision
 from sda.common.rows import check_rows, extent, extents
 from sda.nn.layer_kind import LayerKind
+from sda.nn.optimisers import check_free
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training.settings import Pretraining
 
@@ -18,15 +19,16 @@ def check_pretraining(
     settings: Sequence[Sequence[Pretraining]],
     valid: Tensor | None,
     device: torch.device | None = None,
-) -> None:
+) -> tuple[float, float]:
     """Raise ValueError, before any work, for data or settings that cannot be trained on.
 
-    ``device`` is where they will be; None: where x is.
+    ``device`` is where they will be; None: where x is. Returns the extent of x.
     """
     lowest, may_miss = stack[0], stack[0].reconstruction.missing
-    for what, rows in (("training", x), ("validation", valid)):
-        if rows is not None:
-            check_rows(what, rows, lowest.n_visible, lowest.like.dtype, may_miss)
+    low, high = check_rows("training", x, lowest.n_visible, lowest.like.dtype, may_miss)
+    if valid is not None:
+        check_rows("validation", valid, lowest.n_visible, lowest.like.dtype, may_miss)
+    check_free(dict(stack.named_parameters()))
     for plans in settings:
         if len(plans) != len(stack):
             raise ValueError(
@@ -37,13 +39,13 @@ def check_pretraining(
             Precision(plan.precision).check(device or x.device, plan.batch_size, fast)
         if valid is None and any(plan.patience is not None for plan in plans):
             raise ValueError("early stopping (patience) needs validation rows, got none")
-    low, high = extent(x)
     lowest.check_inputs(low, high, "the inputs of layer 0")
     if may_miss:
         lowest.reconstruction.check_columns(*extents(x), "the inputs of layer 0")
     _check_noise(lowest, settings, low, high)
     for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
         layer.check_inputs(*below.reach, f"the inputs of layer {depth}")
+    return low, high
 
 
 def _check_noise(

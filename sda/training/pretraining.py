@@ -22,7 +22,7 @@ from sda.training.history import LayerEpoch
 from sda.training.minibatches import presentations, shuffled
 from sda.training.noisy_rows import NoisyRows
 from sda.training.preconditions import check_extent, check_pretraining
-from sda.training.reconstruction_error import Judge
+from sda.training.reconstruction_error import Judge, note_best_depth
 from sda.training.schedule import factors
 from sda.training.settings import Pretraining
 
@@ -40,6 +40,26 @@ class Progress:
     stopping: dict[str, Any] = field(default_factory=dict)
     remembered: dict[str, Any] = field(default_factory=dict)  # what the layer's updates remember
     finite: Tensor | None = None  # which runs have not diverged in a layer below; None: all
+    top: dict[str, Any] = field(default_factory=dict)  # where the top layer ended, to go on there
+
+    def close(self, layer: LayerKind) -> None:
+        """Note where a layer ends, before it has its best weights back."""
+        names = ("depth", "epoch", "optimiser", "stopping", "remembered")
+        weights = {name: p.detach().clone() for name, p in layer.named_parameters()}
+        self.top = {name: getattr(self, name) for name in names} | {"weights": weights}
+        self.optimiser, self.stopping, self.remembered = {}, {}, {}
+
+    def has_more(self, settings: Sequence[Sequence[Pretraining]]) -> bool:
+        """Whether the settings of some run have more epochs for the top layer than it has had."""
+        return bool(self.top) and any(run[-1].epochs > self.top["epoch"] for run in settings)
+
+    def reopen(self, layer: LayerKind) -> None:
+        """Go back to where the top layer ended."""
+        with torch.no_grad():
+            for name, weight in self.top.pop("weights").items():
+                layer.get_parameter(name).copy_(weight)
+        vars(self).update(self.top)
+        self.top = {}
 
 
 def pretrain(
@@ -49,6 +69,7 @@ def pretrain(
     seed: int,
     valid: Tensor | None = None,
     storage: Storage = IN_MEMORY,
+    progress: Progress | None = None,
 ) -> list[LayerEpoch]:
     """Pretrain a stack in place on the rows of x (n, d), without labels, and return its epochs.
 
@@ -57,8 +78,11 @@ def pretrain(
         x: training rows (n, d), floats, or uint8 for grey levels k / 255; a file may be mapped.
         settings: for every layer, or one for each.
         seed: names the streams of shuffling and corruption.
-        valid: validation rows (m, d); needed for early stopping.
+        valid: validation rows (m, d); needed for early stopping, and to know how many layers
+            denoise best (``stack.best_depth``).
         storage: where codes are kept.
+        progress: an empty one is kept up to date; with the same one and more epochs for the top
+            layer its training goes on, and ends in the bits of so many epochs at once.
 
     Raises:
         ValueError: data or settings that cannot be trained on, before any work starts.
@@ -68,10 +92,14 @@ def pretrain(
         raise ValueError("pretrain takes an ordinary stack; for one with runs: pretraining_epochs")
     each = [settings] * len(stack) if isinstance(settings, Pretraining) else list(settings)
     history = []
-    for epoch in pretraining_epochs(stack, x, [each], [seed], valid, storage=storage):
+    for epoch in pretraining_epochs(
+        stack, x, [each], [seed], valid, progress=progress, storage=storage
+    ):
         if epoch.diverged(0):
             raise DivergenceError(epoch.fault(each[epoch.depth].learning_rate))
         history.append(epoch)
+    if valid is not None:
+        note_best_depth(stack, valid, stack[0].corruptions[0], seed)
     return history
 
 
@@ -100,7 +128,9 @@ def pretraining_epochs(
         storage: where codes are kept: those that a layer trains on, while it trains.
     """
     progress = progress if progress is not None else Progress()
-    check_pretraining(stack, x, settings, valid)
+    stack.extent = check_pretraining(stack, x, settings, valid)
+    if progress.depth == len(stack) and progress.has_more(settings):
+        progress.reopen(stack[len(stack) - 1])
     codes, valid_codes = x, valid
     for depth, layer in enumerate(stack):
         if depth >= progress.depth:
@@ -108,6 +138,7 @@ def pretraining_epochs(
             judge = _judge(layer, valid_codes, depth, seeds, trials, storage)
             noise = [plan.corruption for plan in plans if plan.corruption is not None]
             noisy = NoisyRows(x, stack, depth, noise) if noise else None
+            progress.top = {}  # that was a layer below
             yield from pretrain_layer(layer, codes, plans, seeds, depth, judge, progress, noisy)
             del judge  # and the rows that it keeps
             progress.depth, progress.epoch = depth + 1, -1
@@ -164,8 +195,8 @@ def pretrain_layer(
         valid, valid_clean = errors or (None, None)
         own = judge.measures() if judge else {}
         yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active, bound=bound, measures=own)
+    progress.close(layer)
     stopping.restore(~active)
-    progress.optimiser, progress.stopping, progress.remembered = {}, {}, {}
     progress.finite = stopping.finite
 
 

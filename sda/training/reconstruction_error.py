@@ -1,5 +1,6 @@
 """How well a layer reconstructs validation rows, and what that can be read against."""
 
+import logging
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -9,8 +10,11 @@ from sda.common.rows import in_blocks, wide
 from sda.common.seeding import stream
 from sda.nn.corruption import Corruption
 from sda.nn.layer_kind import LayerKind
+from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training.codes import IN_MEMORY, Storage
 from sda.training.minibatches import corrupt
+
+_log = logging.getLogger(__name__)
 
 
 class Judge:
@@ -116,3 +120,43 @@ class Judge:
     def _zeros(self) -> Tensor:
         dtype = wide(self._device)
         return torch.zeros(self._layer.runs, dtype=dtype, device=self._device)
+
+
+@torch.no_grad()
+def denoising_errors(
+    stack: StackedDenoisingAutoencoder, clean: Tensor, corruption: Corruption, seed: int
+) -> list[float]:
+    """How far reconstructions through 0, 1, 2, ... layers are from the clean rows (n, d).
+
+    Mean squared difference of a known component, of rows corrupted by one draw, ``stream(seed,
+    "validation corruption", 0)``. The first is that of the corrupted rows themselves. ``stack`` is
+    an ordinary one.
+    """
+    device = stack[0].like.device
+    noise = stream(seed, "validation corruption", 0, device=device)
+    total = torch.zeros(len(stack) + 1, dtype=wide(device), device=device)
+    count = torch.zeros_like(total)
+    for rows in in_blocks(clean, device):
+        codes = corruption(rows, noise).x
+        for depth in range(len(stack) + 1):
+            made = stack.decode(codes, depth)
+            apart = (made - rows).square()
+            total[depth] += apart.nansum()
+            count[depth] += apart.isfinite().sum()
+            if depth < len(stack):
+                codes = stack[depth].encode(codes)
+    return [float(one) for one in total / count.clamp(min=1)]
+
+
+def note_best_depth(
+    stack: StackedDenoisingAutoencoder, clean: Tensor, corruption: Corruption, seed: int
+) -> list[float]:
+    """Have ``stack.reconstruct`` go through the layers that denoise rows (n, d) best.
+
+    Returns ``denoising_errors``.
+    """
+    errors = denoising_errors(stack, clean, corruption, seed)
+    stack.best_depth = 1 + min(range(len(stack)), key=lambda depth: errors[1 + depth])
+    told = ", ".join(f"{error:.4g}" for error in errors[1:])
+    _log.info("layers that denoise best: %d (squared errors: %s)", stack.best_depth, told)
+    return errors

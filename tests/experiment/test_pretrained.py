@@ -8,7 +8,7 @@ import pytest
 
 from sda.common.signals import Interrupted
 from sda.config import compose, schema
-from sda.experiment import access, experiment, pretrained
+from sda.experiment import access, experiment, judging, pretrained
 from sda.experiment.job import Job
 from sda.experiment.launch import train_jobs
 from sda.experiment.recorder import Recorder
@@ -218,8 +218,8 @@ def test_who_waits_takes_over_from_one_that_stops_and_can_be_interrupted(tmp_pat
 
 def test_a_run_of_a_search_reads_no_test_rows_and_is_tested_when_asked(tmp_path, monkeypatch):
     tested = []
-    original = experiment.tested_on
-    monkeypatch.setattr(experiment, "tested_on", lambda *a: tested.append(1) or original(*a))
+    original = judging.tested_on
+    monkeypatch.setattr(judging, "tested_on", lambda *a: tested.append(1) or original(*a))
     path = trained(tmp_path, "test=false")
     result = json.loads((path / "result.json").read_text())
     assert (tested, result["test_error"], result["status"]) == ([], None, "finished")

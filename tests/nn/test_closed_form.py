@@ -38,7 +38,7 @@ RATES = (0.1, 0.0, 0.3)
 
 
 def stack(runs, hidden=(7,), **choices):
-    plans = [Layer(n, Masking(0.3), **choices) for n in hidden]
+    plans = [Layer(n, Masking(0.3), initialisation="papers", **choices) for n in hidden]
     singles = [StackedDenoisingAutoencoder.plan(12, plans, seed) for seed in range(max(1, runs))]
     return join(singles) if runs else singles[0]
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rounding import near
 
 from sda import Layer, Masking, StackedDenoisingAutoencoder, join, select, stream
 from sda.nn.corruption import Corrupted
@@ -36,6 +37,7 @@ def test_decoding_goes_back_down_through_every_layer():
     for layer in reversed(list(stack)):
         by_hand = torch.sigmoid(layer.decode(by_hand))
     assert torch.equal(stack.reconstruct(x), by_hand)
+    assert torch.equal(stack.decode(stack.encode(x, 2), 2), stack.reconstruct(x, 2))
     assert stack.reconstruct(x, 1).shape == x.shape
 
 
@@ -53,8 +55,8 @@ def test_joined_stacks_compute_what_each_computes_alone(tied):
     corrupted = Corrupted(x.masked_fill(hit, 0.0), hit)
     with torch.no_grad():
         for run, single in enumerate(singles):
-            assert torch.equal(joined(x)[run], single(x))
-            assert torch.equal(joined[0].cost(x, corrupted)[run], single[0].cost(x, corrupted))
+            assert near(joined(x)[run], single(x))
+            assert near(joined[0].cost(x, corrupted)[run], single[0].cost(x, corrupted))
 
 
 def test_the_sum_of_joined_costs_gives_each_run_its_own_gradient():
@@ -102,9 +104,53 @@ def test_take_keeps_the_runs_asked_for_in_order():
         (lambda: join([make(), make(activation="tanh")]), "only stacks of one kind"),
         (lambda: select(make(), 0), "a stack with runs"),
         (lambda: make().encode(rows(), 4), "depth must be at most 3"),
+        (lambda: make().decode(torch.rand(2, 3), 5), "depth must be at most 3, .* got 5"),
+        (lambda: make().decode(torch.rand(2, 4)), r"codes of layer 3: rows must be \(n, 3\)"),
+        (lambda: make()(rows().numpy()), r"rows must be a tensor \(n, 6\), got ndarray"),
+        (lambda: make()(rows()[:, :5]), r"rows must be \(n, 6\) .*, got \(7, 5\)"),
+        (lambda: make().encode(rows().double()), "rows must be torch.float32 .* got torch.float64"),
+        (lambda: make().encode(rows() / 0), "rows must be finite"),
+        (lambda: make().reconstruct(rows() / 0), "rows must be finite"),
         (lambda: make().encode(rows(), -1), "depth must be a whole number"),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_codes_for_users_have_no_gradient_and_forward_has_one():
+    stack, x = make(), rows()
+    assert not stack.encode(x).requires_grad
+    assert not stack.reconstruct(x).requires_grad
+    assert not stack.decode(stack(x)).requires_grad
+    assert stack(x).requires_grad
+
+
+def test_grey_levels_are_taken_as_pretraining_takes_them():
+    stack, levels = make(), (rows() * 255).byte()
+    for depth in (0, 2):
+        assert torch.equal(stack.encode(levels, depth), stack.encode(levels.float() / 255, depth))
+    assert torch.equal(stack(levels), stack(levels.float() / 255))
+
+
+def test_codes_of_many_rows_are_those_of_each_block(monkeypatch):
+    stack, x = make(), rows()
+    whole = stack.encode(x)
+    monkeypatch.setattr("sda.common.rows.ROWS", 3)
+    assert near(stack.encode(x), whole)
+
+
+def test_rows_of_another_scale_than_those_it_learned_from_are_told():
+    stack, x = make(), rows()
+    stack.extent = (0.0, 1.0)
+    stack.encode(2 * x)
+    with pytest.warns(UserWarning, match=r"lie in \[.*, 2.*\], those .* learned from in \[0, 1\]"):
+        stack.encode(255 * x)
+
+
+def test_without_a_depth_it_reconstructs_through_the_layers_that_denoise_best():
+    stack, x = make(), rows()
+    stack.best_depth = 1
+    assert torch.equal(stack.reconstruct(x), stack.reconstruct(x, 1))
+    assert not torch.equal(stack.reconstruct(x), stack.reconstruct(x, 3))

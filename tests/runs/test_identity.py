@@ -55,11 +55,13 @@ def test_seed_data_and_wishes_of_the_machine_are_no_part_of_a_setting():
 
 
 def test_a_description_leaves_out_defaults_and_module_paths():
-    layer = Layer(5, Masking(0.25), CrossEntropy(), tied=False)
+    layer = Layer(5, Masking(0.25), CrossEntropy(), tied=False, initialisation="papers")
     assert described(layer) == {
         "kind": "Layer", "n_hidden": 5, "tied": False,
         "corruption": {"kind": "Masking", "fraction": 0.25},
     }  # fmt: skip
+    # The default was the papers' scale once: that is what old digests leave out.
+    assert described(Layer(5, Masking(0.25)))["initialisation"] == "tutorial"
     assert described(Gaussian(0.5)) == {"kind": "Gaussian", "std": 0.5}
 
 

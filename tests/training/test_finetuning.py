@@ -15,6 +15,7 @@ from sda import (
     Layer,
     Masking,
     StackedDenoisingAutoencoder,
+    digits,
     finetune,
     join,
     stream,
@@ -64,6 +65,21 @@ def test_frozen_encoders_stand_still_while_the_softmax_learns():
     history = finetune(network, TRAIN, VALID, dataclasses.replace(SETTINGS, encoders=False), seed=0)
     assert equal(before, weights(network.stack))
     assert history[-1].loss < history[0].loss
+
+
+def test_a_frozen_layer_is_refused_unless_all_encoders_stand_still():
+    network = make()
+    network.stack[1].requires_grad_(False)
+    before = weights(network)
+    with pytest.raises(ValueError, match=r"frozen .* got layers.1.weight, layers.1.hidden_bias"):
+        finetune(network, TRAIN, VALID, SETTINGS, seed=0)
+    assert equal(before, weights(network))
+    finetune(network, TRAIN, VALID, dataclasses.replace(SETTINGS, encoders=False), seed=0)
+    assert equal(weights(network.stack[1]), {n[15:]: w for n, w in before.items() if ".1." in n})
+    company = Classifier(join([network.stack, make(1).stack]), 3, seed=[0, 1])
+    for one in (company, classifiers.take(company, [0]), classifiers.select(company, 1)):
+        with pytest.raises(ValueError, match="frozen parameters cannot be trained"):
+            list(finetuning_epochs(one, TRAIN, VALID, [SETTINGS] * 2, [0, 1]))
 
 
 def test_fine_tuning_moves_the_stack_itself():
@@ -131,6 +147,20 @@ def test_going_on_from_any_epoch_ends_in_the_same_bits(momentum):
         rest = list(finetuning_epochs(half_way, TRAIN, VALID, [settings], [0], where))
         assert equal(weights(half_way), weights(network))
         assert [epoch.row(0) for epoch in rest] == rows[count:]
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+def test_more_epochs_for_a_finished_network_end_in_the_bits_of_so_many_at_once(patience):
+    settings = dataclasses.replace(SETTINGS, epochs=9, momentum=0.5, learning_rate=1.0)
+    fewer = dataclasses.replace(settings, epochs=5, patience=patience)
+    at_once, in_two, progress = make(), make(), Progress()
+    whole = finetune(at_once, TRAIN, VALID, settings, seed=0)
+    first = finetune(in_two, TRAIN, VALID, fewer, 0, progress)
+    progress = copy.deepcopy(progress)
+    assert finetune(in_two, TRAIN, VALID, fewer, 0, progress) == []
+    rest = finetune(in_two, TRAIN, VALID, settings, 0, progress)
+    assert equal(weights(at_once), weights(in_two))
+    assert [e.row(0) for e in first + rest] == [e.row(0) for e in whole]
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
@@ -208,3 +238,40 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_moves(train, messa
 def test_settings_out_of_range_are_refused_by_name(change):
     with pytest.raises(ValueError, match=f"finetune.{next(iter(change))} must be"):
         dataclasses.replace(SETTINGS, **change)
+
+
+def test_what_is_asked_of_a_trained_network_is_checked_as_training_checks_it():
+    network = make()
+    finetune(network, TRAIN, VALID, SETTINGS, seed=0)
+    with pytest.raises(ValueError, match="rows must be finite"):
+        network.predict(VALID[0] / 0)
+    with pytest.raises(ValueError, match=r"classes must be in 0..2, .* got 7 in row 0"):
+        network.error_rate(VALID[0], VALID[1] + 7 - VALID[1][0])
+    with pytest.warns(UserWarning, match="should be scaled alike"):
+        network.predict(255 * VALID[0])
+
+
+def test_a_network_that_names_one_class_only_says_so(caplog):
+    slow = dataclasses.replace(SETTINGS, epochs=1, learning_rate=1e-9)
+    finetune(make(initialisation="papers"), TRAIN, VALID, slow, seed=0)
+    assert "answers the same, 0, whatever the row" in caplog.text
+    caplog.clear()
+    finetune(make(), TRAIN, VALID, dataclasses.replace(SETTINGS, learning_rate=2.0), seed=0)
+    assert not caplog.text
+
+
+def test_without_pretraining_the_default_weights_learn_and_the_papers_do_not():
+    (x, y), (valid_x, valid_y) = (map(torch.from_numpy, part) for part in digits_cut())
+    settings = Finetuning(epochs=15, learning_rate=1.0, batch_size=20)
+    errors = []
+    for choices in ({}, {"initialisation": "papers"}):
+        stack = StackedDenoisingAutoencoder.plan(64, [Layer(50, Masking(0), **choices)] * 3, 0)
+        network = Classifier(stack, 10, seed=0, **choices)
+        finetune(network, (x, y), (valid_x, valid_y), settings, seed=0)
+        errors.append(float(network.error_rate(valid_x, valid_y)))
+    assert errors[0] < 0.3 < 0.7 < errors[1]
+
+
+def digits_cut():
+    parts = digits(seed=0).parts()
+    return [(part.x[:300], part.y[:300]) for part in (parts["train"], parts["valid"])]

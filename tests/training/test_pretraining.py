@@ -11,6 +11,7 @@ from rounding import near
 
 import sda
 from sda import (
+    Boltzmann,
     Classifier,
     CrossEntropy,
     DivergenceError,
@@ -27,8 +28,10 @@ from sda import (
     stream,
 )
 from sda.nn.autoencoder import DenoisingAutoencoder
+from sda.nn.optimisers import Descent
 from sda.training import pretraining
 from sda.training.pretraining import Progress, pretraining_epochs
+from sda.training.reconstruction_error import denoising_errors
 
 SETTINGS = Pretraining(epochs=2, learning_rate=0.1, batch_size=8)
 
@@ -134,6 +137,38 @@ def test_lower_layers_stand_still_while_upper_ones_train():
     assert not torch.equal(initial[0], stack[1].weight)
 
 
+@pytest.mark.parametrize("kind", [lambda n: Layer(n, Masking(0.3)), Boltzmann], ids=["dA", "RBM"])
+@pytest.mark.parametrize("depth", [0, 2])
+def test_a_frozen_layer_is_refused_before_anything_moves(kind, depth):
+    stack = StackedDenoisingAutoencoder.plan(9, [kind(n) for n in (7, 5, 4)], 0)
+    stack[depth].requires_grad_(False)
+    for one in (stack, join([stack, stack])):
+        before = weights(one)
+        with pytest.raises(ValueError, match=f"got layers.{depth}.weight, .*requires_grad=False"):
+            list(pretraining_epochs(one, data(), [[SETTINGS] * 3] * 2, [0, 1]))
+        assert equal(before, weights(one))
+    with pytest.raises(ValueError, match="frozen parameters cannot be trained"):
+        Descent(dict(stack[depth].named_parameters()), [0.1], [0.0], [0.0])
+
+
+def test_the_layers_that_denoise_best_are_found_on_validation_rows():
+    stack, valid = make(), data(40, purpose="valid")
+    assert stack.best_depth is None
+    pretrain(stack, data(60), dataclasses.replace(SETTINGS, epochs=20), 0, valid)
+    errors = denoising_errors(stack, valid, Masking(0.3), 0)
+    corrupted = Masking(0.3)(valid, stream(0, "validation corruption", 0)).x
+    for depth, error in enumerate(errors):
+        made = stack.reconstruct(corrupted, depth)
+        assert error == pytest.approx(float((made - valid).square().mean()), rel=1e-5)
+    assert errors[stack.best_depth] == min(errors[1:])
+
+
+def test_a_stack_knows_where_the_rows_lie_that_it_has_learned_from():
+    stack, x = make(), data()
+    pretrain(stack, x, SETTINGS, 0)
+    assert stack.extent == (float(x.min()), float(x.max()))
+
+
 def test_every_parameter_of_every_layer_is_trained():
     stack = make(tied=False)
     before = weights(stack)
@@ -236,7 +271,7 @@ def test_a_layer_with_patience_stops_and_has_its_best_weights_back():
 def test_an_ordinary_autoencoder_beside_denoising_ones_is_stopped_on_clean_rows():
     x, valid = data(), data(11, purpose="valid")
     settings = Pretraining(60, 3.0, 8, patience=4)
-    stack, at_epoch = make(hidden=(5,), fraction=0.0), {}
+    stack, at_epoch = make(hidden=(5,), fraction=0.0, initialisation="papers"), {}
     for epoch in pretraining_epochs(stack, x, [[settings]], [0], valid, [[Masking(0.5)]]):
         at_epoch[epoch.epoch] = (float(epoch.valid), float(epoch.valid_clean), weights(stack))
     trained = [epoch for epoch in at_epoch if epoch > 0]
@@ -269,6 +304,21 @@ def test_going_on_from_any_epoch_of_any_layer_ends_in_the_same_bits(momentum, pa
         rest = list(pretraining_epochs(half_way, x, settings, [0], valid, progress=where))
         assert equal(weights(half_way), weights(stack))
         assert [epoch.row(0) for epoch in rest] == rows[count:]
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+def test_more_epochs_for_the_top_layer_end_in_the_bits_of_so_many_at_once(patience):
+    x, valid = data(), data(11, purpose="valid")
+    few = dataclasses.replace(SETTINGS, momentum=0.5, patience=patience, learning_rate=3.0)
+    more = dataclasses.replace(few, epochs=9, patience=patience and 20)
+    at_once, in_two, progress = make(), make(), Progress()
+    whole = pretrain(at_once, x, [few, few, more], 0, valid)
+    first = pretrain(in_two, x, [few] * 3, 0, valid, progress=progress)
+    progress = copy.deepcopy(progress)
+    assert pretrain(in_two, x, [few] * 3, 0, valid, progress=progress) == []
+    rest = pretrain(in_two, x, [few, few, more], 0, valid, progress=progress)
+    assert equal(weights(at_once), weights(in_two))
+    assert [e.row(0) for e in first + rest] == [e.row(0) for e in whole]
 
 
 def test_divergence_names_layer_epoch_and_rate():

@@ -1,0 +1,1 @@
+"""Stacks as scikit-learn estimators: the training of the command line behind fit and predict."""
