@@ -61,6 +61,15 @@ def extents(x: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(lows).amin(0), torch.stack(highs).amax(0)
 
 
+def known_extent(x: Tensor) -> tuple[float, float]:
+    """Least and greatest value of x (n, d) without missing cells."""
+    low, high = extent(x)
+    if not math.isnan(low):
+        return low, high
+    lows, highs = extents(x)
+    return float(lows.min()), float(highs.max())
+
+
 def deviations(x: Tensor) -> Tensor:
     """Standard deviation of each column of x (n, d) without missing cells, (d,), float64."""
     sums = torch.zeros(3, x.shape[1], dtype=torch.float64)
@@ -97,8 +106,7 @@ def check_rows(
         )
     if any(rows.isinf().any() for rows in x.split(ROWS)):
         raise ValueError(f"{what} rows must be finite, or NaN where cells are missing, got inf")
-    lows, highs = extents(x)
-    return float(lows.min()), float(highs.max())
+    return known_extent(x)
 
 
 def check_shape(what: str, x: Tensor, d: int, dtype: torch.dtype) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sda.common.program import go_on
 from sda.common.progress import Progress
-from sda.common.rows import shared
+from sda.common.rows import known_extent, shared
 from sda.common.signals import Interrupted
 from sda.config.plan import Run
 from sda.data.splits import Rows, Splits
@@ -135,7 +135,10 @@ def _pretrain(
     store: LayerStore | None,
 ) -> None:
     """Pretrain the stacks of all runs whose arm says so; what the store has is taken."""
-    if state.stack is None or state.layers.depth == len(state.stack):
+    if state.stack is None:
+        return
+    state.stack.extent = known_extent(x)
+    if state.layers.depth == len(state.stack):
         return
     plans = [state.plans[number] for number in state.pretrained]
     with Layers(state, recorder, show, store) as layers, Progress() as progress:

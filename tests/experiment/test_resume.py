@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tiny_run import at_event, in_a_child, kill, killed, outcome, plan, save_every, splits, train
 
 from sda.experiment import experiment, launch
+from sda.experiment import outcome as outcome_module
 from sda.experiment.job import Job
 from sda.nn.optimisers import Descent
 from sda.runs import checkpoint, model_file
@@ -49,7 +50,7 @@ def test_killed_between_any_two_epochs(tmp_path, uninterrupted, number, event, e
 def test_killed_while_writing_the_report(tmp_path, uninterrupted, step, monkeypatch):
     def killed():
         if step == "savez":
-            experiment.np.savez = lambda *_, **__: kill()
+            outcome_module.np.savez = lambda *_, **__: kill()
         elif step.endswith(".safetensors"):
             save = model_file.save
             model_file.save = lambda network, path, *more: (
@@ -260,8 +261,8 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_says_what_that_cos
     last = tmp_path / "run" / "checkpoint" / "last.pt"
     last.write_bytes(last.read_bytes()[:-7])
     train(tmp_path / "run", "init=sda", resume=True)
-    (told,) = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
-    assert "last.pt is" in told
+    said = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
+    (told,) = [message for message in said if "last.pt is" in message]
     assert told.endswith("prev.pt; epochs to train again: 1")
     assert outcome(tmp_path / "run") == uninterrupted["sda"]
 
