@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
 from sda.config import compose, schema
 from sda.experiment.job import Job
+from sda.sweeps.executors.choice import executor
 from sda.sweeps.sweep import run_all
 
 
@@ -19,7 +21,8 @@ def train(runs: Sequence[list[str]], aside: list[str], *, together: bool) -> int
     jobs = [_checked(words, aside) for words in runs]
     for plain in {repr(job.config["data"]): job.config for job in jobs}.values():
         schema.load_data(plain)
-    faults = [o for o in run_all(jobs, together) if o.fault]
+    with closing(executor(jobs[0].config)) as on:
+        faults = [o for o in run_all(jobs, on, together) if o.fault]
     for outcome in faults:
         print(f"failed: {outcome.folder}: {outcome.fault}", file=sys.stderr)
     return int(bool(faults))

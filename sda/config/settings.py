@@ -1,7 +1,7 @@
 """What can be set for one run of a network: the keys of conf/config.yaml."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sda.common import checks, threads
@@ -47,8 +47,11 @@ class Stack:
 class Executor:
     """Where the runs of a sweep are trained."""
 
-    name: Literal["local"]
+    name: Literal["local", "dask", "slurm"]
     jobs: int | Literal["auto"]  # side by side
+    address: str | None = None  # of a Dask scheduler that is there
+    cluster: Literal["local", "ssh", "slurm", "pbs", "lsf"] | None = None
+    options: dict[str, Any] = field(default_factory=dict)  # of the cluster
 
     def __post_init__(self) -> None:
         if self.jobs != "auto":

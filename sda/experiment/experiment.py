@@ -278,6 +278,7 @@ def _end(
         result["valid_rmse"] = judging.rmse(classifier.predict(valid[0]), valid[1], splits)
     if tested["test_error"] is not None:
         show.codes(number, classifier.stack, shared(splits.test.x), judging.names_of(splits))
+    folder.check_attempt()
     _save(classifier.cpu(), folder, state.plans[number], splits, result)
     if (book := recorder.books[number]) is not None:
         book.outcome({k: result[k] for k in ("valid_error", "test_error") if result[k] is not None})

@@ -35,5 +35,6 @@ def note_end(
         predictions = (y, predicted.numpy())
         np.savez(folder.path / "test_predictions.npz", y=y, predicted=predictions[1])
     record = folder.result | result | {"status": "finished", "message": None}
+    folder.check_attempt()  # a run may be begun twice, where there are no locks; it ends once
     ledger.append(folder.runs_folder, record, predictions)
     folder.update_result(status="finished", message=None, **result)

@@ -124,6 +124,7 @@ class Recorder:
 
         Raises:
             Interrupted: everything is saved.
+            BusyError: another process has taken the folder over; nothing is written.
         """
         now = time.monotonic()
         wait = max(SAVE_EVERY, self._save_took / SAVE_SHARE)
@@ -132,6 +133,7 @@ class Recorder:
             events = [{} if book is None else book.events() for book in self.books]
             record = {"metrics_sizes": sizes, "events": events, "epochs": self.epochs}
             payload = state.payload() | record
+            self.first.check_attempt()
             checkpoint.save(self.first.path / "checkpoint", payload)
             self._saved_at = time.monotonic()
             self._save_took = self._saved_at - now

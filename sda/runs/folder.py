@@ -1,20 +1,28 @@
 """One run's folder: who owns it, what was asked for, how it stands, how it ended."""
 
+import errno
 import hashlib
 import json
+import logging
 import os
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
 
 from sda.common import files, plain_yaml
 
+_log = logging.getLogger(__name__)
+
 PATIENCE = 0.35  # seconds: others hold a lock for an instant when they look who has it
 LOOK = 0.1  # seconds, for the same reason
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+LEASE = 60.0  # seconds without a sign of life after which a lease may be taken over
 KINDS: dict[str, tuple[type, ...]] = {  # of what a result says, where it says it
     "status": (str,), "batch": (list,), "settings": (dict,), "environment": (dict,),
     "seconds": (dict,), "published": (dict, type(None)), "name": (str,),
@@ -46,7 +54,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: FileLock | None = None
+        self._lock: BaseFileLock | None = None
+        self._attempt: str | None = None  # which opening of this folder this one is
 
     def open(self) -> None:
         """Make the folder and lock it; the lock goes with the process, however it ends.
@@ -59,13 +68,13 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / "lock", thread_local=False)  # of the process
-            lock.acquire(timeout=PATIENCE)
+            self._lock = _locked(self.path, PATIENCE)
+            self._attempt = uuid4().hex
+            files.replace(self.path / "attempt", self._attempt.encode())
         except Timeout:
             raise BusyError(self.path) from None
         except OSError as error:
             raise RunFolderError(f"cannot write to {self.path}: {error.strerror}") from None
-        self._lock = lock
         for inside in self.path.rglob("*"):
             if inside.is_symlink():  # it would be written through, to wherever it leads
                 self.close()
@@ -80,19 +89,28 @@ class RunFolder:
             self._lock.release()
             self._lock = None
 
+    def check_attempt(self) -> None:
+        """Raise BusyError if this folder was opened again since: a lease was taken over.
+
+        Called before each write. A lock of the system never lets that happen; a lease does, when
+        its holder was stopped for a while and wakes up.
+        """
+        if self._attempt is not None and _text(self.path / "attempt") != self._attempt:
+            raise BusyError(self.path)
+
     @property
     def is_held(self) -> bool:
         """Whether a process is training here; who looks has the lock itself for an instant."""
         file = self.path / "lock"
         if not file.exists():  # looking would make it
-            return False
+            return _is_renewed(self.path)
         try:
-            with FileLock(file, timeout=LOOK):
+            with FileLock(file, timeout=LOOK, fallback_to_soft=False):
                 return False
         except Timeout:
             return True
-        except OSError:  # we may not write it, nor train here
-            return False
+        except OSError:  # there are no locks; or we may not write it, nor train here
+            return _is_renewed(self.path)
 
     @property
     def result(self) -> dict[str, Any]:
@@ -139,11 +157,13 @@ class RunFolder:
         return content if isinstance(content, dict) else {}
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write the resolved configuration, atomically. Raises OSError."""
+        """Write the resolved configuration, atomically. Raises OSError, BusyError."""
+        self.check_attempt()
         files.replace(self.path / "config.yaml", plain_yaml.write(dict(config)).encode())
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON file, atomically. Raises OSError."""
+        """Write a JSON file, atomically. Raises OSError, BusyError."""
+        self.check_attempt()
         text = json.dumps(content, indent=1, sort_keys=False, default=str) + "\n"
         files.replace(self.path / name, text.encode())
 
@@ -154,13 +174,52 @@ class RunFolder:
     def clear(self) -> None:
         """Remove what an earlier run left here; only files that a run writes."""
         for path in sorted(self.path.rglob("*"), reverse=True):
-            if path.name == "lock":
+            if path.name in ("lock", "lease", "attempt"):
                 continue
             if path.is_dir() and not path.is_symlink():
                 if not any(path.iterdir()):
                     path.rmdir()
             elif _ours(path.relative_to(self.path)):
                 path.unlink()
+
+
+def _locked(folder: Path, patience: float) -> BaseFileLock:
+    """Take the lock of a folder: of the system, or a lease where the file system has no locks.
+
+    The system frees its lock when the process ends, however that is. A lease may be taken over
+    when it has not been renewed for LEASE seconds; who does so says it.
+
+    Raises:
+        Timeout: another process has it.
+        OSError: it cannot be written.
+    """
+    try:
+        lock: BaseFileLock = FileLock(folder / "lock", thread_local=False, fallback_to_soft=False)
+        lock.acquire(timeout=patience)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        stale = (folder / "lease").exists() and not _is_renewed(folder)
+        lock = SoftFileLease(folder / "lease", lease_duration=LEASE, thread_local=False)
+        lock.acquire(timeout=LEASE + patience if stale else patience)
+        if stale:
+            _log.warning("%s: taken over from a process that gives no sign of life", folder)
+    return lock
+
+
+def _is_renewed(folder: Path) -> bool:
+    """Whether the lease of a folder is there and its holder gives signs of life."""
+    try:
+        return time.time() - (folder / "lease").stat().st_mtime < LEASE
+    except OSError:
+        return False
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def _ours(path: Path) -> bool:

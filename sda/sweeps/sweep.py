@@ -12,28 +12,26 @@ from sda.experiment import batching
 from sda.experiment.job import Job
 from sda.runs.folder import RunFolder
 from sda.runs.identity import differences, digest
-from sda.sweeps.executors import Executor, executor
-from sda.sweeps.worker import BUSY, STOPPED, Outcome
+from sda.sweeps.executors.executor import Executor
+from sda.sweeps.queue import Queue, done
+from sda.sweeps.worker import STOPPED, Outcome
 
 _log = logging.getLogger(__name__)
 
 
 def run_all(
-    jobs: Sequence[Job],
-    together: bool = False,
-    until: float = math.inf,
-    on: Executor | None = None,
+    jobs: Sequence[Job], on: Executor, together: bool = False, until: float = math.inf
 ) -> list[Outcome]:
     """Train the runs of a sweep; finished ones are skipped, partial ones gone on with.
 
-    A run that fails leaves the others alone, and so does one that another process is training. A
+    A run that fails leaves the others alone. One that another process is training is waited for. A
     signal is passed on to the runs in progress, which save and stop; no further one starts.
 
     Args:
         jobs: the runs.
+        on: where they are trained.
         together: train runs that are alike as one program where that pays; else each alone.
         until: when to stop as after a signal, on the clock of ``time.monotonic``.
-        on: where they are trained; None: where the first run says.
 
     Returns:
         How the runs ended; without those that time ran out for.
@@ -41,13 +39,12 @@ def run_all(
     Raises:
         Interrupted: after a signal, when all runs have stopped.
     """
-    on = on or executor(jobs[0].config)
     asked, jobs = jobs, _distinct(jobs)
     outcomes = _refused(jobs)
     left = [job for job in jobs if str(job.path) not in outcomes]
-    tasks = _tasks(left, together)
+    tasks = Queue(_tasks(left, together))
     start = time.monotonic()
-    ended = [Outcome(str(j.path), RunFolder(j.path).result, None) for j in left if j.stays]
+    ended = [done(job) for job in left if job.stays]
     outcomes |= {outcome.folder: outcome for outcome in ended}
     _report(ended, len(outcomes), len(jobs), 0.0)
     with Interruption() as signals:
@@ -71,35 +68,28 @@ def _distinct(jobs: Sequence[Job]) -> list[Job]:
     return distinct
 
 
-def _train(
-    tasks: list[list[Job]], on: Executor, is_over: Callable[[], object]
-) -> Iterator[list[Outcome]]:
+def _train(queue: Queue, on: Executor, is_over: Callable[[], object]) -> Iterator[list[Outcome]]:
     """Train tasks side by side; again and again, the outcomes of runs that ended meanwhile.
 
     When it is over, the runs in progress are stopped, and those that did stop have no outcome.
     """
     stopping = False
-    while not on.is_idle or (tasks and not stopping):
+    while not on.is_idle or (queue and not stopping):
         if not stopping and is_over():
             stopping = True
             on.stop()
         ended: list[Outcome] = []
-        while tasks and on.is_free and not stopping:
-            task = tasks.pop(0)
-            free, busy = _free(task)
-            ended += busy
+        while on.is_free and not stopping and (task := queue.next()):
+            free, over = queue.sift(task)
+            ended += over
             if free:  # a batch is trained whole, those that others have computed with the rest
                 on.submit(task, free)
-        ended += on.ended()
-        yield [o for o in ended if not (stopping and o.passing == STOPPED)]
-
-
-def _free(task: list[Job]) -> tuple[list[Job], list[Outcome]]:
-    """The runs of a task that can train now, and the outcomes of those that others are training."""
-    task = [job for job in task if not job.stays]
-    held = [str(job.path) for job in task if RunFolder(job.path).is_held]
-    busy = [Outcome(path, {}, "another process is training it", BUSY) for path in held]
-    return [job for job in task if str(job.path) not in held], busy
+        for outcome in on.ended():
+            if outcome.is_busy:
+                queue.put_back(outcome.folder)
+            elif not (stopping and outcome.passing == STOPPED):
+                ended.append(outcome)
+        yield ended
 
 
 def _refused(jobs: Sequence[Job]) -> dict[str, Outcome]:
@@ -115,7 +105,7 @@ def _refused(jobs: Sequence[Job]) -> dict[str, Outcome]:
 
 def faults(outcomes: Sequence[Outcome]) -> list[str]:
     """Name every run that failed, a line each."""
-    return [f"failed: {o.folder}: {o.fault}" for o in outcomes if o.failed]
+    return [f"failed: {o.folder}: {o.fault}" for o in outcomes if o.fault]
 
 
 def _tasks(jobs: Sequence[Job], together: bool) -> list[list[Job]]:

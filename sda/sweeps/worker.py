@@ -47,11 +47,6 @@ class Outcome(NamedTuple):
         """Whether another process was at work on it."""
         return self.passing == BUSY
 
-    @property
-    def failed(self) -> bool:
-        """Whether it has no result and nobody is at work on it."""
-        return self.fault is not None and not self.is_busy
-
 
 class Child:
     """A process that trains the runs of a task and sends back how each ended.
@@ -110,11 +105,13 @@ def _start_server() -> None:
     The processes are deaf to Ctrl-C too; the others wait until they listen.
     """
     resource_tracker.ensure_running()  # which would unblock what is blocked here
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listens = threading.current_thread() is threading.main_thread()  # not in a worker of Dask
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if listens else None
     waiting = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     forkserver.ensure_running()
     signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
-    signal.signal(signal.SIGINT, before)
+    if listens:
+        signal.signal(signal.SIGINT, before)
 
 
 def _work(jobs: Sequence[Job], modules: Sequence[str], sender: Connection) -> None:

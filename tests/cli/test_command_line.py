@@ -27,7 +27,9 @@ from sda.experiment import launch
 from sda.experiment.job import Job
 from sda.experiment.launch import train_jobs
 from sda.runs.folder import RunFolder
-from sda.sweeps import executors, sweep
+from sda.sweeps import sweep
+from sda.sweeps.executors import local
+from sda.sweeps.executors.local import Local
 
 ROOT = Path(__file__).parents[2]
 LAUNCHERS = [[], ["hydra/launcher=side_by_side"], ["hydra/launcher=batched"]]
@@ -426,7 +428,7 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
         words += [f"finetune.epochs={epochs}", "finetune.patience=null"]
         jobs.append(Job(compose.resolved(compose.compose(words)), words))
 
-    class Watched(executors.Child):
+    class Watched(local.Child):
         def __init__(self, task, told):
             super().__init__(task, told)
             if task[0] is jobs[0]:
@@ -437,8 +439,8 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
             time.sleep(0.05)
         os.kill(pid, signal.SIGKILL)
 
-    monkeypatch.setattr(executors, "Child", Watched)
-    outcomes = sweep.run_all(jobs)
+    monkeypatch.setattr(local, "Child", Watched)
+    outcomes = sweep.run_all(jobs, Local(2))
     assert "its process died" in outcomes[0].fault
     assert outcomes[0].objective == float("inf")
     assert outcomes[1].fault is None

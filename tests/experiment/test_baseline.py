@@ -25,6 +25,7 @@ from sda.runs import identity, ledger, model_file
 from sda.runs.folder import RunFolder, RunFolderError
 from sda.runs.results import Trained, read
 from sda.sweeps import sweep
+from sda.sweeps.executors.local import Local
 from sda.training.minibatches import labelled_rows
 
 SVM = ["baseline=svm_rbf", "baseline.grid.C=[1,10]", "baseline.grid.gamma=[0.5,1]"]
@@ -131,7 +132,7 @@ def test_a_sweep_over_arms_has_networks_and_baselines_and_each_once(tmp_path, ca
 
 def test_one_process_says_how_a_baseline_ended_in_a_sweep(tmp_path):
     jobs = [asked(tmp_path / name, f"baseline={name}") for name in ("knn", "svm_linear")]
-    outcomes = sweep.run_all(jobs, together=True)
+    outcomes = sweep.run_all(jobs, Local(2), together=True)
     assert [outcome.fault for outcome in outcomes] == [None, None]
     assert [outcome.result["init"] for outcome in outcomes] == ["knn", "svm_linear"]
     assert not jobs[0].refusal

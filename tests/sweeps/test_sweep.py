@@ -21,7 +21,10 @@ from sda.experiment import batching, launch, recorder
 from sda.experiment.job import Job
 from sda.experiment.launch import train_jobs
 from sda.runs.folder import BusyError, RunFolder, RunFolderError
-from sda.sweeps import executors, sweep
+from sda.sweeps import sweep
+from sda.sweeps.executors import local
+from sda.sweeps.executors.local import Local
+from sda.sweeps.queue import Queue
 from sda.sweeps.worker import STOPPED, Child
 
 QUICK = [
@@ -199,7 +202,7 @@ def test_a_batch_that_another_process_trains_is_left_to_it_whole(tmp_path):
 def test_a_run_that_was_begun_alone_goes_on_alone_beside_others_like_it(tmp_path):
     asked = jobs(tmp_path, "jobs=1", sweep=[["init=sda", "seed=0"], ["init=sda", "seed=1"]])
     die_after_saving(asked[:1], 5)
-    outcomes = sweep.run_all(asked, together=True)
+    outcomes = sweep.run_all(asked, Local(2), together=True)
     assert [outcome.fault for outcome in outcomes] == [None, None]
 
 
@@ -288,7 +291,7 @@ def test_machines_train_together_but_never_with_autoencoders(tmp_path):
     asked = jobs(tmp_path / "together", "jobs=1", sweep=words)  # on more cores each trains alone
     cut = batching.batches(asked, lambda _: 64)
     assert cut == [[asked[0], asked[2]], [asked[1], asked[3]]]
-    outcomes = sweep.run_all(asked, together=True)
+    outcomes = sweep.run_all(asked, Local(2), together=True)
     assert [outcome.fault for outcome in outcomes] == [None] * 4
     batches = [json.loads((j.path / "result.json").read_text())["batch"] for j in asked]
     assert [len(batch) for batch in batches] == [2, 2, 2, 2]
@@ -305,7 +308,7 @@ def test_a_run_without_its_data_fails_alone(tmp_path, monkeypatch):
     there = jobs(tmp_path, "jobs=1", sweep=words)
     rect = ["data=rect", "data.source=original", f"data_folder={tmp_path}"]
     gone = jobs(tmp_path, *rect, sweep=words)
-    outcomes = sweep.run_all([*gone, *there], together=True)
+    outcomes = sweep.run_all([*gone, *there], Local(2), together=True)
     assert [outcome.fault for outcome in outcomes[2:]] == [None, None]
     for outcome in outcomes[:2]:
         assert outcome.fault.startswith("rect: no original data: rectangles.zip")
@@ -314,7 +317,7 @@ def test_a_run_without_its_data_fails_alone(tmp_path, monkeypatch):
 
 def test_a_run_that_no_memory_holds_says_what_needs_less_and_the_others_train(tmp_path):
     huge = jobs(tmp_path, "stack.hidden=[1000000000,1000000000]", sweep=[["seed=0"]])
-    outcomes = sweep.run_all([*huge, *jobs(tmp_path, sweep=[["seed=0"]])], together=True)
+    outcomes = sweep.run_all([*huge, *jobs(tmp_path, sweep=[["seed=0"]])], Local(2), together=True)
     assert outcomes[0].fault.startswith("not enough memory (")
     assert outcomes[0].fault.endswith("stack.hidden, codes_memory or jobs need less")
     assert outcomes[1].fault is None
@@ -326,7 +329,7 @@ def test_a_run_that_another_process_trains_is_said_and_the_others_of_its_task_tr
     asked = jobs(tmp_path, "jobs=1", sweep=[["seed=0"], ["seed=1"], ["seed=2"]])
     other = RunFolder(asked[0].path)
     other.open()
-    outcomes = sweep.run_all(asked, together=True)
+    outcomes = sweep.run_all(asked, Local(2), together=True)
     other.close()
     assert [outcome.is_busy for outcome in outcomes] == [True, False, False]
     assert [outcome.fault for outcome in outcomes[1:]] == [None, None]
@@ -339,7 +342,7 @@ def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(tmp_
     asked = jobs(tmp_path, sweep=[["seed=0"]])
     other = RunFolder(asked[0].path)
     other.open()
-    (outcome,) = sweep.run_all(asked)
+    (outcome,) = sweep.run_all(asked, Local(2))
     other.close()
     assert outcome.is_busy
     assert "another process is training in" in outcome.fault
@@ -360,7 +363,7 @@ def test_a_batch_that_was_stopped_before_all_of_it_was_described_trains_all_the_
         patch.setattr(launch, "_describe", stopped)
         with pytest.raises(Interrupted):
             train_jobs(asked)
-    outcomes = sweep.run_all(asked, together=True)
+    outcomes = sweep.run_all(asked, Local(2), together=True)
     assert [outcome.fault for outcome in outcomes] == [None, None]
 
 
@@ -400,7 +403,7 @@ def test_a_process_that_is_over_can_still_be_asked_to_stop(tmp_path):
 def test_a_run_that_is_listed_twice_trains_once_and_has_two_outcomes(tmp_path):
     asked = jobs(tmp_path, sweep=[["seed=0"], ["seed=0"]])
     assert len(sweep._distinct([*asked, asked[0]])) == 1
-    ended = sweep.run_all(asked, together=True)
+    ended = sweep.run_all(asked, Local(2), together=True)
     assert [outcome.fault for outcome in ended] == [None, None]
     assert ended[0] == ended[1]
 
@@ -423,9 +426,9 @@ def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed
             os.close(asked[0])  # a signal may come just before the read: it would wait for ever
             processes.append(self.process)
 
-    monkeypatch.setattr(executors, "Child", Waiting)
+    monkeypatch.setattr(local, "Child", Waiting)
     over = iter([False, True])
-    ended = list(sweep._train([[job]], executors.Local(1), lambda: next(over)))
+    ended = list(sweep._train(Queue([[job]]), Local(1), lambda: next(over)))
     assert [outcome for some in ended for outcome in some] == []
     assert processes[0].exitcode == 0  # it was not killed
 
@@ -446,10 +449,10 @@ def test_a_sweep_listens_on_when_what_its_processes_are_forked_from_is_killed(tm
         return killed
 
     tasks = [[job] for job in asked]
-    ended = [some for some in sweep._train(tasks, executors.Local(2), is_over) if some]
+    ended = [some for some in sweep._train(Queue(tasks), Local(2), is_over) if some]
     assert ended == []  # stopped, not failed
     assert [RunFolder(job.path).result["status"] for job in asked] == ["interrupted"] * 2
-    (outcome,) = sweep.run_all(jobs(tmp_path, sweep=[["seed=2"]]))  # from another one
+    (outcome,) = sweep.run_all(jobs(tmp_path, sweep=[["seed=2"]]), Local(2))  # from another one
     assert outcome.fault is None
 
 
@@ -457,7 +460,7 @@ def test_a_sweep_listens_on_when_what_its_processes_are_forked_from_is_killed(tm
 def test_a_sweep_in_batches_goes_on_beside_runs_that_were_trained_alone(tmp_path, alone):
     asked = jobs(tmp_path, "jobs=1", sweep=SWEEP[-4:])
     train_jobs(asked[:1])
-    outcomes = sweep.run_all(asked, together=True)
+    outcomes = sweep.run_all(asked, Local(2), together=True)
     assert [outcome.fault for outcome in outcomes] == [None] * 4
     assert_close(asked, alone[-4:])
 
@@ -468,7 +471,7 @@ def test_a_folder_with_another_run_is_refused_and_the_runs_beside_it_train(tmp_p
     changed = [Job(job.config | {"finetune": dict(job.config["finetune"], epochs=5)}, job.overrides)
                for job in jobs(tmp_path, sweep=[*words, ["seed=2"]])]  # fmt: skip
     before = [record(job) for job in changed[:2]]
-    outcomes = sweep.run_all(changed, together=True)
+    outcomes = sweep.run_all(changed, Local(2), together=True)
     for outcome in outcomes[:2]:
         assert outcome.fault.endswith(
             "has a run with other settings (finetune.epochs: 4 there, 5 now); "
@@ -493,9 +496,9 @@ def test_runs_with_other_labels_train_in_batches_of_their_own(tmp_path, number):
     alone = jobs(tmp_path / "alone", sweep=LABELS)
     if number is not None:
         die_after_saving(asked[:2], number)
-    outcomes = sweep.run_all(asked, together=True)
+    outcomes = sweep.run_all(asked, Local(2), together=True)
     assert [outcome.fault for outcome in outcomes] == [None] * len(asked)
-    sweep.run_all(alone)
+    sweep.run_all(alone, Local(2))
     assert_close(asked, alone)
 
 
@@ -528,11 +531,11 @@ def test_groups_are_cut_to_what_pays():
 @pytest.mark.slow
 def test_a_sweep_in_batches_is_the_sweep_run_by_run(tmp_path, alone):
     asked = jobs(tmp_path)
-    outcomes = sweep.run_all(asked, together=True)
+    outcomes = sweep.run_all(asked, Local(2), together=True)
     assert [outcome.fault for outcome in outcomes] == [None] * len(asked)
     assert_close(asked, alone)
     before = [(Path(o.folder) / "metrics.jsonl").stat().st_mtime_ns for o in outcomes]
-    again = sweep.run_all(asked, together=True)
+    again = sweep.run_all(asked, Local(2), together=True)
     assert [(Path(o.folder) / "metrics.jsonl").stat().st_mtime_ns for o in again] == before
 
 

@@ -9,6 +9,7 @@ another search (``campaign.choices=FOLDER``) its choices are repeated without a 
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -18,11 +19,12 @@ from sda.config import compose, schema
 from sda.experiment.job import Job
 from sda.runs import identity, ledger
 from sda.runs.settings import key_of, top
-from sda.sweeps import executors, sweep
+from sda.sweeps import sweep
 from sda.sweeps.campaign import campaign, protocol
 from sda.sweeps.campaign.campaign import Campaign, Tier
 from sda.sweeps.campaign.cell import Cell
 from sda.sweeps.campaign.protocol import Line
+from sda.sweeps.executors.choice import executor
 from sda.sweeps.worker import Outcome
 
 Tiers = Sequence[tuple[Tier, list[Cell]]]
@@ -44,26 +46,23 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     """
     until = time.monotonic() + 3600 * plan.hours
     tiers = checked(plan)
-    on = executors.executor(_settings(plan))
-    _log.info("%s: reading its data sets", plan.name)  # where they are not, making them
-    tiers, absent = _at_hand(tiers)
-    _log.info("to go: %s", to_go(plan, tiers))
-    ended: dict[str, Outcome] = {}  # of a run that was tried in several stages, the last
-    for title, jobs in stages(plan, tiers):
-        due = [job for job in jobs if str(job.path) not in ended]  # once in a call
-        if not due:
-            continue
-        left = clock(max(0.0, until - time.monotonic()))
-        _log.info("%s: %d runs, %s left of the hours", title, len(due), left)
-        outcomes = sweep.run_all(due, until=until, on=on)
-        ended |= {outcome.folder: outcome for outcome in outcomes}
-        if len(outcomes) < len(due):
-            _log.info("the hours are over; the same command goes on")
-            return False, absent + _faults(ended.values())
-    busy = [outcome for outcome in ended.values() if outcome.is_busy]
-    if busy:
-        _log.info("left to other processes: %d; the same command goes on", len(busy))
-    return not busy, absent + _faults(ended.values())
+    with closing(executor(_settings(plan))) as on:
+        _log.info("%s: reading its data sets", plan.name)  # where they are not, making them
+        tiers, absent = _at_hand(tiers)
+        _log.info("to go: %s", to_go(plan, tiers))
+        ended: dict[str, Outcome] = {}  # of a run that was tried in several stages, the last
+        for title, jobs in stages(plan, tiers):
+            due = [job for job in jobs if str(job.path) not in ended]  # once in a call
+            if not due:
+                continue
+            left = clock(max(0.0, until - time.monotonic()))
+            _log.info("%s: %d runs, %s left of the hours", title, len(due), left)
+            outcomes = sweep.run_all(due, on, until=until)
+            ended |= {outcome.folder: outcome for outcome in outcomes}
+            if len(outcomes) < len(due):
+                _log.info("the hours are over; the same command goes on")
+                return False, absent + _faults(ended.values())
+        return True, absent + _faults(ended.values())
 
 
 def stages(plan: Campaign, tiers: Tiers) -> Iterator[tuple[str, list[Job]]]:

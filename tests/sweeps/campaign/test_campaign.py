@@ -18,6 +18,7 @@ from sda.sweeps.campaign import campaign, proposals, protocol
 from sda.sweeps.campaign import run as campaign_run
 from sda.sweeps.campaign.protocol import AGAIN, FRESH, SEARCHED
 from sda.sweeps.campaign.search import read as read_search
+from sda.sweeps.executors.local import Local
 
 
 def cells(plan):
@@ -371,7 +372,7 @@ def test_a_search_of_which_a_run_diverged_has_not_failed(tiny):
     plan = tiny(1)
     (random,) = cells(tier(plan, arms=("random1",)))
     far = random.job(("finetune.learning_rate=1e30",), 0, test=False)
-    (outcome,) = sweep.run_all([far])
+    (outcome,) = sweep.run_all([far], Local(2))
     assert outcome.result["status"] == "diverged"
     plan = tier(plan, arms=("random1",), runs=2, seeds=1)
     assert campaign_run.run(plan) == (True, [])

@@ -1,0 +1,1 @@
+"""Where the tasks of a sweep are trained: on this machine, by Dask, by Slurm."""

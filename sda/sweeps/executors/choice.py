@@ -1,0 +1,49 @@
+"""The executor that a configuration names; the engines are imported when they are asked for."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sda.common import threads
+from sda.config import schema
+from sda.sweeps.executors import remote
+from sda.sweeps.executors.executor import Executor
+from sda.sweeps.executors.local import Local
+
+MOST = 1000  # tasks that a Slurm array may have, where nothing is said
+
+
+def executor(plain: dict[str, Any]) -> Executor:
+    """The executor of a sweep.
+
+    Raises:
+        ValueError: in one line: an engine is not installed, or not there.
+    """
+    asked = schema.executor(plain)
+    stop = remote.stop_file(plain["runs_folder"])
+    try:
+        if asked.name == "dask":
+            from sda.sweeps.executors.dask import Dask
+
+            workers = _slots(asked.jobs, plain)
+            return Dask(asked.address, asked.cluster or "local", workers, asked.options, stop)
+        if asked.name == "slurm":
+            from sda.sweeps.executors.slurm import Slurm
+
+            folder = Path(os.path.abspath(plain["runs_folder"]), "slurm")
+            most = MOST if isinstance(asked.jobs, str) else asked.jobs
+            return Slurm(asked.cluster or "slurm", most, asked.options, folder, stop)
+    except ImportError as error:
+        raise ValueError(
+            f"executor={asked.name} needs {error.name}: pip install 'sda[{asked.name}]'"
+        ) from None
+    return Local(_slots(asked.jobs, plain))
+
+
+def _slots(jobs: int | str, plain: dict[str, Any]) -> int:
+    """How many runs train side by side: as many as were asked for, or as the machine has room."""
+    if not isinstance(jobs, str):
+        return jobs
+    if schema.device(plain.get("device", "cpu")).type != "cpu":
+        return 1
+    return max(1, threads.cores() // threads.threads(plain["threads"]))

@@ -1,0 +1,117 @@
+"""Dask: a scheduler that is there, or a cluster that is started for the sweep."""
+
+import importlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, LocalCluster
+
+from sda.experiment.job import Job
+from sda.sweeps.executors import remote
+from sda.sweeps.executors.executor import PAUSE, Executor
+from sda.sweeps.worker import Outcome
+
+AHEAD = 2  # tasks that are sent for each thread, so that no worker waits for the next
+JOBQUEUE = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}
+
+_log = logging.getLogger(__name__)
+
+
+class Dask(Executor):
+    """Sends tasks to Dask's workers. A task whose worker dies goes to another, and goes on there.
+
+    After ``distributed.scheduler.allowed-failures`` such deaths (3) it is given up.
+
+    Args:
+        address: of a scheduler; None: a cluster is started, and given back at the end.
+        cluster: ``local`` (processes of this machine), ``ssh``, ``slurm``, ``pbs`` or ``lsf``.
+        workers: how many to start.
+        options: what the class of the cluster takes, by name.
+        stop: the file that tells runs to stop, in the folder that all machines share.
+
+    Raises:
+        ValueError: no scheduler answers, or the cluster cannot be started.
+    """
+
+    def __init__(
+        self,
+        address: str | None,
+        cluster: str,
+        workers: int,
+        options: Mapping[str, Any],
+        stop: Path,
+    ) -> None:
+        self._stop = stop
+        self._cluster = None if address else _started(cluster, workers, options)
+        try:
+            self._client = Client(address or self._cluster, timeout=10)
+        except OSError as error:
+            raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
+        self._running: dict[Any, remote.Task] = {}
+        _log.info("dask: %s", self._client.dashboard_link)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there are fewer tasks than the workers there are take."""
+        threads = sum(self._client.nthreads().values())
+        return len(self._running) < AHEAD * max(1, int(threads))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no task is with the scheduler."""
+        return not self._running
+
+    def submit(self, task: Sequence[Job], told: Sequence[Job]) -> None:
+        """Send a task to the scheduler."""
+        packed = remote.Task.of(task, told, self._stop)
+        future = self._client.submit(remote.train, remote.plain(packed), pure=False)
+        self._running[future] = packed
+
+    def ended(self) -> list[Outcome]:
+        """The outcomes of tasks that are over."""
+        over = [future for future in self._running if future.done()]
+        if not over:
+            time.sleep(PAUSE)
+        return [outcome for future in over for outcome in self._outcomes(future)]
+
+    def stop(self) -> None:
+        """Leave word for the runs in progress; tasks that have not begun end at once."""
+        self._stop.touch()
+
+    def close(self) -> None:
+        """Leave the scheduler; end the cluster that was started."""
+        self._stop.unlink(missing_ok=True)
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def _outcomes(self, future: Any) -> list[Outcome]:
+        task = self._running.pop(future)
+        try:
+            outcomes: list[Outcome] = future.result()
+        except Exception as error:  # of a worker, whatever it is: the other tasks go on
+            return task.lost(error)
+        return outcomes
+
+
+def _started(kind: str, workers: int, options: Mapping[str, Any]) -> Any:
+    if kind == "local":
+        own = {
+            "threads_per_worker": 1,
+            "memory_limit": 0,
+            "dashboard_address": ":0",
+            "silence_logs": 50,
+        }
+        return LocalCluster(n_workers=workers, **(own | dict(options)))
+    if kind == "ssh":
+        return importlib.import_module("distributed").SSHCluster(**options)
+    try:
+        jobqueue = importlib.import_module("dask_jobqueue")
+    except ImportError:
+        raise ValueError(f"executor.cluster={kind} needs dask-jobqueue: pip install it") from None
+    cluster = getattr(jobqueue, JOBQUEUE[kind])(**options)
+    cluster.scale(jobs=workers)
+    return cluster

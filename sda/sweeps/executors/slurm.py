@@ -1,0 +1,107 @@
+"""Slurm, by submitit: tasks are jobs of an array; preempted ones are requeued and go on."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import submitit
+
+from sda.experiment.job import Job
+from sda.sweeps.executors import remote
+from sda.sweeps.executors.executor import PAUSE, Executor
+from sda.sweeps.worker import Child, Outcome
+
+
+class Requeued:
+    """A task as a job of submitit, which calls ``checkpoint`` before it requeues the job."""
+
+    def __init__(self, plain: dict[str, Any]) -> None:
+        self._plain = plain
+        self._child: Child | None = None
+
+    def __call__(self) -> list[Outcome]:
+        """Train the runs of the task, or go on with them."""
+        task = remote.Task(**self._plain)
+        if Path(task.stop).exists():
+            return []
+        self._child = task.start()
+        return task.finish(self._child)
+
+    def checkpoint(self) -> submitit.helpers.DelayedSubmission:
+        """Have the runs save and end, before the time that Slurm has given is over."""
+        if self._child is not None:
+            self._child.ask_to_stop()
+            self._child.process.join()
+        return submitit.helpers.DelayedSubmission(Requeued(self._plain))
+
+
+class Slurm(Executor):
+    """Submits tasks as they come, those of one look as one job array.
+
+    Args:
+        cluster: ``slurm``, or ``local``: submitit's processes of this machine, to try it out.
+        most: tasks that are submitted and not over.
+        options: what submitit's ``update_parameters`` takes: timeout_min, mem_gb, slurm_partition.
+        folder: of submitit's files, in one that all machines share.
+        stop: the file that tells runs to stop, in such a folder too.
+
+    Raises:
+        ValueError: there is no Slurm here, or it does not know an option.
+    """
+
+    def __init__(
+        self, cluster: str, most: int, options: Mapping[str, Any], folder: Path, stop: Path
+    ) -> None:
+        try:
+            self._engine = submitit.AutoExecutor(folder=folder, cluster=cluster)
+            self._engine.update_parameters(**options)
+        except (RuntimeError, NameError, TypeError) as error:
+            raise ValueError(f"executor=slurm: {' '.join(str(error).split())}") from None
+        self._most, self._stop = most, stop
+        self._waiting: list[remote.Task] = []
+        self._running: dict[str, tuple[submitit.Job[Any], remote.Task]] = {}
+
+    @property
+    def is_free(self) -> bool:
+        """Whether fewer tasks are submitted than may be."""
+        return len(self._running) + len(self._waiting) < self._most
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no task is submitted."""
+        return not self._running and not self._waiting
+
+    def submit(self, task: Sequence[Job], told: Sequence[Job]) -> None:
+        """Note a task; the next look submits it, with the others that have come."""
+        self._waiting.append(remote.Task.of(task, told, self._stop))
+
+    def ended(self) -> list[Outcome]:
+        """The outcomes of tasks that are over."""
+        if self._waiting:
+            work = [Requeued(remote.plain(task)) for task in self._waiting]
+            with self._engine.batch():
+                jobs = [self._engine.submit(one) for one in work]
+            for job, task in zip(jobs, self._waiting, strict=True):
+                self._running[job.job_id] = job, task
+            self._waiting = []
+        over = [name for name, (job, _) in self._running.items() if job.done()]
+        if not over:
+            time.sleep(PAUSE)
+        return [outcome for name in over for outcome in self._outcomes(name)]
+
+    def stop(self) -> None:
+        """Leave word for the runs in progress; tasks that have not begun end at once."""
+        self._stop.touch()
+
+    def close(self) -> None:
+        """Take the word back."""
+        self._stop.unlink(missing_ok=True)
+
+    def _outcomes(self, name: str) -> list[Outcome]:
+        job, task = self._running.pop(name)
+        try:
+            outcomes: list[Outcome] = job.result()
+        except Exception as error:  # of a job, whatever it is: the other tasks go on
+            return task.lost(f"job {name}: {str(error).strip().splitlines()[-1]}")
+        return outcomes

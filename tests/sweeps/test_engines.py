@@ -1,0 +1,217 @@
+"""Sweeps on real engines, whose workers are killed: nothing is lost and nothing done twice."""
+
+import json
+import os
+import signal
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sda.config import compose
+from sda.experiment.job import Job
+from sda.runs import ledger
+from sda.sweeps import sweep
+from sda.sweeps.executors import remote
+from sda.sweeps.executors.executor import Executor
+from sda.sweeps.executors.local import Local
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what engines warn of is theirs
+LONG = [
+    "stack.hidden=[60,40]", "pretrain.epochs=150", "finetune.epochs=40", "finetune.patience=40",
+    "finetune.learning_rate=0.1", "tensorboard=false",
+]  # fmt: skip
+SHORT = [
+    "stack.hidden=[9]", "pretrain.epochs=1", "finetune.epochs=1", "tensorboard=false",
+]  # fmt: skip
+
+
+def jobs(folder, words, seeds=(0, 1)):
+    asked = []
+    for seed in seeds:
+        every = [*words, f"seed={seed}"]
+        plain = compose.resolved(compose.compose([*every, f"runs_folder={folder}"]))
+        asked.append(Job(plain, every))
+    return asked
+
+
+def record(job):
+    """Everything that must be the same bits."""
+    files = ("metrics.jsonl", "model.safetensors", "test_predictions.npz")
+    return [(job.path / name).read_bytes() for name in files]
+
+
+def rows(job):
+    try:
+        return (job.path / "metrics.jsonl").read_text().count("\n")
+    except OSError:
+        return 0
+
+
+def when(reached, action):
+    """Call ``action`` in a thread when ``reached`` is true; the thread, begun."""
+
+    def watch():
+        while not reached():
+            time.sleep(0.05)
+        action()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    asked = jobs(tmp_path_factory.mktemp("alone"), LONG)
+    with closing(Local(2)) as on:
+        assert not sweep.faults(sweep.run_all(asked, on))
+    return [record(job) for job in asked]
+
+
+@pytest.fixture
+def dask(tmp_path):
+    engine = pytest.importorskip("sda.sweeps.executors.dask")
+    stop = remote.stop_file(str(tmp_path / "runs"))
+    with closing(engine.Dask(None, "local", 2, {}, stop)) as on:
+        yield on
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    engine = pytest.importorskip("sda.sweeps.executors.slurm")
+    stop = remote.stop_file(str(tmp_path / "runs"))
+    options = {"timeout_min": 20}
+    with closing(engine.Slurm("local", 2, options, tmp_path / "slurm", stop)) as on:
+        yield on
+
+
+def assert_once(folder, asked, alone):
+    assert [record(job) for job in asked] == alone
+    assert len(ledger.lines(folder / "ledger")) == len(asked)
+
+
+@pytest.mark.slow
+def test_a_run_whose_dask_worker_is_killed_twice_ends_in_the_same_bits(tmp_path, dask, alone):
+    asked = jobs(tmp_path / "runs", LONG)
+
+    def kill_a_worker():
+        for pid in list(dask._client.run(os.getpid).values())[:1]:
+            os.kill(pid, signal.SIGKILL)
+
+    when(lambda: rows(asked[0]) > 60, kill_a_worker)
+    when(lambda: rows(asked[0]) > 220, kill_a_worker)
+    assert not sweep.faults(sweep.run_all(asked, dask))
+    assert_once(tmp_path / "runs", asked, alone)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_preempted_is_requeued_and_ends_in_the_same_bits(tmp_path, slurm, alone):
+    asked = jobs(tmp_path / "runs", LONG)
+
+    def preempt():
+        for job, _ in list(slurm._running.values()):
+            job._interrupt(timeout=False)
+
+    when(lambda: min(map(rows, asked)) > 60, preempt)
+    assert not sweep.faults(sweep.run_all(asked, slurm))
+    assert_once(tmp_path / "runs", asked, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["dask", "slurm"])
+def test_one_wish_to_stop_saves_all_runs_and_the_same_sweep_goes_on(
+    tmp_path, engine, alone, request
+):
+    on: Executor = request.getfixturevalue(engine)
+    asked = jobs(tmp_path / "runs", LONG)
+    when(lambda: min(map(rows, asked)) > 60, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(BaseException, match="the same command goes on"):
+        sweep.run_all(asked, on)
+    for job in asked:
+        said = json.loads((job.path / "result.json").read_text())
+        assert said["status"] == "interrupted"
+        assert (job.path / "checkpoint" / "last.pt").exists()
+    on.close() if engine == "slurm" else on._stop.unlink()
+    assert not sweep.faults(sweep.run_all(asked, Local(2)))
+    assert_once(tmp_path / "runs", asked, alone)
+
+
+@pytest.mark.slow
+def test_two_sweeps_of_the_same_runs_at_once_do_each_run_once(tmp_path, dask):
+    asked = jobs(tmp_path / "runs", SHORT, seeds=range(6))
+    ended = {}
+
+    def train(name, on):
+        ended[name] = list(sweep._train(sweep.Queue([[job] for job in asked]), on, lambda: False))
+
+    other = threading.Thread(target=train, args=("local", Local(1)))
+    other.start()
+    train("dask", dask)
+    other.join()
+    for outcomes in ended.values():
+        assert not [o for some in outcomes for o in some if o.fault]
+    assert len(ledger.lines(tmp_path / "runs" / "ledger")) == 6
+
+
+class Sleeping(Executor):
+    """An executor of many workers, that does nothing and takes its time."""
+
+    def __init__(self, workers):
+        self.workers, self.running, self.most = workers, [], 0
+
+    @property
+    def is_free(self):
+        return len(self.running) < self.workers
+
+    @property
+    def is_idle(self):
+        return not self.running
+
+    def submit(self, task, told):
+        self.running.append(task)
+        self.most = max(self.most, len(self.running))
+
+    def ended(self):
+        over, self.running = self.running[:500], self.running[500:]
+        return [sweep.Outcome(str(job.path), {"valid_error": 0.1}, None) for t in over for job in t]
+
+    def stop(self):
+        pass
+
+
+class Queued:
+    """A job that costs nothing to look at."""
+
+    def __init__(self, number):
+        self.path, self.stays = Path("no/where", str(number)), False
+
+
+def test_a_queue_of_ten_thousand_runs_costs_the_scheduler_well_under_a_second_for_each_hundred():
+    tasks = [[Queued(number)] for number in range(10_000)]
+    on = Sleeping(1000)
+    start = time.process_time()
+    ended = sum(map(len, sweep._train(sweep.Queue(tasks), on, lambda: False)))
+    assert ended == 10_000
+    assert on.most == 1000
+    assert time.process_time() - start < 100  # a second a hundred
+
+
+def test_a_task_travels_as_plain_values_with_absolute_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = jobs("runs", SHORT)
+    task = remote.Task.of(asked, asked[:1], remote.stop_file("runs"))
+    again = remote.Task(**json.loads(json.dumps(remote.plain(task))))
+    assert [folder for _, _, folder in again.runs] == [str(tmp_path / job.path) for job in asked]
+    assert again.told == [str(tmp_path / asked[0].path)]
+    assert again.runs[0][0]["runs_folder"] == str(tmp_path / "runs")
+
+
+def test_a_task_that_comes_when_all_are_to_stop_trains_nothing(tmp_path):
+    asked = jobs(tmp_path, SHORT)
+    stop = remote.stop_file(str(tmp_path))
+    stop.touch()
+    assert remote.train(remote.plain(remote.Task.of(asked, asked, stop))) == []
+    assert not asked[0].path.exists()
