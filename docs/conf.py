@@ -13,6 +13,7 @@ SECTIONS = {
     "nn": "Networks: layers, corruptions, distributions",
     "training": "Training",
     "estimators": "Estimators for scikit-learn",
+    "experiment": "Baselines",
     "data": "Data",
     "runs": "Models on disk",
     "common": "Random streams and errors",
@@ -65,7 +66,14 @@ def plain_stars(*event: object) -> None:
         lines[number] = "``".join(parts)
 
 
+def is_of_scikit_learn(*event: object) -> bool | None:
+    """Leave out the methods that scikit-learn adds to every estimator: it documents them."""
+    name = str(event[2])
+    return True if name.endswith("_request") or name == "get_metadata_routing" else None
+
+
 def setup(app: Any) -> None:
     """Sphinx asks this file what it adds."""
     app.connect("source-read", add_names)
     app.connect("autodoc-process-docstring", plain_stars)
+    app.connect("autodoc-skip-member", is_of_scikit_learn)

@@ -225,7 +225,7 @@ class LayerKind(nn.Module, ABC):
 
     @property
     def code_shape(self) -> Shape | None:
-        """(channels, height, width) of a code; None: it is no picture."""
+        """The shape of a code, (channels, height, width), or None where it is no picture."""
         return None
 
     @property
