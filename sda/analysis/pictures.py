@@ -69,10 +69,19 @@ def reconstructions(
     if not clean.shape == corrupted.shape == reconstructed.shape:
         shapes = f"{clean.shape}, {corrupted.shape}, {reconstructed.shape}"
         raise ValueError(f"the three views of the examples need one shape, got {shapes}")
-    low, high = min(0.0, float(clean.min())), max(1.0, float(clean.max()))
     triples = np.stack([clean, corrupted, reconstructed], axis=1).reshape(-1, clean.shape[1])
-    grey = 255 * (np.nan_to_num(triples, nan=low, posinf=high, neginf=low) - low) / (high - low)
-    return _tile(_images(grey, image_shape), 3)
+    return examples(triples, image_shape, 3, clean)
+
+
+def examples(rows: Array, image_shape: ImageShape | None, columns: int, clean: Array) -> Picture:
+    """Tile rows (n, d), some to a line; (H, W) uint8.
+
+    Black and white are 0 and 1, or the extremes of the rows ``clean`` where these leave [0, 1].
+    ``image_shape`` as for ``filters``.
+    """
+    low, high = min(0.0, float(clean.min())), max(1.0, float(clean.max()))
+    grey = 255 * (np.nan_to_num(rows, nan=low, posinf=high, neginf=low) - low) / (high - low)
+    return _tile(_images(grey, image_shape), columns)
 
 
 def save_png(picture: Picture, path: Path) -> None:

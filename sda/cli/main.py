@@ -24,6 +24,7 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
   sda tensorboard [FOLDER]             what every layer learned, in a browser
   sda predict MODEL TABLE              a model on new rows: also encode, denoise, impute, score
   sda describe MODEL                   what a model is: its columns, classes, how it was trained
+  sda sample FOLDER                    draw from what a run has learned, into a picture
   sda data list|fetch|make|show        the data sets
   sda campaign table1 campaign.hours=8 the papers' table, cell by cell; go on with the same words
   sda --cfg job [key=value ...]        print the configuration, train nothing

@@ -8,7 +8,7 @@ from sda.config.near_miss import near_miss
 from sda.runs.settings import key_of
 
 COMMANDS = (
-    "resume", "compare", "report", "campaign", "data", "tensorboard",
+    "resume", "compare", "report", "campaign", "data", "tensorboard", "sample",
     "predict", "encode", "reconstruct", "denoise", "impute", "score", "describe",
 )  # fmt: skip
 LAUNCHERS = {"side_by_side": False, "batched": True}  # whether runs that are alike train together

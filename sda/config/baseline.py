@@ -16,9 +16,9 @@ from sda.config.parts import estimator, section
 from sda.config.plan import Run
 from sda.nn.corruption import Corruption
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.runs import identity, model_file
-from sda.runs.checkpoint import CheckpointError
-from sda.runs.folder import PRETRAINED, RunFolder, RunFolderError
+from sda.runs import identity
+from sda.runs.folder import PRETRAINED, RunFolder
+from sda.runs.pretrained import pretrained_stack
 from sda.runs.settings import flat
 
 READ = ("finetune.labelled", "finetune.corruption")  # of the settings of a network
@@ -171,20 +171,8 @@ def _encoder(codes_of: Any, layer: Any) -> Encoder | None:
             raise ValueError(f"layer needs codes_of=FOLDER, a run's folder; got layer={layer!r}")
         return None
     folder = Path(checks.text("codes_of", codes_of))
-    result = RunFolder(folder).result
-    if not result:
-        raise RunFolderError(f"codes_of={folder} holds no run: there is no readable result.json")
-    if result.get("init") == "random":
-        raise RunFolderError(f"codes_of={folder} has no pretrained stack: its arm is random")
-    try:
-        stack = model_file.load(folder / PRETRAINED)
-        weights = hashlib.sha256((folder / PRETRAINED).read_bytes()).hexdigest()
-    except (CheckpointError, OSError) as error:
-        raise RunFolderError(
-            f"codes_of needs the folder of a run that has been pretrained: {error}"
-        ) from None
-    if not isinstance(stack, StackedDenoisingAutoencoder):
-        raise RunFolderError(f"{folder / PRETRAINED} holds no stack")
+    stack = pretrained_stack(folder, "codes_of")
+    weights = hashlib.sha256((folder / PRETRAINED).read_bytes()).hexdigest()
     if checks.whole("layer", layer) > len(stack):
         raise ValueError(f"layer must be at most {len(stack)}, the layers of {folder}, got {layer}")
     return Encoder(folder, layer, stack, weights)

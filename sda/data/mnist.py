@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sda.common import checks
 from sda.common.errors import DataFormatError, MissingDataError
 from sda.data.checks import checked
 from sda.data.folders import downloads_folder, find
@@ -15,6 +16,7 @@ from sda.data.splits import Rows, Splits
 
 # SHA-256 of all images, then all labels
 _SHA256 = "c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83"
+MOST_ROWS = 50000  # for training
 FILES = {
     "train images": "train-images-idx3-ubyte",
     "train labels": "train-labels-idx1-ubyte",
@@ -23,16 +25,22 @@ FILES = {
 }
 
 
-def mnist(folder: str | None) -> Splits:
+def mnist(folder: str | None, n_train: int = MOST_ROWS, threshold: float | None = None) -> Splits:
     """MNIST as the papers cut it, 50000 / 10000 / 10000; the validation rows end the training file.
 
     ``folder`` or ``folder/mnist`` has the four idx files, plain or gzipped; None means SDA_DATA.
+    ``n_train`` keeps the first so many training rows alone.
+    ``threshold`` makes pixels binary: 1 above that grey in [0, 1], else 0; None leaves them grey.
     """
     images, labels = pooled(folder)
     x = images.reshape(len(images), -1).astype(np.float32)
     x /= 255
-    cuts = [50000, 60000]
+    if threshold is not None:
+        x = (x > checks.number("threshold", threshold, 0, 1)).astype(np.float32)
+    cuts = [MOST_ROWS, 60000]
     train, valid, test = map(Rows, np.split(x, cuts), np.split(labels.astype(np.int64), cuts))
+    kept = checks.whole("n_train", n_train, 1, MOST_ROWS)
+    train = Rows(train.x[:kept], train.y[:kept])
     return checked(Splits("mnist", train, valid, test, 10, "original", (28, 28)))
 
 

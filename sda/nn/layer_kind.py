@@ -161,8 +161,8 @@ class LayerKind(nn.Module, ABC):
     def prior(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw n codes (n, h) from p(h), where a kind has one; else raise ValueError."""
         raise ValueError(
-            f"a {type(self).__name__} has no distribution of codes to start from; "
-            "start=valid or start=noise does"
+            f"a {type(self).__name__} has no distribution of codes to draw from: "
+            "use its chain (procedure=chain)"
         )
 
     def measures(self, x: Tensor, draws: Sequence[torch.Generator]) -> dict[str, Tensor]:

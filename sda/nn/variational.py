@@ -79,6 +79,8 @@ class VariationalAutoencoder(LayerKind):
             sizes = {"encoding": (d, m), "decoding": (h, m)} | sizes
         for name, (fan_in, fan_out) in sizes.items():
             weight = self._scale.hidden(fan_in, fan_out, generator)
+            if name == "spread":  # σ is 1 at first: an exponential starts where it is safe
+                weight.zero_()
             setattr(self, f"{name}_weight", nn.Parameter(weight))
             setattr(self, f"{name}_bias", nn.Parameter(torch.zeros(1, fan_out)))
 

@@ -1,10 +1,7 @@
 """Every script of the experiments runs, on the smallest sizes: none may rot unseen."""
 
-import os
-import subprocess
-import sys
-
 import pytest
+from tiny_script import QUICK, called
 
 from sda.config import catalogue, compose
 from sda.experiment.job import Job
@@ -12,7 +9,6 @@ from sda.experiment.launch import train_jobs
 
 ROOT = catalogue.folder().parent
 SCRIPTS = sorted(path.name for path in (ROOT / "experiments").glob("*.py"))
-QUICK = ["stack.hidden=[9]", "pretrain.epochs=1", "finetune.epochs=1", "tensorboard=false"]
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +24,15 @@ def runs(tmp_path_factory):
     return folder / "digits"
 
 
+VIEWS = (  # on runs of their own, in test_views.py
+    "compatibility.py", "identity.py", "information.py", "manifold.py", "stack_samples.py",
+    "units.py", "vae.py", "walkback.py",
+)  # fmt: skip
+
+
 def words_of(name, runs, out):
-    """What a script is called with; None: only with the published data."""
-    known = {
+    """What a script is called with; None: only with the published data or runs of its own."""
+    known = dict.fromkeys(VIEWS) | {
         "benchmark_convolution.py": ["--smallest"],
         "benchmark_step.py": ["--smallest"],
         "chosen.py": [runs, "finetune.labelled"],
@@ -49,14 +51,6 @@ def words_of(name, runs, out):
         "table1.py": ["--out", out],
     }
     return known[name]
-
-
-def called(name, words):
-    command = [sys.executable, ROOT / "experiments" / name, *words]
-    place = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        list(map(str, command)), env=place, capture_output=True, text=True, timeout=300
-    )
 
 
 @pytest.mark.slow
