@@ -1,7 +1,7 @@
 """What can be set for one run of a network: the keys of conf/config.yaml."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sda.common import checks, threads
@@ -51,7 +51,7 @@ class Executor:
     jobs: int | Literal["auto"]  # side by side
     address: str | None = None  # of a Dask scheduler that is there
     cluster: Literal["local", "ssh", "slurm", "pbs", "lsf"] | None = None
-    options: dict[str, Any] = field(default_factory=dict)  # of the cluster
+    options: dict[str, Any] | None = None  # of the cluster
 
     def __post_init__(self) -> None:
         if self.jobs != "auto":

@@ -10,6 +10,7 @@ from sda.sweeps.executors import remote
 from sda.sweeps.executors.executor import Executor
 from sda.sweeps.executors.local import Local
 
+EACH = {"timeout_min": 240, "mem_gb": 4, "cpus_per_task": 1}  # of Slurm
 MOST = 1000  # tasks that a Slurm array may have, where nothing is said
 
 
@@ -26,13 +27,14 @@ def executor(plain: dict[str, Any]) -> Executor:
             from sda.sweeps.executors.dask import Dask
 
             workers = _slots(asked.jobs, plain)
-            return Dask(asked.address, asked.cluster or "local", workers, asked.options, stop)
+            return Dask(asked.address, asked.cluster or "local", workers, asked.options or {}, stop)
         if asked.name == "slurm":
             from sda.sweeps.executors.slurm import Slurm
 
             folder = Path(os.path.abspath(plain["runs_folder"]), "slurm")
             most = MOST if isinstance(asked.jobs, str) else asked.jobs
-            return Slurm(asked.cluster or "slurm", most, asked.options, folder, stop)
+            options = EACH | (asked.options or {})
+            return Slurm(asked.cluster or "slurm", most, options, folder, stop)
     except ImportError as error:
         raise ValueError(
             f"executor={asked.name} needs {error.name}: pip install 'sda[{asked.name}]'"
