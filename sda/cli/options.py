@@ -9,7 +9,7 @@ from sda.runs.settings import key_of
 
 COMMANDS = (
     "resume", "compare", "report", "campaign", "data", "tensorboard", "sample",
-    "predict", "encode", "reconstruct", "denoise", "impute", "score", "describe",
+    "predict", "encode", "reconstruct", "denoise", "impute", "score", "describe", "export",
 )  # fmt: skip
 LAUNCHERS = {"side_by_side": False, "batched": True}  # whether runs that are alike train together
 _LAUNCHER = "hydra/launcher"

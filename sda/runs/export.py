@@ -1,0 +1,285 @@
+"""A model for other programs: ONNX with its preprocessing, torch.export, a folder as on a hub."""
+
+import json
+import logging
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sda.data.columns import OTHER, Column, text_of
+from sda.data.encoding import Encoding
+from sda.nn.heads import Classifier
+from sda.nn.predictor import Predictor
+from sda.runs import model_file
+from sda.runs.model import Model
+
+OPSET = 20
+CLOSE = 1e-5  # how far what ONNX computes may be from what is computed here
+EXAMPLES = 64  # rows that are compared
+_LARGE = 1e30  # a category that was never seen
+
+
+class Whole(nn.Module):
+    """From inputs (n, d), 0 where a cell is missing, to probabilities, numbers or codes (n, k)."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network = model.network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute all of it, without a check: a program of its own has none."""
+        network = self.network
+        codes = x
+        for layer in network.stack if isinstance(network, Predictor) else network:
+            codes = layer.encode(codes)
+        if not isinstance(network, Predictor):
+            return codes
+        logits = codes @ network.weight + network.bias
+        if isinstance(network, Classifier):
+            return torch.softmax(logits, -1)
+        return network.answer(logits).reshape(len(x), -1)
+
+
+def program(model: Model, file: Path) -> None:
+    """Write the network as torch.export has it (.pt2): from encoded inputs (n, d)."""
+    torch.export.save(_exported(model), file)
+
+
+def onnx(model: Model, file: Path) -> float:
+    """Write an ONNX graph from raw cells to the answer, and hold it against this program.
+
+    It has an input (n, 1) for each column: floats for numbers, dates (days since 1970) and
+    categories that are numbers, text for the others; NaN or an empty text is a missing cell.
+    Without names of columns, or with quantiles, which ONNX has no node for, the input is x (n, d)
+    as ``encode layer=0`` gives it. The outputs are ``answer`` (n, k) and, of classes, ``label``
+    (n,).
+
+    Returns:
+        The largest difference of ``answer`` over random rows.
+
+    Raises:
+        ValueError: onnx or onnxruntime is not installed, or the difference is above 1e-5.
+    """
+    try:
+        import onnx as library
+        import onnxruntime
+    except ImportError:
+        raise ValueError("export to ONNX needs more packages: pip install 'sda[onnx]'") from None
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # of absent libraries
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about itself
+        made = torch.onnx.export(_exported(model), opset_version=OPSET, verbose=False)
+    assert made is not None
+    graph = made.model_proto
+    raw = model.encoding is not None and not any(one.quantiles for one in model.encoding.used)
+    library.save(_with_ends(graph, model, raw), file)
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    x = _examples(model)
+    cells = {"x": x.nan_to_num(0.0).numpy()}
+    if raw:
+        assert model.encoding is not None
+        table = _single(model.encoding.table(x.numpy()))
+        x, cells = model.rows(table), _cells(model.encoding, table)
+    answer = session.run(["answer"], cells)[0]
+    with torch.no_grad():
+        expected = Whole(model)(x.nan_to_num(0.0)).numpy()
+    worst = float(np.abs(answer - expected).max() / max(1.0, np.abs(expected).max()))
+    if worst > CLOSE:
+        raise ValueError(f"{file}: what ONNX computes differs by {worst:.1e}")
+    return worst
+
+
+def hub(model: Model, folder: Path) -> None:
+    """Write a folder in the style of a model hub: config.json, model.safetensors, README.md."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header, _ = model_file.read(model.path)
+    (folder / "config.json").write_text(json.dumps(header, indent=1), encoding="utf-8")
+    shutil.copyfile(model.path, folder / "model.safetensors")
+    (folder / "README.md").write_text(_card(model), encoding="utf-8")
+
+
+def _exported(model: Model) -> Any:
+    rows = torch.export.Dim("rows", min=1)
+    x = torch.zeros(2, model.width)
+    module = Whole(model).eval()
+    return torch.export.export(module, (x,), dynamic_shapes={"x": {0: rows}})
+
+
+def _with_ends(network: Any, model: Model, raw: bool) -> Any:
+    """Put nodes that encode raw columns before a network, and the names of classes behind it."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    (given,), (made,) = network.graph.input, network.graph.output
+    nodes, inputs, constants, parts = [], [], [], []
+    for number, column in enumerate(model.encoding.used if model.encoding and raw else ()):
+        own, held = _nodes(column, f"c{number}")
+        nodes += own
+        constants += held
+        kind = onnx.TensorProto.FLOAT if _is_float(column) else onnx.TensorProto.STRING
+        inputs.append(helper.make_tensor_value_info(column.name, kind, ["rows", 1]))
+        parts.append(f"c{number}")
+    if raw:
+        nodes.append(helper.make_node("Concat", parts, [given.name], axis=1))
+    else:
+        inputs.append(given)
+    outputs = [helper.make_tensor_value_info("answer", onnx.TensorProto.FLOAT, ["rows", None])]
+    behind = [helper.make_node("Identity", [made.name], ["answer"])]
+    if isinstance(model.network, Classifier):
+        kind = onnx.TensorProto.STRING
+        constants.append(numpy_helper.from_array(np.array(model.classes, object), "classes"))
+        behind.append(helper.make_node("ArgMax", [made.name], ["place"], axis=1, keepdims=0))
+        behind.append(helper.make_node("Gather", ["classes", "place"], ["label"]))
+        outputs.append(helper.make_tensor_value_info("label", kind, ["rows"]))
+    graph = helper.make_graph(
+        [*nodes, *network.graph.node, *behind],
+        "sda",
+        inputs,
+        outputs,
+        [*constants, *network.graph.initializer],
+    )
+    whole = helper.make_model(
+        graph, opset_imports=network.opset_import, functions=network.functions
+    )
+    whole.ir_version = network.ir_version
+    onnx.checker.check_model(whole)
+    return whole
+
+
+def _nodes(column: Column, out: str) -> tuple[list[Any], list[Any]]:
+    """Nodes and constants that make components (n, width), 0 if missing, of a column (n, 1)."""
+    from onnx import helper, numpy_helper
+
+    constants: list[Any] = []
+
+    def constant(name: str, value: NDArray[Any]) -> str:
+        constants.append(numpy_helper.from_array(value, f"{out}_{name}"))
+        return f"{out}_{name}"
+
+    def node(kind: str, inputs: list[str], name: str, **more: Any) -> str:
+        nodes.append(helper.make_node(kind, inputs, [f"{out}_{name}"], **more))
+        return f"{out}_{name}"
+
+    nodes: list[Any] = []
+    cell = column.name
+    if _is_float(column):
+        missing = node("IsNaN", [cell], "missing")
+    else:
+        missing = node("Equal", [cell, constant("nothing", np.array([[""]], object))], "missing")
+    if column.is_number:
+        # In double precision: the shift of a date or a year is large beside its scale.
+        wide = node("Cast", [cell], "wide", to=11)
+        moved = node("Sub", [wide, constant("shift", np.array(column.shift))], "moved")
+        value = node("Div", [moved, constant("scale", np.array(column.scale))], "divided")
+        if column.scaling == "unit":
+            low, high = constant("low", np.array(0.0)), constant("high", np.array(1.0))
+            value = node("Clip", [value, low, high], "clipped")
+        value = node("Cast", [value], "value", to=1)
+        zero = constant("zero", np.array([[0]], np.float32))
+        value = node("Where", [missing, zero, value], "known")
+    else:
+        held = column.categories[1:] if column.kind == "binary" else column.categories
+        if _is_float(column):
+            known = np.array([held], np.float32)
+        else:
+            known = np.array([[text_of(value) for value in held]], object)
+        value = node(
+            "Cast", [node("Equal", [cell, constant("known", known)], "equal")], "hot", to=1
+        )
+        if column.together:
+            present = node("Cast", [missing], "absent", to=1)
+            axes = constant("axes", np.array([1]))
+            seen = node(
+                "ReduceSum", [node("Concat", [value, present], "all", axis=1), axes], "seen"
+            )
+            one = constant("one", np.array([[1]], np.float32))
+            value = node("Concat", [value, node("Sub", [one, seen], "other")], "parts", axis=1)
+    if column.indicated:
+        flag = node("Cast", [missing], "flag", to=1)
+        value = node("Concat", [value, flag], "flagged", axis=1)
+    nodes.append(helper.make_node("Identity", [value], [out]))
+    return nodes, constants
+
+
+def _is_float(column: Column) -> bool:
+    """Whether its cells are floats for ONNX, and not text."""
+    values = column.categories
+    return column.is_number or not any(isinstance(value, str | bool) for value in values)
+
+
+def _examples(model: Model) -> Tensor:
+    """Random inputs (n, d) such as rows have, some cells missing; numbers around their training."""
+    generator = np.random.default_rng(0)
+    if model.encoding is None:
+        return torch.from_numpy(generator.random((EXAMPLES, model.width), np.float32))
+    parts = []
+    for column in model.encoding.used:
+        own = generator.random((EXAMPLES, column.width)).astype(np.float32)
+        if column.kind == "binary":
+            own[:, 0] = own[:, 0] > 0.5
+        if column.kind == "categorical":
+            places = generator.integers(0, column.size, EXAMPLES)
+            own[:, : column.size] = np.eye(column.size)[places]
+        hidden = generator.random(EXAMPLES) < 0.1
+        own[hidden] = np.nan
+        if column.indicated:
+            own[:, -1] = hidden
+        parts.append(own)
+    return torch.from_numpy(np.concatenate(parts, axis=1))
+
+
+def _single(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with numbers as ONNX gets them, in single precision."""
+    return table.astype({n: np.float32 for n in table if table[n].dtype == np.float64})
+
+
+def _cells(encoding: Encoding, table: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    """Raw cells (n, 1) of a table, as an ONNX graph takes them."""
+    cells = {}
+    for column in encoding.used:
+        own = table[column.name]
+        if column.kind == "date":
+            days = (own - np.datetime64(0, "s")) / np.timedelta64(1, "D")
+            cells[column.name] = days.to_numpy(np.float32)[:, None]
+        elif _is_float(column):
+            values = own.replace(OTHER, _LARGE).to_numpy(np.float32)
+            cells[column.name] = values[:, None]
+        else:
+            words = ["" if value != value or value is None else text_of(value) for value in own]
+            cells[column.name] = np.array(words, object)[:, None]
+    return cells
+
+
+def _card(model: Model) -> str:
+    """A model card: what it is, its columns, how it was judged, how it is used."""
+    about, network = model.about, model.network
+    stack = network.stack if isinstance(network, Predictor) else network
+    units = "-".join(str(layer.n_hidden) for layer in stack)
+    lines = [
+        "---", "library_name: sda", "tags: [denoising-autoencoder, tabular]", "---", "",
+        f"# {about.get('data', 'model')}: a stacked denoising autoencoder", "",
+        f"{model.width} inputs, layers of {units}. Vincent et al. (2008, 2010).", "",
+        "| | |", "|---|---|",
+    ]  # fmt: skip
+    for key in ("data", "source", "data_hash", "arm", "seed", "n_train", "version"):
+        if about.get(key) is not None:
+            lines.append(f"| {key} | {about[key]} |")
+    for part in ("valid", "test"):
+        if about.get(f"{part}_error") is not None:
+            error, n = about[f"{part}_error"], about[f"n_{part}"]
+            lines.append(f"| {part} error | {100 * error:.2f} % of {n} rows |")
+    if isinstance(network, Classifier):
+        lines += ["", "Classes: " + ", ".join(model.classes)]
+    if model.encoding is not None:
+        lines += ["", "| column | kind |", "|---|---|"]
+        lines += [f"| {one.name} | {one.kind} |" for one in model.encoding.columns]
+    task = "predict" if isinstance(network, Predictor) else "encode"
+    lines += ["", "```sh", f"sda {task} model.safetensors new.csv", "```", ""]
+    return "\n".join(lines)
