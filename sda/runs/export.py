@@ -44,7 +44,7 @@ class Whole(nn.Module):
         logits = codes @ network.weight + network.bias
         if isinstance(network, Classifier):
             return torch.softmax(logits, -1)
-        return network.answer(logits).reshape(len(x), -1)
+        return network.answer(logits)
 
 
 def program(model: Model, file: Path) -> None:
@@ -109,7 +109,8 @@ def _exported(model: Model) -> Any:
     rows = torch.export.Dim("rows", min=1)
     x = torch.zeros(2, model.width)
     module = Whole(model).eval()
-    return torch.export.export(module, (x,), dynamic_shapes={"x": {0: rows}})
+    with torch.no_grad():
+        return torch.export.export(module, (x,), dynamic_shapes={"x": {0: rows}})
 
 
 def _with_ends(network: Any, model: Model, raw: bool) -> Any:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mixed_table import SPECIES, mixed_table
 
-from sda import Classifier, Layer, Masking, StackedDenoisingAutoencoder, save
+from sda import Classifier, Layer, Masking, Regressor, StackedDenoisingAutoencoder, save
 from sda.data.encoding import Encoding
 from sda.runs import export
 from sda.runs.model import Model
@@ -30,8 +30,11 @@ def model(tmp_path, kind="classes", scaling="standard", named=True):
     )
     network = {
         "classes": lambda: Classifier(stack, 3, seed=1),
+        "numbers": lambda: Regressor(stack, 2, seed=1),
         "codes": lambda: stack,
     }[kind]()
+    if kind == "numbers":
+        network.scale_to([torch.arange(20.0).reshape(10, 2) * 30])
     about = {"classes": SPECIES, "data": "mine", "n_train": 80, "test_error": 0.25, "n_test": 40}
     save(
         network, tmp_path / "m.safetensors", about | ({"table": encoding.plain()} if named else {})
@@ -43,7 +46,7 @@ def model(tmp_path, kind="classes", scaling="standard", named=True):
 @pytest.mark.parametrize(
     ("kind", "scaling", "named"),
     [
-        ("classes", "standard", True), ("classes", "unit", True), ("classes", "none", True),
+        ("classes", "standard", True), ("classes", "unit", True), ("numbers", "none", True),
         ("codes", "standard", True), ("classes", "quantiles", True), ("classes", "standard", False),
     ],
 )  # fmt: skip
@@ -71,7 +74,8 @@ def test_onnx_computes_the_same_from_raw_cells(tmp_path, kind, scaling, named):
         label = session.run(["label"], cells)[0]
         assert label.tolist() == [SPECIES[k] for k in answer.argmax(axis=1)]
     else:
-        np.testing.assert_allclose(answer, own.encode(frame), atol=1e-5)
+        expected = own.encode(frame) if kind == "codes" else own.predict(frame)
+        np.testing.assert_allclose(answer, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow
