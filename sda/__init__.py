@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sda.data.digits import digits
     from sda.data.tables import table
     from sda.estimators.classifier import SDAClassifier
+    from sda.estimators.imputer import SDAImputer
     from sda.estimators.regressor import SDARegressor
     from sda.estimators.transformer import SDATransformer
     from sda.experiment.kernel_svc import KernelSVC
@@ -115,6 +116,7 @@ __all__ = [
     "Replacement",
     "RestrictedBoltzmannMachine",
     "SDAClassifier",
+    "SDAImputer",
     "SDARegressor",
     "SDATransformer",
     "SaltAndPepper",
@@ -151,7 +153,7 @@ _HOMES = (  # a name that several modules have is the first one's
     "nn.mixed", "nn.penalised", "nn.joint", "nn.stack", "nn.sampling", "nn.heads",
     "runs.model_file", "training.codes", "training.finetuning", "training.pretraining",
     "training.settings", "experiment.kernel_svc", "data.tables", "runs.model",
-    "estimators.classifier", "estimators.regressor", "estimators.transformer",
+    "estimators.classifier", "estimators.imputer", "estimators.regressor", "estimators.transformer",
 )  # fmt: skip
 
 

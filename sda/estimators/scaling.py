@@ -26,9 +26,11 @@ class Scaling(NamedTuple):
         if how is None:
             return cls(np.zeros(x.shape[1]), np.ones(x.shape[1]), None)
         exact = x.astype(np.float64)
-        constant = exact.min(axis=0) == exact.max(axis=0)
-        shift = exact.min(axis=0) if how == "unit" else exact.mean(axis=0)
-        scale = exact.max(axis=0) - shift if how == "unit" else exact.std(axis=0)
+        exact[:, np.isnan(exact).all(axis=0)] = 0  # a column without any value
+        low, high = np.nanmin(exact, axis=0), np.nanmax(exact, axis=0)
+        constant = low == high
+        shift = low if how == "unit" else _mean(exact)
+        scale = high - low if how == "unit" else np.sqrt(_mean(np.square(exact - shift)))
         return cls(shift, np.where(constant | (scale == 0), 1.0, scale), how)
 
     def __call__(self, x: NDArray[Any]) -> Tensor:
@@ -48,3 +50,8 @@ class Scaling(NamedTuple):
         """Rows in the units that they were given in."""
         rows = x.cpu().numpy().astype(np.float64)
         return (rows * self.scale + self.shift).astype(np.float32)
+
+
+def _mean(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the known cells of each column."""
+    return np.asarray(x.mean(axis=0) if np.isfinite(x).all() else np.nanmean(x, axis=0))

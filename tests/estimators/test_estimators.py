@@ -23,6 +23,7 @@ from sda import (
     LearnedVariance,
     Pretraining,
     SDAClassifier,
+    SDAImputer,
     SDARegressor,
     SDATransformer,
     load,
@@ -51,6 +52,12 @@ def weighted(estimator):
 
 @parametrize_with_checks([CODES])
 def test_the_transformer_is_one_of_scikit_learns(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([SDAImputer(8, pretrain_epochs=2)])
+def test_the_imputer_is_one_of_scikit_learns(estimator, check):
     check(estimator)
 
 
@@ -237,3 +244,29 @@ def test_layers_of_any_kind_and_full_settings_may_be_given():
         finetuning=Finetuning(2, 0.5, 10, momentum=0.5),
     )
     assert own.fit(X, Y).network_.stack[0].decoder_weight is not None
+
+
+def holes(share=0.2):
+    """Columns that say much of each other, some cells of which are missing."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((150, 2)) @ rng.standard_normal((2, 5)) * 10 + 50
+    missing = rng.random(x.shape) < share
+    return x, np.where(missing, np.nan, x), missing
+
+
+def test_missing_cells_are_filled_better_than_by_means_and_others_stay():
+    x, given, missing = holes()
+    filled = SDAImputer(40, pretrain_epochs=60, pretrain_learning_rate=0.05).fit_transform(given)
+    assert np.array_equal(filled[~missing], x[~missing])
+    means = np.broadcast_to(np.nanmean(given, axis=0), x.shape)
+    error, guess = (np.square(made - x)[missing].mean() for made in (filled, means))
+    assert error < 0.5 * guess
+
+
+def test_every_missing_cell_is_filled_and_columns_keep_their_names():
+    _, given, _ = holes()
+    given[:, 4] = np.nan
+    own = SDAImputer(9, pretrain_epochs=2).fit(given)
+    assert np.isfinite(own.transform(given)).all()
+    frame = own.set_output(transform="pandas").transform(pd.DataFrame(given))
+    assert list(frame.columns) == [f"x{k}" for k in range(5)]

@@ -34,11 +34,13 @@ def words_of(name, runs, out):
     """What a script is called with; None: only with the published data or runs of its own."""
     known = dict.fromkeys(VIEWS) | {
         "benchmark_convolution.py": ["--smallest"],
+        "benchmark_estimators.py": ["--smallest"],
         "benchmark_step.py": ["--smallest"],
         "chosen.py": [runs, "finetune.labelled"],
         "curves.py": None,
         "data_pictures.py": None,
         "data_report.py": None,
+        "few_labels.py": ["--quick", "--out", out / "few_labels.csv"],
         "figure3.py": None,
         "figure5.py": None,
         "filters.py": [out / "filters.png", *sorted(p for p in runs.iterdir() if p.is_dir())[:2]],
