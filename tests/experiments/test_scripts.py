@@ -37,6 +37,7 @@ def words_of(name, runs, out):
         "benchmark_estimators.py": ["--smallest"],
         "benchmark_step.py": ["--smallest"],
         "chosen.py": [runs, "finetune.labelled"],
+        "corruptions.py": [out / "corruptions.png"],
         "curves.py": None,
         "data_pictures.py": None,
         "data_report.py": None,
@@ -44,13 +45,16 @@ def words_of(name, runs, out):
         "figure3.py": None,
         "figure5.py": None,
         "filters.py": [out / "filters.png", *sorted(p for p in runs.iterdir() if p.is_dir())[:2]],
+        "imputation.py": ["--seeds", 1, "--epochs", 2, "--tables", "wine", "--out", out / "i.csv"],
         "joint.py": [runs, out / "joint.png"],
         "labels.py": [runs, out / "labels.png"],
         "large_data.py": ["--rows", 500, "--folder", out],
         "noise.py": [runs, out / "noise.png"],
         "relatives.py": [runs, out / "relatives.png"],
+        "restoration.py": ["--epochs", 1, "--patches", 200, "--out", out / "restored.png"],
         "searched.py": [runs],
         "table1.py": ["--out", out],
+        "tokens.py": ["--epochs", 1, "--out", out / "tokens.csv"],
     }
     return known[name]
 
