@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the numbers there")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows, repeats = (40, 1) if options.smallest else (1000, 7)
+    rows, repeats = (40, 1) if options.smallest else (500, 7)
     found = {}
     print(f"{'layer':<36} {'ours':>8} {'plain':>8}  plain / ours   cost: ours  plain")
     for name in LAYERS:

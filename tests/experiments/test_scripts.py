@@ -47,6 +47,7 @@ def words_of(name, runs, out):
         "filters.py": [out / "filters.png", *sorted(p for p in runs.iterdir() if p.is_dir())[:2]],
         "imputation.py": ["--seeds", 1, "--epochs", 2, "--tables", "wine", "--out", out / "i.csv"],
         "joint.py": [runs, out / "joint.png"],
+        "kernels.py": [next(p for p in runs.iterdir() if "sda" in p.name), out / "kernels.png"],
         "labels.py": [runs, out / "labels.png"],
         "large_data.py": ["--rows", 500, "--folder", out],
         "noise.py": [runs, out / "noise.png"],

@@ -13,8 +13,10 @@ from sda.data.splits import Rows, Splits
 
 SIDE = 32  # pixels
 FINE = 2  # places of a pixel that are looked at, in each direction: edges are smooth
-LEAST_CONTRAST = 0.35  # distance of the shape's colour from the ground's, in the unit cube
-NOISE = 0.06  # deviation of what is added to every value
+LEAST_CONTRAST = 0.6  # distance of the shape's colour from the ground's, in the unit cube
+SIZES = (10.0, 13.0)  # pixels from a shape's middle to its end
+TURN = 0.3  # radians, at most, to either side
+NOISE = 0.04  # deviation of what is added to every value
 _BLOCK = 500  # pictures drawn at once
 
 Plane = NDArray[np.float64]
@@ -50,7 +52,7 @@ def coloured(n_train: int, n_valid: int, n_test: int, seed: int) -> Splits:
     sizes = [n_train, n_valid, n_test]
     if min(sizes) < len(SHAPES):
         raise DataError(f"coloured needs at least {len(SHAPES)} rows a part, got {sizes}")
-    key = {"rule": "coloured 1", "sizes": sizes, "seed": seed}
+    key = {"rule": "coloured 2", "sizes": sizes, "seed": seed}
     return cached("coloured", key, lambda: _make(sizes, seed))
 
 
@@ -71,7 +73,7 @@ def draw(y: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Pictures (n, 3, 32, 32) of the shapes y (n,)."""
     n = len(y)
     place = (np.arange(SIDE * FINE) + 0.5) / FINE
-    size, turn = rng.uniform(7, 12, (n, 1, 1)), rng.uniform(0, 2 * np.pi, (n, 1, 1))
+    size, turn = rng.uniform(*SIZES, (n, 1, 1)), rng.uniform(-TURN, TURN, (n, 1, 1))
     down, right = rng.uniform(size, SIDE - size, (2, n, 1, 1))
     dy, dx = place[:, None] - down, place - right
     u = (np.cos(turn) * dx + np.sin(turn) * dy) / size
