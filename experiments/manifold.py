@@ -132,6 +132,8 @@ def draw(found: dict[float, Field], data: Splits) -> Figure:
     errors.legend(frameon=False, fontsize=8)
     for axis in (right, errors):
         axis.set_xscale("log")
+        axis.set_xticks(stds, [f"{std:g}" for std in stds])
+        axis.minorticks_off()
         axis.set_xlabel("σ of the noise")
     return figure
 
