@@ -28,9 +28,9 @@ WAYS = ("greedy", "joint")
 
 
 def main(folder: str, out: str) -> None:
-    trained, _ = results.read([Path(folder)])
+    trained = [run for run in results.read([Path(folder)])[0] if run.init != "random"]
     if not trained:
-        raise ValueError(f"{folder} holds no finished run")
+        raise ValueError(f"{folder} holds no finished run that was pretrained")
     runs = [(run, model_file.load(run.path / "pretrained.safetensors")) for run in trained]
     rows = [measures(run, stack) for run, stack in sorted(runs, key=place)]
     write_table(Path(out).with_suffix(".csv"), rows)
