@@ -80,9 +80,9 @@ def measure(folder: Path, batch_size: int) -> dict[str, float]:
     for epoch in pretraining_epochs(stack, x, settings, [0], storage=Storage(folder, MEMORY)):
         now = time.process_time()
         if epoch.epoch == 1:
-            figures[f"layer {epoch.depth}"] = (now - clock) * microseconds
+            figures[f"layer {epoch.depth + 1}"] = (now - clock) * microseconds
         elif epoch.depth > 0:  # from the end of the layer below to here
-            figures[f"codes {epoch.depth - 1}"] = (now - clock) * microseconds
+            figures[f"codes {epoch.depth}"] = (now - clock) * microseconds
         clock = now
     figures["seconds"] = time.monotonic() - began
     return figures | {"anonymous GB": memory.anonymous, "files GB": memory.files}

@@ -50,7 +50,7 @@ def test_a_wheel_carries_its_configuration_and_its_command(tmp_path):
         assert f"sda/conf/{path.relative_to(ROOT / 'conf')}" in names
     for path in (ROOT / "sda").rglob("*.py"):
         assert str(path.relative_to(ROOT)) in names
-    assert "sda/analysis/report.html" in names
+    assert "sda/analysis/page.html" in names
 
 
 def imported(path):

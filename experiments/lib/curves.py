@@ -6,7 +6,6 @@ What `labels.py`, `noise.py` and `chosen.py` share. No test error chooses anythi
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sda.analysis import intervals, naming
-from sda.analysis.curves import COLOURS
 from sda.analysis.intervals import Difference
+from sda.analysis.styles import styles
 from sda.runs import results
 from sda.runs.results import Trained
 
-LINES = ("-o", "-s", "-^", "-D", "-v", "-P")
 FEWEST = 3  # seeds of an interval that is drawn: that of two is some thirteen standard errors long
 
 
@@ -166,23 +164,21 @@ def against(points: Sequence[Point], arm: str, unit: str = "") -> list[str]:
 
 def draw(axis: Axes, data: str, points: Sequence[Point]) -> None:
     """Draw the arms of one data set, with their intervals."""
-    arms = dict.fromkeys(point.arm for point in points)
-    for arm, line, colour in zip(arms, cycle(LINES), cycle(COLOURS), strict=False):
+    arms = list(dict.fromkeys(point.arm for point in points))
+    for arm, style in styles(arms).items():
         own = [point for point in points if point.arm == arm]
         errors = [point.test_error for point in own]
         bars = [100 * e.half_width if e.n >= FEWEST else 0.0 for e in errors]
         means = [100 * e.mean for e in errors]
         values = [point.value for point in own]
-        axis.errorbar(
-            values, means, bars, fmt=line, color=colour, label=arm, capsize=3, ms=4, lw=1.2
-        )
+        axis.errorbar(values, means, bars, label=arm, capsize=3, ms=4, lw=1.2, **style)
         single = [point for point in own if len(point.runs) < FEWEST]
         axis.plot(
             [point.value for point in single for _ in point.runs],
             [100 * run.test_error for point in single for run in point.runs.values()],
             linestyle="none",
             marker="o",
-            color=colour,
+            color=style["color"],
             fillstyle="none",
             ms=8,
         )

@@ -2,33 +2,19 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from sda.analysis import intervals, tables
-from sda.analysis.comparison import Arm, Comparison, Pair, Table, interval
+from sda.analysis.comparison import MOST_ARMS, Arm, Comparison, Pair, Table, interval
+from sda.analysis.tables import Block
+from sda.common.program import program
 from sda.runs.results import Trained
 
 WIDTH = 100  # characters of a terminal line
 MARGIN = 0.005  # of test error: arms that are surely less apart are level
 SHORT = 20  # characters of a label that is repeated in a verdict
 LABEL = 30  # characters of a label beside columns of seeds; longer ones are wrapped
-
-
-@dataclass(frozen=True)
-class Block:
-    """A table of words with the sentences that say how to read it."""
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    sides: str  # l or r for each column
-    notes: list[str] = field(default_factory=list)  # each a line of a terminal, or two
-
-    @property
-    def note(self) -> str:
-        """The notes as running text."""
-        return "; ".join(note.replace("\n", " ") for note in self.notes)
 
 
 def title(table: Table) -> str:
@@ -166,6 +152,8 @@ def _differences(table: Table, most: int, margin: float) -> Block:
         "table;\nbetter: p < 0.05",
         f"level: surely less than {100 * margin:g} points apart (--margin)",
     ]
+    if len(table.arms) > MOST_ARMS:
+        notes.append("of many arms, each is set against that with the lowest validation error")
     if len({arm.labelled for arm in table.arms}) > 1:
         notes.append("only arms with the same number of labels are set against each other")
     if len(table.pairs) > most:
@@ -222,7 +210,7 @@ def lists(comparison: Comparison) -> Iterator[tuple[str, list[str], list[list[st
     """What is not in the tables: title, heads, rows."""
     if comparison.unfinished:
         rows = [[run.status, run.message or "-", str(run.path)] for run in comparison.unfinished]
-        what = "Not in the tables (go on with one that was stopped: resume FOLDER)"
+        what = f"Not in the tables (go on with one that was stopped: {program()} resume FOLDER)"
         yield what, ["status", "message", "folder"], rows
     if comparison.repeated:
         rows = [

@@ -15,6 +15,7 @@ from sda.analysis.intervals import Difference, Estimate
 from sda.runs.results import Trained, Unfinished
 
 DOUBT = 0.05
+MOST_ARMS = 12  # of a table where each is set against each
 Trial = tuple[int, int]  # cut of the data and seed
 
 
@@ -139,6 +140,19 @@ def _where(run: Trained) -> tuple[str, ...]:
     return str(run.result["data"]), str(run.result["source"]), str(of), _ways(run)
 
 
+def _against(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+    """Which arms are set against each other: all, or of many each against the chosen one.
+
+    Chosen is the one with the lowest mean validation error: of each number of labels its own.
+    """
+    if len(arms) <= MOST_ARMS:
+        return list(combinations(arms, 2))
+    chosen: dict[int | None, Arm] = {}
+    for arm in sorted(arms, key=lambda arm: float(np.mean([r.valid_error for r in arm.runs]))):
+        chosen.setdefault(arm.labelled, arm)
+    return [(arm, best) for arm in arms if (best := chosen[arm.labelled]) is not arm]
+
+
 def _ways(run: Trained) -> str:
     return f"{run.cut['total']} {run.cut['way']}" if run.cut else ""
 
@@ -157,7 +171,7 @@ def _table(
         if kept:
             arms.append((naming.place(kept[0], label), Arm(label, kept)))
     ordered = [arm for _, arm in sorted(arms, key=lambda pair: pair[0])]
-    pairs = [pair for a, b in combinations(ordered, 2) if (pair := _pair(a, b))]
+    pairs = [pair for a, b in _against(ordered) if (pair := _pair(a, b))]
     told = naming.shared(settings, defaults, names)
     data, source, of, _ = where
     return Table(data, source, of, ordered, _corrected(pairs), told), again

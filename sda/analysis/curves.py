@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sda.analysis.comparison import Comparison, Table
+from sda.analysis.styles import styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Line = tuple[Sequence[float], Sequence[float]]  # epochs, values
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
-MARKERS = ("", "o", "s", "^", "D", "v")  # tell arms apart once the colours are used up
+BOLD: dict[str, Any] = {"linewidth": 1.8, "markersize": 4, "markevery": 0.1}
+FINE: dict[str, Any] = {"linewidth": 0.9, "marker": "", "alpha": 0.8}
 LOGARITHMIC = 15  # ratio of the largest to the smallest value from which an axis is logarithmic
 
 
@@ -26,7 +27,7 @@ class Panel:
 
     title: str
     solid: dict[str, list[Line]]
-    dashed: dict[str, list[Line]]
+    fine: dict[str, list[Line]]
 
 
 def panels(comparison: Comparison) -> list[Panel]:
@@ -42,7 +43,8 @@ def panels(comparison: Comparison) -> list[Panel]:
 def draw(panels: Sequence[Panel]) -> bytes:
     """Draw arms over epochs, a panel for each measure: thin lines runs, thick ones their mean.
 
-    An arm has the same colour in all panels. Dashed, means alone: the same from clean input.
+    An arm has the same colour and dashes in all panels. Fine, means alone: the same from clean
+    input.
 
     Returns:
         A PNG file.
@@ -52,22 +54,23 @@ def draw(panels: Sequence[Panel]) -> bytes:
 
     columns = min(2, len(panels))
     rows = math.ceil(len(panels) / columns)
-    arms = list(dict.fromkeys(arm for panel in panels for arm in (*panel.solid, *panel.dashed)))
+    arms = list(dict.fromkeys(arm for panel in panels for arm in (*panel.solid, *panel.fine)))
+    drawn = {arm: style | BOLD for arm, style in styles(arms).items()}
     figure = Figure(figsize=(max(5.4 * columns, 7), 3.2 * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, panel in zip(axes, panels, strict=False):
         for arm, runs in panel.solid.items():
-            _draw(axis, runs, _style(arms.index(arm)))
-        for arm, runs in panel.dashed.items():
-            style = _style(arms.index(arm)) | {"linewidth": 1.2, "linestyle": "--"}
-            axis.plot(*mean(runs), **style)
+            _draw(axis, runs, drawn[arm])
+        for arm, runs in panel.fine.items():
+            axis.plot(*mean(runs), **drawn[arm] | FINE)
         _finish(axis, panel)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    handles = [Line2D([], [], label=arm, **_style(k)) for k, arm in enumerate(arms)]
-    if any(panel.dashed for panel in panels):
-        handles.append(Line2D([], [], color="0.4", label="from corrupted input"))
-        handles.append(Line2D([], [], color="0.4", linestyle="--", label="from clean input"))
+    handles = [Line2D([], [], label=arm, **drawn[arm]) for arm in arms]
+    if any(panel.fine for panel in panels):
+        grey: dict[str, Any] = {"color": "0.4", "linewidth": BOLD["linewidth"]}
+        handles.append(Line2D([], [], label="from corrupted input", **grey))
+        handles.append(Line2D([], [], label="from clean input", **grey | FINE))
     longest = max(len(str(handle.get_label())) for handle in handles)
     figure.legend(
         handles=handles,
@@ -97,13 +100,13 @@ def _table_panels(table: Table, prefix: str) -> list[Panel]:
         for run in arm.runs:
             lines: dict[tuple[str, bool], tuple[list[float], list[float]]] = {}
             for row in run.metrics():
-                for title, dashed, value in _measures(row):
-                    epochs, values = lines.setdefault((title, dashed), ([], []))
+                for title, fine, value in _measures(row):
+                    epochs, values = lines.setdefault((title, fine), ([], []))
                     epochs.append(float(row["epoch"]))
                     values.append(value)
-            for (title, dashed), line in lines.items():
+            for (title, fine), line in lines.items():
                 panel = found.setdefault(title, Panel(prefix + title, {}, {}))
-                (panel.dashed if dashed else panel.solid).setdefault(arm.label, []).append(line)
+                (panel.fine if fine else panel.solid).setdefault(arm.label, []).append(line)
     return [panel for title, panel in sorted(found.items(), key=lambda item: _place(item[0]))]
 
 
@@ -114,7 +117,7 @@ def _place(title: str) -> tuple[int, str]:
 
 
 def _measures(row: dict[str, Any]) -> Iterator[tuple[str, bool, float]]:
-    """Title, whether dashed, and value of what a row of the record adds to the curves."""
+    """Title, whether fine, and value of what a row of the record adds to the curves."""
     if row.get("phase") == "finetune":
         shown = [("fine-tuning: validation error (%)", False, row.get("valid_error"), 100)]
     elif row.get("phase") == "pretrain":
@@ -122,20 +125,9 @@ def _measures(row: dict[str, Any]) -> Iterator[tuple[str, bool, float]]:
         shown = [(title, False, row.get("valid"), 1), (title, True, row.get("valid_clean"), 1)]
     else:
         return
-    for title, dashed, value, scale in shown:
+    for title, fine, value, scale in shown:
         if isinstance(value, float | int) and math.isfinite(value) and "epoch" in row:
-            yield title, dashed, scale * float(value)
-
-
-def _style(k: int) -> dict[str, Any]:
-    marker = MARKERS[k // len(COLOURS) % len(MARKERS)]
-    return {
-        "color": COLOURS[k % len(COLOURS)],
-        "linewidth": 1.8,
-        "marker": marker,
-        "markersize": 4,
-        "markevery": 0.1,
-    }
+            yield title, fine, scale * float(value)
 
 
 def _draw(axis: "Axes", runs: Sequence[Line], style: dict[str, Any]) -> None:
@@ -149,9 +141,7 @@ def _finish(axis: "Axes", panel: Panel) -> None:
     """Title, grid and limits: those of the values after the first epochs."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    lines = [
-        run for group in (panel.solid, panel.dashed) for runs in group.values() for run in runs
-    ]
+    lines = [run for group in (panel.solid, panel.fine) for runs in group.values() for run in runs]
     low = min(min(values) for _, values in lines)
     high = max(max(_settled(values)) for _, values in lines)
     axis.set_title(panel.title, fontsize=10)

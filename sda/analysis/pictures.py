@@ -59,9 +59,15 @@ def cropped(weight: Array, image_shape: ImageShape) -> tuple[Array, ImageShape]:
 
 
 def reconstructions(
-    clean: Array, corrupted: Array, reconstructed: Array, image_shape: ImageShape | None
+    clean: Array,
+    corrupted: Array,
+    reconstructed: Array,
+    image_shape: ImageShape | None,
+    across: int = 1,
 ) -> Picture:
     """Show examples (n, d) in three columns: clean, corrupted, reconstructed; (H, W) uint8.
+
+    So many examples stand ``across`` in one row.
 
     Black and white are 0 and 1, or the extremes of the clean rows where these leave [0, 1]; the
     other columns are cut off there. ``image_shape`` as for ``filters``.
@@ -70,7 +76,7 @@ def reconstructions(
         shapes = f"{clean.shape}, {corrupted.shape}, {reconstructed.shape}"
         raise ValueError(f"the three views of the examples need one shape, got {shapes}")
     triples = np.stack([clean, corrupted, reconstructed], axis=1).reshape(-1, clean.shape[1])
-    return examples(triples, image_shape, 3, clean)
+    return examples(triples, image_shape, 3 * across, clean)
 
 
 def examples(rows: Array, image_shape: ImageShape | None, columns: int, clean: Array) -> Picture:

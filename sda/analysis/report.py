@@ -1,116 +1,135 @@
-"""A report: one HTML page of runs, that opens anywhere and needs nothing."""
+"""A report of finished runs for a colleague: the verdict first, how to repeat it last."""
 
-import base64
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-import jinja2
 import numpy as np
 
-from sda.analysis import blocks, curves, pictures
-from sda.analysis.blocks import Block
+from sda.analysis import blocks, confusions, curves, learned
 from sda.analysis.comparison import Arm, Comparison, Table
-from sda.nn.convolutional import ConvolutionalAutoencoder
-from sda.nn.predictor import Predictor
-from sda.runs import model_file
-from sda.runs.folder import MODEL, RunFolder
-from sda.runs.results import Trained
+from sda.analysis.page import Code, Figure, Folded, Grid, Part, Row, Section, Tabular, Text, page
+from sda.analysis.tables import Block
+from sda.analysis.verdict import verdict
+from sda.data.splits import Splits
+from sda.runs.folder import RunFolder
 from sda.runs.settings import depth
 
-TEMPLATE = "report.html"  # beside this file
-TILES = 8  # rows and columns of a sheet of filters
+MOST_PAIRS = 45  # of a page: those of ten arms
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """What the page says of one data set; pictures are PNG files, as text in base 64."""
-
-    title: str
-    arms: Block  # all of them
-    is_part: bool  # what follows is of some arms only
-    blocks: list[Block]
-    curves: str | None
-    filters: list[tuple[str, str]]
-    settings: list[tuple[str, dict[str, Any]]]
-
-
-def page(title: str, found: Comparison, first: Sequence[tuple[str, Block]] = ()) -> str:
-    """Tables, curves, filters, settings and versions of runs.
+def report(
+    title: str,
+    found: Comparison,
+    data: Mapping[str, Splits] | None = None,
+    commands: Mapping[str, Sequence[str]] | None = None,
+    first: Sequence[Section] = (),
+) -> str:
+    """The page of runs.
 
     Args:
         title: of the page.
         found: the runs.
-        first: named tables that come before theirs; ``**words**`` in them are bold.
+        data: the data sets that are at hand, by the hash that a table has.
+        commands: what repeats the runs of a table, by its hash.
+        first: what comes before.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # what the records of runs say is never markup
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(TEMPLATE).render(
-        title=title,
-        first=first,
-        tables=[_shown(table) for table in found.tables],
-        last=[*_rest(found), ("Versions", _versions(found))],
-    )
+    sections = [*first]
+    for table in found.tables:
+        splits = (data or {}).get(table.data_hash)
+        sections += _table(table, splits, (commands or {}).get(table.data_hash, ()))
+    sections += [Section(what, [Tabular(Block(heads, rows, "l" * len(heads)))])
+                 for what, heads, rows in blocks.lists(found)]  # fmt: skip
+    return page(title, [*sections, Section("Versions", [Tabular(_versions(found))])])
 
 
 def best_of_each_kind(table: Table) -> list[Arm]:
     """Of those with the most seeds: what was repeated had been chosen, a single run may be luck."""
-    best: dict[tuple[str, int], Arm] = {}
+    best: dict[tuple[str, int, int | None], Arm] = {}
     by_error = sorted(table.arms, key=lambda arm: np.mean([run.valid_error for run in arm.runs]))
     for arm in sorted(by_error, key=lambda arm: -len(arm.runs)):
         run = arm.runs[0]
-        best.setdefault((run.init, depth(run.result["settings"])), arm)
-    return list(best.values())
+        best.setdefault((run.init, depth(run.result["settings"]), run.labelled), arm)
+    return [arm for arm in table.arms if arm in best.values()]
 
 
-def _shown(table: Table) -> _Shown:
-    """All arms of one data set, then the best of each kind against each other."""
+def _table(table: Table, splits: Splits | None, commands: Sequence[str]) -> Iterator[Section]:
+    """All arms of one data set, then the best of each kind in detail."""
     arms = best_of_each_kind(table)
     pairs = [pair for pair in table.pairs if pair.first in arms and pair.second in arms]
     best = replace(table, arms=arms, pairs=pairs)
-    panels = curves.panels(Comparison([best], [], []))
-    sheets = [(arm.label, _filters(arm.runs[0])) for arm in best.arms]
-    return _Shown(
-        title=blocks.title(table),
-        arms=next(blocks.blocks(table, 0)),
-        is_part=len(arms) < len(table.arms),
-        blocks=list(blocks.blocks(best, len(pairs)))[1:],
-        curves=_inline(curves.draw(panels)) if panels else None,
-        filters=[(label, _inline(sheet)) for label, sheet in sheets if sheet],
-        settings=[(arm.label, arm.runs[0].result["settings"]) for arm in table.arms],
-    )
+    each, *others = blocks.blocks(best, MOST_PAIRS)
+    told = [Text(words, leads=True) for words in verdict(best)]
+    alike = [Text(f"{words[0].upper()}{words[1:]}.")] if (words := blocks.alike(table)) else []
+    everything = next(blocks.blocks(table, 0)) if len(arms) < len(table.arms) else each
+    yield Section(blocks.title(table), [*told, Tabular(everything), *alike])
+    if everything is not each:
+        yield Section("Of each kind the best by mean validation error", [Tabular(each)], 3)
+    yield from _differences(others)
+    if shown := curves.panels(Comparison([best], [], [])):
+        caption = "validation error and reconstruction over epochs; thin: runs, thick: their mean"
+        yield Section("Curves", [Figure(curves.draw(shown), caption)], 3)
+    yield from _pictures(arms, splits)
+    yield from _confusions(arms)
+    yield from _settings(table, commands)
 
 
-def _filters(run: Trained) -> bytes | None:
-    """The first filters of a trained network whose inputs are pictures, as a PNG."""
-    try:
-        network = model_file.load(run.path / MODEL)
-    except (OSError, ValueError):
-        return None
-    stack = network.stack if isinstance(network, Predictor) else network
-    filters = stack[0].filters()
-    if filters is None:
-        return None
-    weight = filters.detach().numpy()
-    side = round(len(weight) ** 0.5)
-    shape: pictures.ImageShape | None = (side, side) if side * side == len(weight) else None
-    if isinstance(stack[0], ConvolutionalAutoencoder):
-        weight, shape = pictures.cropped(weight, stack[0].shape)
-    return pictures.png(pictures.filters(weight, shape, TILES, TILES))
+def _differences(others: Sequence[Block]) -> Iterator[Section]:
+    """What is claimed is open, what it rests on can be opened."""
+    claims = [block for block in others if "verdict" in block.heads]
+    rest = [Tabular(block) for block in others if block not in claims]
+    if claims:
+        yield Section("Differences", [Tabular(block) for block in claims], 3)
+    if rest:
+        yield Section("", [Folded("run by run", rest)])
 
 
-def _inline(png: bytes) -> str:
-    return base64.b64encode(png).decode()
+def _pictures(arms: Sequence[Arm], splits: Splits | None) -> Iterator[Section]:
+    sheets = [sheet for arm in arms if (sheet := learned.filters(arm, splits))]
+    if sheets:
+        words = (
+            "What training changed in the first layer: its weights less the initial ones, of the "
+            "units that it changed most. Grey is no change, white more weight, black less; each "
+            "unit has its own scale."
+        )
+        yield Section("First-layer filters", [Text(words), Row(sheets)], 3)
+    trial = learned.noise(arms)
+    made = [sheet for arm in arms if (sheet := learned.reconstructions(arm, splits, trial))]
+    if made:
+        words = (
+            "Validation rows, on which no weight was trained, through the pretrained layer 1: "
+            "clean, with noise, and as the layer makes them of the noisy ones. Rows and noise are "
+            "the same for all arms."
+        )
+        yield Section("Reconstructions", [Text(words), Row(made)], 3)
 
 
-def _rest(found: Comparison) -> Iterator[tuple[str, Block]]:
-    for what, heads, rows in blocks.lists(found):
-        yield what, Block(heads, rows, "l" * len(heads))
+def _confusions(arms: Sequence[Arm]) -> Iterator[Section]:
+    errors = confusions.errors(arms)
+    if errors is None:
+        return
+    parts: list[Part] = [Tabular(errors)]
+    if len(errors.rows) <= confusions.MOST:
+        parts.append(Row([_grid(arm, arms) for arm in arms if confusions.matrix(arm) is not None]))
+    yield Section("Errors by class", parts, 3)
+
+
+def _grid(arm: Arm, arms: Sequence[Arm]) -> Grid:
+    counts = confusions.matrix(arm)
+    assert counts is not None
+    caption = f"{arm.label}: percent of the rows of a class (down) taken for each class (across)"
+    return Grid(confusions.names(arms, len(counts)), confusions.shares(counts), caption)
+
+
+def _settings(table: Table, commands: Sequence[str]) -> Iterator[Section]:
+    if commands:
+        words = "What is not said is a default. The folder of each run has its whole configuration."
+        yield Section("How to repeat it", [Code(commands), Text(words)], 3)
+    each = [
+        Folded(arm.label, [Code([f"{key}: {value}" for key, value in own.items()])])
+        for arm in table.arms
+        for own in [arm.runs[0].result["settings"]]
+    ]
+    yield Section("Settings of the first run of each arm", each, 3)
 
 
 def _versions(found: Comparison) -> Block:

@@ -2,9 +2,25 @@
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 GAP = 2  # blanks between columns
 NARROWEST = 20  # characters that a column is wrapped to at most
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table of words with the sentences that say how to read it."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    sides: str  # l or r for each column
+    notes: list[str] = field(default_factory=list)  # each a line of a terminal, or two
+
+    @property
+    def note(self) -> str:
+        """The notes as running text."""
+        return "; ".join(note.replace("\n", " ") for note in self.notes)
 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], sides: str, width: int) -> str:

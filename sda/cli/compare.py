@@ -2,6 +2,8 @@
 
 import argparse
 import functools
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 from sda.analysis import as_json, blocks, comparison, curves, text
 from sda.analysis.comparison import Comparison
 from sda.common import checks, files
+from sda.common.program import program
 from sda.runs import results
 from sda.runs.settings import Plain, flat
 
@@ -50,6 +53,17 @@ def write(comparison: Comparison, folder: Path, margin: float = blocks.MARGIN) -
     for name, content in contents.items():
         files.replace(folder / name, content)
     return [folder / name for name in contents]
+
+
+def conclude(paths: Sequence[Path]) -> None:
+    """After a sweep, print the table of its runs, if they are of several arms on one data set."""
+    found = compare([path for path in paths if path.is_dir()])
+    if not any(len(table.arms) > 1 for table in found.tables):
+        return
+    _print(f"\n{text.plain(found)}")
+    above = shlex.quote(os.path.relpath(os.path.commonpath([path.absolute() for path in paths])))
+    _print(f"\nin files, with curves: {program()} compare {above}")
+    _print(f"as a page: {program()} report {above}")
 
 
 def main(argv: list[str]) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sda.analysis import montages
 from sda.common.errors import DataError
+from sda.common.program import program
 from sda.data import description, digits, mnist
 from sda.data.downloads import downloads, fetch
 from sda.data.folders import cache_folder
@@ -160,7 +161,9 @@ def _seed(word: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="./run data", description=(__doc__ or "").split(": ")[1])
+    top = argparse.ArgumentParser(
+        prog=f"{program()} data", description=(__doc__ or "").split(": ")[1]
+    )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for name, command, text in (
         ("list", _list, "name, sizes, classes, the source there is here, what is cached"),

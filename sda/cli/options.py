@@ -1,6 +1,7 @@
 """Options and overrides of a command that trains: what is taken, and what would be idle."""
 
 from argparse import ArgumentParser, Namespace
+from importlib.util import find_spec
 from pathlib import Path
 
 from sda.common.program import program
@@ -11,6 +12,12 @@ COMMANDS = (
     "resume", "compare", "report", "campaign", "data", "tensorboard", "sample",
     "predict", "encode", "reconstruct", "denoise", "impute", "score", "describe", "export",
 )  # fmt: skip
+INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+PLUGINS = {  # of Hydra's that start runs too, by their launchers
+    "joblib": "hydra-joblib-launcher",
+    "submitit_local": "hydra-submitit-launcher",
+    "submitit_slurm": "hydra-submitit-launcher",
+}
 LAUNCHERS = {"side_by_side": False, "batched": True}  # whether runs that are alike train together
 _LAUNCHER = "hydra/launcher"
 _SWEPT = "hydra.sweeper.params"
@@ -45,7 +52,10 @@ def parsed(words: list[str]) -> Namespace:
     parser = ArgumentParser(prog="sda", usage=usage, add_help=False, allow_abbrev=False)
     parser.add_argument("--multirun", "-m", action="store_true")
     parser.add_argument("--config-dir", "-cd")
-    parser.add_argument("--cfg", "-c", choices=["job"])
+    parser.add_argument("--cfg", "-c", choices=["job", "hydra", "all"])
+    parser.add_argument("--package", "-p")
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument("--info", "-i", nargs="?", const="all", choices=INFORMATION)
     parser.add_argument("--config-name", "-cn")
     parser.add_argument("--config-path", "-cp")
     parser.add_argument("overrides", nargs="*")
@@ -56,19 +66,29 @@ def parsed(words: list[str]) -> Namespace:
             "experiment=NAME for a file FOLDER/experiment/NAME.yaml"
         )
     for word in args.overrides:
-        _refuse_idle(word)
+        _refuse_idle(word, args.overrides)
     return args
 
 
 def together(words: list[str]) -> bool:
     """Whether a sweep trains runs that are alike as one program: hydra/launcher=batched."""
     said = [word.partition("=")[2] for word in words if key_of(word) == _LAUNCHER]
-    return LAUNCHERS[said[-1]] if said else False
+    return LAUNCHERS.get(said[-1], False) if said else False
 
 
 def without_launcher(words: list[str]) -> list[str]:
     """The words that set something in a configuration."""
-    return [word for word in words if key_of(word) != _LAUNCHER]
+    return [word for word in words if not _is_of_launcher(word)]
+
+
+def foreign_launcher(words: list[str]) -> list[str]:
+    """The words that choose and set a launcher of Hydra's; [] if this program starts the runs."""
+    said = [word for word in words if _is_of_launcher(word)]
+    return said if {word.partition("=")[2] for word in said} & PLUGINS.keys() else []
+
+
+def _is_of_launcher(word: str) -> bool:
+    return key_of(word) == _LAUNCHER or key_of(word).startswith(f"{_LAUNCHER.replace('/', '.')}.")
 
 
 def search_path(config_dir: str | None) -> list[str]:
@@ -80,15 +100,27 @@ def search_path(config_dir: str | None) -> list[str]:
     return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"]
 
 
-def _refuse_idle(word: str) -> None:
+def _refuse_idle(word: str, words: list[str]) -> None:
     key, _, value = word.partition("=")
     key = key_of(key)
     if key == _LAUNCHER:
-        if value not in LAUNCHERS:
-            raise ValueError(
-                f"there is no launcher {value} here: runs are started by {' or '.join(LAUNCHERS)}, "
-                "plug-ins of Hydra's have no effect"
-            )
+        _check_launcher(value)
+    elif _is_of_launcher(word):
+        if not foreign_launcher(words):
+            raise ValueError(f"{key} needs {_LAUNCHER}=NAME beside it: {', '.join(PLUGINS)}")
     elif key.startswith(("hydra.", "hydra/")) and f"{key}.".partition(f"{_SWEPT}.")[1] == "":
         instead = _INSTEAD.get(key) or (_FOLDERS if key.endswith(("dir", "output_subdir")) else "")
         raise ValueError(f"{key} has no effect" + (f"; {instead}" if instead else ""))
+
+
+def _check_launcher(name: str) -> None:
+    """Raise ValueError for a launcher that is none, or whose plug-in is not installed."""
+    if name in LAUNCHERS:
+        return
+    if name not in PLUGINS:
+        raise ValueError(
+            f"there is no launcher {name}; there are {', '.join([*LAUNCHERS, *PLUGINS])}"
+        )
+    package = PLUGINS[name]
+    if find_spec(f"hydra_plugins.{package.replace('-', '_')}") is None:
+        raise ValueError(f"{_LAUNCHER}={name} needs a plug-in: pip install {package}")

@@ -3,12 +3,20 @@
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sda.analysis.blocks import Block
-from sda.cli import compare
+from sda.analysis.comparison import Comparison
+from sda.analysis.tables import Block
+from sda.cli import compare, repeat
 from sda.common import files
 from sda.config import catalogue
+from sda.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from sda.analysis.page import Section
+    from sda.data.splits import Splits
 
 NOTHING = 2  # exit code: there is nothing to report
 
@@ -22,10 +30,26 @@ def page(folder: Path) -> str:
     from sda.analysis import report  # it imports torch, not to be waited for by who asks for help
 
     found = compare.compare([folder])
-    return report.page(folder.resolve().name, found, list(_campaign(folder)))
+    known = list(_campaign(folder))
+    repeated = {table.data_hash: repeat.commands(table) for table in found.tables}
+    return report.report(folder.resolve().name, found, _data(found), repeated, known)
 
 
-def _campaign(folder: Path) -> Iterator[tuple[str, Block]]:
+def _data(found: Comparison) -> dict[str, "Splits"]:
+    """The data sets of runs that are at hand, by the hash of their table."""
+    from sda.config import schema  # as above
+
+    known = {}
+    for table in found.tables:
+        run = table.arms[0].runs[0]
+        with suppress(ValueError, OSError):  # a page can do without
+            splits = schema.load_data(RunFolder(run.path).config)
+            if splits.digest() == run.result["data_hash"]:
+                known[table.data_hash] = splits
+    return known
+
+
+def _campaign(folder: Path) -> Iterator["Section"]:
     """The tables of a campaign, if the folder is one's."""
     name = folder.resolve().name
     if not (catalogue.folder() / "campaign" / f"{name}.yaml").exists():
@@ -39,30 +63,28 @@ def _campaign(folder: Path) -> Iterator[tuple[str, Block]]:
     rows = campaign_table.rows(lines, name)
     if not rows:
         return
-    yield (
+    yield _section(
         "",
-        _block(
-            campaign_table.as_printed(rows, campaign_table.full),
-            "Test error in percent: mean over fresh seeds, which had no part in the choice, of the "
-            "setting with the best mean validation error. Of this ledger alone: the table in "
-            "experiments/results/table1.md may rest on more.",
-        ),
+        campaign_table.as_printed(rows, campaign_table.full),
+        "Test error in percent: mean over fresh seeds, which had no part in the choice, of the "
+        "setting with the best mean validation error. Of this ledger alone: the table in "
+        "experiments/results/table1.md may rest on more.",
     )
-    yield (
+    yield _section(
         "Gaps",
-        _block(
-            gaps.lines(rows, gaps.of(rows, lines, record)),
-            "Percentage points of test error, positive: SdA-3 is better, ± the 95 % interval over "
-            "seeds and test rows; in brackets the paper's gap.",
-        ),
+        gaps.lines(rows, gaps.of(rows, lines, record)),
+        "Percentage points of test error, positive: SdA-3 is better, ± the 95 % interval over "
+        "seeds and test rows; in brackets the paper's gap.",
     )
-    yield "What was chosen", _block(campaign_table.details(rows))
+    yield _section("What was chosen", campaign_table.details(rows))
 
 
-def _block(lines: list[list[str]], *notes: str) -> Block:
+def _section(title: str, lines: list[list[str]], *notes: str) -> "Section":
     """A table whose first column names its rows."""
+    from sda.analysis.page import Section, Tabular
+
     heads, *rows = lines
-    return Block(heads, rows, "n" + "l" * len(heads[1:]), list(notes))
+    return Section(title, [Tabular(Block(heads, rows, "n" + "l" * len(heads[1:]), list(notes)))])
 
 
 def main(argv: list[str]) -> int:

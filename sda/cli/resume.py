@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from sda.common import plain_yaml, trust
+from sda.common.program import program
 from sda.runs.folder import RunFolder
 from sda.runs.identity import CHANGEABLE, MOVABLE
 from sda.runs.settings import Plain, flat, key_of
@@ -22,7 +23,8 @@ def main(words: list[str]) -> int:
     """Go on with the run in a folder."""
     words = trust.taken(words)
     if not words:
-        raise ValueError("resume needs the folder of a run: resume runs/digits/init-sda_seed-0")
+        example = f"{program()} resume runs/digits/init-sda_seed-0"
+        raise ValueError(f"resume needs the folder of a run: {example}")
     path, changes = Path(words[0]), words[1:]
     folder = RunFolder(path)
     if not folder.config:

@@ -6,19 +6,24 @@ The folder is one of a run, or of many; without one it is runs. Options are Tens
 
 from pathlib import Path
 
+from sda.common.program import program
+
 
 def main(words: list[str]) -> int:
     """Serve the runs in a folder until Ctrl-C."""
     named = bool(words) and not words[0].startswith("-")
     folder = Path(words[0] if named else "runs")
     if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder} with runs; give one: tensorboard FOLDER")
+        raise ValueError(
+            f"there is no folder {folder} with runs; give one: {program()} tensorboard FOLDER"
+        )
     if not any(folder.rglob("events.out.tfevents.*")):
         raise ValueError(
             f"no run in {folder} has written events: tensorboard=true does (the default)"
         )
-    from tensorboard import program  # takes a second
+    import tensorboard.program  # takes a second
 
-    server = program.TensorBoard()
+    server = tensorboard.program.TensorBoard()
     server.configure(argv=["tensorboard", "--logdir", str(folder), *words[named:]])
+    print("all runs on the same axes: the page CUSTOM SCALARS, #custom_scalars in the address")
     return int(server.main() or 0)

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from sda.cli import options
+from sda.cli import combinations, inspect, options
 from sda.common import trust
 from sda.config import compose
 
@@ -18,10 +18,11 @@ def main(words: list[str]) -> int:
     words = trust.taken(words)
     args = options.parsed(words)
     search_path = options.search_path(args.config_dir)
-    if args.cfg:
-        print(compose.shown(options.without_launcher(args.overrides) + search_path), end="")
+    shown = options.without_launcher(args.overrides) + search_path
+    if args.cfg or args.info:
+        inspect.show(shown, args)
         return 0
-    train = sweep if args.multirun else run
+    train = sweep if args.multirun or combinations.has_cuts(args.overrides) else run
     return train(args.overrides, search_path)
 
 
@@ -43,21 +44,22 @@ def sweep(words: list[str], search_path: list[str]) -> int:
 
     Returns 1 if a run that was asked for has no result in the end.
     """
-    from sda.cli import combinations
-
     runs, aside = combinations.split(options.without_launcher(words), search_path)
     _log.info("a sweep, runs: %d", len(runs))
     from sda.cli import several  # as above
 
-    return several.train(runs, aside, together=options.together(words))
+    foreign = options.foreign_launcher(words)
+    return several.train(runs, aside, together=options.together(words), launcher=foreign)
 
 
 def demonstrate() -> int:
-    """Train the arms of the demonstration, compare them, and say what to look at."""
+    """Train the arms of the demonstration, which prints their table; write it, and a page of it."""
     status = sweep(["experiment=demo"], [])
-    from sda.cli import compare, single
+    from sda.cli import compare, report, single
 
     folder = Path("runs") / "demo"
-    status = compare.main([str(folder)]) or status
+    written = compare.write(compare.compare([folder]), folder)
+    print(f"written: {', '.join(map(str, written))}")
+    status = report.main([str(folder)]) or status
     print(f"the runs are in {folder}; look at them with: {single.tensorboard(folder)}")
     return status

@@ -1,4 +1,4 @@
-"""How far a phase is: a bar on a terminal, elsewhere one message when it ends."""
+"""How far a phase is: a bar on a terminal or in a notebook, elsewhere one message at its end."""
 
 import logging
 import os
@@ -23,10 +23,12 @@ class Progress:
 
     Args:
         unit: what is counted.
+        quiet: show nothing at all.
     """
 
-    def __init__(self, unit: str = "epoch") -> None:
+    def __init__(self, unit: str = "epoch", quiet: bool = False) -> None:
         self._unit = unit
+        self._quiet = quiet
         self._phase: str | None = None
         self._values = ""
         self._bar: tqdm | None = None
@@ -53,14 +55,18 @@ class Progress:
         self._phase, self._done = phase, done
         self._beside = f" ({beside})" if beside else ""
         self._start = time.monotonic()
-        if _has_terminal():
+        is_notebook = (
+            "ipykernel" in sys.modules
+        )  # what it writes to is no terminal, and has no width
+        if not self._quiet and (is_notebook or _has_terminal()):
             self._bar = tqdm(
                 desc=phase,
                 total=total,
                 initial=done,
                 unit=f" {self._unit}",
                 bar_format=_BAR,
-                dynamic_ncols=True,
+                dynamic_ncols=not is_notebook,
+                ncols=100 if is_notebook else None,
             )
 
     @property
@@ -77,7 +83,7 @@ class Progress:
 
     def end(self) -> None:
         """End the phase, if there is one."""
-        if self._bar is None and self._values:
+        if self._bar is None and self._values and not self._quiet:
             counted = f"{self._unit} {self._done}"
             took = clock(time.monotonic() - self._start)
             _log.info("%s: %s  %s  %s", self._phase, counted, self._values, took)

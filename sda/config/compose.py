@@ -93,11 +93,6 @@ def _by_hydra(folder: str, overrides: Sequence[str]) -> DictConfig:
             raise ConfigCompositionException(str(error)) from None
 
 
-def shown(overrides: Sequence[str]) -> str:
-    """The configuration that words ask for, as YAML, with what its values point at."""
-    return OmegaConf.to_yaml(_task(compose(overrides)))
-
-
 _read = functools.lru_cache(maxsize=64)(_by_hydra)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sda.common.errors import DataError, MissingDataError
+from sda.common.program import program
 from sda.data.cache import cached, opened
 from sda.data.checks import checked
 from sda.data.folders import downloads_folder, identity
@@ -57,7 +58,7 @@ def choose(
     if source == "original":
         raise MissingDataError(
             f"{name}: no original data: {problem.archive} is neither in the data folder (SDA_DATA "
-            f"or data_folder) nor in {downloads_folder()}; run: ./run data fetch {name}"
+            f"or data_folder) nor in {downloads_folder()}; run: {program()} data fetch {name}"
         )
     key = {"rule": dict(rule()), "cut": cuts}
     return cached(name, key, lambda: _assemble(problem, made_as, make()))

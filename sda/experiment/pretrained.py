@@ -137,7 +137,7 @@ def _record(folder: RunFolder, depth: int) -> tuple[list[dict[str, Any]], list[f
     """The rows of a layer in a run's record, and how long each of its epochs took."""
 
     def own(row: dict[str, Any]) -> bool:
-        return row.get("phase") == "pretrain" and row.get("layer") == depth
+        return row.get("phase") == "pretrain" and row.get("layer") == depth + 1
 
     rows = [row for row in results.rows(folder.path / "metrics.jsonl") if own(row)]
     times = [row for row in results.rows(folder.path / "times.jsonl") if own(row)]

@@ -89,7 +89,7 @@ class Recorder:
             self.epochs[run] = row["epoch"]
         if (book := self.books[run]) is None:
             return
-        where = f"layer{row['layer'] + 1}" if "layer" in row else "fine-tuning"
+        where = f"layer{row['layer']}" if "layer" in row else "fine-tuning"
         place = {key: row[key] for key in ("phase", "layer", "epoch") if key in row}
         book.metrics(row)
         book.times(place | {"seconds": seconds})

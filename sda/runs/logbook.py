@@ -126,6 +126,8 @@ class Logbook:
     def settings(self, settings: Mapping[str, Any], metrics: Sequence[str]) -> None:
         """Open the run's row of the hparams table, so that it is there also if the run dies.
 
+        Beside it what the page of custom scalars shows: all runs of a folder on the same axes.
+
         What can differ by layer has a column for each layer, and what is null has none: a column of
         several types cannot be sorted. TensorBoard makes the columns from the rows of all runs.
         """
@@ -138,6 +140,7 @@ class Logbook:
         def write(writer: "SummaryWriter") -> None:
             _, start, self._session_end = hparams(plain, dict.fromkeys(metrics, 0.0))
             writer._get_file_writer().add_summary(start)
+            writer.add_custom_scalars(_layout(depth(settings)))
             writer.flush()
 
         self._show(write)
@@ -210,6 +213,25 @@ def _json_number(value: Any) -> Any:
     if isinstance(value, float) and not np.isfinite(value):
         return str(value)
     return value
+
+
+def _layout(layers: int) -> dict[str, dict[str, list[Any]]]:
+    """Charts by their title, their tags as regular expressions: first what decides, then why."""
+    charts = {
+        "validation error": "fine-tuning/valid_error$",
+        "supervised cost, validation rows": "fine-tuning/valid_loss$",
+        "supervised cost, training rows": "fine-tuning/loss$",
+    }
+    costs = {
+        f"layer {k}: {what}": f"layer{k}/{tag}$"
+        for k in range(1, layers + 1)
+        for tag, what in (("valid", "corrupted validation rows"), ("valid_clean", "clean ones"))
+    }
+    pages = {"Fine-tuning": charts} | ({"Reconstruction": costs} if costs else {})
+    return {
+        page: {title: ["Multiline", [tag]] for title, tag in shown.items()}
+        for page, shown in pages.items()
+    }
 
 
 def _columns(settings: Mapping[str, Any]) -> dict[str, str | bool | int | float]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+import sda.common.progress as display
 from sda.common.errors import DivergenceError
 from sda.common.precision import Precision
 from sda.common.rows import check_rows, joint, wide
@@ -17,7 +18,7 @@ from sda.nn.optimisers import Descent, check_free
 from sda.nn.predictor import Predictor
 from sda.training import dropout
 from sda.training.early_stopping import EarlyStopping
-from sda.training.history import HOPELESS, NetworkEpoch
+from sda.training.history import HOPELESS, History, NetworkEpoch
 from sda.training.minibatches import Labelled, labelled_blocks, labelled_rows
 from sda.training.schedule import factors
 from sda.training.settings import Finetuning
@@ -45,8 +46,9 @@ def finetune(
     valid: Pairs,
     settings: Finetuning,
     seed: int,
-    progress: Progress | None = None,
-) -> list[NetworkEpoch]:
+    standing: Progress | None = None,
+    progress: bool = False,
+) -> History[NetworkEpoch]:
     """Train a network in place, end at its best validation error, and return its epochs.
 
     Args:
@@ -57,8 +59,9 @@ def finetune(
         valid: the same, to stop by. There is no test set here: it cannot be read by accident.
         settings: of the run.
         seed: names the stream of shuffling.
-        progress: an empty one is kept up to date; with the same one and more epochs training goes
+        standing: an empty one is kept up to date; with the same one and more epochs training goes
             on, and ends in the bits of so many epochs at once.
+        progress: show a bar; where there is no screen, a line in the log of ``sda``.
 
     Raises:
         ValueError: data that cannot be trained on, before any work starts.
@@ -66,11 +69,14 @@ def finetune(
     """
     if network.runs:
         raise ValueError("finetune takes an ordinary network; with runs: finetuning_epochs")
-    history = []
-    for epoch in finetuning_epochs(network, train, valid, [settings], [seed], progress):
-        if epoch.diverged(0):
-            raise DivergenceError(epoch.fault(settings.learning_rate))
-        history.append(epoch)
+    history: History[NetworkEpoch] = History()
+    with display.Progress(quiet=not progress) as bar:
+        bar.begin("fine-tuning", settings.epochs)
+        for epoch in finetuning_epochs(network, train, valid, [settings], [seed], standing):
+            if epoch.diverged(0):
+                raise DivergenceError(epoch.fault(settings.learning_rate))
+            history.append(epoch)
+            bar.show(epoch.epoch, epoch.readable())
     tell_of_one_answer(network, valid)
     return history
 

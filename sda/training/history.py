@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 HOPELESS = 1e4  # nats; guessing costs log(classes), a network that has blown up costs millions
 
@@ -34,7 +37,7 @@ class LayerEpoch:
         values = {"loss": self.loss, "valid": self.valid, "valid_clean": self.valid_clean}
         values |= {f"baseline_{name}": value for name, value in self.baselines.items()}
         values |= {f"valid_{name}": value for name, value in self.measures.items()}
-        place = {"phase": "pretrain", "layer": self.depth, "epoch": self.epoch}
+        place = {"phase": "pretrain", "layer": self.depth + 1, "epoch": self.epoch}
         return place | {
             name: None if value is None else float(value.reshape(-1)[run])
             for name, value in values.items()
@@ -62,7 +65,7 @@ class LayerEpoch:
     def fault(self, learning_rate: float) -> str:
         """Say in one line what diverged where."""
         return (
-            f"pretraining diverged: layer {self.depth}, epoch {self.epoch}, "
+            f"pretraining diverged: layer {self.depth + 1}, epoch {self.epoch}, "
             f"learning rate {learning_rate:g}; try a smaller rate"
         )
 
@@ -106,3 +109,20 @@ class NetworkEpoch:
             f"fine-tuning diverged: epoch {self.epoch}, learning rate {learning_rate:g}; "
             "try a smaller rate"
         )
+
+
+Epoch = TypeVar("Epoch", LayerEpoch, NetworkEpoch)
+
+
+class History(list[Epoch]):
+    """The epochs of one run in their order: a list that can be seen as a table."""
+
+    def frame(self) -> "DataFrame":
+        """A row an epoch; the columns are what ``metrics.jsonl`` has, layers counted from 1.
+
+        ``history.frame().plot(x="epoch", y="valid_error")`` draws it; the frames of pretraining and
+        of fine-tuning may be joined, ``phase`` tells them apart.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([epoch.row(0) for epoch in self])

@@ -39,12 +39,12 @@ def check_pretraining(
             Precision(plan.precision).check(device or x.device, plan.batch_size, fast)
         if valid is None and any(plan.patience is not None for plan in plans):
             raise ValueError("early stopping (patience) needs validation rows, got none")
-    lowest.check_inputs(low, high, "the inputs of layer 0")
+    lowest.check_inputs(low, high, "the inputs of layer 1")
     if may_miss:
-        lowest.reconstruction.check_columns(*extents(x), "the inputs of layer 0")
+        lowest.reconstruction.check_columns(*extents(x), "the inputs of layer 1")
     _check_noise(lowest, settings, low, high)
     for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
-        layer.check_inputs(*below.reach, f"the inputs of layer {depth}")
+        layer.check_inputs(*below.reach, f"the inputs of layer {depth + 1}")
     return low, high
 
 
@@ -59,7 +59,7 @@ def _check_noise(
         if len({plan.corruption is None for plan in plans}) > 1:
             raise ValueError(
                 "pretrain.corruption must be null for all runs that train together or for none, "
-                f"got both for layer {depth}"
+                f"got both for layer {depth + 1}"
             )
     for plan, *_ in settings:
         if plan.corruption is not None:
@@ -69,4 +69,4 @@ def _check_noise(
 
 def check_extent(layer: LayerKind, codes: Tensor, depth: int) -> None:
     """Raise ValueError if a layer cannot reconstruct its input ``codes``."""
-    layer.check_inputs(*extent(codes), f"the inputs of layer {depth}")
+    layer.check_inputs(*extent(codes), f"the inputs of layer {depth + 1}")

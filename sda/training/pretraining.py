@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import sda.common.progress as display
 from sda.common.errors import DivergenceError
 from sda.common.precision import Precision
 from sda.common.rows import in_blocks, wide
@@ -18,7 +19,7 @@ from sda.nn.optimisers import Descent
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training.codes import IN_MEMORY, Storage
 from sda.training.early_stopping import EarlyStopping
-from sda.training.history import LayerEpoch
+from sda.training.history import History, LayerEpoch
 from sda.training.minibatches import presentations, shuffled
 from sda.training.noisy_rows import NoisyRows
 from sda.training.preconditions import check_extent, check_pretraining
@@ -69,8 +70,9 @@ def pretrain(
     seed: int,
     valid: Tensor | None = None,
     storage: Storage = IN_MEMORY,
-    progress: Progress | None = None,
-) -> list[LayerEpoch]:
+    standing: Progress | None = None,
+    progress: bool = False,
+) -> History[LayerEpoch]:
     """Pretrain a stack in place on the rows of x (n, d), without labels, and return its epochs.
 
     Args:
@@ -81,8 +83,9 @@ def pretrain(
         valid: validation rows (m, d); needed for early stopping, and to know how many layers
             denoise best (``stack.best_depth``).
         storage: where codes are kept.
-        progress: an empty one is kept up to date; with the same one and more epochs for the top
+        standing: an empty one is kept up to date; with the same one and more epochs for the top
             layer its training goes on, and ends in the bits of so many epochs at once.
+        progress: show a bar for each layer; where there is no screen, a line in the log of ``sda``.
 
     Raises:
         ValueError: data or settings that cannot be trained on, before any work starts.
@@ -91,13 +94,22 @@ def pretrain(
     if stack.runs:
         raise ValueError("pretrain takes an ordinary stack; for one with runs: pretraining_epochs")
     each = [settings] * len(stack) if isinstance(settings, Pretraining) else list(settings)
-    history = []
-    for epoch in pretraining_epochs(
-        stack, x, [each], [seed], valid, progress=progress, storage=storage
-    ):
-        if epoch.diverged(0):
-            raise DivergenceError(epoch.fault(each[epoch.depth].learning_rate))
-        history.append(epoch)
+    history: History[LayerEpoch] = History()
+    with display.Progress(quiet=not progress) as bar:
+        for epoch in pretraining_epochs(
+            stack, x, [each], [seed], valid, progress=standing, storage=storage
+        ):
+            if epoch.diverged(0):
+                raise DivergenceError(epoch.fault(each[epoch.depth].learning_rate))
+            history.append(epoch)
+            if epoch.epoch == 0 or not bar.has_begun:
+                bar.begin(
+                    f"layer {epoch.depth + 1}",
+                    each[epoch.depth].epochs,
+                    epoch.epoch,
+                    epoch.beside(),
+                )
+            bar.show(epoch.epoch, epoch.readable())
     if valid is not None:
         note_best_depth(stack, valid, stack[0].corruptions[0], seed)
     return history

@@ -24,8 +24,8 @@ SETTINGS = {
 }
 N = 1000
 METRICS = [
-    {"phase": "pretrain", "layer": 0, "epoch": 1, "loss": 9.0, "valid": 8.0, "valid_clean": 7.0},
-    {"phase": "pretrain", "layer": 0, "epoch": 2, "loss": 8.0, "valid": 7.0, "valid_clean": 6.0},
+    {"phase": "pretrain", "layer": 1, "epoch": 1, "loss": 9.0, "valid": 8.0, "valid_clean": 7.0},
+    {"phase": "pretrain", "layer": 1, "epoch": 2, "loss": 8.0, "valid": 7.0, "valid_clean": 6.0},
     {"phase": "finetune", "epoch": 1, "loss": 1.0, "valid_error": 0.5, "valid_loss": 1.0},
     {"phase": "finetune", "epoch": 2, "loss": 0.5, "valid_error": 0.1, "valid_loss": 0.5},
 ]
@@ -499,7 +499,7 @@ def test_curves_show_every_run_of_every_arm_and_pass_over_a_torn_line(tmp_path):
     }
     assert finetuning.solid["sda"][0] == ([1, 2], [50, 10])  # in percent
     assert layer.solid == {arm: [([1, 2], [8, 7])] * 2 for arm in ("saa", "sda")}
-    assert layer.dashed == {arm: [([1, 2], [7, 6])] * 2 for arm in ("saa", "sda")}
+    assert layer.fine == {arm: [([1, 2], [7, 6])] * 2 for arm in ("saa", "sda")}
 
 
 def test_values_that_are_not_finite_do_not_enter_the_curves(tmp_path):
@@ -514,10 +514,10 @@ def test_values_that_are_not_finite_do_not_enter_the_curves(tmp_path):
 
 def test_layers_are_in_order_beyond_the_ninth(tmp_path):
     path = run_folder(tmp_path / "a")
-    rows = [{"phase": "pretrain", "layer": 10 - k, "epoch": 1, "valid": 1.0} for k in range(11)]
+    rows = [{"phase": "pretrain", "layer": 11 - k, "epoch": 1, "valid": 1.0} for k in range(11)]
     (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     titles = [panel.title for panel in curves.panels(compare.compare([tmp_path]))]
-    assert titles == [f"layer {k}: validation reconstruction" for k in range(11)]
+    assert titles == [f"layer {k}: validation reconstruction" for k in range(1, 12)]
 
 
 def test_the_command_prints_the_table_and_writes_three_files(tmp_path, capsys):
@@ -684,3 +684,16 @@ def test_the_seeds_of_a_cut_count_as_one_and_cuts_of_other_ways_stand_apart(tmp_
 def test_a_cut_that_is_none_is_listed_as_unreadable(tmp_path):
     run_folder(tmp_path / "bad", cut={"way": "folds", "number": "two"})
     assert "no usable cut" in compare.compare([tmp_path]).unfinished[0].message
+
+
+def test_of_many_arms_each_is_set_against_the_one_with_the_lowest_validation_error(tmp_path):
+    for k in range(13):
+        for seed in range(2):
+            told = {"settings": {"corruption.fraction": k / 20}, "valid_error": abs(k - 4) / 100}
+            run_folder(tmp_path / f"{k}-{seed}", "sda", seed, 30 + k, **told)
+    found = pairs(compare.compare([tmp_path]))
+    assert len(found) == 12
+    assert {b for _, b in found} == {"sda corruption.fraction=0.2"}
+    assert "each is set against that with the lowest validation error" in text.plain(
+        compare.compare([tmp_path])
+    )

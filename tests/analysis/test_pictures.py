@@ -11,6 +11,7 @@ from PIL import Image
 from sda.analysis import curves, pictures
 from sda.analysis.curves import Panel
 from sda.analysis.pictures import BORDER, ZERO
+from sda.analysis.styles import COLOURS, styles
 
 
 def tile(sheet, row, column, shape):
@@ -138,14 +139,26 @@ def has(image, colour):
 def test_every_arm_has_its_own_colour_and_keeps_it():
     epochs = [1, 2, 3]
     one = Panel("a", {"random": [(epochs, [3, 2, 1])], "sda": [(epochs, [2, 1, 0])]}, {})
-    other = Panel("layer 0", {"sda": [(epochs, [9, 8, 7])]}, {"sda": [(epochs, [8, 7, 6])]})
+    other = Panel("layer 1", {"sda": [(epochs, [9, 8, 7])]}, {"sda": [(epochs, [8, 7, 6])]})
     both = drawn([one, other])
-    assert has(both, curves.COLOURS[0])
-    assert has(both, curves.COLOURS[1])
-    assert not has(both, curves.COLOURS[2])
+    random, saa, sda = COLOURS[:3]
+    assert has(both, random)
+    assert has(both, sda)
+    assert not has(both, saa)  # whose colour is its own, also where it is not
     right = both[100:, both.shape[1] // 2 :]  # the second panel, below the legend
-    assert has(right, curves.COLOURS[1])
-    assert not has(right, curves.COLOURS[0])
+    assert has(right, sda)
+    assert not has(right, random)
+
+
+def test_arms_differ_in_dashes_too_and_several_of_one_init_in_colour():
+    alone = styles(["random", "svm", "sda", "dbn"])
+    assert alone["sda"] == styles(["sda"])["sda"]
+    assert alone["svm"]["color"] == COLOURS[4]
+    several = styles([f"sda corruption.fraction={k}" for k in range(9)])
+    for group in (alone, dict(list(several.items())[:6])):
+        for key in ("color", "linestyle", "marker"):
+            assert len({str(style[key]) for style in group.values()}) == len(group)
+    assert len({str(style) for style in several.values()}) == 9
 
 
 @pytest.mark.parametrize(
@@ -154,7 +167,7 @@ def test_every_arm_has_its_own_colour_and_keeps_it():
 )
 def test_curves_of_any_values_are_drawn_without_a_warning(values):
     line = (list(range(1, len(values) + 1)), values)
-    assert has(drawn([Panel("a", {"sda": [line, line]}, {})]), curves.COLOURS[0])
+    assert has(drawn([Panel("a", {"sda": [line, line]}, {})]), COLOURS[2])
 
 
 def test_more_arms_than_colours_and_long_names_are_drawn():

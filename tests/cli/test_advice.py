@@ -1,5 +1,6 @@
 """What a message advises is itself accepted."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import sda
 from sda.__main__ import main
+from sda.cli.options import COMMANDS
 
 QUICK = ["stack.hidden=[6,5]", "pretrain.epochs=1", "finetune.epochs=1", "tensorboard=false"]
 TABLE = ["data=arrays", "data.path=table.npz"]
@@ -44,7 +47,7 @@ ADVICE = [
     (["hydra.searchpath=[x]"], "--config-dir FOLDER", ["--config-dir", "FOLDER"]),
     (["--config-name=x"], "experiment=NAME", ["--config-dir", "FOLDER", "experiment=NAME"]),
     (["pretrain.lr=0.2"], "pretrain.learning_rate", ["pretrain.learning_rate=0.2"]),
-    (["-m", "hydra/launcher=joblib"], "batched", ["hydra/launcher=batched"]),
+    (["-m", "hydra/launcher=ray"], "batched", ["hydra/launcher=batched"]),
 ]
 
 
@@ -84,3 +87,49 @@ def test_the_way_to_go_on_is_a_command_that_can_be_typed(monkeypatch, capsys):
     assert run("resume", path) == (0, "")
     assert run("resume", path) == (0, "")
     assert "finished already:" in capsys.readouterr().out
+
+
+def sentences(tree):
+    """The strings that a program can print, with {name} for what is put in; no docstrings."""
+    silent = {
+        id(statement.value) for statement in ast.walk(tree) if isinstance(statement, ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            silent |= {id(part) for part in ast.walk(node) if part is not node}
+    for node in ast.walk(tree):
+        if id(node) in silent:
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(
+                str(part.value)
+                if isinstance(part, ast.Constant)
+                else "{" + ast.unparse(part.value) + "}"
+                for part in node.values
+            )
+
+
+def named():
+    """Every command that a message names, with what stands before it and after it."""
+    called = (
+        rf"(.{{0,12}})(?<![\w./=-])({'|'.join(COMMANDS)}) (?=[A-Z]{{3,}}|runs/|fetch|\{{)([^\s]*)"
+    )
+    for file in sorted(Path(sda.__path__[0]).rglob("*.py")):
+        for said in sentences(ast.parse(file.read_text("utf-8"))):
+            for before, command, after in re.findall(called, said):
+                yield f"{file.stem}: {command} {after}", before
+
+
+COLLECTED = dict(named())
+
+
+@pytest.mark.parametrize("message", COLLECTED)
+def test_every_command_that_a_message_names_can_be_pasted(message):
+    """It is preceded by how the program was called: ./run, or sda."""
+    assert COLLECTED[message].endswith(("{program()} ", "sda "))
+
+
+def test_there_are_commands_in_messages():
+    assert len(COLLECTED) >= 8

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from sda.__main__ import main
-from sda.cli import options
+from sda.cli import compare, options, repeat
 from sda.common import terminal, threads
 from sda.config import catalogue, compose, schema
 from sda.data import published
@@ -776,3 +776,43 @@ def test_tensorboard_is_started_on_the_folder(tmp_path, monkeypatch):
     assert asked == [
         ["tensorboard", "--logdir", folder, "--port", "6007"] for folder in ("runs/a", "runs")
     ]
+
+
+def test_a_sweep_of_several_arms_ends_in_their_table_and_what_to_type_next(capsys):
+    words = [*SHORT, "hydra/launcher=batched", "seed=0,1"]
+    assert run("-m", "init=random,sda", *words) == (0, "")
+    printed = capsys.readouterr().out
+    assert re.search(r"^random - sda +2 ", printed, re.M)
+    assert "all with finetune.epochs=2, pretrain.epochs=1, stack.hidden=[4]" in printed
+    for command in ("compare", "report"):
+        (line,) = [line for line in printed.splitlines() if f" sda {command} " in line]
+        assert run(*line.partition(" sda ")[2].split()) == (0, "")
+    capsys.readouterr()
+    assert run("-m", "init=sda", *words) == (0, "")
+    assert "test %" not in capsys.readouterr().out
+
+
+def small_table(path):
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},{'xy'[int(a > 0.5)]}" for a, b in rng.random((45, 2))]
+    path.write_text("\n".join(["a,b,kind", *rows]) + "\n")
+
+
+def test_small_data_are_cut_several_times_and_every_row_is_tested_once(tmp_path, capsys):
+    small_table(tmp_path / "mine.csv")
+    words = ["data=arrays", "data.path=mine.csv", "init=random,sda", "hydra/launcher=batched"]
+    assert run("-m", "folds=3", *words, *SHORT) == (0, "")
+    printed = capsys.readouterr().out
+    assert re.search(r"^mine \(user, [0-9a-f]{8}\), 45 rows in 3 folds$", printed, re.M)
+    assert re.search(r"^random - sda +3 +\S+ ±\S+", printed, re.M)
+    assert "Nadeau and Bengio" in printed
+    (table,) = compare.compare([tmp_path / "runs"]).tables
+    assert sum(run.n_test for run in table.arms[0].runs) == 45
+    (command,) = repeat.commands(table)
+    assert "folds=3" in command.split()
+    assert "data.fold" not in command
+
+
+@pytest.mark.parametrize("word", ["folds=1", "repeats=many"])
+def test_a_number_of_cuts_that_is_none_is_refused_in_one_line(word):
+    assert "must be how many cuts of the data" in run("data=arrays", word)[1]

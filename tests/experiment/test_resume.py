@@ -73,7 +73,7 @@ def test_killed_while_writing_the_report(tmp_path, uninterrupted, step, monkeypa
 
 
 def test_a_resumed_run_does_not_train_finished_layers_again(tmp_path, monkeypatch):
-    killed(tmp_path / "run", 4)  # epoch 0 of layer 1: layer 0 is done and saved
+    killed(tmp_path / "run", 4)  # epoch 0 of layer 2: layer 1 is done and saved
     depths = []
     original = experiment.pretraining.pretrain_layer
 
@@ -123,7 +123,7 @@ def test_optimisers_averages_and_dropout_resume_too(tmp_path, number, monkeypatc
 @pytest.mark.parametrize(
     ("step", "error"),
     [(21, MemoryError()), (37, torch.OutOfMemoryError())],
-    ids=["in epoch 2 of layer 1", "in epoch 2 of fine-tuning"],
+    ids=["in epoch 2 of layer 2", "in epoch 2 of fine-tuning"],
 )
 def test_a_run_out_of_memory_within_an_epoch_resumes_to_the_same_bits(
     tmp_path, uninterrupted, step, error, monkeypatch
@@ -332,7 +332,7 @@ def test_tensorboard_has_every_epoch_of_a_killed_run_once(tmp_path, number, monk
         if value.tag.endswith("/loss")
     ]
     rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    names = [f"layer{row['layer'] + 1}" if "layer" in row else "fine-tuning" for row in rows]
+    names = [f"layer{row['layer']}" if "layer" in row else "fine-tuning" for row in rows]
     wanted = [(f"{name}/loss", row["epoch"]) for name, row in zip(names, rows, strict=True)]
     recorded = [place for place, row in zip(wanted, rows, strict=True) if row["loss"] is not None]
     assert sorted(shown) == sorted(recorded)

@@ -310,7 +310,7 @@ def test_it_is_saved_and_read_again(tmp_path):
         (lambda: Mixed().on(Layout()), "needs a table with columns, and these data have none"),
         (lambda: layer().plan().build(9, stream(0)), "of 14 components, the input has 9"),
         (lambda: train(table(9) / 0), "rows must be finite, or NaN where cells are missing"),
-        (lambda: train(2 + table(9)), "the inputs of layer 0, column 1, lie in"),
+        (lambda: train(2 + table(9)), "the inputs of layer 1, column 1, lie in"),
         (lambda: train(table(9, 0.5), CrossEntropy()), "missing cells needs reconstruction=mixed"),
     ],
 )  # fmt: skip

@@ -272,7 +272,7 @@ def test_a_run_that_diverges_in_pretraining_ends_in_company_as_it_does_alone(tmp
     for job in (together[0], alone[0]):
         result = json.loads((job.path / "result.json").read_text())
         ended.append(result["message"])
-    assert f"layer {layers - 1}, epoch 1" in ended[0]
+    assert f"layer {layers}, epoch 1" in ended[0]
     assert ended[0] == ended[1]
     assert statuses(together) == ["diverged", "finished"]
 

@@ -360,7 +360,7 @@ def test_no_more_than_two_layers_codes_exist_at_once(tmp_path, monkeypatch):
     for epoch in pretraining_epochs(
         stack, x, [[Pretraining(1, 0.1, 100)] * 4], [0], x[:500], storage=on_disk(tmp_path)
     ):
-        # And those of the validation rows, clean and corrupted; layer 0 has its inputs from us.
+        # And those of the validation rows, clean and corrupted; layer 1 has its inputs from us.
         assert len(nameless() - before) == (1 if epoch.depth == 0 else 3)
     assert max(most for _, most in seen) <= 4
     assert nameless() == before
@@ -454,9 +454,9 @@ def test_a_run_whose_disk_is_full_says_so_and_goes_on_when_there_is_room(tmp_pat
     assert ended.value.code == 0
     assert outcome(path) == outcome(whole)
     kept = (path / "metrics.jsonl").read_text().splitlines()[: len(epochs)]
-    assert [json.loads(line) for line in kept] == epochs  # layer 0 was not trained again
+    assert [json.loads(line) for line in kept] == epochs  # layer 1 was not trained again
     times = [json.loads(line) for line in (path / "times.jsonl").read_text().splitlines()]
-    assert sum(row.get("layer") == 0 and row["epoch"] == 1 for row in times) == 1
+    assert sum(row.get("layer") == 1 and row["epoch"] == 1 for row in times) == 1
 
 
 def test_a_run_killed_with_codes_on_disk_leaves_none_and_resumes_in_the_same_bits(tmp_path):

@@ -163,7 +163,7 @@ def test_cross_entropy_refuses_noise_that_leaves_its_range_before_any_work(noise
 
 def test_runs_with_noise_and_without_do_not_train_together():
     plans = [[NOISY] * 3, [NOISY, dataclasses.replace(NOISY, corruption=None), NOISY]]
-    with pytest.raises(ValueError, match=r"null for all runs .* or for none, got both for layer 1"):
+    with pytest.raises(ValueError, match=r"null for all runs .* or for none, got both for layer 2"):
         next(iter(pretraining_epochs(join([make(0), make(1)]), X, plans, [0, 1])))
 
 

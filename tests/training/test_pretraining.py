@@ -313,23 +313,23 @@ def test_more_epochs_for_the_top_layer_end_in_the_bits_of_so_many_at_once(patien
     more = dataclasses.replace(few, epochs=9, patience=patience and 20)
     at_once, in_two, progress = make(), make(), Progress()
     whole = pretrain(at_once, x, [few, few, more], 0, valid)
-    first = pretrain(in_two, x, [few] * 3, 0, valid, progress=progress)
+    first = pretrain(in_two, x, [few] * 3, 0, valid, standing=progress)
     progress = copy.deepcopy(progress)
-    assert pretrain(in_two, x, [few] * 3, 0, valid, progress=progress) == []
-    rest = pretrain(in_two, x, [few, few, more], 0, valid, progress=progress)
+    assert pretrain(in_two, x, [few] * 3, 0, valid, standing=progress) == []
+    rest = pretrain(in_two, x, [few, few, more], 0, valid, standing=progress)
     assert equal(weights(at_once), weights(in_two))
     assert [e.row(0) for e in first + rest] == [e.row(0) for e in whole]
 
 
 def test_divergence_names_layer_epoch_and_rate():
     settings = [SETTINGS, Pretraining(5, 1e38, 8)]
-    with pytest.raises(DivergenceError, match=r"layer 1, epoch 1, learning rate 1e\+38"):
+    with pytest.raises(DivergenceError, match=r"layer 2, epoch 1, learning rate 1e\+38"):
         pretrain(make(hidden=(7, 5), reconstruction=SquaredError()), data(), settings, 0)
 
 
 def test_a_cost_of_finite_millions_is_divergence_too():
     settings = dataclasses.replace(SETTINGS, learning_rate=1e6)
-    with pytest.raises(DivergenceError, match=r"layer 0, epoch 1, learning rate 1e\+06"):
+    with pytest.raises(DivergenceError, match=r"layer 1, epoch 1, learning rate 1e\+06"):
         pretrain(make(), data(), settings, 0)
 
 
@@ -345,9 +345,9 @@ def test_a_diverged_run_leaves_the_others_alone():
 
 
 REFUSED = [
-    ({"x": data() * 3}, r"inputs of layer 0 lie in \[.*\]; use reconstruction=squared_error, or"),
-    ({"activation": "tanh"}, r"inputs of layer 1 lie in \[-1, 1\]"),
-    ({"activation": "relu"}, r"inputs of layer 1 lie in \[0, inf\]"),
+    ({"x": data() * 3}, r"inputs of layer 1 lie in \[.*\]; use reconstruction=squared_error, or"),
+    ({"activation": "tanh"}, r"inputs of layer 2 lie in \[-1, 1\]"),
+    ({"activation": "relu"}, r"inputs of layer 2 lie in \[0, inf\]"),
     ({"x": data(d=8)}, r"training rows must be \(n, 9\).*got \(30, 8\)"),
     ({"x": data()[:0]}, "with n at least 1"),
     ({"x": data()[0]}, r"got \(9,\)"),

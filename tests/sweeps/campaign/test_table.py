@@ -197,7 +197,7 @@ def test_the_report_of_a_campaign_is_one_page_with_everything_in_it(done, tmp_pa
     row = row_of(done, "sda1")
     assert f"<b>{table.percent(row.mean)}</b> (sd" in page
     assert "paper" in page
-    assert page.count("data:image/png;base64,") == 3  # curves, and filters of two arms
+    assert page.count("data:image/png;base64,") == 4  # curves, filters of two arms, reconstructions
     assert f"torch {torch.__version__}" in page
     assert "**" not in page
     assert "time: of one run" in page
