@@ -37,6 +37,7 @@ SINGLE = [
         "--cfg",
         "campaign",
         "report",
+        "worth",
         "tensorboard",
     }
     & set(words)

@@ -171,10 +171,10 @@ def _table(
         if kept:
             arms.append((naming.place(kept[0], label), Arm(label, kept)))
     ordered = [arm for _, arm in sorted(arms, key=lambda pair: pair[0])]
-    pairs = [pair for a, b in _against(ordered) if (pair := _pair(a, b))]
+    pairs = [found for a, b in _against(ordered) if (found := pair(a, b))]
     told = naming.shared(settings, defaults, names)
     data, source, of, _ = where
-    return Table(data, source, of, ordered, _corrected(pairs), told), again
+    return Table(data, source, of, ordered, corrected(pairs), told), again
 
 
 def _groups(runs: Sequence[Trained], defaults: Mapping[str, Any]) -> list[list[Trained]]:
@@ -207,7 +207,8 @@ def _equal(a: Trained, b: Trained) -> bool:
     return bool(np.array_equal(ours[1], theirs[1]))
 
 
-def _pair(first: Arm, second: Arm) -> Pair | None:
+def pair(first: Arm, second: Arm) -> Pair | None:
+    """Two arms over the trials that both have; None: there is none, or their labels differ."""
     ours, theirs = first.by_trial, second.by_trial
     trials = sorted(ours.keys() & theirs.keys())
     if not trials or first.labelled != second.labelled:
@@ -237,11 +238,11 @@ def _estimate(both: Sequence[tuple[Trained, Trained]]) -> Estimate | None:
     return intervals.crossed(tables[0]) if len(tables) == 1 and len(tables[0]) > 1 else None
 
 
-def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
+def corrected(pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs with their p among all that a table claims."""
     known = [pair.estimate.p for pair in pairs if pair.estimate is not None]
-    corrected = iter(intervals.holm(known))
-    return [replace(p, p=next(corrected)) if p.estimate is not None else p for p in pairs]
+    held = iter(intervals.holm(known))
+    return [replace(p, p=next(held)) if p.estimate is not None else p for p in pairs]
 
 
 def _wrong(first: Trained, second: Trained) -> NDArray[np.float32] | None:

@@ -17,6 +17,7 @@ Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compa
   sda data=rect init=sda seed=3        one run; `key=value` changes any setting
   sda -m init=random,saa,sda seed='range(5)'       a sweep: all combinations, side by side
   sda experiment=vincent2008_basic init=sda        a paper's experiment
+  sda worth DATA minutes=20            is pretraining worth it? A plan, runs, a verdict
   sda resume FOLDER                    go on with an interrupted run
   sda compare FOLDER [FOLDER ...]      table, intervals and curves of finished runs
   sda data=rect baseline=svm_rbf       another classifier, its settings chosen on validation rows

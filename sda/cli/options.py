@@ -9,7 +9,7 @@ from sda.config.near_miss import near_miss
 from sda.runs.settings import key_of
 
 COMMANDS = (
-    "resume", "compare", "report", "campaign", "data", "tensorboard", "sample",
+    "resume", "compare", "report", "worth", "campaign", "data", "tensorboard", "sample",
     "predict", "encode", "reconstruct", "denoise", "impute", "score", "describe", "export",
 )  # fmt: skip
 INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")

@@ -26,7 +26,7 @@ def executor(plain: dict[str, Any]) -> Executor:
         if asked.name == "dask":
             from sda.sweeps.executors.dask import Dask
 
-            workers = _slots(asked.jobs, plain)
+            workers = slots(plain)
             return Dask(asked.address, asked.cluster or "local", workers, asked.options or {}, stop)
         if asked.name == "slurm":
             from sda.sweeps.executors.slurm import Slurm
@@ -39,11 +39,12 @@ def executor(plain: dict[str, Any]) -> Executor:
         raise ValueError(
             f"executor={asked.name} needs {error.name}: pip install 'sda[{asked.name}]'"
         ) from None
-    return Local(_slots(asked.jobs, plain))
+    return Local(slots(plain))
 
 
-def _slots(jobs: int | str, plain: dict[str, Any]) -> int:
+def slots(plain: dict[str, Any]) -> int:
     """How many runs train side by side: as many as were asked for, or as the machine has room."""
+    jobs = schema.executor(plain).jobs
     if not isinstance(jobs, str):
         return jobs
     if schema.device(plain.get("device", "cpu")).type != "cpu":
