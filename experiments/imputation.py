@@ -1,6 +1,6 @@
 """Missing cells of mixed tables filled in: a denoising autoencoder against the usual ways.
 
-    ./run experiments/imputation.py [--seeds 5] [--epochs 300] [--out OUT.csv]
+    ./run experiments/imputation.py [--seeds 5] [--epochs 150] [--out OUT.csv]
 
 Hides 20 % of the cells of each table at random, fills them in, and compares with what was hidden:
 numbers by their RMSE in standard deviations (1: the column's mean), categories by accuracy. A made
@@ -105,7 +105,7 @@ def denoised(x, encoding, seed, epochs):
     order = torch.randperm(len(rows), generator=stream(seed, "cut"))
     train, valid = rows[order[len(rows) // 10 :]], rows[order[: len(rows) // 10]]
     stack = StackedDenoisingAutoencoder.plan(x.shape[1], [plan], seed)
-    settings = Pretraining(epochs, 0.01, 10, momentum=0.9, patience=40)
+    settings = Pretraining(epochs, 0.003, 10, momentum=0.9, patience=40)
     pretrain(stack, train, settings, seed, valid)
     with torch.no_grad():
         return stack.reconstruct(rows).numpy()
@@ -177,7 +177,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--out", type=Path, default=FIGURES / "imputation.csv")
     args = parser.parse_args()

@@ -38,9 +38,11 @@ from sda import (
 SIDE = 8
 SHAPE = (3, SIDE, SIDE)
 SIZES = (4, 16, 64)
+HALF = 2.0  # values lie in [-2, 2]: of about unit deviation, as squared error likes them
+RATE = 0.002
 ON = {"image_shape": SHAPE}
 DAMAGE = {
-    "noise": Gaussian(0.15),
+    "noise": Gaussian(0.15 * 2 * HALF),
     "holes": BlockMasking(4, 4, **ON),
     "pixels gone": Masking(0.5),
     "no colour": ColourDropping(**ON),
@@ -50,9 +52,10 @@ DAMAGE = {
 
 
 def photographs():
-    """Left and right parts of both, (3, h, w) in [-0.5, 0.5], of half their size."""
+    """Left and right parts of both, (3, h, w) in [-2, 2], of half their size."""
     found = [load_sample_image(name)[::2, ::2] for name in ("china.jpg", "flower.jpg")]
-    whole = [torch.from_numpy(p.transpose(2, 0, 1).copy()).float() / 255 - 0.5 for p in found]
+    levels = [torch.from_numpy(p.transpose(2, 0, 1).copy()).float() / 255 for p in found]
+    whole = [(2 * p - 1) * HALF for p in levels]
     cut = 28 * SIDE
     return [p[:, :208, :cut] for p in whole], [p[:, 48:208, cut : cut + 96] for p in whole]
 
@@ -85,16 +88,16 @@ def whole(patches, shape):
 
 
 def psnr(made, clean):
-    """In dB, of values between -0.5 and 0.5; infinite where nothing differs."""
-    error = float((made.clamp(-0.5, 0.5) - clean).square().mean())
+    """In dB; infinite where nothing differs."""
+    error = float((made.clamp(-HALF, HALF) - clean).square().mean()) / (2 * HALF) ** 2
     return -10 * math.log10(error) if error else math.inf
 
 
 def autoencoder(x, corruption, h, epochs):
     """Train one layer of h units on patches and return how it restores."""
-    plan = Layer(h, corruption, SquaredError(), "tanh", tied=False, initialisation="tutorial")
+    plan = Layer(h, corruption, SquaredError(), "relu", tied=False, initialisation="papers")
     stack = StackedDenoisingAutoencoder.plan(x.shape[1], [plan], seed=0)
-    pretrain(stack, x, Pretraining(epochs, 0.005, 20, momentum=0.9), seed=0)
+    pretrain(stack, x, Pretraining(epochs, RATE, 20, momentum=0.9), seed=0)
     return lambda rows: stack.reconstruct(rows).detach()
 
 
@@ -134,7 +137,7 @@ def restored(x, unseen, epochs):
 def compressed(x, unseen, epochs):
     """PSNR of codes of few numbers: of clean patches, and of noisy ones that come out clean."""
     clean = torch.cat([tiles(p) for p in unseen])
-    for name, corruption in {"compress": Masking(0.0), "compress noisy": Gaussian(0.15)}.items():
+    for name, corruption in {"compress": Masking(0.0), "compress noisy": DAMAGE["noise"]}.items():
         given = corruption(clean, stream(1, "unseen")).x
         for k in SIZES:
             row = {"task": name, "code": k, "damaged": f"{psnr(given, clean):.2f}"}
@@ -155,7 +158,7 @@ def picture(views, rows, unseen):
                 made = whole(patches[start : start + count], one.shape)
                 start += count
                 axis = axes[line, 2 * column + which]
-                axis.imshow((made + 0.5).clamp(0, 1).permute(1, 2, 0).numpy())
+                axis.imshow((made / HALF / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy())
                 axis.set_axis_off()
             told = row["task"] if way == "clean" else f"{way} {row[way]} dB"
             axes[line, 2 * column].set_title(told, fontsize=8, loc="left")

@@ -1,6 +1,6 @@
 """Letters that are masked, told by their neighbours: a small text that lies beside this script.
 
-    ./run experiments/tokens.py [--epochs 60] [--out OUT.csv]
+    ./run experiments/tokens.py [--epochs 30] [--out OUT.csv]
 
 Learns on windows of 16 letters of the first 85 % of texts/noise.txt, 15 % of them masked in every
 presentation, with a softmax over the 27 letters at each place, and tells the masked letters of the
@@ -120,7 +120,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--out", type=Path, default=FIGURES / "tokens.csv")
     args = parser.parse_args()
     main(args.epochs, args.out)
