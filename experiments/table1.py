@@ -1,4 +1,4 @@
-"""Make the papers' table from ledgers: ``table1.md`` and, in the README, its means.
+"""Make the papers' table from ledgers: ``table1.md`` and, in two pages, its means.
 
     ./run experiments/table1.py [--ledger FOLDER] [--out FOLDER]
 
@@ -17,7 +17,7 @@ from sda.common import files
 from sda.runs import ledger
 from sda.sweeps.campaign import gaps, table
 
-README = HERE.parent / "README.md"
+PAGES = (HERE.parent / "README.md", HERE.parent / "docs" / "papers.md")
 
 
 def main(folder: Path, out: Path) -> None:
@@ -28,7 +28,8 @@ def main(folder: Path, out: Path) -> None:
     files.replace(out / "table1.md", page(rows, gaps.of(rows, lines, folder)).encode())
     brief = table.markdown([row for row in rows if "," not in row.data_set], table.brief)
     if out == RESULTS:
-        files.replace(README, with_table(README.read_text(), brief).encode())
+        for shown in PAGES:
+            files.replace(shown, with_table(shown.read_text(), brief).encode())
     print(brief)
 
 
@@ -42,9 +43,9 @@ def page(rows: list[table.Row], apart: gaps.Gaps) -> str:
     return text.replace("{details}", tables.piped(heads, lines))
 
 
-def with_table(readme: str, brief: str) -> str:
-    """The README with another table of means."""
-    before, begin, rest = readme.partition("<!-- table1 -->\n")
+def with_table(text: str, brief: str) -> str:
+    """A page with another table of means."""
+    before, begin, rest = text.partition("<!-- table1 -->\n")
     return f"{before}{begin}{brief}\n{rest[rest.index('<!-- /table1 -->') :]}"
 
 
