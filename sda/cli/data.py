@@ -70,9 +70,7 @@ def _list(names: list[str], options: argparse.Namespace) -> int:
         cached = sorted(kept.get(name, ()))
         here = next((k for k in cached if k.startswith("original")), _here(name, options))
         print(f"{name:<11} {rows:<18} {classes or '-':>7}  {here:<20} {', '.join(cached) or '-'}")
-    print(
-        "data=table takes your own .csv, .tsv, .parquet or .npz file; data=arrays a folder of .npy too."
-    )
+    print("data=table takes your own .csv, .tsv, .parquet or .npz file; data=arrays a folder too.")
     print(f"Cache: {cache_folder()}")
     return 0
 
