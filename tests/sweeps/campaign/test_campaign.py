@@ -4,6 +4,8 @@ import dataclasses
 import logging
 import re
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -50,7 +52,7 @@ def test_it_ends_with_a_search_its_best_confirmed_and_the_choice_repeated(done, 
 
 def test_only_fresh_seeds_of_what_was_chosen_read_the_test_rows(done):
     for line in lines(done):
-        if "setting" in line:
+        if "setting" in line and line["init"] in ("sda", "random"):  # a baseline is not searched
             assert (line["test_error"] is not None) == (int(line["seed"]) >= FRESH)
 
 
@@ -227,7 +229,7 @@ def test_a_campaign_says_how_much_of_all_tiers_is_to_go(done, tiny):
 def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(tiny, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        campaign_run.sweep, "run_all", lambda jobs, **how: asked.append(how["on"]._slots) or []
+        campaign_run.sweep, "run_all", lambda jobs, on, **how: asked.append(on._slots) or []
     )
     campaign_run.run(tiny(1, "jobs=3"))
     campaign_run.run(tiny(1, "executor.jobs=4"))
@@ -264,12 +266,11 @@ def test_a_word_that_no_cell_knows_is_refused_and_one_that_some_know_goes_to_the
             campaign_run.run(tiny(0, wrong))
         assert not (tmp_path / "runs").exists()
     sda, random, machine = cells(tiny(0, "finetune.batch_size=7", "search_rows=99"))
-    assert [cell.words[-1] for cell in (sda, random)] == ["finetune.batch_size=7"] * 2
+    assert all("finetune.batch_size=7" in cell.words for cell in (sda, random))
     assert "search_rows=99" in machine.words
-    assert "tensorboard=false" not in machine.words
 
 
-def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done, caplog):
+def test_a_run_that_another_process_trains_is_waited_for_while_the_others_go_on(done, caplog):
     caplog.set_level(logging.INFO, "sda")
     sda, *_ = cells(done)
     held, free = (sda.job(words, 0, test=False) for words in sda.search.listed[:2])
@@ -279,11 +280,16 @@ def test_a_run_that_another_process_trains_is_left_to_it_and_has_not_failed(done
         shutil.rmtree(job.path)
     other = RunFolder(held.path)
     other.open()
-    assert campaign_run.run(done) == (False, [])
-    other.close()
-    assert RunFolder(free.path).result["status"] == "finished"
-    assert "left to other processes: 1; the same command goes on" in caplog.messages
+
+    def release():
+        while RunFolder(free.path).result.get("status") != "finished":
+            time.sleep(0.05)
+        other.close()
+
+    threading.Thread(target=release, daemon=True).start()
     assert campaign_run.run(done) == (True, [])
+    assert "another process is training it; it is waited for" in caplog.text
+    assert RunFolder(held.path).result["status"] == "finished"
 
 
 @pytest.mark.slow
