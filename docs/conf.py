@@ -1,6 +1,7 @@
 """How the site is made of these pages: `./run docs` builds it in docs/_build/html."""
 
 import inspect
+import re
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -62,7 +63,7 @@ def plain_stars(*event: object) -> None:
     lines = cast(list[str], event[-1])
     for number, line in enumerate(lines):
         parts = line.split("``")
-        parts[::2] = [text.replace("*", r"\*") for text in parts[::2]]
+        parts[::2] = [re.sub(r"[*|]", r"\\\g<0>", text) for text in parts[::2]]
         lines[number] = "``".join(parts)
 
 
