@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sda.analysis import montages
 from sda.common.errors import DataError
 from sda.common.program import program
 from sda.data import description, digits, mnist
@@ -113,6 +112,8 @@ def _show(names: list[str], options: argparse.Namespace) -> int:
         for what, value in description.describe(splits).items():
             print(f"{name}  {what}: {value}")
         if splits.image_shape is not None:
+            from sda.analysis import montages  # it imports torch
+
             for file in montages.save_classes(splits, splits.image_shape, Path(options.out)):
                 print(f"{name}  {file}")
     return int(failed > 0)

@@ -1,8 +1,10 @@
 """Which command the first word names; its module is imported then, and no other."""
 
-import importlib
+import ast
+import importlib.util
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from sda.cli.options import COMMANDS
 from sda.common import terminal
@@ -73,5 +75,8 @@ def _dispatch(words: list[str]) -> int:
 def _help(command: str) -> str:
     if command == "train":
         return HELP.replace("  sda", f"  {program()}") + listing()
-    module = importlib.import_module(f"sda.cli.{command}")
-    return f"{program()} {module.__doc__ or ''}".rstrip()
+    spec = importlib.util.find_spec(f"sda.cli.{command}")  # read, not imported: that takes a second
+    assert spec is not None
+    assert spec.origin is not None
+    said = ast.get_docstring(ast.parse(Path(spec.origin).read_text("utf-8")))
+    return f"{program()} {said or ''}".rstrip()

@@ -24,13 +24,16 @@ from pathlib import Path
 import yaml
 
 from sda.common import trust
+from sda.common.program import program
 
 
 def main(words: list[str]) -> int:
     """Draw samples of one run."""
     words = trust.taken(words)
     if not words or "=" in words[0]:
-        raise ValueError("sample needs the folder of a run: sample runs/digits/init-sda_seed-0")
+        raise ValueError(
+            f"sample needs the folder of a run: {program()} sample runs/digits/init-sda_seed-0"
+        )
     folder, settings = Path(words[0]), {}
     for word in words[1:]:
         key, equals, value = word.partition("=")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sda.common import checks, files, trust
+from sda.common.program import program
 from sda.config import catalogue
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ def _with_data(words: list[str]) -> list[str]:
         named = [f"data={first}"] if is_set else ["data=arrays", f'data.path="{first}"']
         return [*named, *words[1:]]
     if not any(word.startswith("data=") for word in words):
-        raise ValueError("worth needs data: worth digits, or worth FILE.csv")
+        raise ValueError(
+            f"worth needs data: {program()} worth digits, or {program()} worth FILE.csv"
+        )
     return words
 
 

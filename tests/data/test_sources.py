@@ -74,7 +74,7 @@ def test_auto_takes_the_original_if_it_is_there_and_else_generates(
 
 
 def test_insisting_on_an_original_that_is_not_there_says_how_to_get_it(tmp_path):
-    with pytest.raises(MissingDataError, match=r"rectangles\.zip.*\./run data fetch rect"):
+    with pytest.raises(MissingDataError, match=r"rectangles\.zip.*data fetch rect"):
         rect(str(tmp_path), "original", 0)
 
 

@@ -479,7 +479,7 @@ def test_a_run_killed_with_codes_on_disk_leaves_none_and_resumes_in_the_same_bit
 
     assert in_a_child(killed) == -signal.SIGKILL
     path = run_folder(tmp_path)
-    known = {"lock", "config.yaml", "result.json", "metrics.jsonl",
+    known = {"lock", "attempt", "config.yaml", "result.json", "metrics.jsonl",
              "times.jsonl", "checkpoint"}  # fmt: skip
     assert {file.name for file in path.iterdir()} <= known
     with pytest.raises(SystemExit) as ended:
