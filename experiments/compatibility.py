@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from lib import script
-from lib.curves import LINES, finished_in
+from lib.curves import finished_in
 from lib.figure import save, write_table
 from lib.pretrained import Pretrained, data_of, pretrained
 from matplotlib.figure import Figure
 
 from sda.analysis.compatibility import Compatibility, compatibility
-from sda.analysis.curves import COLOURS
+from sda.analysis.styles import COLOURS, LINES
 from sda.data.generated.bits import states
 from sda.data.splits import Splits
 

@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from lib import script
-from lib.curves import LINES, finished_in
+from lib.curves import finished_in
 from lib.figure import save, write_table
 from lib.pretrained import data_of, pretrained
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from sda.analysis.curves import COLOURS
+from sda.analysis.styles import COLOURS, LINES
 from sda.data.splits import Splits
 from sda.nn.layer_kind import LayerKind
 

@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from lib import script
-from lib.curves import LINES
 from lib.figure import save, write_table
 from lib.pretrained import Pretrained, data_of, stacks_by
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from sda.analysis.curves import COLOURS
+from sda.analysis.styles import COLOURS, LINES
 from sda.common.seeding import stream
 from sda.data.generated.bits import states
 from sda.data.splits import Splits

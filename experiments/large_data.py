@@ -69,7 +69,7 @@ def measure(folder: Path, batch_size: int) -> dict[str, float]:
     torch.set_num_threads(1)
     memory, began = Memory(), time.monotonic()
     clock = time.process_time()
-    data = arrays(str(folder), "last", 0.2, 0.2, "none", None, (28, 28), 0)
+    data = arrays(path=str(folder), scaling="none", image_shape=(28, 28))
     data.digest()
     x = shared(data.train.x)
     microseconds = 1e6 / len(x)

@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from sda.analysis.curves import COLOURS
+from sda.analysis.styles import COLOURS
 from sda.data.generated import curve
 from sda.data.splits import Splits
 

@@ -22,7 +22,7 @@ from lib.pretrained import Pretrained, data_of, stacks_by
 from matplotlib.figure import Figure
 
 from sda.analysis import pictures
-from sda.analysis.curves import COLOURS
+from sda.analysis.styles import COLOURS
 from sda.common.seeding import stream
 from sda.data.splits import Splits
 from sda.nn.variational import VariationalAutoencoder, divergence

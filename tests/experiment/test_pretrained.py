@@ -16,6 +16,7 @@ from sda.experiment.state import State
 from sda.runs import environment
 from sda.runs.layer_store import LayerStore
 from sda.sweeps import sweep
+from sda.sweeps.executors.local import Local
 
 QUICK = [
     "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=3", "tensorboard=false", "init=sda",
@@ -190,7 +191,7 @@ def test_two_sweeps_at_once_share_their_layers(tmp_path):
     rates = [[job(tmp_path, f"finetune.learning_rate={rate}", "pretrain.epochs=40")]
              for rate in (0.5, 1.0)]  # fmt: skip
     context = multiprocessing.get_context("spawn")
-    both = [context.Process(target=sweep.run_all, args=(jobs,)) for jobs in rates]
+    both = [context.Process(target=sweep.run_all, args=(jobs, Local(1))) for jobs in rates]
     for process in both:
         process.start()
     for process in both:
