@@ -14,6 +14,7 @@ BITS = ["data=bits", "data.n_train=40", "data.n_valid=20", "data.n_test=20"]
 CURVE = ["data=curve", "data.n_train=60", "data.n_valid=30", "data.n_test=20"]
 NOISE = ["corruption=gaussian", "reconstruction=squared_error"]
 STOCHASTIC = f"{{_target_: sda.Stochastic, n_hidden: 3, corruption: {CLEAN}, tied: false}}"
+SLOWLY = "pretrain.learning_rate=0.0001"  # its cost has no bound while few epochs have passed
 
 
 def layers(condition, *nodes):
@@ -35,11 +36,12 @@ RUNS = {  # of each script: words of each run
     "stack_samples.py": [[f"init={init}", "stack.hidden=[9,8]"] for init in ("sda", "dbn")],
     "units.py": [
         layers("bernoulli", STOCHASTIC),
-        layers("variational", f"{{_target_: sda.Variational, n_hidden: 3, corruption: {CLEAN}}}"),
+        [*layers("variational", f"{{_target_: sda.Variational, n_hidden: 3, corruption: {CLEAN}}}"),
+         SLOWLY],
     ],
     "vae.py": [
         [*layers("vae", f"{{_target_: sda.Variational, n_hidden: {n}, corruption: {CLEAN}}}"),
-         f"+vars.code={n}"]
+         f"+vars.code={n}", SLOWLY]
         for n in (2, 3)
     ],
     "walkback.py": [
