@@ -92,7 +92,9 @@ def compare(name: str, rows: int, repeats: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure every layer, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--smallest", action="store_true", help="a few rows, once")
     parser.add_argument("--json", type=Path, help="write the numbers there")
     options = parser.parse_args()

@@ -6,7 +6,8 @@ from sda.cli import apply
 from sda.data.columns import Column, text_of
 from sda.nn.heads import Classifier
 from sda.nn.predictor import Predictor
-from sda.runs.model import Model, best_depth
+from sda.runs.likelihood import best_depth
+from sda.runs.model import Model
 
 
 def main(words: list[str]) -> int:

@@ -68,3 +68,8 @@ def _interval(low: float, high: float) -> str:
     if math.isinf(high):
         return f" of at least {low:g}"
     return f" in [{low:g}, {high:g}]"
+
+
+def is_sparse(x: object) -> bool:
+    """Whether it is one of scipy's sparse matrices; asks without importing scipy, which is slow."""
+    return hasattr(x, "tocsr")

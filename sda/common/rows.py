@@ -11,19 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import sparse
 from torch import Tensor
 
+from sda.common.checks import is_sparse
 from sda.common.sparse_rows import SparseRows
 
 ROWS = 4096  # of a block
 
 
-def shared(array: NDArray[Any]) -> Tensor:
+def shared(array: Any) -> Tensor:
     """Wrap an array, or sparse rows, without a copy; a mapped file must not be written to."""
-    if sparse.issparse(array):
-        return SparseRows(sparse.csr_matrix(array))
+    if is_sparse(array):
+        return SparseRows(array.tocsr())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
         return torch.from_numpy(np.asarray(array))

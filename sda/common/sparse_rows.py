@@ -1,12 +1,14 @@
 """Rows of which most components are 0: they stay sparse until a block of them is computed with."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from scipy import sparse
 from torch import Tensor
 from torch.utils._pytree import tree_map
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 _ops = torch.ops.aten
 
@@ -21,10 +23,10 @@ class SparseRows(Tensor):
         rows: a scipy matrix of compressed rows, float32.
     """
 
-    rows: sparse.csr_matrix
+    rows: "sparse.csr_matrix"
 
     @staticmethod
-    def __new__(cls, rows: sparse.csr_matrix) -> "SparseRows":
+    def __new__(cls, rows: "sparse.csr_matrix") -> "SparseRows":
         """Wrap a matrix without a copy."""
         made: SparseRows = Tensor._make_wrapper_subclass(cls, rows.shape, dtype=torch.float32)
         made.rows = rows

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
+from sda.common.checks import is_sparse
 from sda.common.errors import DataFormatError
 from sda.data.labels import as_labels, shape_of
 from sda.data.splits import Rows, Splits
@@ -48,7 +48,7 @@ def rows(
 def _rows(splits: Splits, part: str, own: Rows) -> Rows:
     """One split checked; cells of a table may be missing, and rows be without label."""
     where = f"{splits.name}, {part}"
-    if sparse.issparse(own.x):
+    if is_sparse(own.x):
         x = own.x
     else:
         x = as_features(where, own.x, levels=True, holes=splits.encoding is not None)
@@ -100,7 +100,7 @@ def same_columns(name: str, parts: Mapping[str, NDArray[Any]]) -> int:
 
 def _warn_of_constants(name: str, x: NDArray[Any]) -> None:
     """Log one warning with the number of columns that never change, if there are any."""
-    if sparse.issparse(x):
+    if is_sparse(x):
         return
     constant = constants(x)
     if constant.any():

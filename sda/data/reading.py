@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyarrow.parquet import ParquetFile
 from scipy import sparse
 
+from sda.common.checks import is_sparse
 from sda.common.errors import DataError, DataFormatError, MissingDataError
 from sda.data import images
 from sda.data.cuts import TEST, TRAIN, VALID
@@ -94,7 +95,7 @@ def of_arrays(
     if y is not None and y.ndim != 1:
         raise DataFormatError(f"{name}: labels must be (n,), one per row, got shape {y.shape}")
     labels = None if y is None else pd.Series(_text(y), name="y").rename_axis("row")
-    if sparse.issparse(x):
+    if is_sparse(x):
         return Source(name, sparse.csr_matrix(x, dtype=np.float32), labels, parts)
     x, shape = images.as_rows(name, x)
     if x.dtype.kind not in "fiub" or x.ndim != 2 or 0 in x.shape:
@@ -110,7 +111,7 @@ def of_arrays(
 
 def as_table(source: Source) -> Source:
     """A dense matrix as a table whose columns are called x1, x2, ..."""
-    if sparse.issparse(source.x):
+    if is_sparse(source.x):
         raise DataError(f"{source.name}: sparse rows are used as they are: data.scaling=none")
     names = [f"x{k}" for k in range(1, source.x.shape[1] + 1)]
     frame = pd.DataFrame(source.x, columns=names, copy=False).rename_axis("row")

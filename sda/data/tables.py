@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
 from sda.common import checks as ranges
 from sda.common.errors import DataError, DataFormatError, MissingDataError
@@ -150,7 +149,7 @@ def table(x: Any, y: Any = None, **choices: Any) -> Splits:
     labels = None if y is None else np.asarray(y)
     if not isinstance(x, pd.DataFrame):
         return _splits(
-            reading.of_arrays(x if sparse.issparse(x) else np.asarray(x), labels), chosen
+            reading.of_arrays(x if ranges.is_sparse(x) else np.asarray(x), labels), chosen
         )
     source = reading.of_frame(x)
     if labels is not None:
@@ -246,7 +245,7 @@ def _which_cut(source: Source, choices: Choices) -> Cut | None:
         if isinstance(part, pd.DataFrame | pd.Series):
             total.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
         elif part is not None:
-            arrays = (part.data, part.indices, part.indptr) if sparse.issparse(part) else (part,)
+            arrays = (part.data, part.indices, part.indptr) if ranges.is_sparse(part) else (part,)
             for array in arrays:
                 total.update(np.ascontiguousarray(array).data)
     if choices.folds is not None:

@@ -13,8 +13,9 @@ from sda.config.plan import Run
 from sda.data.splits import Splits
 from sda.nn.corruption import Corruption
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.runs.model import QUANTILES, best_depth, folds_of, hidden_loss, logits
+from sda.runs.likelihood import best_depth, folds_of, hidden_loss, logits
 
+QUANTILES = 1001  # of the scores of validation rows that are kept
 TOLD = ("valid_error", "test_error", "n_valid", "n_test", "best_epoch", "epochs")  # of a result
 
 

@@ -194,6 +194,8 @@ def check(where: str, plan: Plan) -> None:
         raise ValueError(
             f"{where}.momentum must be 0 with {others}, got {plan.momentum!r} with {name}"
         )
+    if not plan.optimiser_options:  # all there is to check; torch.optim takes seconds to begin
+        return
     try:
         _made([{"params": [torch.zeros(1)]}], plan)
     except (ValueError, TypeError, IndexError, RuntimeError) as error:

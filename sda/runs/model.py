@@ -1,7 +1,6 @@
 """A trained network on new rows of a table, in raw units: all that a model file can do."""
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,17 +17,13 @@ from sda.common import checks
 from sda.common.rows import in_blocks, shared
 from sda.data.columns import Column, numbers
 from sda.data.encoding import Encoding
-from sda.nn.distributions import Distribution
 from sda.nn.heads import Classifier, Regressor
-from sda.nn.mixed import Mixed
 from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.runs import model_file
+from sda.runs import likelihood, model_file
 from sda.runs.checkpoint import CheckpointError
 from sda.runs.folder import MODEL
 
-FOLDS = 5  # in which columns are hidden to be judged
-QUANTILES = 1001  # of the scores of validation rows that are kept
 _log = logging.getLogger(__name__)
 
 
@@ -161,9 +156,11 @@ class Model:
         """
         x = self.rows(frame)
         stack = self._decoders
-        folds = folds_of(self.encoding, x.shape[1])
-        depth = best_depth(stack)
-        losses = [hidden_loss(stack, rows, folds, depth) for rows in in_blocks(x, x.device)]
+        folds = likelihood.folds_of(self.encoding, x.shape[1])
+        depth = likelihood.best_depth(stack)
+        losses = [
+            likelihood.hidden_loss(stack, rows, folds, depth) for rows in in_blocks(x, x.device)
+        ]
         parts = self._by_column(torch.cat(losses).numpy())
         score = parts.sum(axis=1)
         threshold = self.threshold(quantile)
@@ -227,8 +224,8 @@ class Model:
         """Logits of x (n, d), block by block, through so many layers and back."""
         stack = self._decoders
         whole = self._whole(x, stack)
-        depth = checks.whole("layer", layer or best_depth(stack), 1, len(stack))
-        return [logits(stack, rows, depth) for rows in in_blocks(whole, x.device)]
+        depth = checks.whole("layer", layer or likelihood.best_depth(stack), 1, len(stack))
+        return [likelihood.logits(stack, rows, depth) for rows in in_blocks(whole, x.device)]
 
     def _drawn(self, logits: Tensor, generator: torch.Generator) -> Tensor:
         """A draw of each component: categories by their chances, numbers around their mean."""
@@ -270,50 +267,3 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.7g}"
     return str(value).removesuffix(" 00:00:00")
-
-
-def best_depth(stack: StackedDenoisingAutoencoder) -> int:
-    """The layers that denoise best, as far as that was measured; the first alone otherwise."""
-    return getattr(stack, "best_depth", None) or 1
-
-
-@torch.no_grad()
-def logits(stack: StackedDenoisingAutoencoder, x: Tensor, depth: int) -> Tensor:
-    """Logits of p(x | codes) of inputs x (n, d), through ``depth`` layers and back."""
-    codes = x
-    for layer in list(stack)[:depth]:
-        codes = layer.encode(codes)
-    for layer in reversed(list(stack)[1:depth]):
-        codes = layer.reconstruction.mean(layer.decode(codes))
-    return stack[0].decode(codes)
-
-
-def folds_of(encoding: Encoding | None, d: int) -> Tensor:
-    """For each of d components, which of five parts its column is in, (d,)."""
-    if encoding is None:
-        return torch.arange(d) % FOLDS
-    folds = [place % FOLDS for place, one in enumerate(encoding.used) for _ in range(one.width)]
-    return torch.tensor(folds)
-
-
-@torch.no_grad()
-def hidden_loss(stack: StackedDenoisingAutoencoder, x: Tensor, folds: Tensor, depth: int) -> Tensor:
-    """−log p of each component (n, d), in nats, hidden with its fold; 0 where x is missing."""
-    reconstruction = stack[0].reconstruction
-    wanted, known, total = x.nan_to_num(0.0), ~x.isnan(), torch.zeros_like(x)
-    for fold in folds.unique():
-        hidden = folds == fold
-        seen = torch.where(hidden, torch.nan, x)
-        made = logits(stack, seen if reconstruction.missing else seen.nan_to_num(0.0), depth)
-        total += reconstruction.loss(made, wanted) * hidden
-    return (total + _left_out(reconstruction)) * known
-
-
-def _left_out(reconstruction: Distribution) -> Tensor:
-    """The constant that a loss leaves out, for each component or for all of them."""
-    if not isinstance(reconstruction, Mixed):
-        return torch.tensor(reconstruction.left_out)
-    units = reconstruction.units or (1.0,) * len(reconstruction.columns)
-    each = zip(reconstruction.columns, reconstruction.sizes, units, strict=True)
-    own = [[one.left_out + math.log(unit)] * size for one, size, unit in each]
-    return torch.tensor([value for column in own for value in column])

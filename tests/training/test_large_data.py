@@ -534,7 +534,7 @@ PROGRAM = """
 
     start, seen = anonymous(), []
     threading.Thread(target=watch, daemon=True).start()
-    data = arrays(sys.argv[1], "last", 0.2, 0.2, "none", None, None, 0)
+    data = arrays(sys.argv[1], scaling="none")
     data.digest()
     train, valid = (tuple(map(blocks.shared, rows)) for rows in (data.train, data.valid))
     stack = StackedDenoisingAutoencoder.plan(784, [Layer(h, Masking(0.25)) for h in (300, 9)], 0)
