@@ -1,5 +1,6 @@
 """A campaign searches what its arms say, chooses on validation, repeats, goes on where it was."""
 
+import copy
 import dataclasses
 import logging
 import re
@@ -311,6 +312,14 @@ def test_a_campaign_of_many_short_calls_ends_as_one_of_a_single_call(done, tiny,
     assert ends() == whole
 
 
+@pytest.fixture
+def plain(tiny, kept=[]):  # noqa: B006  (composed once)
+    """The configuration of the first cell, and a search is to be put in."""
+    if not kept:
+        kept.append(cells(tiny(1))[0].config)
+    return copy.deepcopy(kept[0])
+
+
 @pytest.mark.parametrize(
     ("search", "said"),
     [
@@ -331,15 +340,13 @@ def test_a_campaign_of_many_short_calls_ends_as_one_of_a_single_call(done, tiny,
         ({"settings": [], "rates": [1], "space": {"seed": 1}}, "must not have seed, which"),
     ],
 )
-def test_a_search_that_is_none_is_refused_in_one_line(tiny, search, said):
-    plain = cells(tiny(1))[0].config
+def test_a_search_that_is_none_is_refused_in_one_line(plain, search, said):
     with pytest.raises(ValueError, match=said) as refusal:
         read_search(plain | {"search": search})
     assert "\n" not in str(refusal.value)
 
 
-def test_settings_that_differ_in_what_an_arm_has_not_are_one(tiny):
-    plain = cells(tiny(1))[0].config
+def test_settings_that_differ_in_what_an_arm_has_not_are_one(plain):
     listed = [
         "corruption.fraction=0.1 stack.hidden=[7]",
         "stack.hidden=[7] corruption.fraction=0.4",
@@ -349,8 +356,7 @@ def test_settings_that_differ_in_what_an_arm_has_not_are_one(tiny):
     assert read_search(plain | {"init": "saa"}).settings == (tuple(listed[0].split()),)
 
 
-def test_a_search_does_not_set_what_its_arm_reads_in_another_place(tiny):
-    plain = cells(tiny(1))[0].config
+def test_a_search_does_not_set_what_its_arm_reads_in_another_place(plain):
     plain |= {"search": {"settings": ["corruption.fraction=0.4"], "rates": [1]}}
     noisy = plain | {"pretrain": plain["pretrain"] | {"corruption": {"fraction": 0.4}}}
     assert read_search(noisy | {"init": "sda"}).settings == (("corruption.fraction=0.4",),)
