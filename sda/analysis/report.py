@@ -10,8 +10,8 @@ from sda.analysis.comparison import Arm, Comparison, Table
 from sda.analysis.page import Code, Figure, Folded, Grid, Part, Row, Section, Tabular, Text, page
 from sda.analysis.tables import Block
 from sda.analysis.verdict import verdict
+from sda.analysis.versions import versions
 from sda.data.splits import Splits
-from sda.runs.folder import RunFolder
 from sda.runs.settings import depth
 
 MOST_PAIRS = 45  # of a page: those of ten arms
@@ -39,7 +39,8 @@ def report(
         sections += _table(table, splits, (commands or {}).get(table.data_hash, ()))
     sections += [Section(what, [Tabular(Block(heads, rows, "l" * len(heads)))])
                  for what, heads, rows in blocks.lists(found)]  # fmt: skip
-    return page(title, [*sections, Section("Versions", [Tabular(_versions(found))])])
+    runs = [run for table in found.tables for arm in table.arms for run in arm.runs]
+    return page(title, [*sections, Section("Versions", [Tabular(versions(runs))])])
 
 
 def best_of_each_kind(table: Table) -> list[Arm]:
@@ -130,14 +131,3 @@ def _settings(table: Table, commands: Sequence[str]) -> Iterator[Section]:
         for own in [arm.runs[0].result["settings"]]
     ]
     yield Section("Settings of the first run of each arm", each, 3)
-
-
-def _versions(found: Comparison) -> Block:
-    """What the runs were trained with; a line for each environment, with how many had it."""
-    counts: dict[str, int] = {}
-    for table in found.tables:
-        for run in (run for arm in table.arms for run in arm.runs):
-            said = ", ".join(f"{k} {v}" for k, v in RunFolder(run.path).environment.items())
-            counts[said or "not recorded"] = counts.get(said or "not recorded", 0) + 1
-    rows = [[str(count), said] for said, count in counts.items()]
-    return Block(["runs", "environment"], rows, "rl")

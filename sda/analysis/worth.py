@@ -9,12 +9,11 @@ import numpy as np
 
 from sda.analysis import comparison, intervals
 from sda.analysis.comparison import Arm, Pair
-from sda.analysis.styles import COLOURS
+from sda.analysis.styles import styles
 from sda.analysis.tables import Block
 from sda.runs.arms import Init
 from sda.runs.results import Trained
 
-DASHES = ("-", (0, (6, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1.5)), (0, (1, 1)), (0, (8, 3)))
 NETWORKS = (Init.random, Init.saa, Init.sda)
 NAMES = {"random": "random weights", "saa": "SAA", "sda": "SdA"}
 
@@ -187,6 +186,7 @@ def curve(found: Sequence[Point]) -> bytes:
     figure = Figure(figsize=(7.5, 4.6), layout="constrained")
     axis = figure.subplots()
     arms = list(dict.fromkeys(arm for point in found for arm in point.arms))
+    drawn = styles(arms)
     for place, arm in enumerate(arms):
         own = [point for point in found if arm in point.arms]
         shift = 1 + 0.012 * (place - len(arms) / 2)  # bars side by side
@@ -197,8 +197,7 @@ def curve(found: Sequence[Point]) -> bytes:
         axis.errorbar(
             [shift * point.rows for point in own], np.maximum(means, 0.01), yerr=[low, bars],
             label=arm, linewidth=wide, elinewidth=0.8, capsize=2, markersize=4,
-            color=COLOURS[place % len(COLOURS)], linestyle=DASHES[place % len(DASHES)],
-            marker="os^DvP"[place % 6],
+            **drawn[arm],
         )  # fmt: skip
     axis.set_xscale("log")
     axis.set_yscale("log")

@@ -7,6 +7,7 @@ plans what fits into the minutes, 20 unless said; the same command goes on after
 """
 
 import logging
+import shlex
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,6 +110,12 @@ def _judge(made: "Plan") -> None:
     about = [f"{made.told()}. About {made.expected:g} minutes were planned."]
     about += [f"Left out: {arm}, {why}." for arm, why in made.left_out.items()]
     chosen = worth.choices(run.choices(made), made.n_train)
-    page = worth_page.page(made.name, found, held, about, chosen)
+    page = worth_page.html(made.name, found, held, about, chosen, _command(made))
     files.replace(made.folder / "worth.html", page.encode())
     print(f"\nwritten: {made.folder / 'worth.html'}")
+
+
+def _command(made: "Plan") -> str:
+    """What repeats it."""
+    words = [*made.words, f"minutes={made.minutes:g}"]
+    return " ".join([program(), "worth", *map(shlex.quote, words)])

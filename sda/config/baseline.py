@@ -1,4 +1,4 @@
-"""A baseline as it was asked for: a classifier of scikit-learn, its grid, what it learns from."""
+"""A baseline as asked for: an estimator of scikit-learn, its grid, what it learns from."""
 
 import hashlib
 import inspect
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import ParameterGrid
+from sklearn.preprocessing import StandardScaler
 
 from sda.common import checks
 from sda.config.parts import estimator, section
@@ -64,8 +66,14 @@ class Baseline:
         return list(ParameterGrid(self.grid))
 
     def model(self, parameters: Mapping[str, Any]) -> Any:
-        """An estimator that has not been fitted, with parameters out of the grid."""
-        return clone(self.estimator).set_params(**parameters)
+        """An estimator that has not been fitted, with parameters out of the grid.
+
+        A regressor learns, as a network does, in units of mean 0 and deviation 1 of each target.
+        """
+        made = clone(self.estimator).set_params(**parameters)
+        if not is_regressor(made):
+            return made
+        return TransformedTargetRegressor(made, transformer=StandardScaler())
 
     def on(self, _: object) -> "Baseline":
         """The same: it has no layers that follow from the kinds of columns."""
@@ -141,7 +149,7 @@ def build(plain: Mapping[str, Any], like: Run) -> Baseline:
         published=like.published,
     )
     for parameters in plan.tried:  # refused now, not after an hour
-        plan.model(parameters)._validate_params()
+        clone(made).set_params(**parameters)._validate_params()
     return plan
 
 

@@ -19,57 +19,72 @@ from torch import Tensor
 from sda.common import checks, files
 from sda.common.program import go_on
 from sda.common.progress import Progress
-from sda.common.rows import floats, shared
-from sda.common.seeding import stream
 from sda.common.signals import Interrupted, Interruption
-from sda.config.baseline import Baseline
-from sda.data.splits import Rows, Splits
-from sda.experiment import outcome
+from sda.config.baseline import Baseline, Encoder
+from sda.data.splits import Splits
+from sda.experiment import baseline_rows, judging, outcome
+from sda.experiment.baseline_rows import Labelled
 from sda.runs import results
 from sda.runs.folder import RunFolder, RunFolderError
 from sda.runs.layer_store import LayerStore
-from sda.training.minibatches import labelled_rows
 
 SEARCH = "search.jsonl"  # a line for every setting that has been tried
-BLOCK = 1000  # rows that are encoded at once
-Labelled = tuple[NDArray[Any], NDArray[np.int64]]
 
 
 class Trial(NamedTuple):
     """Parameters out of the grid, and how well they did."""
 
     parameters: dict[str, Any]
-    valid_error: float  # fraction of the validation rows
+    valid_error: float  # fraction of the validation rows, or 1 − R²
     converged: bool
     seconds: float
 
 
 def check(plan: Baseline, splits: Splits) -> None:
     """Raise ValueError, before anything is written, for what could not be trained."""
-    if splits.kind != "classes" or is_regressor(plan.estimator):
-        kind = "a regressor" if is_regressor(plan.estimator) else "a classifier"
-        raise ValueError(f"{plan.init} is {kind}, and the rows of {splits.name} have {splits.kind}")
+    tags = get_tags(plan.estimator)
+    predicted = "numbers" if is_regressor(plan.estimator) else "classes"
+    if splits.kind != predicted:
+        other = "baseline=random_forest" if predicted == "numbers" else "baseline=ridge"
+        raise ValueError(
+            f"{plan.init} predicts {predicted}, and the rows of {splits.name} have {splits.kind}"
+            + (f"; {other} is one for them" if splits.kind != "nothing" else "")
+        )
+    if splits.n_targets > 1 and not tags.target_tags.multi_output:
+        raise ValueError(
+            f"{plan.init} predicts one number, and the rows of {splits.name} have "
+            f"{splits.n_targets}; baseline=ridge predicts several"
+        )
     n = int(splits.train.labelled.sum())
     checks.whole("finetune.labelled", plan.labelled or n, 1, n)
-    y = splits.train.y[_rows(plan, splits)]
+    _check_compared(plan, splits.train.y[baseline_rows.learned(plan, splits)])
+    holes = any(np.isnan(part.x).any() for part in splits.parts().values())
+    if holes and not tags.input_tags.allow_nan:
+        able = f"hist_gradient_boosting{'_regressor' * (predicted == 'numbers')}"
+        raise ValueError(f"{plan.init} cannot learn from missing cells; {able} can")
+    if plan.encoder is not None:
+        _check_codes(plan.encoder, splits)
+
+
+def _check_compared(plan: Baseline, y: NDArray[Any]) -> None:
+    checks.whole("search_rows", plan.search_rows or len(y), high=len(y))
+    if is_regressor(plan.estimator):
+        return
     if len(np.unique(y)) < 2:
         raise ValueError(f"{plan.init} needs training rows of two classes, got one")
-    checks.whole("search_rows", plan.search_rows or len(y), high=len(y))
-    if missing := set(y.tolist()) - set(y[_compared(plan, y)].tolist()):
+    if missing := set(y.tolist()) - set(y[baseline_rows.compared(plan, y)].tolist()):
         raise ValueError(
             f"search_rows must be large enough for a row of every class, got "
             f"{plan.search_rows} of {len(y)}, without {len(missing)} of the classes"
         )
-    holes = any(np.isnan(part.x).any() for part in splits.parts().values())
-    if holes and not get_tags(plan.estimator).input_tags.allow_nan:
-        raise ValueError(f"{plan.init} cannot learn from missing cells; hist_gradient_boosting can")
-    if plan.encoder is None:
-        return
-    trained = RunFolder(plan.encoder.folder).result
+
+
+def _check_codes(encoder: Encoder, splits: Splits) -> None:
+    trained = RunFolder(encoder.folder).result
     if trained.get("data_hash") != splits.digest():
         known = str(trained.get("data_hash"))[:8]
         raise RunFolderError(
-            f"codes_of={plan.encoder.folder} was trained on other rows: "
+            f"codes_of={encoder.folder} was trained on other rows: "
             f"{trained.get('data')} ({trained.get('source')}, {known}), "
             f"got {splits.name} ({splits.source}, {splits.digest()[:8]})"
         )
@@ -95,27 +110,27 @@ def run(
     folder.update_result(status="running", message=None)
     try:
         with _threads():
-            train = _labelled(plan, splits)
-            rows = _compared(plan, train[1])
+            train = baseline_rows.training(plan, splits)
+            rows = baseline_rows.compared(plan, train[1])
             trials = _search(plan, (train[0][rows], train[1][rows]), splits, folder)
             start = time.monotonic()
             chosen = min(trials, key=lambda trial: trial.valid_error)  # the first of equals
             result = _chosen(plan, chosen, trials) | outcome.judged_on(splits)
             model, converged = fitted(plan, chosen.parameters, train)
-            valid_error = error(model, *_judged(plan, splits.valid))
+            judged = _judged("valid", model, baseline_rows.labelled(plan, splits.valid), splits)
             tested, predicted = tested_on(plan, chosen.parameters, model, train, splits)
     except Interrupted as stop:
         folder.update_result(status="interrupted", message=str(stop))
         raise
     seconds = {"search": sum(t.seconds for t in trials), "test": time.monotonic() - start}
-    result |= {"valid_error": valid_error, "converged": converged, "seconds": seconds}
+    result |= judged[0] | {"converged": converged, "seconds": seconds}
     outcome.note_end(folder, splits, predicted, result | tested)
 
 
 def test(plan: Baseline, splits: Splits, folder: RunFolder) -> None:
     """Test one that has been chosen in a folder and was not to read the test rows before."""
     with _threads():
-        train, parameters = _labelled(plan, splits), folder.result["chosen"]
+        train, parameters = baseline_rows.training(plan, splits), folder.result["chosen"]
         model, _ = fitted(plan, parameters, train)
         tested, predicted = tested_on(plan, parameters, model, train, splits)
     outcome.note_end(folder, splits, predicted, tested)
@@ -128,8 +143,8 @@ def search(
     for parameters in (one for one in plan.tried if one not in known):
         start = time.monotonic()
         model, converged = fitted(plan, parameters, train)  # the last one shares its products
-        wrong = error(model, *valid)
-        yield Trial(parameters, wrong, converged, time.monotonic() - start)
+        error = float(results.losses(valid[1], model.predict(valid[0])).mean())
+        yield Trial(parameters, error, converged, time.monotonic() - start)
 
 
 def fitted(plan: Baseline, parameters: dict[str, Any], train: Labelled) -> tuple[Any, bool]:
@@ -140,31 +155,36 @@ def fitted(plan: Baseline, parameters: dict[str, Any], train: Labelled) -> tuple
     return model, not any(issubclass(one.category, ConvergenceWarning) for one in said)
 
 
-def error(model: Any, x: NDArray[Any], y: NDArray[np.int64]) -> float:
-    """The fraction of rows x (n, d) whose class a fitted model gets wrong."""
-    return float(np.mean(model.predict(x) != y))
-
-
 def tested_on(
     plan: Baseline, parameters: dict[str, Any], model: Any, train: Labelled, splits: Splits
 ) -> tuple[dict[str, Any], Tensor | None]:
-    """The one place where test rows are read: the error, and predicted classes (n,)."""
+    """The one place where test rows are read: the error, and what is predicted (n, ...)."""
     if not plan.test:
         return {"test_error": None, "n_test": None}, None
     if plan.refit:
-        more = _judged(plan, splits.valid, "validation")
+        more = baseline_rows.labelled(plan, splits.valid, "validation")
         both = [np.concatenate(parts) for parts in zip(train, more, strict=True)]
         model, _ = fitted(plan, parameters, (both[0], both[1]))
-    x, y = _judged(plan, splits.test)
+    rows = baseline_rows.labelled(plan, splits.test)
+    tested, predicted = _judged("test", model, rows, splits)
+    return tested | {"n_test": len(rows[0])}, predicted
+
+
+def _judged(part: str, model: Any, rows: Labelled, splits: Splits) -> tuple[dict[str, Any], Tensor]:
+    """The figures of a fitted model on a part of the rows, and what it predicts (n,) or (n, k)."""
+    x, y = rows
     predicted = model.predict(x)
-    wrong = float(np.mean(predicted != y))
-    return {"test_error": wrong, "n_test": len(y)}, torch.from_numpy(predicted)
+    found: dict[str, Any] = {f"{part}_error": float(results.losses(y, predicted).mean())}
+    if splits.kind != "numbers":
+        return found, torch.from_numpy(predicted)
+    exact, answers = (torch.from_numpy(one.reshape(len(x), -1)).float() for one in (y, predicted))
+    return found | {f"{part}_rmse": judging.rmse(answers, exact, splits)}, answers
 
 
 def _search(plan: Baseline, train: Labelled, splits: Splits, folder: RunFolder) -> list[Trial]:
     """Try what has not been tried, and write every result down as it comes."""
     trials = _tried(plan, folder)
-    valid = _judged(plan, splits.valid)
+    valid = baseline_rows.labelled(plan, splits.valid)
     with Interruption() as signals, Progress("setting") as progress:
         progress.begin("search", len(plan.tried), len(trials))
         for trial in search(plan, train, valid, [one.parameters for one in trials]):
@@ -172,7 +192,8 @@ def _search(plan: Baseline, train: Labelled, splits: Splits, folder: RunFolder) 
             lines = [json.dumps(one.parameters | _outcome(one)) + "\n" for one in trials]
             files.replace(folder.path / SEARCH, "".join(lines).encode())
             best = min(one.valid_error for one in trials)
-            progress.show(len(trials), f"validation error {100 * best:.2f} % at best")
+            figure = f"R2 {1 - best:.3f}" if splits.n_targets else f"error {100 * best:.2f} %"
+            progress.show(len(trials), f"validation {figure} at best")
             if signals.requested is not None:
                 message = f"interrupted and saved; {go_on(folder.path)}"
                 raise Interrupted(signals.requested, message)
@@ -211,53 +232,6 @@ def at_edge(chosen: dict[str, Any], grid: dict[str, list[Any]]) -> list[str]:
         if numbers and chosen[name] in (min(values), max(values)):
             found.append(name)
     return found
-
-
-def _labelled(plan: Baseline, splits: Splits) -> Labelled:
-    """The rows that it learns from, with their noise, and their classes."""
-    rows = _rows(plan, splits)
-    known = Rows(splits.train.x[rows], splits.train.y[rows])
-    return _seen(plan, known, "training"), known.y
-
-
-def _judged(plan: Baseline, rows: Rows, learned: str | None = None) -> Labelled:
-    """What it sees of the rows that have a label, and their classes; ``learned``: as ``_seen``."""
-    known = rows.labelled
-    whole = rows if known.all() else Rows(rows.x[known], rows.y[known])
-    return _seen(plan, whole, learned), whole.y
-
-
-def _rows(plan: Baseline, splits: Splits) -> NDArray[np.int64]:
-    """Which training rows it learns from: those whose labels a network of its seed uses."""
-    known = np.flatnonzero(splits.train.labelled)
-    rows: NDArray[np.int64] = labelled_rows(len(known), plan.labelled, plan.seed).numpy()
-    return np.asarray(known[rows])
-
-
-def _compared(plan: Baseline, y: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which rows settings are compared on, of every class its share, as they stand.
-
-    Args:
-        plan: says how many.
-        y: classes of all rows (n,).
-    """
-    n, count = len(y), plan.search_rows or len(y)
-    return np.sort(np.argsort(y, kind="stable")[np.arange(count) * n // count])
-
-
-@torch.no_grad()
-def _seen(plan: Baseline, rows: Rows, learned: str | None = None) -> NDArray[Any]:
-    """What it sees of rows (n, d): themselves or their codes, float32.
-
-    ``learned`` says which rows it learns from: they have their noise, drawn by its name and seed.
-    """
-    x = shared(rows.x)
-    if learned is not None and plan.corruption is not None:
-        x = plan.corruption(floats(x), stream(plan.seed, "noisy rows", learned)).x
-    if plan.encoder is None:
-        return floats(x).numpy()
-    stack, layer = plan.encoder.stack, plan.encoder.layer
-    return torch.cat([stack.encode(floats(b), layer) for b in x.split(BLOCK)]).numpy()
 
 
 @contextmanager

@@ -115,24 +115,29 @@ class Trained:
         return self.result.get("kind") == "numbers"
 
     def losses(self) -> NDArray[np.float64] | None:
-        """What each test row adds to the error, times their number: (n,); None without predictions.
-
-        0 and 1 for classes; for numbers the squared error over the variance, mean over targets.
-        """
+        """What each test row adds to the error, as ``losses``; None without predictions."""
         if (found := self.predictions()) is None:
             return None
-        y, predicted = found
-        if not self.is_numeric:
-            return np.asarray(y != predicted, np.float64)
-        exact = y.astype(np.float64).reshape(len(y), -1)
-        variance = exact.var(axis=0)
-        apart = np.square(predicted.reshape(exact.shape) - exact)
-        each: NDArray[np.float64] = (apart / np.where(variance > 0, variance, 1.0)).mean(axis=1)
-        return each
+        return losses(*found)
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Rows of the record; none without the run's folder."""
         return rows(self.path / "metrics.jsonl")
+
+
+def losses(y: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.float64]:
+    """What each row adds to the error, times their number: (n,); its mean is the error.
+
+    0 and 1 for classes (n,); for numbers (n, ...), floats, the squared error over the variance,
+    mean over targets: 1 − R².
+    """
+    if y.dtype.kind != "f":
+        return np.asarray(y != predicted, np.float64)
+    exact = y.astype(np.float64).reshape(len(y), -1)
+    variance = exact.var(axis=0)
+    apart = np.square(predicted.reshape(exact.shape) - exact)
+    each: NDArray[np.float64] = (apart / np.where(variance > 0, variance, 1.0)).mean(axis=1)
+    return each
 
 
 def rows(file: Path) -> Iterator[dict[str, Any]]:

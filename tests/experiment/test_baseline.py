@@ -10,16 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.svm import SVC
 
 from sda import KernelSVC, Masking, stream
 from sda.__main__ import main
+from sda.analysis import comparison, text
 from sda.common.signals import Interrupted
 from sda.config import compose, schema
 from sda.data.digits import digits
-from sda.experiment import baseline, launch
+from sda.data.splits import Rows, Splits
+from sda.experiment import baseline, baseline_rows, launch
 from sda.experiment.job import Job
 from sda.runs import identity, ledger, model_file
 from sda.runs.folder import RunFolder, RunFolderError
@@ -241,7 +245,7 @@ def test_settings_compared_on_some_rows_are_tested_by_a_machine_of_all_rows(tmp_
     order = own[np.lexsort((splits.train.y[own], _nth(splits.train.y[own])))]
     train = splits.train._replace(x=splits.train.x[order], y=splits.train.y[order])
     plan = settle(tmp_path, dataclasses.replace(splits, train=train), "search_rows=250")
-    rows = baseline._compared(plan, train.y)
+    rows = baseline_rows.compared(plan, train.y)
     assert len(rows) == len(set(rows)) == 250
     assert set(np.bincount(train.y[rows])) <= {24, 25, 26}
     for row in tried_in(tmp_path):
@@ -409,7 +413,7 @@ def test_features_are_the_codes_of_the_pretrained_stack(network, layer, splits):
     plan = asked("x", f"codes_of={network}", f"layer={layer}").plan
     stack = model_file.load(network / "pretrained.safetensors")
     codes = stack.encode(torch.from_numpy(splits.test.x), layer).detach()
-    torch.testing.assert_close(torch.from_numpy(baseline._seen(plan, splits.test)), codes)
+    torch.testing.assert_close(torch.from_numpy(baseline_rows._seen(plan, splits.test.x)), codes)
     assert plan.seed == 5  # that of the stack
 
 
@@ -469,7 +473,7 @@ REFUSED = [
     (["baseline=knn", "baseline._target_=sklearn.nowhere.A"], "names nothing"),
     (
         ["baseline=knn", "baseline._target_=sklearn.neighbors.KNeighborsRegressor"],
-        "knn is a regressor, and the rows of digits have classes",
+        "knn predicts numbers, and the rows of digits have classes; baseline=random_forest",
     ),
     (
         ["baseline=knn", "baseline._target_=sklearn.multiclass.OneVsRestClassifier"],
@@ -536,3 +540,72 @@ def test_missing_cells_are_for_those_that_can_learn_from_them(splits):
     baseline.check(asked("x", "baseline=hist_gradient_boosting").plan, holes)
     with pytest.raises(ValueError, match="svm_rbf cannot learn from missing cells"):
         baseline.check(asked("x").plan, holes)
+
+
+REGRESSORS = {
+    "ridge": [{"alpha": 1000}, {"alpha": 0.01}],
+    "random_forest_regressor": [{"n_estimators": 5}],
+    "hist_gradient_boosting_regressor": [{"max_iter": 5}],
+    "knn_regressor": [{"n_neighbors": 3}],
+    "svr_rbf": [{"C": 10}],
+}
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    """A table whose numbers are thousands, in the units of the table."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for n in (200, 60, 80):
+        x = rng.random((n, 4), np.float32)
+        y = 1000 * (5 + x[:, 0] - 2 * x[:, 1] * x[:, 2]) + rng.normal(0, 50, n)
+        parts.append(Rows(x, y.astype(np.float32)))
+    return Splits("heights", *parts, n_classes=0, source="user")
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_a_regressor_does_as_scikit_learns_in_units_of_the_target(name, tmp_path, numbers):
+    fixed, *_ = REGRESSORS[name]
+    grid = [f"baseline.grid.{key}=[{value}]" for key, value in fixed.items() if "n_est" not in key]
+    more = ["baseline.n_estimators=5"] if "n_estimators" in fixed else []
+    settle(tmp_path, numbers, f"baseline={name}", *grid, *more)
+    found = result(tmp_path)
+    own = clone(asked("x", f"baseline={name}", *grid, *more).plan.estimator)
+    own.set_params(**found["chosen"])
+    (x, y), (valid_x, valid_y), (test_x, test_y) = numbers.parts().values()
+    own.fit(x, (y - y.mean()) / y.std())
+    for part, rows, truth in (("valid", valid_x, valid_y), ("test", test_x, test_y)):
+        answers = own.predict(rows) * y.std() + y.mean()
+        assert 1 - found[f"{part}_error"] == pytest.approx(r2_score(truth, answers), abs=1e-4)
+        (rmse,) = found[f"{part}_rmse"]
+        assert rmse == pytest.approx(root_mean_squared_error(truth, answers), rel=1e-3)
+    assert found["chance_error"] == pytest.approx(1, abs=0.1)
+
+
+def test_regressors_and_networks_stand_in_one_table_with_r2_and_rmse(tmp_path, numbers):
+    settle(tmp_path / "ridge", numbers, "baseline=ridge")
+    settle(tmp_path / "network", numbers, "init=random", *NETWORK)
+    found = comparison.contrast(*read([tmp_path]))
+    assert not found.unfinished
+    said = text.plain(found)
+    assert "valid R2" in said
+    assert "RMSE" in said
+    assert "ridge" in said
+    assert "random - ridge" in said or "ridge - random" in said
+
+
+def test_several_targets_are_for_regressors_that_predict_several(tmp_path, numbers):
+    def two(rows):
+        return rows._replace(y=np.stack([rows.y, -(rows.y**2)], axis=1))
+
+    parts = {name: two(rows) for name, rows in numbers.parts().items()}
+    both = dataclasses.replace(numbers, **parts)
+    settle(tmp_path, both, "baseline=ridge", "search_rows=50")
+    assert len(result(tmp_path)["test_rmse"]) == 2
+    with pytest.raises(ValueError, match=r"svr_rbf predicts one number.*baseline=ridge"):
+        baseline.check(asked("x", "baseline=svr_rbf").plan, both)
+
+
+def test_a_classifier_of_numbers_is_refused_with_one_that_would_do(numbers):
+    with pytest.raises(ValueError, match=r"svm_rbf predicts classes.*baseline=ridge is one"):
+        baseline.check(asked("x").plan, numbers)

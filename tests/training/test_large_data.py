@@ -32,7 +32,7 @@ from sda.common.errors import DataError
 from sda.common.rows import ROWS, extent, floats, in_blocks, shared
 from sda.config import compose, schema
 from sda.data.tables import arrays
-from sda.experiment import baseline
+from sda.experiment import baseline_rows
 from sda.experiment.state import State
 from sda.runs.folder import RunFolder
 from sda.training.codes import IN_MEMORY, Storage, StorageError
@@ -310,7 +310,7 @@ def test_a_support_vector_machine_sees_grey_levels_as_networks_do(tmp_path):
     data = table(folder(tmp_path / "a"))
     words = ["baseline=svm_rbf", f"data.path={tmp_path / 'a'}", "data=arrays", "data.scaling=none"]
     plan = schema.build(compose.resolved(compose.compose(words)))
-    assert torch.equal(torch.from_numpy(baseline._seen(plan, data.valid)), in_memory()[1][0])
+    assert torch.equal(torch.from_numpy(baseline_rows._seen(plan, data.valid.x)), in_memory()[1][0])
 
 
 # On disk, but not for long
