@@ -152,7 +152,7 @@ def _finish(axis: "Axes", panel: Panel) -> None:
         axis.set_yscale("log")
         axis.set_ylim(low / 1.1, high * 1.1)
         for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-            which(FuncFormatter(_round_number))
+            which(FuncFormatter(round_number))
     else:
         room = 0.05 * (high - low) or 0.05 * abs(low) or 1.0
         axis.set_ylim(max(low - room, 0) if low >= 0 else low - room, high + room)
@@ -164,7 +164,7 @@ def _settled(values: Sequence[float]) -> Sequence[float]:
     return values[len(values) // 20 :]
 
 
-def _round_number(value: float, _: int) -> str:
+def round_number(value: float, _: int) -> str:
     """Label 1, 2 and 5 of each decade."""
     digit = value / 10 ** math.floor(math.log10(value) + 1e-9)
     return f"{value:g}" if round(digit, 6) in (1, 2, 5) else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sda.analysis import comparison, intervals
+from sda.analysis import comparison, curves, intervals
 from sda.analysis.comparison import Arm, Pair
 from sda.analysis.styles import styles
 from sda.analysis.tables import Block
@@ -100,8 +100,10 @@ def verdict(held: Sequence[Claims]) -> str:
         told += "; " + _listed([f"{o.point.where} it errs {_apart(o.worth)} more" for o in worse])
     if rest:
         told += "; " + _listed([one.point.where for one in rest]) + " no difference was found"
-        last = " at the last" if len(rest) > 1 else ""
-        told += f" ({_apart(rest[-1].worth, signed=True)}{last})"
+        pair = rest[-1].worth
+        last = f"{rest[-1].point.where} " * (len(rest) > 1)
+        less = "less" if pair.difference.mean > 0 else "more"
+        told += f" ({last}it errs {_apart(pair)} {less})"
     return f"{told}. {_beside(held)}"
 
 
@@ -205,7 +207,7 @@ def curve(found: Sequence[Point]) -> bytes:
     axis.set_xticks(rows, [str(one) for one in rows])
     axis.xaxis.set_minor_formatter(NullFormatter())
     for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-        which(FuncFormatter(lambda value, _: f"{value:g}"))
+        which(FuncFormatter(curves.round_number))
     axis.set_xlabel("training rows with labels")
     axis.set_ylabel("test error (%)")
     axis.grid(alpha=0.25, which="both")
@@ -242,9 +244,9 @@ def _cell(arm: Arm, least: Arm) -> str:
     return f"**{said}**" if arm is least else said
 
 
-def _apart(pair: Pair, signed: bool = False) -> str:
+def _apart(pair: Pair) -> str:
     """How far apart: "3.70 points (95 % interval 2.50 to 4.90)", seen from the one ahead."""
-    mean = pair.difference.mean if signed else abs(pair.difference.mean)
+    mean = abs(pair.difference.mean)
     half = pair.estimate.half_width if pair.estimate else float("nan")
     low, high = 100 * (mean - half), 100 * (mean + half)
     return f"{100 * mean:.2f} points (95 % interval {low:.2f} to {high:.2f})"

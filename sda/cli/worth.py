@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sda.sweeps.worth.plan import Plan
 
 MINUTES = 20.0
+TABLES = (".csv", ".tsv", ".parquet")  # their columns may be of several kinds
 _OWN = ("minutes=", "overwrite=")
 _log = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ def _with_data(words: list[str]) -> list[str]:
         is_set = (catalogue.folder() / "data" / f"{first}.yaml").exists()
         if not is_set and not Path(first).exists():
             raise ValueError(f"there is no data set and no file {first}; ls conf/data")
-        named = [f"data={first}"] if is_set else ["data=arrays", f'data.path="{first}"']
+        kind = "table" if Path(first).suffix in TABLES else "arrays"
+        named = [f"data={first}"] if is_set else [f"data={kind}", f'data.path="{first}"']
         return [*named, *words[1:]]
     if not any(word.startswith("data=") for word in words):
         raise ValueError(
@@ -108,7 +110,9 @@ def _judge(made: "Plan") -> None:
         print(textwrap.indent("\n".join(block.notes), "  "))
     print(f"\n{textwrap.fill(worth.verdict(held), 100)}")
     about = [f"{made.told()}. About {made.expected:g} minutes were planned."]
-    about += [f"Left out: {arm}, {why}." for arm, why in made.left_out.items()]
+    for why in dict.fromkeys(made.left_out.values()):
+        arms = [arm for arm, own in made.left_out.items() if own == why]
+        about.append(f"Left out: {', '.join(arms)} ({why}).")
     chosen = worth.choices(run.choices(made), made.n_train)
     page = worth_page.html(made.name, found, held, about, chosen, _command(made))
     files.replace(made.folder / "worth.html", page.encode())

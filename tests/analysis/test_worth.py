@@ -66,7 +66,7 @@ def test_it_says_no_where_nothing_was_found(runs):
     }))  # fmt: skip
     assert worth.verdict(held).startswith(
         "No: at no number of labels was SdA found better than random weights; with 100 and with "
-        "all 1000 labels no difference was found ("
+        "all 1000 labels no difference was found (with all 1000 labels it errs "
     )
 
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from sda.__main__ import main
+from sda.cli import worth
 from sda.data.digits import digits
 from sda.sweeps.worth import plan, probe, run
 
@@ -174,3 +175,13 @@ def test_the_question_is_answered_with_a_page(answered, tmp_path, capsys, monkey
     assert "knn" in page
     made = plan.read(tmp_path / "runs" / "worth" / "digits")
     assert made.words == ["data=digits", "stack.hidden=[20]", "jobs=2"]
+
+
+def test_a_persons_table_is_read_by_the_kinds_of_its_columns(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.csv", "mine.npz"):
+        (tmp_path / name).touch()
+    assert worth._with_data(["mine.csv", "data.label=y"]) == [
+        "data=table", 'data.path="mine.csv"', "data.label=y",
+    ]  # fmt: skip
+    assert worth._with_data(["mine.npz"])[0] == "data=arrays"
