@@ -2,6 +2,10 @@
 
 Only what does not change its numbers may be changed: threads, device, tensorboard, codes_memory,
 data_folder, data.folder, data.path, test. One that was started with parts=[module] needs that word.
+
+A finished run can have more: resume FOLDER finetune.epochs=40 (or finetune.patience, or
+pretrain.epochs=[30,30,60] for the last layer). That is a run of its own, in a folder beside the
+first one's; it begins where that one ended, and ends in the bits of so many epochs at once.
 """
 
 import logging
@@ -16,6 +20,7 @@ from sda.runs.folder import RunFolder
 from sda.runs.identity import CHANGEABLE, MOVABLE
 from sda.runs.settings import Plain, flat, key_of
 
+MORE = ("finetune.epochs", "finetune.patience", "pretrain.epochs")  # of a run that has finished
 _log = logging.getLogger(__name__)
 
 
@@ -29,25 +34,32 @@ def main(words: list[str]) -> int:
     folder = RunFolder(path)
     if not folder.config:
         raise ValueError(f"{path} holds no run: there is no readable config.yaml")
-    settings = _changed(folder.config, changes) | {"overwrite": False}
     is_over = folder.result.get("status") == "finished"
-    _log.info("finished already:" if is_over else f"going on with {path}")
+    more = [word for word in changes if is_over and key_of(word) in MORE]
+    settings = _changed(folder.config, changes, MORE if is_over else ()) | {"overwrite": False}
+    if not more:
+        _log.info("finished already:" if is_over else f"going on with {path}")
     from sda.cli import single  # this and torch take seconds to import: say first what for
 
-    single.go_on(settings, path, lambda member: _changed(member, changes))
+    if more:
+        single.go_on_longer(folder.config, settings, path, more)
+    else:
+        single.go_on(settings, path, lambda member: _changed(member, changes))
     return 0
 
 
-def _changed(saved: Plain, words: list[str]) -> Plain:
+def _changed(saved: Plain, words: list[str], more: tuple[str, ...] = ()) -> Plain:
     """Change a saved configuration by words ``key=value``; nothing in it is interpreted."""
     known = flat(saved)
-    allowed = [key for key in (*CHANGEABLE, *MOVABLE) if key in known]
+    allowed = [key for key in (*CHANGEABLE, *MOVABLE, *more) if key in known]
     settings = saved
     for word in words:
         key, value = key_of(word), _value(word)
         if key not in allowed:
+            later = "; it can have more epochs when it has finished" if key in MORE else ""
             raise ValueError(
-                f"a resumed run keeps its settings; {', '.join(allowed)} may change, got {word!r}"
+                f"a resumed run keeps its settings; {', '.join(allowed)} may change, "
+                f"got {word!r}{later}"
             )
         settings = _with(settings, key, value)
         # It was saved resolved: what once was ${data_folder} is a path of its own.

@@ -1,5 +1,6 @@
 """One run, trained in this process: what begins it, goes on with it and says how it ended."""
 
+import logging
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,12 @@ from typing import Any
 from sda.common import threads
 from sda.common.program import program
 from sda.config import schema
-from sda.experiment import access, launch
+from sda.experiment import access, launch, longer
 from sda.experiment.job import Job
+from sda.runs.folder import RunFolder
 from sda.runs.settings import Plain
+
+_log = logging.getLogger(__name__)
 
 
 def begin(settings: Plain, words: list[str]) -> None:
@@ -45,6 +49,25 @@ def go_on(settings: Plain, path: Path, changed: Callable[[Plain], Plain]) -> Non
     batch = launch.recorded_batch(job, changed)
     launch.train_together(batch, schema.load_data(settings), overwrite=False)
     _print_result(path, access.outcome(path))
+
+
+def go_on_longer(saved: Plain, settings: Plain, path: Path, words: list[str]) -> None:
+    """Train a finished run longer, in a folder of its own, or go on with that.
+
+    Args:
+        saved: its settings.
+        settings: with more epochs.
+        path: its folder.
+        words: those that ask for more.
+    """
+    before, now = Job(saved, [], path), Job(settings, [], longer.place(path, words))
+    longer.check(before, now)
+    target = RunFolder(now.path)
+    is_over = target.result.get("status") == "finished"
+    _log.info("finished already:" if is_over else f"going on with {path}")
+    if not target.config:
+        longer.begin(before, now)
+    go_on(settings, now.path, dict)
 
 
 def _print_result(path: Path, result: dict[str, Any]) -> None:

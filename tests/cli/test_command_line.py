@@ -356,6 +356,16 @@ def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, caps
         assert code == 1
         assert "a resumed run keeps its settings" in message
         assert message.endswith(f"got {word!r}")
+    for said in ("going on with", "finished already:"):
+        capsys.readouterr()
+        assert run("resume", str(folder), "finetune.epochs=7") == (0, "")
+        assert capsys.readouterr().out.startswith(said)
+    (other,) = (path for path in folder.parent.iterdir() if path != folder)
+    assert "_finetune.epochs-7_" in other.name
+    longer = json.loads((other / "result.json").read_text())
+    assert longer["settings"]["finetune.epochs"] == 7
+    assert longer["epochs"] > result["epochs"]
+    assert json.loads((folder / "result.json").read_text()) == result
 
 
 def test_a_run_whose_data_have_moved_goes_on_with_data_folder(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import torch
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tiny_run import at_event, in_a_child, kill, killed, outcome, plan, save_every, splits, train
 
-from sda.experiment import experiment, launch
+from sda.experiment import experiment, launch, longer
 from sda.experiment import outcome as outcome_module
 from sda.experiment.job import Job
 from sda.nn.optimisers import Descent
@@ -42,6 +42,38 @@ def test_killed_between_any_two_epochs(tmp_path, uninterrupted, number, event, e
     killed(tmp_path / "run", number, event=event)
     train(tmp_path / "run", "init=sda", resume=True)
     assert outcome(tmp_path / "run") == uninterrupted["sda"]
+
+
+def test_a_finished_run_goes_on_to_the_bits_of_so_many_epochs_at_once(tmp_path, monkeypatch):
+    few, many = ["init=sda", "finetune.epochs=2"], ["init=sda", "finetune.epochs=6"]
+    more = tmp_path / "more"
+    train(tmp_path / "few", *few)
+    train(tmp_path / "many", *many)
+    before, now = (
+        Job(plan(*words)[1], [], path) for words, path in ((few, tmp_path / "few"), (many, more))
+    )
+    longer.check(before, now)
+    longer.begin(before, now)
+    with monkeypatch.context() as patched:
+        patched.setattr(experiment, "_pretrain", None)  # what is there is not trained again
+        train(more, *many, resume=True)
+    assert outcome(more) == outcome(tmp_path / "many")
+    assert RunFolder(before.path).result["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("finetune.epochs=3", "it can have more, got 3"),
+        ("pretrain.epochs=5", r"pretrain.epochs=\[2,5\]"),
+        ("init=random pretrain.epochs=5", "pretrained no layer"),
+    ],
+)
+def test_a_finished_run_can_have_nothing_but_more(tmp_path, words, said):
+    arm = [word for word in words.split() if word.startswith("init")] or ["init=sda"]
+    before, now = (Job(plan(*some)[1], [], tmp_path) for some in (arm, [*arm, *words.split()]))
+    with pytest.raises(ValueError, match=said):
+        longer.check(before, now)
 
 
 @pytest.mark.parametrize(
