@@ -1,7 +1,11 @@
 """Files that are there whole or not at all, whenever the process that writes them ends."""
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
+
+STALE = 60.0  # seconds after which nobody writes on at what is half written
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -20,6 +24,14 @@ def replace(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _flush(path.parent)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what writers that were killed a while ago left half written, if that may be done."""
+    with suppress(OSError):
+        for stray in folder.glob("*.tmp"):
+            if time.time() - stray.stat().st_mtime > STALE:
+                stray.unlink(missing_ok=True)
 
 
 def _flush(folder: Path) -> None:

@@ -11,6 +11,7 @@ from sda.common.program import go_on
 from sda.data.splits import Splits
 from sda.runs import environment, folder, identity, ledger
 from sda.runs.folder import RunFolder, RunFolderError
+from sda.runs.settings import top
 
 if TYPE_CHECKING:
     from sda.config.baseline import Baseline
@@ -41,7 +42,8 @@ def place(plan: "Run | Baseline", runs_folder: str, overrides: list[str]) -> Pat
     words += sorted(
         _short(word)
         for word in said
-        if word.partition("=")[0] not in (*unsaid, *identity.HARMLESS)
+        if word.partition("=")[0] not in unsaid
+        and not {word.partition("=")[0], top(word)} & {*identity.HARMLESS}
         and plan.reads(word.partition("=")[0])
     )
     return folder_of(plan.name, runs_folder) / folder.folder_name(words)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from sda.experiment.job import Job
@@ -21,9 +22,9 @@ class Queue:
     """
 
     def __init__(self, tasks: Sequence[list[Job]]) -> None:
-        self._tasks = list(tasks)
+        self._tasks = deque(tasks)
         self._of = {str(job.path): task for task in tasks for job in task}
-        self._waiting: list[list[Job]] = []
+        self._waiting: deque[list[Job]] = deque()
         self._told: set[str] = set()  # folders of runs that others are training
         self._look = 0.0
 
@@ -33,9 +34,9 @@ class Queue:
     def next(self) -> list[Job] | None:
         """The next task; None: those that are left wait for other processes."""
         if not self._tasks and time.monotonic() > self._look:
-            self._tasks, self._waiting = self._waiting, []
+            self._tasks, self._waiting = self._waiting, deque()
             self._look = time.monotonic() + AGAIN
-        return self._tasks.pop(0) if self._tasks else None
+        return self._tasks.popleft() if self._tasks else None
 
     def sift(self, task: list[Job]) -> tuple[list[Job], list[Outcome]]:
         """The runs of a task that can train now, and how those ended that were waited for."""

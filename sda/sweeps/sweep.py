@@ -5,7 +5,9 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
+from sda.common import files
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import clock
 from sda.experiment import batching
@@ -40,6 +42,9 @@ def run_all(
         Interrupted: after a signal, when all runs have stopped.
     """
     asked, jobs = jobs, _distinct(jobs)
+    for folder in {job.config["runs_folder"] for job in jobs}:
+        for shared in ("layers", "ledger/predictions"):  # by all runs: none of them tidies up there
+            files.tidy(Path(folder, shared))
     outcomes = _refused(jobs)
     left = [job for job in jobs if str(job.path) not in outcomes]
     tasks = Queue(_tasks(left, together))

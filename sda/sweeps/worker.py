@@ -25,6 +25,7 @@ from sda.runs.folder import BusyError, RunFolder
 STOPPED, BUSY = "stopped", "busy"
 PATIENCE = 5.0  # seconds in which a process that has nothing left to do ends
 STOP = signal.SIGTERM
+PRELOAD = "sda.sweeps.warm"
 HELD_BACK = (signal.SIGTERM, signal.SIGHUP)  # from a process until it listens
 
 
@@ -58,7 +59,7 @@ class Child:
 
     def __init__(self, task: Sequence[Job], told: Sequence[Job]) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
+        context.set_forkserver_preload([PRELOAD])
         _start_server()
         # Says how it ended; readable when it has, however that was, and whoever it was forked from.
         self.report, sender = context.Pipe(duplex=False)

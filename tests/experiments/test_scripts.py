@@ -48,6 +48,7 @@ def words_of(name, runs, out):
         "imputation.py": ["--seeds", 1, "--epochs", 2, "--tables", "wine", "--out", out / "i.csv"],
         "joint.py": [runs, out / "joint.png"],
         "kernels.py": [next(p for p in runs.iterdir() if "sda" in p.name), out / "kernels.png"],
+        "kills.py": ["--smallest", "--engine", "local", "--out", out / "kills.csv"],
         "labels.py": [runs, out / "labels.png"],
         "large_data.py": ["--rows", 500, "--folder", out],
         "noise.py": [runs, out / "noise.png"],
@@ -55,6 +56,7 @@ def words_of(name, runs, out):
         "restoration.py": ["--epochs", 1, "--patches", 200, "--out", out / "restored.png"],
         "searched.py": [runs],
         "table1.py": ["--out", out],
+        "throughput.py": ["--smallest"],
         "tokens.py": ["--epochs", 1, "--out", out / "tokens.csv"],
     }
     return known[name]

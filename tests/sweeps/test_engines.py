@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -13,7 +15,7 @@ import pytest
 from sda.config import compose
 from sda.experiment.job import Job
 from sda.runs import ledger
-from sda.sweeps import sweep
+from sda.sweeps import sweep, worker
 from sda.sweeps.executors import remote
 from sda.sweeps.executors.executor import Executor
 from sda.sweeps.executors.local import Local
@@ -207,6 +209,30 @@ def test_a_task_travels_as_plain_values_with_absolute_paths(tmp_path, monkeypatc
     assert [folder for _, _, folder in again.runs] == [str(tmp_path / job.path) for job in asked]
     assert again.told == [str(tmp_path / asked[0].path)]
     assert again.runs[0][0]["runs_folder"] == str(tmp_path / "runs")
+
+
+def test_where_runs_are_trained_is_no_part_of_their_folders_names(tmp_path):
+    engine = ["executor=slurm", "executor.cluster=local", "executor.options={timeout_min: 20}"]
+    (here,), (there,) = (jobs(tmp_path, words, [0]) for words in (SHORT, [*SHORT, *engine]))
+    assert here.path == there.path
+
+
+def test_what_runs_are_forked_from_knows_the_code_that_they_all_would_read():
+    known = "from sda.runs import environment as e; print(e.revision.cache_info().currsize)"
+    code = f"import {worker.PRELOAD}; {known}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
+
+
+def test_a_sweep_tidies_up_after_writers_that_were_killed_but_not_after_those_at_work(tmp_path):
+    (tmp_path / "layers").mkdir()
+    old, young = (tmp_path / "layers" / f"{name}.safetensors.1.tmp" for name in "ab")
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+    (job,) = jobs(tmp_path, [*SHORT, "init=random"], [0])
+    sweep.run_all([job], Sleeping(1))
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 def test_a_task_that_comes_when_all_are_to_stop_trains_nothing(tmp_path):

@@ -51,13 +51,13 @@ class Dask(Executor):
         except OSError as error:
             raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
         self._running: dict[Any, remote.Task] = {}
+        self._threads = self._count()
         _log.info("dask: %s", self._client.dashboard_link)
 
     @property
     def is_free(self) -> bool:
         """Whether there are fewer tasks than the workers there are take."""
-        threads = sum(self._client.nthreads().values())
-        return len(self._running) < AHEAD * max(1, int(threads))
+        return len(self._running) < AHEAD * max(1, self._threads)
 
     @property
     def is_idle(self) -> bool:
@@ -73,6 +73,7 @@ class Dask(Executor):
     def ended(self) -> list[Outcome]:
         """The outcomes of tasks that are over."""
         over = [future for future in self._running if future.done()]
+        self._threads = self._count()  # once a look, not a task: it asks all the workers there are
         if not over:
             time.sleep(PAUSE)
         return [outcome for future in over for outcome in self._outcomes(future)]
@@ -87,6 +88,10 @@ class Dask(Executor):
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+    def _count(self) -> int:
+        """Threads of all workers, which come and go."""
+        return int(sum(self._client.nthreads().values()))
 
     def _outcomes(self, future: Any) -> list[Outcome]:
         task = self._running.pop(future)

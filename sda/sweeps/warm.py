@@ -1,0 +1,7 @@
+"""What every run would work out first: once, in the process that runs are forked from."""
+
+from sda.runs import environment
+from sda.sweeps.worker import Child
+
+environment.revision()  # half a second, since it reads the code
+__all__ = ["Child"]
