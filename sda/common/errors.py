@@ -23,6 +23,10 @@ def of_memory(error: BaseException) -> str | None:
     )
 
 
+class LackingError(ValueError):
+    """What this machine lacks for a run. The message is one line; another machine may have it."""
+
+
 class DataError(ValueError):
     """Data that cannot be used. The message is one line for the person who asked for the data."""
 

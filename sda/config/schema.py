@@ -1,5 +1,6 @@
 """The schema of a run: what a configuration may say, checked and built before anything starts."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sda.common import checks
+from sda.common.errors import LackingError
 from sda.config.parts import data_function, lists, part, section
 from sda.config.plan import Run, Start
 from sda.config.settings import BASELINE, PLANNING, Executor, Settings, Stack
@@ -22,6 +24,8 @@ from sda.training.settings import Finetuning, Pretraining
 
 if TYPE_CHECKING:
     from sda.config.baseline import Baseline
+
+DEVICES = r"cpu|mps|cuda(:\d+)?"
 
 
 def build(plain: Plain) -> "Run | Baseline":
@@ -45,7 +49,8 @@ def build_run(plain: Plain) -> Run:
     depth = len(stack.nodes)
     executor(plain)
     data_function("data", known.data)  # refused here, nothing is read yet
-    where = device(known.device)
+    # A command that sends its runs elsewhere may stand on a machine without a GPU.
+    where = device(known.device, is_here=known.executor.get("name", "local") == "local")
     start = Start.of(known.pretrained) if known.pretrained else None
     if start is not None and known.init is Init.random:
         raise ValueError(f"init=random takes no pretrained layers, got pretrained={start.path}")
@@ -90,17 +95,30 @@ def executor(plain: Plain) -> Executor:
     return made("executor", Executor, section("executor", plain.get("executor")))
 
 
-def device(name: str) -> torch.device:
-    """The device to train on. Raises ValueError if it is absent."""
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    found = [kind for kind, there in here.items() if there] + ["cpu"]
+def device(name: str, is_here: bool = True) -> torch.device:
+    """The device to train on: cpu, cuda, cuda:1 (the second one), mps, or auto.
+
+    Args:
+        name: what a configuration says.
+        is_here: whether it must be on this machine.
+
+    Raises:
+        LackingError: it is absent.
+        ValueError: it is none.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = ["cuda"] * bool(gpus) + ["mps"] * torch.backends.mps.is_available() + ["cpu"]
     if name == "auto":
         return torch.device(found[0])
-    if name not in found:
-        raise ValueError(
-            f"device={name} is not here, or torch was built without it; here: {', '.join(found)}"
+    if not re.fullmatch(DEVICES, name):
+        raise ValueError(f"device must be one of cpu, cuda, cuda:1, mps, auto, got {name!r}")
+    where = torch.device(name)
+    if is_here and (where.type not in found or (where.index or 0) >= max(1, gpus)):
+        raise LackingError(
+            f"device={name} is not here, or torch was built without it; here: "
+            + ", ".join([*(f"cuda:{number}" for number in range(gpus)), *found[bool(gpus) :]])
         )
-    return torch.device(name)
+    return where
 
 
 def codes_memory(asked: float | str, where: torch.device) -> int:
@@ -110,7 +128,7 @@ def codes_memory(asked: float | str, where: torch.device) -> int:
     """
     if not isinstance(asked, str):
         return int(1e9 * asked)
-    if where.type == "cuda":
+    if where.type == "cuda" and torch.cuda.is_available():
         return int(torch.cuda.get_device_properties(where).total_memory) // 8
     return 10**9
 

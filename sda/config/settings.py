@@ -69,7 +69,7 @@ class Settings:
     overwrite: bool
     threads: int | Literal["auto"]
     jobs: int | Literal["auto"]
-    device: Literal["cpu", "cuda", "mps", "auto"]
+    device: str
     precision: str
     tensorboard: bool
     codes_memory: float | Literal["auto"]
@@ -91,6 +91,7 @@ class Settings:
     refit: bool = False
     codes_of: str | None = None
     layer: int | None = None
+    devices: list[int] | None = None  # GPUs of a sweep on this machine, by number
     vars: dict[str, Any] | None = None  # what files have of their own, for others to point at
 
     def __post_init__(self) -> None:
@@ -98,6 +99,13 @@ class Settings:
         threads.threads(self.threads)
         if self.codes_memory != "auto":
             checks.number("codes_memory", self.codes_memory, 0, MOST_MEMORY)
+        if self.devices is not None and (self.device != "cuda" or not self.devices):
+            raise ValueError(
+                f"devices must be numbers of GPUs, beside device=cuda, got {self.devices} beside "
+                f"device={self.device}"
+            )
+        if self.devices and self.executor.get("name", "local") != "local":
+            raise ValueError("devices is for executor=local; other engines give a worker its GPU")
         check_published(self.published)
 
 

@@ -61,7 +61,7 @@ def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:
         return 1
     sizes = [n_visible, *(layer.n_hidden for layer in plan.layers)]
     weights = [a * b for a, b in pairwise(sizes)]
-    if plan.device.type == "cuda":
+    if plan.device.type == "cuda" and torch.cuda.is_available():
         memory = memory or torch.cuda.get_device_properties(plan.device).total_memory
     if memory is not None:
         return max(1, int(SHARE_OF_MEMORY * memory / (3 * 4 * sum(weights))))

@@ -26,11 +26,13 @@ def train_jobs(jobs: Sequence[Job]) -> None:
     Raises: as ``train_together``.
     """
     first = jobs[0]
+    place = {"device": first.config["device"]}
+    schema.device(place["device"])
     threads.settle(threads.threads(first.config["threads"]))
     overwrite = first.config["overwrite"]
     if not overwrite:
         one = min(jobs, key=lambda one: RunFolder(one.path).result.get("status") == "finished")
-        begun = recorded_batch(one)
+        begun = recorded_batch(one, lambda config: config | place)  # on one device, all of them
         if {run.path.absolute() for run in jobs} <= {run.path.absolute() for run in begun}:
             jobs = begun
     train_together(jobs, schema.load_data(first.config), overwrite=overwrite)

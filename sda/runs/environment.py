@@ -22,7 +22,7 @@ ROUNDING = r"MKL_CBWR|MKL_ENABLE_INSTRUCTIONS|MKL_DEBUG_CPU_TYPE|(ONEDNN|DNNL)_(
 
 def of(device: torch.device) -> dict[str, Any]:
     """Versions, code, processor and what of it is used, threads, device."""
-    cuda = torch.cuda.get_device_name() if device.type == "cuda" else None
+    cuda = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     own = {"parts": _parts()} if trusted() else {}
     if asked := {k: v for k, v in sorted(os.environ.items()) if re.fullmatch(ROUNDING, k)}:
         own["libraries"] = " ".join(f"{key}={value}" for key, value in asked.items())

@@ -22,7 +22,7 @@ CHANGEABLE = (
     "data.folder",
     "test",
 )
-HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "executor")
+HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "executor", "devices")
 # Settings that do not say what an arm computes. The data is known by its hash,
 # the stack that codes come from by the settings it was trained with (`codes.`), the precision by
 # that of pretraining and of fine-tuning.

@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sda.common.errors import of_memory
+from sda.common.errors import LackingError, of_memory
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import reopen_closed, show_messages
 from sda.common.trust import trust, trusted
@@ -22,7 +22,7 @@ from sda.experiment.job import Job
 from sda.experiment.launch import train_jobs
 from sda.runs.folder import BusyError, RunFolder
 
-STOPPED, BUSY = "stopped", "busy"
+STOPPED, BUSY, LACKING = "stopped", "busy", "lacking"
 PATIENCE = 5.0  # seconds in which a process that has nothing left to do ends
 STOP = signal.SIGTERM
 PRELOAD = "sda.sweeps.warm"
@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
     folder: str
     result: dict[str, Any]
     fault: str | None
-    passing: str | None = None  # STOPPED or BUSY (another process trains it): no fault of its own
+    passing: str | None = None  # STOPPED, BUSY (another process trains it), LACKING: not its fault
 
     @property
     def objective(self) -> float:
@@ -132,6 +132,8 @@ def _work(jobs: Sequence[Job], modules: Sequence[str], sender: Connection) -> No
         fault, passing = error, STOPPED
     except BusyError as error:  # the lock was taken since it was looked at
         fault, passing = error, BUSY
+    except LackingError as error:  # of this machine
+        fault, passing = error, LACKING
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         fault = error
     line = None

@@ -98,7 +98,7 @@ REFUSED = [
         ["experiment=vincent2008_rect", "data=digits"],
         "there is no setting 'data.source'; allowed: seed",
     ),
-    (["device=gpu0"], "device must be one of cpu, cuda, mps, auto, got 'gpu0'"),
+    (["device=gpu0"], "device must be one of cpu, cuda, cuda:1, mps, auto, got 'gpu0'"),
     (["threads=0"], "threads must be a whole number of at least 1"),
     (["data=basic"], "files not found"),
     (["corruption._target_=os.system"], "must name something in sda, or in a module that"),

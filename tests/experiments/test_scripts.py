@@ -39,6 +39,7 @@ def words_of(name, runs, out):
         "chosen.py": [runs, "finetune.labelled"],
         "corruptions.py": [out / "corruptions.png"],
         "curves.py": None,
+        "data_parallel.py": ["--smallest"],
         "data_pictures.py": None,
         "data_report.py": None,
         "few_labels.py": ["--quick", "--out", out / "few_labels.csv"],

@@ -39,7 +39,7 @@ def executor(plain: dict[str, Any]) -> Executor:
         raise ValueError(
             f"executor={asked.name} needs {error.name}: pip install 'sda[{asked.name}]'"
         ) from None
-    return Local(slots(plain))
+    return Local(slots(plain), [f"cuda:{number}" for number in plain.get("devices") or ()])
 
 
 def slots(plain: dict[str, Any]) -> int:
@@ -47,6 +47,6 @@ def slots(plain: dict[str, Any]) -> int:
     jobs = schema.executor(plain).jobs
     if not isinstance(jobs, str):
         return jobs
-    if schema.device(plain.get("device", "cpu")).type != "cpu":
-        return 1
+    if schema.device(plain.get("device", "cpu"), is_here=False).type != "cpu":
+        return len(plain.get("devices") or "1")
     return max(1, threads.cores() // threads.threads(plain["threads"]))

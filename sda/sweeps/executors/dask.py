@@ -12,7 +12,7 @@ from distributed import Client, LocalCluster
 from sda.experiment.job import Job
 from sda.sweeps.executors import remote
 from sda.sweeps.executors.executor import PAUSE, Executor
-from sda.sweeps.worker import Outcome
+from sda.sweeps.worker import LACKING, Outcome
 
 AHEAD = 2  # tasks that are sent for each thread, so that no worker waits for the next
 JOBQUEUE = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}
@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 class Dask(Executor):
     """Sends tasks to Dask's workers. A task whose worker dies goes to another, and goes on there.
 
+    So does one whose worker lacks what it needs, such as a GPU.
     After ``distributed.scheduler.allowed-failures`` such deaths (3) it is given up.
 
     Args:
@@ -50,7 +51,9 @@ class Dask(Executor):
             self._client = Client(address or self._cluster, timeout=10)
         except OSError as error:
             raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
-        self._running: dict[Any, remote.Task] = {}
+        self._running: dict[
+            Any, tuple[remote.Task, set[str]]
+        ] = {}  # with the workers that lack something for it
         self._threads = self._count()
         _log.info("dask: %s", self._client.dashboard_link)
 
@@ -66,9 +69,7 @@ class Dask(Executor):
 
     def submit(self, task: Sequence[Job], told: Sequence[Job]) -> None:
         """Send a task to the scheduler."""
-        packed = remote.Task.of(task, told, self._stop)
-        future = self._client.submit(remote.train, remote.plain(packed), pure=False)
-        self._running[future] = packed
+        self._send(remote.Task.of(task, told, self._stop), set(), None)
 
     def ended(self) -> list[Outcome]:
         """The outcomes of tasks that are over."""
@@ -94,12 +95,23 @@ class Dask(Executor):
         return int(sum(self._client.nthreads().values()))
 
     def _outcomes(self, future: Any) -> list[Outcome]:
-        task = self._running.pop(future)
+        task, lacking = self._running.pop(future)
         try:
             outcomes: list[Outcome] = future.result()
         except Exception as error:  # of a worker, whatever it is: the other tasks go on
             return task.lost(error)
+        if any(outcome.passing == LACKING for outcome in outcomes):
+            lacking = lacking.union(*self._client.who_has(future).values())
+            if others := set(self._client.nthreads()) - lacking:
+                self._send(task, lacking, others)
+                return []
         return outcomes
+
+    def _send(self, task: remote.Task, lacking: set[str], others: set[str] | None) -> None:
+        """Send a task to any worker, or to those that may have what the first ones lacked."""
+        only = {"workers": sorted(others), "allow_other_workers": True} if others else {}
+        future = self._client.submit(remote.train, remote.plain(task), pure=False, **only)
+        self._running[future] = task, lacking
 
 
 def _started(kind: str, workers: int, options: Mapping[str, Any]) -> Any:
