@@ -79,6 +79,7 @@ def test_there_are_commands():
     assert len(SINGLE) >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", SINGLE, ids=" ".join)
 def test_the_readmes_single_runs_run(words, monkeypatch):
     # Here without the files of MNIST.
@@ -97,6 +98,7 @@ def test_the_readmes_compare_and_resume_work_on_a_finished_run(tmp_path):
     assert (tmp_path / "runs" / "digits" / "comparison.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_readmes_baselines_run(tmp_path):
     run("init=sda", "seed=0", *SMALL)
     (folder,) = (tmp_path / "runs" / "digits").iterdir()

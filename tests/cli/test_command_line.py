@@ -431,6 +431,7 @@ def test_a_sweep_skips_what_is_done_and_names_every_run_that_failed(tmp_path, ca
     assert "learning rate 1e+07" in " ".join(said.split())
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path, monkeypatch):
     jobs = []
     for seed, epochs in ((0, 10**6), (1, 2)):
@@ -805,6 +806,7 @@ def small_table(path):
     path.write_text("\n".join(["a,b,kind", *rows]) + "\n")
 
 
+@pytest.mark.slow
 def test_small_data_are_cut_several_times_and_every_row_is_tested_once(tmp_path, capsys):
     small_table(tmp_path / "mine.csv")
     words = ["data=arrays", "data.path=mine.csv", "init=random,sda", "hydra/launcher=batched"]

@@ -107,6 +107,7 @@ def test_where_a_configuration_comes_from_is_told_with_ones_own_folder_in_it(tmp
     assert "epochs: 3" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_example_of_parts_of_ones_own_runs_as_it_is_printed(tmp_path, capsys, monkeypatch):
     page = (ROOT / "docs" / "own_parts.md").read_text("utf-8")
     (module,) = re.findall(r"```python\n(.*?)```", page, re.S)

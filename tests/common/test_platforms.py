@@ -70,6 +70,7 @@ def elsewhere(*words, folder):
     )
 
 
+@pytest.mark.slow
 def test_a_run_ends_well_where_there_is_nothing_that_only_linux_has_and_starts_no_process(tmp_path):
     words = ["data=digits", "stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=1"]
     done = elsewhere(*words, "threads=auto", folder=tmp_path)

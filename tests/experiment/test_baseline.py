@@ -121,6 +121,7 @@ def test_it_learns_from_the_rows_whose_labels_networks_use(tmp_path, splits):
     assert result(tmp_path)["settings"]["finetune.labelled"] == 60
 
 
+@pytest.mark.slow
 def test_a_sweep_over_arms_has_networks_and_baselines_and_each_once(tmp_path, capsys):
     words = ["-m", "init=random,baseline", "baseline=knn,svm_linear", *NETWORK]
     assert run(*words) == ""
@@ -134,6 +135,7 @@ def test_a_sweep_over_arms_has_networks_and_baselines_and_each_once(tmp_path, ca
         assert f"\n{arm}" in said
 
 
+@pytest.mark.slow
 def test_one_process_says_how_a_baseline_ended_in_a_sweep(tmp_path):
     jobs = [asked(tmp_path / name, f"baseline={name}") for name in ("knn", "svm_linear")]
     outcomes = sweep.run_all(jobs, Local(2), together=True)

@@ -73,6 +73,7 @@ def test_a_gabor_function_is_explained_by_itself(phase):
     assert (found.along, found.across) == pytest.approx((2, 3), abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_gabor_function_explains_little_of_white_noise():
     noise = np.random.default_rng(1).normal(size=(12, 144))
     assert max(found.r2 for found in gabor.fit(noise, 12)) < 0.3

@@ -316,6 +316,7 @@ def test_a_run_without_its_data_fails_alone(tmp_path, monkeypatch):
         assert "\n" not in outcome.fault
 
 
+@pytest.mark.slow
 def test_a_run_that_no_memory_holds_says_what_needs_less_and_the_others_train(tmp_path):
     huge = jobs(tmp_path, "stack.hidden=[1000000000,1000000000]", sweep=[["seed=0"]])
     outcomes = sweep.run_all([*huge, *jobs(tmp_path, sweep=[["seed=0"]])], Local(2), together=True)
@@ -335,6 +336,7 @@ def close_when(other, reached):
     threading.Thread(target=watch, daemon=True).start()
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_trains_is_said_and_waited_for_and_the_others_train(
     tmp_path, caplog
 ):
@@ -348,6 +350,7 @@ def test_a_run_that_another_process_trains_is_said_and_waited_for_and_the_others
     assert "another process is training it" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(
     tmp_path, monkeypatch, caplog
 ):
@@ -361,6 +364,7 @@ def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(
     assert outcome.fault is None
 
 
+@pytest.mark.slow
 def test_a_batch_that_was_stopped_before_all_of_it_was_described_trains_all_the_same(
     tmp_path, monkeypatch
 ):
@@ -404,6 +408,7 @@ def test_a_process_that_is_stopped_while_it_starts_has_not_failed(tmp_path):
     assert outcome.passing == STOPPED
 
 
+@pytest.mark.slow
 def test_a_process_that_is_over_can_still_be_asked_to_stop(tmp_path):
     asked = jobs(tmp_path, sweep=[["seed=0", "finetune.epochs=1"]])
     child = Child(asked, asked)
@@ -421,6 +426,7 @@ def test_a_run_that_is_listed_twice_trains_once_and_has_two_outcomes(tmp_path):
     assert ended[0] == ended[1]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed(
     tmp_path, monkeypatch
 ):
@@ -478,6 +484,7 @@ def test_a_sweep_in_batches_goes_on_beside_runs_that_were_trained_alone(tmp_path
     assert_close(asked, alone[-4:])
 
 
+@pytest.mark.slow
 def test_a_folder_with_another_run_is_refused_and_the_runs_beside_it_train(tmp_path):
     words = [["seed=0"], ["seed=1"]]
     train_jobs(jobs(tmp_path, sweep=words))

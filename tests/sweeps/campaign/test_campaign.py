@@ -82,6 +82,7 @@ def test_ties_go_to_the_lower_validation_cross_entropy(done):
         assert protocol.chosen(tied).one["setting"] == chosen
 
 
+@pytest.mark.slow
 def test_the_ledger_alone_says_what_is_done_and_what_is_lost_from_it_is_run_again(done, tmp_path):
     for folder in (tmp_path / "runs").iterdir():
         if folder.name != "ledger":
@@ -177,6 +178,7 @@ def test_a_setting_that_is_null_in_the_arm_is_told_as_a_node_of_its_own(done):
     sda.job(values, 3, test=True)
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_done_is_told_at_the_end_and_the_others_go_on(done, capsys, tmp_path):
     sda, *_ = cells(done)
     first, second = (sda.job(words, 0, test=False) for words in sda.search.listed[:2])
@@ -227,6 +229,7 @@ def test_a_campaign_says_how_much_of_all_tiers_is_to_go(done, tiny):
     assert told(done).endswith("of 21 it is not known")
 
 
+@pytest.mark.slow
 def test_a_campaign_goes_on_with_as_many_processes_as_its_words_say(tiny, monkeypatch):
     asked = []
     monkeypatch.setattr(
@@ -271,6 +274,7 @@ def test_a_word_that_no_cell_knows_is_refused_and_one_that_some_know_goes_to_the
     assert "search_rows=99" in machine.words
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_trains_is_waited_for_while_the_others_go_on(done, caplog):
     caplog.set_level(logging.INFO, "sda")
     sda, *_ = cells(done)
