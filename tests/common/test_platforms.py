@@ -54,6 +54,8 @@ import _posixsubprocess
 _posixsubprocess.fork_exec = multiprocessing.util.spawnv_passfds = refused
 warnings.filterwarnings("ignore", "only soft file lock")
 
+import pytest
+
 from sda.__main__ import main
 main(sys.argv[1:])
 """
