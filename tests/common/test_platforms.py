@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = """
 import asyncio, builtins, ctypes, multiprocessing.util, os, signal, subprocess, sys, warnings
@@ -53,8 +55,6 @@ multiprocessing.process.BaseProcess.start = refused
 import _posixsubprocess
 _posixsubprocess.fork_exec = multiprocessing.util.spawnv_passfds = refused
 warnings.filterwarnings("ignore", "only soft file lock")
-
-import pytest
 
 from sda.__main__ import main
 main(sys.argv[1:])
