@@ -46,12 +46,12 @@ def check(before: Job, now: Job) -> None:
             "only the last layer can be trained longer, those below would move what it learned "
             f"from: pretrain.epochs=[{','.join(map(str, [*had[:-1], top]))}]"
         )
-    limits = [
-        ("pretrain.epochs", had[-1:] or [0], has[-1:] or [0]),
-        ("finetune.epochs", [old.finetuning.epochs], [new.finetuning.epochs]),
-        ("finetune.patience", [old.finetuning.patience], [new.finetuning.patience]),
+    limits: list[tuple[str, float | None, float | None]] = [
+        ("pretrain.epochs", (had or [0])[-1], (has or [0])[-1]),
+        ("finetune.epochs", old.finetuning.epochs, new.finetuning.epochs),
+        ("finetune.patience", old.finetuning.patience, new.finetuning.patience),
     ]
-    for key, (less,), (more,) in limits:
+    for key, less, more in limits:
         if (float("inf") if more is None else more) < (float("inf") if less is None else less):
             raise ValueError(f"a finished run had {key}={less}: it can have more, got {more}")
     patience, epochs = old.finetuning.patience, result.get("epochs")
