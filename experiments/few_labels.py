@@ -5,7 +5,7 @@
 Logistic regression on the columns as they are, and on the codes of layers 1 and 2, with 5, 10 and
 20 labels of each class, five seeds: each draws other labels, initial weights and noise. Both choose
 their penalty by cross-validation on the labelled rows. Prints test accuracies and their paired
-differences with 95 % t intervals over seeds, and writes them to results/few_labels.csv. A few
+differences with 95 % t intervals over seeds, and writes results/figures/few_labels.csv. A few
 minutes on one core.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from lib.figure import write_table
+from lib.script import FIGURES
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
@@ -26,7 +27,6 @@ from sda import SDATransformer
 from sda.analysis.intervals import paired
 from sda.data.generated.rectangles import rect
 
-HERE = Path(__file__).parent
 EACH = (5, 10, 20)  # labels of a class
 SEEDS = range(5)
 
@@ -34,31 +34,32 @@ SEEDS = range(5)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one set, one epoch, two seeds")
-    parser.add_argument("--out", default=str(HERE / "results" / "few_labels.csv"))
+    parser.add_argument("--out", default=str(FIGURES / "few_labels.csv"))
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     table = []
+    counts, seeds, epochs = (EACH[:1], range(2), 1) if asked.quick else (EACH, SEEDS, 100)
     for name, load in list(SETS.items())[: 1 if asked.quick else None]:
-        for each in EACH[: 1 if asked.quick else None]:
-            seeds, epochs = (range(2), 1) if asked.quick else (SEEDS, 100)
-            found = [accuracies(*load(), each, seed, epochs) for seed in seeds]
-            table += rows(name, each, np.array(found))
-    write_table(Path(asked.out), table)
+        found = np.array([accuracies(*load(), counts, seed, epochs) for seed in seeds])
+        for k, each in enumerate(counts):
+            table += rows(name, each, found[:, k])
+        write_table(Path(asked.out), table)
 
 
-def accuracies(x, y, each: int, seed: int, epochs: int) -> list[float]:
-    """Test accuracy on the columns and on the codes of each layer; ``each``: labels of a class."""
+def accuracies(x, y, counts, seed: int, epochs: int) -> list[list[float]]:
+    """Test accuracies on the columns and the codes of each layer, for each number of labels."""
     train, test = train_test_split(np.arange(len(y)), test_size=0.4, random_state=seed, stratify=y)
     rng = np.random.default_rng(seed)
-    labelled = np.concatenate([rng.permutation(train[y[train] == k])[:each] for k in np.unique(y)])
+    order = [rng.permutation(train[y[train] == k]) for k in np.unique(y)]
     stack = SDATransformer(
         (400, 400), corruption=0.3, pretrain_epochs=epochs, pretrain_learning_rate=0.1,
         random_state=seed,
     ).fit(x[train])  # fmt: skip
     scaler = MinMaxScaler().fit(x[train])
     inputs = [scaler.transform(x), stack.transform(x, 1), stack.transform(x, 2)]
-    return [_accuracy(z, y, labelled, test) for z in inputs]
+    drawn = [np.concatenate([own[:each] for own in order]) for each in counts]
+    return [[_accuracy(z, y, labelled, test) for z in inputs] for labelled in drawn]
 
 
 def _accuracy(z, y, labelled, test) -> float:

@@ -1,6 +1,7 @@
 """What the predictors have in common: labels, rows set aside, fine-tuning."""
 
 import logging
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -14,13 +15,14 @@ from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training import finetuning
 from sda.training.minibatches import Labelled
+from sda.training.preconditions import tell_of_wide_rows
 from sda.training.settings import Finetuning
 
 Part = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]  # rows, targets, weights
 _log = logging.getLogger(__name__)
 
 
-class Supervised(Stacked):
+class Supervised(Stacked, ABC):
     """What predictors have in common: labels, the cut, fine-tuning."""
 
     finetune_epochs: int
@@ -47,6 +49,7 @@ class Supervised(Stacked):
         if not goes_on:
             self._scaling = Scaling.of(train[0], self.scaling)
         given, held = (self._labelled(*part) for part in (train, valid))
+        tell_of_wide_rows(given.x)
         if not goes_on:
             stack = StackedDenoisingAutoencoder.plan(x.shape[1], self._layers(given.x), self._seed)
             self._pretrain(stack, given.x, held.x)
@@ -54,8 +57,9 @@ class Supervised(Stacked):
         self._finetune(given, held)
         return self
 
+    @abstractmethod
     def _network(self, stack: StackedDenoisingAutoencoder) -> Predictor:
-        raise NotImplementedError
+        """Put the output layer of its kind on a stack."""
 
     def _labelled(self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> Labelled:
         given = None if weights is None else torch.from_numpy(np.float32(weights))
@@ -79,8 +83,9 @@ class Supervised(Stacked):
         """Draw n of the labelled rows, whose labels are y."""
         return np.asarray(train_test_split(known, test_size=n, random_state=self._seed % 2**32)[1])
 
+    @abstractmethod
     def _has_label(self, y: NDArray[Any]) -> NDArray[np.bool_]:
-        raise NotImplementedError
+        """Which rows have a target that the network can learn from."""
 
     def _finetune(self, train: Labelled, valid: Labelled) -> None:
         plan = self.finetuning or Finetuning(

@@ -50,6 +50,7 @@ def check(plan: Run, splits: Splits) -> None:
     network = heads.predictor(stack, splits.n_classes, splits.n_targets, plan.seed)
     finetuning.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
     finetuning.check_labelled("test", test, network)  # now, not when all is trained
+    preconditions.tell_of_wide_rows(train[0])
 
 
 def run(

@@ -1,5 +1,6 @@
 """What cannot be trained on is refused in one line, before any work starts."""
 
+import logging
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +12,9 @@ from sda.nn.layer_kind import LayerKind
 from sda.nn.optimisers import check_free
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training.settings import Pretraining
+
+WIDE = 10  # columns for each row, from which on there is a word
+_log = logging.getLogger(__name__)
 
 
 def check_pretraining(
@@ -70,3 +74,15 @@ def _check_noise(
 def check_extent(layer: LayerKind, codes: Tensor, depth: int) -> None:
     """Raise ValueError if a layer cannot reconstruct its input ``codes``."""
     layer.check_inputs(*extent(codes), f"the inputs of layer {depth + 1}")
+
+
+def tell_of_wide_rows(x: Tensor) -> None:
+    """Warn of training rows x (n, d) that are few for their columns."""
+    n, d = x.shape
+    if d > WIDE * n:
+        _log.warning(
+            "%d training rows of %d columns: so few may teach a network nothing, with pretraining "
+            "or without; hold it against a linear model (baseline=logistic_regression), and keep "
+            "the columns that matter",
+            n, d,
+        )  # fmt: skip

@@ -270,3 +270,12 @@ def test_every_missing_cell_is_filled_and_columns_keep_their_names():
     assert np.isfinite(own.transform(given)).all()
     frame = own.set_output(transform="pandas").transform(pd.DataFrame(given))
     assert list(frame.columns) == [f"x{k}" for k in range(5)]
+
+
+@pytest.mark.parametrize("kind", [SDAClassifier, SDARegressor])
+@pytest.mark.parametrize("d", [20, 700])
+def test_few_rows_of_many_columns_get_a_word(kind, d, caplog):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((60, d)), np.arange(60) % 2
+    kind(4, pretrain_epochs=1, finetune_epochs=1).fit(x, y)
+    assert ("training rows of 700 columns" in caplog.text) == (d == 700)
