@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sda.common import checks
-from sda.common.rows import ROWS, in_blocks, wide
+from sda.common.rows import ROWS, check_shape, floats, in_blocks, wide
 from sda.common.seeding import stream
 from sda.nn import closed_form
 from sda.nn import stack as stacks
@@ -94,8 +94,9 @@ class Predictor(nn.Module, ABC):
         return self.stack.runs
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (..., n, k) of p(y | x) for x (..., n, d)."""
-        return self.logits(x)
+        """Logits (..., n, k) of p(y | x) for x (..., n, d), floats or grey levels."""
+        check_shape("the", x, self.stack[0].n_visible, self.weight.dtype)
+        return self.logits(floats(x))
 
     def logits(self, x: Tensor, factors: Sequence[Tensor] = ()) -> Tensor:
         """The same where the codes of each layer are multiplied by ``factors`` (..., n, h)."""

@@ -179,3 +179,13 @@ def test_a_regressor_may_have_a_variance_for_each_row_and_learns_by_its_density(
     for _ in range(5):
         network.update(descent, x, y, 9)
     assert float(network.cost(x, y).detach()) < before
+
+
+def test_a_network_refuses_what_training_refuses_and_takes_grey_levels():
+    stack = StackedDenoisingAutoencoder.plan(6, [Layer(4, Masking(0.2))], seed=0)
+    network, x = Classifier(stack, 3, seed=0), torch.arange(12, dtype=torch.uint8).reshape(2, 6)
+    assert torch.equal(network(x), network(x / torch.tensor(255.0)))
+    with pytest.raises(ValueError, match="must be a tensor"):
+        network(x.numpy())
+    with pytest.raises(ValueError, match=r"got \(2, 5\)"):
+        network(x[:, :5])
