@@ -15,12 +15,14 @@ import pytest
 from sda.config import compose
 from sda.experiment.job import Job
 from sda.runs import ledger
+from sda.runs.folder import RunFolder
 from sda.sweeps import sweep, worker
 from sda.sweeps.executors import remote
 from sda.sweeps.executors.executor import Executor
 from sda.sweeps.executors.local import Local
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what engines warn of is theirs
+ROOT = Path(__file__).parents[2]
 LONG = [
     "stack.hidden=[60,40]", "pretrain.epochs=150", "finetune.epochs=40", "finetune.patience=40",
     "finetune.learning_rate=0.1", "tensorboard=false",
@@ -119,6 +121,32 @@ def test_a_run_that_is_preempted_is_requeued_and_ends_in_the_same_bits(tmp_path,
 
     when(lambda: min(map(rows, asked)) > 60, preempt)
     assert not sweep.faults(sweep.run_all(asked, slurm))
+    assert_once(tmp_path / "runs", asked, alone)
+
+
+@pytest.mark.slow
+def test_when_the_command_is_killed_its_runs_end_saved_and_the_same_command_goes_on(
+    tmp_path, alone
+):
+    asked = jobs(tmp_path / "runs", LONG)
+    words = ["-m", *LONG, "seed=0,1", "jobs=2", "runs_folder=runs"]
+
+    def begin():
+        return subprocess.Popen(
+            [sys.executable, "-m", "sda", *words], cwd=tmp_path, stdout=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    command = begin()
+    when(lambda: min(map(rows, asked)) > 60, command.kill).join(120)
+    command.wait()
+    over = time.monotonic() + 60
+    while any(RunFolder(job.path).is_held for job in asked) and time.monotonic() < over:
+        time.sleep(0.1)
+    for job in asked:
+        assert RunFolder(job.path).result["status"] == "interrupted"
+        assert (job.path / "checkpoint" / "last.pt").exists()
+    assert begin().wait() == 0
     assert_once(tmp_path / "runs", asked, alone)
 
 
