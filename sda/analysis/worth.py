@@ -103,7 +103,8 @@ def verdict(held: Sequence[Claims]) -> str:
         pair = rest[-1].worth
         last = f"{rest[-1].point.where} " * (len(rest) > 1)
         less = "less" if pair.difference.mean > 0 else "more"
-        told += f" ({last}it errs {_apart(pair)} {less})"
+        p = "" if pair.p is None else f"; p = {pair.p:.2f} by Holm's correction"
+        told += f" ({last}it errs {_apart(pair)} {less}{p})"
     return f"{told}. {_beside(held)}"
 
 
@@ -206,8 +207,10 @@ def curve(found: Sequence[Point]) -> bytes:
     rows = [point.rows for point in found]
     axis.set_xticks(rows, [str(one) for one in rows])
     axis.xaxis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_ylim()
+    label = curves.round_number if high > 5 * low else lambda value, _: f"{value:g}"
     for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-        which(FuncFormatter(curves.round_number))
+        which(FuncFormatter(label))
     axis.set_xlabel("training rows with labels")
     axis.set_ylabel("test error (%)")
     axis.grid(alpha=0.25, which="both")

@@ -85,7 +85,7 @@ def _timed(plan: Plan, splits: Splits) -> tuple[Times, dict[str, str]]:
         on = choice.executor(networks[0].config)
         outcomes = sweep.run_all(networks, on)
         now = time.monotonic()
-        until = now + max(SECONDS - (now - start), 2 * (now - start))  # of a machine that is busy
+        until = now + max(SECONDS, 3 * (now - start))  # of a machine that is busy
         outcomes += sweep.run_all([j for j in jobs.values() if j not in networks], on, until=until)
     ended = {outcome.folder: outcome for outcome in outcomes}
     times, faults = {}, {}
