@@ -6,6 +6,8 @@ import pytest
 import torch
 from tiny_campaign import conf, done, tiny  # noqa: F401 - fixtures
 
+from sda.common import trust
+
 torch.set_num_threads(1)
 
 
@@ -31,6 +33,12 @@ def data_where_asked_for(request, own_cache, monkeypatch):
 def all_numbers():
     """A command run in this process turned denormal numbers off; Hypothesis draws them."""
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
+def nobodys_parts(monkeypatch):
+    """A module that a test trusts is trusted by that test alone, and by the processes it starts."""
+    monkeypatch.setattr(trust, "_trusted", {})
 
 
 @pytest.fixture(autouse=True)
