@@ -103,7 +103,7 @@ def verdict(held: Sequence[Claims]) -> str:
         pair = rest[-1].worth
         last = f"{rest[-1].point.where} " * (len(rest) > 1)
         less = "less" if pair.difference.mean > 0 else "more"
-        p = "" if pair.p is None else f"; p = {pair.p:.2f} by Holm's correction"
+        p = "" if pair.p is None else f"; p = {pair.p:.2f}, corrected over all"
         told += f" ({last}it errs {_apart(pair)} {less}{p})"
     return f"{told}. {_beside(held)}"
 
