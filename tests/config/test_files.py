@@ -246,3 +246,10 @@ def test_a_table_has_defaults_of_its_own_that_words_change():
     assert build("data=table", "corruption=masking").layers[0].corruption == Masking(0.25)
     alike = [chosen(f"data={kind}")["data"] for kind in ("table", "arrays")]
     assert alike[0] == alike[1] | {"scaling": "standard"}
+
+
+@pytest.mark.parametrize("data", ["arrays", "table"])
+def test_kinds_of_columns_are_set_as_the_page_says(data):
+    words = [f"data={data}", "data.path=mine.csv", "data.kinds={zip: categorical, note: ignored}"]
+    made = compose.resolved(compose.compose(words))
+    assert made["data"]["kinds"] == {"zip": "categorical", "note": "ignored"}
