@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from sda.runs.model_file import load, save
     from sda.training.codes import Storage
     from sda.training.finetuning import finetune
+    from sda.training.history import History
     from sda.training.pretraining import pretrain
     from sda.training.settings import Finetuning, Pretraining
 
@@ -93,6 +94,7 @@ __all__ = [
     "Gaussian",
     "GaussianUnits",
     "GenerativeStochasticNetwork",
+    "History",
     "Initialisation",
     "Joint",
     "KernelSVC",
@@ -151,8 +153,9 @@ _HOMES = (  # a name that several modules have is the first one's
     "nn.variational", "nn.combined_corruption", "nn.picture_corruption", "nn.sequence_corruption",
     "nn.corruption", "nn.densities", "nn.distributions", "nn.initialisation", "nn.layer_kind",
     "nn.mixed", "nn.penalised", "nn.joint", "nn.stack", "nn.sampling", "nn.heads",
-    "runs.model_file", "training.codes", "training.finetuning", "training.pretraining",
-    "training.settings", "experiment.kernel_svc", "data.tables", "runs.model",
+    "runs.model_file", "training.codes", "training.history", "training.finetuning",
+    "training.pretraining", "training.settings", "experiment.kernel_svc", "data.tables",
+    "runs.model",
     "estimators.classifier", "estimators.imputer", "estimators.regressor", "estimators.transformer",
 )  # fmt: skip
 

@@ -41,6 +41,7 @@ def labels(settings: Sequence[Plain]) -> list[str]:
     comparison of initialisations, and the table must show it.
     """
     telling = {key for key, values in _values(settings).items() if len(values) > 1}
+    telling |= {"layer"}  # codes are another input than the rows, and every name of them says so
     named = [_label(own, sorted(telling)) for own in settings]
     # Namesakes differ in a key that only some of them have.
     for name in {name for name in named if named.count(name) > 1}:
@@ -76,7 +77,8 @@ def place(run: Trained, label: str) -> tuple[Any, ...]:
 
 
 def _is_default(key: str, value: Any, defaults: Plain) -> bool:
-    if key not in defaults:
+    key = key.removeprefix("codes.")  # a setting of the run that codes come from
+    if key not in defaults or key == "init":
         return False
     ours, own = str(defaults[key]), str(value)
     if key.endswith("._target_") and ours.startswith("sda.") and own.startswith("sda."):

@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     Returns 0, or 2 if a folder is missing or there is no run. Raises OSError if the tables cannot
     be written, SystemExit for words that it does not know.
     """
-    parser = argparse.ArgumentParser("compare", description="Compare finished runs.")
+    parser = argparse.ArgumentParser(f"{program()} compare", description="Compare finished runs.")
     parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders of them")
     parser.add_argument("--out", type=Path, help="where to write; default: the first folder")
     parser.add_argument(

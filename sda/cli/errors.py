@@ -67,7 +67,7 @@ def _unreadable(word: str) -> str:
 
 
 def _guess(message: str) -> str | None:
-    keys = [*_keys(), *_keys("baseline=svm_rbf")]
+    keys = [*_keys(), *_keys("baseline=svm_rbf", "data=table")]
     known = [part for key in keys for part in key.split(".")]
     known += [path.stem for path in catalogue.folder().rglob("*.yaml")]
     for word in map(key_of, message.split("'")[1::2]):
@@ -75,8 +75,10 @@ def _guess(message: str) -> str | None:
             continue
         section, _, last = word.split("/")[-1].rpartition(".")
         inside = [key.removeprefix(f"{section}.") for key in keys if key.startswith(f"{section}.")]
-        if section and (close := near_miss(last, inside)):
-            return f"{section}.{close}"
+        inside = [key for key in dict.fromkeys(inside) if not key.startswith("_")]
+        if section and inside:
+            close = near_miss(last, inside)
+            return f"{section}.{close}" if close else f"one of {', '.join(inside)}"
         if close := near_miss(word.split("/")[-1], [*keys, *known]):
             return close
     return None

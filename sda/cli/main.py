@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sda.cli.options import COMMANDS
+from sda.cli.options import COMMANDS, refuse_stray
 from sda.common import terminal
 from sda.common.program import program
 from sda.common.signals import Interrupted
@@ -66,6 +66,8 @@ def _dispatch(words: list[str]) -> int:
     command = words[0] if words[:1] and words[0] in COMMANDS else "train"
     rest = words[1:] if command in COMMANDS else words
     if {"-h", "--help"} & {*rest} and command not in ("compare", "report", "data"):
+        if command == "train":
+            refuse_stray(words[0])
         print(_help(command))
         return 0
     module = importlib.import_module(f"sda.cli.{command}")

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sda.common.program import program
+from sda.config import catalogue
 from sda.config.near_miss import near_miss
 from sda.runs.settings import key_of
 
@@ -33,7 +34,7 @@ def refuse_stray(word: str) -> None:
     """Raise ValueError if the first word is neither a setting, an option nor a command."""
     if "=" in word or word.startswith(("-", "~")):
         return
-    close = near_miss(word, COMMANDS)
+    close = " or ".join(catalogue.choices(word)[:3]) or near_miss(word, COMMANDS)
     raise ValueError(
         f"there is no command {word!r}; commands are {', '.join(COMMANDS)}, settings key=value"
         + (f"; did you mean {close}?" if close else "")

@@ -11,6 +11,7 @@ from sda.analysis.comparison import Comparison
 from sda.analysis.tables import Block
 from sda.cli import compare, repeat
 from sda.common import files
+from sda.common.program import program
 from sda.config import catalogue
 from sda.runs.folder import RunFolder
 
@@ -93,7 +94,9 @@ def main(argv: list[str]) -> int:
     Returns 0, or 2 if the folder is missing or there is no run. Raises OSError if the page cannot
     be written, SystemExit for words that it does not know.
     """
-    parser = argparse.ArgumentParser("report", description="Write one page about finished runs.")
+    parser = argparse.ArgumentParser(
+        f"{program()} report", description="One page about finished runs."
+    )
     parser.add_argument("folder", type=Path, help="of a campaign, a sweep or a run")
     parser.add_argument("--out", type=Path, help="default: report.html in the folder")
     args = parser.parse_args(argv)

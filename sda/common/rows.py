@@ -101,7 +101,7 @@ def check_rows(
     if not is_missing_allowed:
         raise ValueError(
             f"{what} rows must be finite, got NaN or infinity; NaN for missing cells needs "
-            "reconstruction=mixed (data=table has it)"
+            "reconstruction=mixed (data=table has it; init=dbn takes no missing cell)"
         )
     if any(rows.isinf().any() for rows in x.split(ROWS)):
         raise ValueError(f"{what} rows must be finite, or NaN where cells are missing, got inf")

@@ -9,6 +9,13 @@ def folder() -> Path:
     return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
 
 
+def choices(start: str) -> list[str]:
+    """What a command can be about whose name starts so, as words: ``data=rect`` for ``rect``."""
+    groups = ("data", "baseline", "experiment")
+    files = {group: (folder() / group).glob(f"{start}*.yaml") for group in groups}
+    return [f"{group}={name}" for group in groups for name in sorted(p.stem for p in files[group])]
+
+
 def listing() -> str:
     """The options of every config group, for a reader: the files that are there."""
     lines = ["\nChoices:"]

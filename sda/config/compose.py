@@ -5,8 +5,10 @@ import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException
@@ -101,15 +103,16 @@ def _read(folder: str, files: tuple[str, ...]) -> bytes:
 def resolved(cfg: DictConfig) -> Plain:
     """Resolve a composed configuration to plain types, without Hydra's own part."""
     if "hydra" in cfg:
-        HydraConfig.instance().cfg = cfg  # for ${hydra:...}; its set_config would copy all of it
-    plain: Plain = {
-        str(key): OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-        for key, value in cfg.items()
-        if key != "hydra"
-    }
+        # For ${hydra:...}. Its set_config would copy all of it, which takes longer than the rest.
+        HydraConfig.instance().cfg = cast(HydraConf, cfg)
+    plain: Plain = {str(key): _plain(value) for key, value in cfg.items() if key != "hydra"}
     for path in PATHS:  # as seen from any folder: a run may be gone on with from another
         section, _, key = path.rpartition(".")
         node = plain.get(section) if section else plain
         if isinstance(node, dict) and isinstance(node.get(key), str):
             node[key] = os.path.abspath(os.path.expanduser(node[key]))
     return plain
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

@@ -138,7 +138,8 @@ class DenoisingAutoencoder(LayerKind):
         self.reconstruction = reconstruction or CrossEntropy()
         width = self.reconstruction.width
         if width not in (None, d):
-            raise ValueError(f"{self.reconstruction} is of {width} components, the input has {d}")
+            kind = type(self.reconstruction).__name__
+            raise ValueError(f"{kind} is of {width} components, the input has {d}")
         m = self.reconstruction.n_logits(d)
         # One for each run; training, not the network, uses them.
         self.corruptions = (corruption,)

@@ -121,7 +121,7 @@ class RestrictedBoltzmannMachine(DenoisingAutoencoder):
             "activation=sigmoid": (self.activation is Activation.sigmoid, str(self.activation)),
             "reconstruction=cross_entropy (data in [0, 1])": (
                 type(self.reconstruction) is CrossEntropy,
-                str(self.reconstruction),
+                type(self.reconstruction).__name__,
             ),
             "tied=true": (self.tied, "untied weights"),
             "no corruption": (self.corruptions == (Masking(0.0),), str(self.corruptions[0])),

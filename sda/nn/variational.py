@@ -152,7 +152,8 @@ class VariationalAutoencoder(LayerKind):
     def _check_width(self, d: int) -> None:
         width = self.reconstruction.width
         if width not in (None, d):
-            raise ValueError(f"{self.reconstruction} is of {width} components, the input has {d}")
+            kind = type(self.reconstruction).__name__
+            raise ValueError(f"{kind} is of {width} components, the input has {d}")
 
     def _terms(self, x: Tensor, codes: Tensor, kl: Tensor) -> Tensor:
         loss = self.reconstruction.loss(self.decode(codes), x).sum(-1)

@@ -586,6 +586,9 @@ def test_labels_and_inputs_that_set_arms_apart_are_told_in_words():
     ]
     told = naming.labels([{"init": "svm_linear", "layer": layer} for layer in (0, 2)])
     assert told == ["svm_linear on the input", "svm_linear on codes of layer 2"]
+    own = [{"init": "sda"}, {"init": "knn", "layer": 1, "codes.pretrain.epochs": 15}]
+    assert naming.labels(own) == ["sda", "knn on codes of layer 1"]
+    assert naming.shared(own, {"pretrain.epochs": 15}, naming.labels(own)) == []
 
 
 def test_what_all_runs_share_is_said_once_above_the_table_and_defaults_not_at_all(tmp_path):

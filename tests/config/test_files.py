@@ -30,7 +30,10 @@ EVERY = [
     for path in INSIDE
     if len(path.parts) > 1 and path.parts[0] not in APART
 ]
-CHOICES = EVERY
+CHOICES = [
+    pytest.param(group, choice, marks=pytest.mark.slow if group == "experiment" else ())
+    for group, choice in EVERY
+]
 SETS = [path.stem for path in FILES if path.parent.name == "table1"]
 ARMS = [path.stem for path in FILES if path.parent.name == "arm"]
 
@@ -47,7 +50,7 @@ def chosen(*words):
 def test_there_are_files():
     assert len(FILES) > 15
     groups = {"data", "corruption", "reconstruction", "stack", "pretrain", "finetune", "experiment"}
-    assert {group for group, _ in CHOICES} == groups | {"arm", "baseline", "executor"}
+    assert {group for group, _ in EVERY} == groups | {"arm", "baseline", "executor"}
     table = [path for path in FILES if path.parent.name in ("table1", "arm")]
     assert len(table) <= 25
     assert sum(len(path.read_text().splitlines()) for path in table) <= 350
@@ -75,9 +78,10 @@ def test_every_file_says_in_its_first_lines_what_it_is(path):
     )
 
 
-EXPERIMENTS = [choice for group, choice in CHOICES if group == "experiment"]
+EXPERIMENTS = [choice for group, choice in EVERY if group == "experiment"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_an_experiment_has_its_own_name_and_published_figures_in_range(experiment):
     run = schema.build_run(chosen(f"experiment={experiment}"))
@@ -86,6 +90,7 @@ def test_an_experiment_has_its_own_name_and_published_figures_in_range(experimen
         assert 0 < error < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_an_experiment_means_the_same_data_wherever_it_is_run(experiment):
     data = chosen(f"experiment={experiment}")["data"]

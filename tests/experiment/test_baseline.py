@@ -42,8 +42,17 @@ def somewhere(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def splits():
+def every():
+    """All digits."""
     return digits(seed=0)
+
+
+@pytest.fixture(scope="module")
+def splits(every):
+    """Few of the digits: a setting is fitted in a hundredth of a second."""
+    few = {"train": 200, "valid": 100, "test": 150}
+    parts = {name: Rows(*(part[:n] for part in getattr(every, name))) for name, n in few.items()}
+    return dataclasses.replace(every, **parts)
 
 
 def run(*words):
@@ -179,10 +188,10 @@ def test_of_equally_good_settings_the_first_of_the_grid_is_chosen(tmp_path, spli
     assert result(tmp_path)["chosen"] == {"C": 100}
 
 
-def test_the_choice_does_not_depend_on_the_test_rows(tmp_path, splits):
-    settle(tmp_path / "a", splits)
-    shuffled = splits.test._replace(y=np.roll(splits.test.y, 1), x=splits.test.x[::-1].copy())
-    settle(tmp_path / "b", dataclasses.replace(splits, test=shuffled))
+def test_the_choice_does_not_depend_on_the_test_rows(tmp_path, every):
+    settle(tmp_path / "a", every)
+    shuffled = every.test._replace(y=np.roll(every.test.y, 1), x=every.test.x[::-1].copy())
+    settle(tmp_path / "b", dataclasses.replace(every, test=shuffled))
     a, b = result(tmp_path / "a"), result(tmp_path / "b")
     assert a["test_error"] < 0.05 < 0.5 < b["test_error"]
     for key in ("chosen", "valid_error", "at_edge"):
@@ -241,38 +250,38 @@ def _nth(y):
     return np.array([np.sum(y[:k] == label) for k, label in enumerate(y)])
 
 
-def test_settings_compared_on_some_rows_are_tested_by_a_machine_of_all_rows(tmp_path, splits):
+def test_settings_compared_on_some_rows_are_tested_by_a_machine_of_all_rows(tmp_path, every):
     """Of rows in an order of their classes, 0, 1, 2 ..., evenly spaced ones are of a few."""
-    own = np.sort(np.concatenate([np.flatnonzero(splits.train.y == k)[:90] for k in range(10)]))
-    order = own[np.lexsort((splits.train.y[own], _nth(splits.train.y[own])))]
-    train = splits.train._replace(x=splits.train.x[order], y=splits.train.y[order])
-    plan = settle(tmp_path, dataclasses.replace(splits, train=train), "search_rows=250")
+    own = np.sort(np.concatenate([np.flatnonzero(every.train.y == k)[:90] for k in range(10)]))
+    order = own[np.lexsort((every.train.y[own], _nth(every.train.y[own])))]
+    train = every.train._replace(x=every.train.x[order], y=every.train.y[order])
+    plan = settle(tmp_path, dataclasses.replace(every, train=train), "search_rows=250")
     rows = baseline_rows.compared(plan, train.y)
     assert len(rows) == len(set(rows)) == 250
     assert set(np.bincount(train.y[rows])) <= {24, 25, 26}
     for row in tried_in(tmp_path):
-        own = svc(splits, row, train.x[rows], train.y[rows])
-        assert row["valid_error"] == wrong(own, splits.valid)
+        own = svc(every, row, train.x[rows], train.y[rows])
+        assert row["valid_error"] == wrong(own, every.valid)
     found = result(tmp_path)
-    own = svc(splits, found["chosen"], train.x, train.y)
-    assert found["valid_error"] == wrong(own, splits.valid)
-    assert found["test_error"] == wrong(own, splits.test)
+    own = svc(every, found["chosen"], train.x, train.y)
+    assert found["valid_error"] == wrong(own, every.valid)
+    assert found["test_error"] == wrong(own, every.test)
     assert found["settings"]["search_rows"] == 250
 
 
 def test_the_validation_error_of_a_refit_is_that_of_a_machine_that_has_not_seen_those_rows(
-    tmp_path, splits
+    tmp_path, every
 ):
     for name, words in (("a", ["refit=true"]), ("b", [])):
-        settle(tmp_path / name, splits, "search_rows=250", *words)
+        settle(tmp_path / name, every, "search_rows=250", *words)
     assert result(tmp_path / "a")["valid_error"] == result(tmp_path / "b")["valid_error"]
 
 
-def test_rows_that_leave_out_a_class_are_too_few_to_compare_settings_on(splits):
-    rare = splits.train._replace(y=np.r_[10, splits.train.y[1:]])
+def test_rows_that_leave_out_a_class_are_too_few_to_compare_settings_on(every):
+    rare = every.train._replace(y=np.r_[10, every.train.y[1:]])
     plan = asked("x", "search_rows=300").plan
     with pytest.raises(ValueError, match=r"search_rows must .* got 300 of \d+, without 1 of"):
-        baseline.check(plan, dataclasses.replace(splits, train=rare))
+        baseline.check(plan, dataclasses.replace(every, train=rare))
 
 
 def test_a_search_on_all_rows_goes_by_the_settings_it_had_before_there_was_a_choice(
@@ -444,18 +453,18 @@ def test_machines_on_the_codes_of_two_stacks_are_two_and_a_name_makes_no_other(n
     assert known("a") == known("a", "name=other")
 
 
-def test_a_stack_that_changed_meanwhile_is_not_gone_on_with(tmp_path, network, splits):
+def test_a_stack_that_changed_meanwhile_is_not_gone_on_with(tmp_path, network, every):
     changed = tmp_path / "changed"
     changed.mkdir()
     for name in ("result.json", "pretrained.safetensors"):
         (changed / name).write_bytes((network / name).read_bytes())
     words = [f"codes_of={changed}", "layer=1"]
-    settle(tmp_path / "run", splits, *words)
+    settle(tmp_path / "run", every, *words)
     stack = model_file.load(network / "pretrained.safetensors")
     stack[0].weight.data += 1
     model_file.save(stack, changed / "pretrained.safetensors")
     with pytest.raises(RunFolderError, match=r"codes_of\.weights"):
-        settle(tmp_path / "run", splits, *words)
+        settle(tmp_path / "run", every, *words)
 
 
 REFUSED = [

@@ -116,7 +116,7 @@ def _without_slow(
     for arm in plan.arms:
         if arm in list(Init):
             if arm in faults:
-                raise ValueError(f"{arm}: {faults[arm]}; give more minutes, or smaller layers")
+                raise ValueError(f"the probe of {arm} failed: {faults[arm]}")
         elif arm not in faults and _baseline(plan, arm, times, splits) > most:
             left_out[arm] = "it would take too much of the time"
     arms = {arm: settings for arm, settings in plan.arms.items() if arm not in left_out}
