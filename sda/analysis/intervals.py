@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from scipy import special
 
 Z = 1.96  # of a 95 % normal interval, as the papers round it
+ROUNDING = 1e-12  # a spread below it is none
 FEW = 5  # errors or hits below which the normal interval is too narrow to be shown
 
 
 class Difference(NamedTuple):
     """A mean, mostly of paired differences, with the half-width of its 95 % t interval over n.
 
-    ``half_width`` is infinite for a single value: one says nothing of its spread.
+    ``half_width`` is infinite for a single value, and for equal ones: they say nothing of their
+    spread, and an interval of no width would claim to be sure.
     """
 
     mean: float
@@ -91,8 +93,8 @@ def of_mean(values: Sequence[float] | NDArray[Any]) -> Difference:
     """Mean of values, of one seed each, with its 95 % t interval."""
     mean, deviation = spread(values)
     n = len(values)
-    if n == 1:
-        return Difference(mean, math.inf, 1)
+    if n == 1 or deviation < ROUNDING:
+        return Difference(mean, math.inf, n)
     return Difference(mean, float(special.stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n), n)
 
 

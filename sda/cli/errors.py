@@ -15,6 +15,7 @@ from sda.config.near_miss import near_miss
 from sda.runs.settings import flat, key_of
 
 LONGEST_MESSAGE = 6  # lines
+MOST_NAMES = 8  # of a section's settings that a message lists
 
 
 def told(error: Exception) -> str | None:
@@ -36,6 +37,10 @@ def explained(error: Exception) -> str:
     other = re.match(r"In 'experiment/(.+?)': Could not override '(\w+)'", str(error))
     if other:
         return f"error: experiment={other[1]} sets {other[2]}, unknown to this command"
+    several = re.match(r"Ambiguous value for argument '((.+?)=(.+))'", str(error))
+    if several:
+        whole = shlex.quote(f'{several[2]}="{several[3]}"')
+        return f"error: {several[1]} has several values; a run of each: -m; one value: {whole}"
     absent = re.match(r"Could not override '([^']+)'\.", str(error))
     if absent:
         lines = [f"there is no setting '{absent[1]}'"]
@@ -78,7 +83,8 @@ def _guess(message: str) -> str | None:
         inside = [key for key in dict.fromkeys(inside) if not key.startswith("_")]
         if section and inside:
             close = near_miss(last, inside)
-            return f"{section}.{close}" if close else f"one of {', '.join(inside)}"
+            few = f"one of {', '.join(inside)}" if len(inside) <= MOST_NAMES else None
+            return f"{section}.{close}" if close else few
         if close := near_miss(word.split("/")[-1], [*keys, *known]):
             return close
     return None

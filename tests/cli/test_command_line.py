@@ -66,6 +66,8 @@ ONE_CELL = "campaign.tiers=[{data: [rect], arms: [CELL], runs: 1, seeds: 1}]"
 REFUSED = [
     (["corruption.fractoin=0.3"], "did you mean corruption.fraction?"),
     (["corruption.rate=0.3"], "did you mean one of fraction, exact, value?"),
+    (["data=arrays", "data.path=x,y.csv"], "one value: 'data.path=\"x,y.csv\"'"),
+    (["data.shuffle=1"], "there is no setting 'data.shuffle'"),
     (["rect", "seed=1"], "did you mean data=rect or data=rect-img?"),
     (["svm", "--help"], "baseline=svm_linear"),
     (["pretrain.lr=1"], "did you mean pretrain.learning_rate?"),

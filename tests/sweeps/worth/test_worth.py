@@ -68,7 +68,7 @@ def test_a_baseline_that_would_take_too_much_is_left_out_with_a_word(splits):
     slow = probe._without_slow(made, TIMES | {"knn": 1.0}, {}, splits, 60)
     assert "knn" not in slow.arms
     assert "too much" in slow.left_out["knn"]
-    with pytest.raises(ValueError, match="random: it died"):
+    with pytest.raises(ValueError, match="probe of random failed: it died"):
         probe._without_slow(made, TIMES, {"random": "it died"}, splits, 60)
 
 
