@@ -2,13 +2,14 @@
 
 import ast
 import importlib.util
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from sda.cli.options import COMMANDS, refuse_stray
 from sda.common import terminal
-from sda.common.program import program
+from sda.common.program import program, refuse_several, torchrun
 from sda.common.signals import Interrupted
 from sda.config.catalogue import listing
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 if it did what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
     terminal.reopen_closed()
-    terminal.show_messages()
+    terminal.show_messages(logging.WARNING if torchrun()[0] else logging.INFO)
     try:
         status = _dispatch(words)
         sys.stdout.flush()
@@ -70,6 +71,8 @@ def _dispatch(words: list[str]) -> int:
             refuse_stray(words[0])
         print(_help(command))
         return 0
+    if command not in ("train", "resume"):
+        refuse_several()
     module = importlib.import_module(f"sda.cli.{command}")
     return int(module.main(rest))
 

@@ -3,13 +3,14 @@
 import logging
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sda.common import threads
+from sda.common import processes, threads
 from sda.common.program import program
 from sda.config import schema
-from sda.experiment import access, launch, longer
+from sda.experiment import access, launch, longer, phases
 from sda.experiment.job import Job
 from sda.runs.folder import RunFolder
 from sda.runs.settings import Plain
@@ -27,9 +28,11 @@ def begin(settings: Plain, words: list[str]) -> None:
     job = Job(settings, words)
     plan = job.plan
     threads.settle(threads.threads(settings["threads"]))
+    if _has_followed(job):
+        return
     access.refuse_occupied(job.path, settings["overwrite"], plan.test)
     launch.train_together([job], schema.load_data(settings), overwrite=settings["overwrite"])
-    _print_result(job.path, access.outcome(job.path))
+    _end(job.path)
 
 
 def go_on(settings: Plain, path: Path, changed: Callable[[Plain], Plain]) -> None:
@@ -46,9 +49,11 @@ def go_on(settings: Plain, path: Path, changed: Callable[[Plain], Plain]) -> Non
     except ValueError as error:
         raise ValueError(f"{path} holds no run that can go on: {error}") from None
     threads.settle(threads.threads(settings["threads"]))
+    if _has_followed(job):
+        return
     batch = launch.recorded_batch(job, changed)
     launch.train_together(batch, schema.load_data(settings), overwrite=False)
-    _print_result(path, access.outcome(path))
+    _end(path)
 
 
 def go_on_longer(saved: Plain, settings: Plain, path: Path, words: list[str]) -> None:
@@ -61,6 +66,8 @@ def go_on_longer(saved: Plain, settings: Plain, path: Path, words: list[str]) ->
         words: those that ask for more.
     """
     before, now = Job(saved, [], path), Job(settings, [], longer.place(path, words))
+    if _has_followed(now):
+        return
     longer.check(before, now)
     target = RunFolder(now.path)
     is_over = target.result.get("status") == "finished"
@@ -68,6 +75,26 @@ def go_on_longer(saved: Plain, settings: Plain, path: Path, words: list[str]) ->
     if not target.config:
         longer.begin(before, now)
     go_on(settings, now.path, dict)
+
+
+def _has_followed(job: Job) -> bool:
+    """Meet the other processes of the run, if there are any, and follow the first one to its end.
+
+    False in the first one, which trains and records the run.
+    """
+    processes.join()
+    if processes.is_first():
+        return False
+    with suppress(ConnectionError):  # it has ended, and has said why if it could
+        phases.follow(job)
+    return True
+
+
+def _end(path: Path) -> None:
+    """Part with the other processes, if there are any, and say how a run ended."""
+    processes.told(None)
+    processes.leave()
+    _print_result(path, access.outcome(path))
 
 
 def _print_result(path: Path, result: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sda.cli import combinations, inspect, options
 from sda.common import trust
+from sda.common.program import refuse_several
 from sda.config import compose
 
 _log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def sweep(words: list[str], search_path: list[str]) -> int:
 
     Returns 1 if a run that was asked for has no result in the end.
     """
+    refuse_several()
     runs, aside = combinations.split(options.without_launcher(words), search_path)
     _log.info("a sweep, runs: %d", len(runs))
     from sda.cli import several  # as above

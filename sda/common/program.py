@@ -17,3 +17,16 @@ def program() -> str:
 def go_on(folder: Path) -> str:
     """Say how to go on with the run in a folder."""
     return f"go on with: {program()} resume {shlex.quote(str(folder))}"
+
+
+def torchrun() -> tuple[int, int]:
+    """Which of the processes of torchrun this one is, and how many they are; else 0 of 1."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
+def refuse_several() -> None:
+    """Raise ValueError if torchrun has started several processes for a command."""
+    if torchrun()[1] > 1:
+        raise ValueError("torchrun trains one run: key=value ... without -m, or resume FOLDER")

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from torch import Tensor
-
 from sda.common.program import go_on
 from sda.common.progress import Progress
 from sda.common.rows import known_extent, shared
 from sda.common.signals import Interrupted
 from sda.config.plan import Run
-from sda.data.splits import Rows, Splits
-from sda.experiment import about, judging, outcome
+from sda.data.splits import Splits
+from sda.experiment import about, judging, outcome, phases
 from sda.experiment.judging import Labelled, tensors
 from sda.experiment.pretrained import Layers
 from sda.experiment.recorder import Recorder
@@ -27,8 +25,8 @@ from sda.runs import ledger, model_file
 from sda.runs.checkpoint import latest
 from sda.runs.folder import MODEL, PRETRAINED, RunFolder
 from sda.runs.layer_store import LayerStore
-from sda.training import finetuning, preconditions, pretraining
-from sda.training.codes import Storage, StorageError
+from sda.training import finetuning, preconditions
+from sda.training.codes import StorageError
 from sda.training.history import LayerEpoch
 
 _log = logging.getLogger(__name__)
@@ -38,7 +36,9 @@ def check(plan: Run, splits: Splits) -> None:
     """Raise ValueError, before anything is written, for what could not be trained."""
     train, valid, test = map(tensors, splits.parts().values())
     stack = plan.stack(splits.input_shape)
-    if plan.is_pretrained and plan.start is None:
+    trained = plan.pretraining if plan.is_pretrained and plan.start is None else ()
+    preconditions.check_shared(stack, trained, plan.finetuning, plan.device)
+    if trained:
         preconditions.check_pretraining(stack, train[0], [plan.pretraining], valid[0], plan.device)
     if splits.kind == "nothing":
         if not plan.is_pretrained:
@@ -81,7 +81,7 @@ def run(
     saved, warning = latest(first.path / "checkpoint")
     if saved is not None:
         state.restore(saved)
-    train, valid = (_at_hand(rows, plans[0]) for rows in (splits.train, splits.valid))
+    train, valid = (phases.at_hand(rows, plans[0]) for rows in (splits.train, splits.valid))
     with Recorder(folders, plans[0].tensorboard, saved) as recorder:
         if warning or (recorder.lost and not saved):
             what = warning or "no checkpoint is left"
@@ -111,7 +111,7 @@ def _train(
 ) -> None:
     """Pretrain, stack, fine-tune and test, from wherever the runs stand."""
     if state.classifier is None:
-        _pretrain(train[0], valid[0], state, recorder, show, store)
+        _pretrain(train, valid, state, recorder, show, store)
         recorder.pretrained(state, about.of_columns(splits), valid[0])
         if splits.kind == "nothing":
             return _end_pretrained(splits, state, recorder)
@@ -121,15 +121,9 @@ def _train(
         _part_with_finished(splits, valid, state, recorder, show)
 
 
-def _at_hand(rows: Rows, plan: Run) -> Labelled:
-    """Rows on the device of a run, or where they are if they would take too much of its memory."""
-    x, y = tensors(rows)
-    return (x.to(plan.device), y.to(plan.device)) if x.nbytes <= plan.codes_memory else (x, y)
-
-
 def _pretrain(
-    x: Tensor,
-    valid: Tensor,
+    train: Labelled,
+    valid: Labelled,
     state: State,
     recorder: Recorder,
     show: Show,
@@ -138,24 +132,14 @@ def _pretrain(
     """Pretrain the stacks of all runs whose arm says so; what the store has is taken."""
     if state.stack is None:
         return
-    state.stack.extent = known_extent(x)
+    state.stack.extent = known_extent(train[0])
     if state.layers.depth == len(state.stack):
         return
     plans = [state.plans[number] for number in state.pretrained]
     with Layers(state, recorder, show, store) as layers, Progress() as progress:
         layers.take()
-        trials = [[plan.trials[k] for plan in plans] for k in range(len(state.stack))]
         recorder.tick()
-        for epoch in pretraining.pretraining_epochs(
-            state.stack,
-            x,
-            [plan.pretraining for plan in plans],
-            [plan.seed for plan in plans],
-            valid,
-            trials,
-            state.layers,
-            Storage(recorder.first.path, plans[0].codes_memory),
-        ):
+        for epoch in phases.pretrain(state, train, valid, recorder.first.path):
             if epoch.epoch == 0:
                 layers.begin(epoch.depth)
             _note_pretraining(epoch, state, recorder, show)
@@ -199,15 +183,7 @@ def _finetune(
     with Progress() as progress:
         progress.begin("fine-tuning", most, state.network.epoch)
         recorder.tick()
-        for epoch in finetuning.finetuning_epochs(
-            state.classifier,
-            train,
-            valid,
-            [plan.finetuning for plan in going],
-            [plan.seed for plan in going],
-            state.network,
-            at_least=len(going) // 2 + 1,
-        ):
+        for epoch in phases.finetune(state, train, valid):
             seconds = recorder.tick() / len(going)
             for k, (number, plan) in enumerate(zip(state.going, going, strict=True)):
                 if not epoch.active.reshape(-1)[k]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sda.common import threads
+from sda.common import processes, threads
 from sda.config import schema
 from sda.config.plan import Run
 from sda.data.splits import Splits
@@ -50,6 +50,9 @@ def train_together(batch: Sequence[Job], splits: Splits, *, overwrite: bool) -> 
         Interrupted, CheckpointError: as ``experiment.run``.
     """
     how = _how(batch[0])
+    if processes.count() > 1 and (len(batch) > 1 or how is not experiment):
+        told = "a batch of runs" if len(batch) > 1 else "a baseline"
+        raise ValueError(f"several processes (torchrun) train one network, got {told}")
     plans = [asked.plan.on(splits) for asked in batch]
     for plan in plans:
         how.check(plan, splits)

@@ -244,6 +244,12 @@ class DenoisingAutoencoder(LayerKind):
         )
         return total.reshape(self.runs)
 
+    @property
+    def is_mean_over_rows(self) -> bool:
+        """As of any kind, but that the way through minibatches is this class's."""
+        own = type(self)
+        return own.drawn_cost is LayerKind.drawn_cost and own.update is DenoisingAutoencoder.update
+
     def emphasis_weights(self, hit: Tensor) -> Tensor:
         """α where ``hit`` (..., n, d), β elsewhere, each run with its own."""
         alpha = self.weight.new_tensor([e.corrupted for e in self.emphases])

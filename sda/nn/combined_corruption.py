@@ -28,6 +28,11 @@ class Compose(Corruption):
         """Whether all of them do."""
         return all(corruption.leaves_intact for corruption in self.corruptions)
 
+    @property
+    def mixes_rows(self) -> bool:  # type: ignore[override]
+        """Whether any of them does."""
+        return any(corruption.mixes_rows for corruption in self.corruptions)
+
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
         """Corrupt the rows of x (n, d)."""
         hit: Tensor | None = torch.zeros_like(x, dtype=torch.bool)
@@ -77,6 +82,11 @@ class Scheduled(Corruption):
     def leaves_intact(self) -> bool:  # type: ignore[override]
         """Whether the corruption does."""
         return self.end.leaves_intact
+
+    @property
+    def mixes_rows(self) -> bool:  # type: ignore[override]
+        """Whether the corruption does."""
+        return self.end.mixes_rows
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
         """Corrupt the rows of x (n, d) as at the end."""

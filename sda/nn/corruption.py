@@ -32,6 +32,9 @@ class Corruption(ABC):
     """
 
     leaves_intact: ClassVar[bool] = True  # whether some components stay as they are, and are told
+    mixes_rows: ClassVar[bool] = (
+        False  # whether what becomes of a row depends on other rows' values
+    )
 
     @abstractmethod
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
@@ -100,6 +103,8 @@ class Swap(Corruption):
     value may be the same, and counts as hit; a missing cell, NaN, is swapped like any other. A row
     that is alone stays as it is.
     """
+
+    mixes_rows: ClassVar[bool] = True
 
     fraction: float  # share of the columns that are hit, in [0, 1]
     exact: bool = True

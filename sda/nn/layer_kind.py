@@ -197,9 +197,18 @@ class LayerKind(nn.Module, ABC):
             batch = (..., slice(first, first + batch_size), slice(None))
             hit = None if corrupted.hit is None else corrupted.hit[batch]
             cost = self.drawn_cost(clean[batch], Corrupted(corrupted.x[batch], hit), draws)
-            optimiser.step(cost)
+            optimiser.step(cost, clean[batch].shape[-2])
             total += cost.detach() * clean[batch].shape[-2]
         return total
+
+    @property
+    def is_mean_over_rows(self) -> bool:
+        """Whether a step is the mean of what each row asks for alone: then processes can share it.
+
+        Not where the kind draws, or goes through minibatches in a way of its own.
+        """
+        own = type(self)
+        return own.drawn_cost is LayerKind.drawn_cost and own.update is LayerKind.update
 
     def state(self) -> dict[str, Any]:
         """What updates remember beside the parameters, as tensors and plain types."""

@@ -1,6 +1,7 @@
 """The optimisers of torch.optim by name: each run of a batch is parameter groups over its views.
 
-The closed form writes gradients where ``.grad`` points to, and torch.optim takes the step.
+The closed form writes gradients where ``.grad`` points to, and torch.optim takes the step: so it is
+the way of several processes too, which add up their gradients before.
 """
 
 import inspect
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from sda.common import checks
+from sda.common import checks, processes
 from sda.common.cuda_graphs import Step
 from sda.common.precision import Precision
 from sda.nn.optimisers import Descent, with_runs
@@ -59,8 +60,9 @@ def planned(
     averaging: Sequence[float] = (),
 ) -> Descent:
     """The descent that the settings of each run ask for, of one optimiser and precision for all."""
-    first = plans[0]
-    if first.optimiser != "sgd" or first.optimiser_options:
+    if processes.count() > 1:
+        return SharedDescent(parameters, plans, remembered, precision, averaging)
+    if not _is_plain(plans[0]):
         return NamedOptimiser(parameters, plans, remembered, precision, averaging)
     return Descent(
         parameters,
@@ -88,7 +90,7 @@ class NamedOptimiser(Descent):
         self._rates = [plan.learning_rate for plan in plans]
         super().__init__(parameters, self._rates, still, still, remembered, precision, averaging)
         self._batched = bool(self._shape) and self._shape[0] == len(plans) and len(self._shape) == 3
-        self._grads = {name: torch.zeros_like(p) for name, p in parameters.items()}  # gradients
+        self._grads = self._gradients_of(parameters)
         self._lifted_grads = {name: with_runs(g) for name, g in self._grads.items()}
         self._views = {name: self._by_run(p.detach()) for name, p in parameters.items()}
         on_cpu = next(iter(parameters.values())).device.type == "cpu"
@@ -98,6 +100,10 @@ class NamedOptimiser(Descent):
         self._optimiser = _made(groups, plans[0], **fused)
         self._load(remembered)
         self._let_move([True] * len(plans))
+
+    def _gradients_of(self, parameters: dict[str, nn.Parameter]) -> dict[str, Tensor]:
+        """Room for the gradients, by name."""
+        return {name: torch.zeros_like(p) for name, p in parameters.items()}
 
     def _groups(self, run: int, plan: Plan) -> list[dict[str, Any]]:
         """The weights and the biases of a run; its own numbers beside them."""
@@ -179,6 +185,73 @@ class NamedOptimiser(Descent):
                     self._optimiser.state[view][label.removeprefix(f"{name} ")] = own
 
 
+class SharedDescent(NamedOptimiser):
+    """The descent of one run whose minibatches several processes share, each with rows of its own.
+
+    Each puts in the sum of its rows' gradients, and how many rows they are: shares may differ. What
+    it remembers has the names that it has in one process, which may go on with it.
+    """
+
+    _BUFFER = " momentum_buffer"  # of plain descent: torch.optim's name for the velocity
+
+    def __init__(
+        self,
+        parameters: dict[str, nn.Parameter],
+        plans: Sequence[Plan],
+        remembered: Mapping[str, Tensor],
+        precision: Precision,
+        averaging: Sequence[float],
+    ) -> None:
+        self._rows = self._taken = 0
+        self._is_plain = _is_plain(plans[0])
+        named = {
+            name + self._BUFFER * (self._is_plain and name in parameters): kept
+            for name, kept in remembered.items()
+        }
+        super().__init__(parameters, plans, named, precision, averaging)
+
+    def _gradients_of(self, parameters: dict[str, nn.Parameter]) -> dict[str, Tensor]:
+        """One after the other, and the number of rows behind them: one sum for all."""
+        each = list(parameters.values())
+        sizes = [p.numel() for p in each]
+        self._sums = each[0].new_zeros(sum(sizes) + 1)
+        parts = self._sums[:-1].split(sizes)
+        return {
+            name: part.view_as(p) for (name, p), part in zip(parameters.items(), parts, strict=True)
+        }
+
+    def step(self, cost: Tensor, rows: int = 1) -> None:
+        """Take one step down the gradient of a cost (), the mean over ``rows`` of this process."""
+        self._rows = rows
+        super().step(cost * rows)
+
+    def scale(self, rows: int) -> Tensor:
+        """1: what is added up are the rows' own gradients; their mean is taken afterwards."""
+        self._rows = rows
+        return super().scale(1)
+
+    def finish(self) -> None:
+        """Add up the gradients of all processes, and take the step."""
+        self._sums[-1] = self._rows
+        processes.add_up(self._sums)
+        self._sums[:-1].div_(self._sums[-1])
+        self._taken += 1
+        super().finish()
+
+    def complete(self, steps: int) -> None:
+        """Take the steps of an epoch for which this process had no rows."""
+        while self._taken < steps:
+            self._rows = 0
+            self._sums.zero_()
+            self.finish()
+        self._taken = 0
+
+    def state(self) -> dict[str, Tensor]:
+        """As in the base class, of plain descent by the names that ``Descent`` has."""
+        end = self._BUFFER if self._is_plain else ""
+        return {name.removesuffix(end): kept for name, kept in super().state().items()}
+
+
 def check(where: str, plan: Plan) -> None:
     """Raise ValueError, in one line, for an optimiser or options that there are not."""
     name = checks.one_of(f"{where}.optimiser", plan.optimiser, (*KINDS,))
@@ -200,6 +273,10 @@ def check(where: str, plan: Plan) -> None:
         _made([{"params": [torch.zeros(1)]}], plan)
     except (ValueError, TypeError, IndexError, RuntimeError) as error:
         raise ValueError(f"{where}.optimiser_options of {name}: {error}") from None
+
+
+def _is_plain(plan: Plan) -> bool:
+    return plan.optimiser == "sgd" and not plan.optimiser_options
 
 
 def _made(groups: list[dict[str, Any]], plan: Plan, **technical: bool) -> torch.optim.Optimizer:

@@ -57,7 +57,7 @@ class Descent:
         self.velocities: dict[str, Tensor] = {}
         if self.momenta is not None:
             self.velocities = {
-                name: known[name].to(p.device) if known else torch.zeros_like(p)
+                name: known[name].to(p.device) if name in known else torch.zeros_like(p)
                 for name, p in parameters.items()
             }
         self.averages: dict[str, Tensor] = {}
@@ -131,8 +131,8 @@ class Descent:
         """A weight (R, a, b) as products take it: itself, or rounded."""
         return self._rounded.get(name, self.lifted[name])
 
-    def step(self, cost: Tensor) -> None:
-        """Take one step down the gradient of each run's own cost (runs)."""
+    def step(self, cost: Tensor, rows: int = 1) -> None:
+        """Take one step down the gradient of each run's own cost (runs), a mean over ``rows``."""
         gradients = torch.autograd.grad(
             cost.sum(), list(self.parameters.values()), allow_unused=True, materialize_grads=True
         )
@@ -180,6 +180,9 @@ class Descent:
         """End a step, when all parameters have moved."""
         for name, average in self.averages.items():
             average.lerp_(self.parameters[name].detach(), self._shares)
+
+    def complete(self, steps: int) -> None:
+        """End an epoch of so many steps."""
 
     def _move_rounded(self, name: str, gradient: Tensor) -> None:
         """Take a step of a gradient (R, a, b) in bfloat16 and round the weights anew.

@@ -8,7 +8,7 @@ Codes y are those of the inputs x̃ that a layer is given, J = ∂y/∂x̃.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ from sda.nn.layer_kind import LayerPlan
 
 class Penalty(ABC):
     """What is added to the cost of a minibatch; a frozen dataclass."""
+
+    is_mean_over_rows: ClassVar[bool] = True  # of what each row adds alone
 
     @abstractmethod
     def __call__(self, y: Tensor, weight: Tensor, activation: Activation) -> Tensor:
@@ -38,6 +40,8 @@ class Sparsity(Penalty):
     KL(ρ ‖ q) = ρ log(ρ/q) + (1 − ρ) log((1 − ρ)/(1 − q)), in nats. Ng (2011), "Sparse autoencoder",
     CS294A lecture notes; small minibatches estimate ρ̂ badly. For sigmoid units.
     """
+
+    is_mean_over_rows: ClassVar[bool] = False  # but of a mean of theirs
 
     target: float = 0.05  # ρ
     strength: float = 1.0  # β
@@ -133,6 +137,11 @@ class PenalisedAutoencoder(DenoisingAutoencoder):
     def plan(self) -> LayerPlan:
         """What the layer was built from."""
         return Penalised(**vars(super().plan()), penalty=self.penalty)
+
+    @property
+    def is_mean_over_rows(self) -> bool:
+        """Where the penalty is one, too."""
+        return super().is_mean_over_rows and self.penalty.is_mean_over_rows
 
     def cost(self, x: Tensor, corrupted: Corrupted) -> Tensor:
         """Cost of reconstructing the clean x (n, d) from its corruption, and the penalty."""

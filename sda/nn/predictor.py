@@ -182,7 +182,7 @@ class Predictor(nn.Module, ABC):
             given = None if weights is None else weights.narrow(rows, first, n)
             own = [factor.narrow(rows, first, n) for factor in factors]
             cost = self.cost(batch, targets, given, own)
-            optimiser.step(cost)
+            optimiser.step(cost, n)
             total += cost.detach() * n
         return total
 

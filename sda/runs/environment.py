@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from sda.common import processes
 from sda.common.trust import trusted
 from sda.common.version import __version__
 
@@ -24,6 +25,7 @@ def of(device: torch.device) -> dict[str, Any]:
     """Versions, code, processor and what of it is used, threads, device."""
     cuda = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     own = {"parts": _parts()} if trusted() else {}
+    alone = torch.get_num_threads()
     if asked := {k: v for k, v in sorted(os.environ.items()) if re.fullmatch(ROUNDING, k)}:
         own["libraries"] = " ".join(f"{key}={value}" for key, value in asked.items())
     return own | {
@@ -35,7 +37,7 @@ def of(device: torch.device) -> dict[str, Any]:
         "machine": platform.machine(),
         "processor": _processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
+        "threads": f"{several} x {alone}" if (several := processes.count()) > 1 else alone,
         "device": cuda or str(device),
     }
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import sda.common.progress as display
+from sda.common import processes
 from sda.common.errors import DivergenceError
 from sda.common.precision import Precision
 from sda.common.rows import check_rows, joint, wide
@@ -142,7 +143,7 @@ def finetuning_epochs(
             loss = _train_one_epoch(network, train, rows, descent, settings, seeds, epoch)
         stopping.finite &= (loss < HOPELESS) | ~active
         with descent.averaged():
-            valid_error, valid_loss = network.evaluate(*valid)
+            valid_error, valid_loss = processes.of_first(*network.evaluate(*valid))
             stopping.observe(epoch, valid_error, valid_loss, active & (valid_error < chance))
         progress.epoch = epoch
         progress.optimiser, progress.stopping = descent.state(), stopping.state()
@@ -193,7 +194,7 @@ def _train_one_epoch(
 ) -> Tensor:
     """Present every labelled row once and descend; the mean cost, float64, (runs)."""
     runs, device = network.runs, network.weight.device
-    batch_size = settings[0].batch_size
+    n, batch_size = len(rows[0]), settings[0].batch_size
     noise = [plan.corruption for plan in settings if plan.corruption is not None]
     draws = [stream(seed, "dropout", epoch, device=device) for seed in seeds]
     total = torch.zeros(runs, dtype=wide(device), device=device)
@@ -202,8 +203,10 @@ def _train_one_epoch(
     ):
         first, hidden = dropout.factors(network, inputs, settings, draws)
         given = inputs * first if len(first) else inputs
-        total += network.update(descent, given, targets, batch_size, weights, hidden)
-    return total / len(rows[0])
+        own = processes.share(batch_size)
+        total += network.update(descent, given, targets, own, weights, hidden)
+    descent.complete(-(-n // batch_size))
+    return processes.add_up(total) / n
 
 
 def training_rows(

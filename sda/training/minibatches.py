@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sda.common import processes
 from sda.common.rows import floats
 from sda.common.seeding import stream
 from sda.nn.corruption import Corrupted, Corruption
@@ -33,7 +34,8 @@ def presentations(
     """Yield blocks of minibatches (clean, corrupted) of one epoch, every row once.
 
     Rows are gathered and corrupted by the block, so that a step holds neither indexing nor random
-    numbers. All blocks but the last are a whole number of minibatches.
+    numbers. All blocks but the last are a whole number of minibatches. Of several processes each
+    draws for all rows, and reads and yields those of each minibatch that are its own.
 
     Args:
         x: rows (n, d) for all runs, or (R, n, d); floats or grey levels, wherever they lie.
@@ -45,10 +47,14 @@ def presentations(
         seen: turns a block of rows into what counts as clean; None: the rows themselves.
     """
     for rows in whole_minibatches(orders, batch_size):
-        clean = gather(x, rows, runs, noise[0].device)
+        own = processes.own(len(rows[0]), batch_size)
+        is_read_whole = seen is not None or any(one.mixes_rows for one in corruptions)
+        clean = gather(x, rows, runs, noise[0].device, None if is_read_whole else own)
         if seen is not None:
             clean = seen(clean)
-        yield clean, corrupt(clean, corruptions, noise, runs)
+        x_noisy, hit = corrupt(clean, corruptions, noise, runs)
+        corrupted = Corrupted(kept(x_noisy, own), None if hit is None else kept(hit, own))
+        yield kept(clean, own), corrupted
 
 
 def whole_minibatches(orders: Sequence[Tensor], batch_size: int) -> Iterator[list[Tensor]]:
@@ -57,10 +63,25 @@ def whole_minibatches(orders: Sequence[Tensor], batch_size: int) -> Iterator[lis
     return (list(parts) for parts in zip(*(order.split(block) for order in orders), strict=True))
 
 
+def kept(x: Tensor, own: Tensor | None) -> Tensor:
+    """The rows of a block at the places ``own``; None: all."""
+    return x if own is None else x.index_select(0, own)
+
+
 def gather(
-    x: Tensor, rows: Sequence[Tensor], runs: tuple[int, ...], device: torch.device
+    x: Tensor,
+    rows: Sequence[Tensor],
+    runs: tuple[int, ...],
+    device: torch.device,
+    own: Tensor | None = None,
 ) -> Tensor:
-    """Rows of x as floats on ``device``, ``rows[r]`` for run r: (*runs, b, ...)."""
+    """Rows of x as floats on ``device``, ``rows[r]`` for run r: (*runs, b, ...).
+
+    Only those at the places ``own`` are read, the others are 0; None: all are.
+    """
+    if own is not None:
+        read = floats(x.index_select(0, rows[0][own]).to(device))
+        return read.new_zeros(len(rows[0]), *read.shape[1:]).index_copy_(0, own, read)
     if not runs:
         return floats(x.index_select(0, rows[0]).to(device))  # faster than x[rows]
     shared = x.dim() == 2
@@ -114,6 +135,8 @@ def labelled_blocks(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """Yield blocks of minibatches of one epoch, every labelled row once: inputs, targets, weights.
 
+    Of several processes each yields its own rows, as in ``presentations``.
+
     Args:
         train: the training rows.
         labelled: which of them each run learns from.
@@ -131,12 +154,15 @@ def labelled_blocks(
         orders.append(own[shuffled(len(own), stream(seed, "order", "finetune", epoch), x.device)])
     noise = [stream(seed, "corruption", "finetune", epoch, device=device) for seed in seeds]
     for places in whole_minibatches(orders, batch_size):
-        inputs = gather(x, places, runs, device)
+        mine = processes.own(len(places[0]), batch_size)
+        is_read_whole = any(one.mixes_rows for one in corruptions or ())
+        inputs = gather(x, places, runs, device, None if is_read_whole else mine)
         if corruptions is not None:
             noises = [corruption.at(epoch) for corruption in corruptions]
             inputs = corrupt(inputs, noises, noise, runs).x
         given = None if weights is None else _gathered(weights, places, runs, device)
-        yield inputs, _gathered(y, places, runs, device), given
+        targets = _gathered(y, places, runs, device)
+        yield kept(inputs, mine), kept(targets, mine), None if given is None else kept(given, mine)
 
 
 def _gathered(

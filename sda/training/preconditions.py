@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sda.common import processes
 from sda.common.precision import Precision
 from sda.common.rows import check_rows, extent, extents
 from sda.nn.layer_kind import LayerKind
 from sda.nn.optimisers import check_free
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.training.settings import Pretraining
+from sda.training.settings import Finetuning, Pretraining
 
 WIDE = 10  # columns for each row, from which on there is a word
 _log = logging.getLogger(__name__)
@@ -50,6 +51,34 @@ def check_pretraining(
     for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
         layer.check_inputs(*below.reach, f"the inputs of layer {depth + 1}")
     return low, high
+
+
+def check_shared(
+    stack: StackedDenoisingAutoencoder,
+    trained: Sequence[Pretraining],
+    plan: Finetuning,
+    device: torch.device,
+) -> None:
+    """Raise ValueError for what several processes cannot train together; one can train anything.
+
+    ``trained`` has the settings of each layer that is pretrained, or none.
+    """
+    if (count := processes.count()) == 1:
+        return
+    head = f"{count} processes (torchrun)"
+    if device.type != "cpu":
+        raise ValueError(f"{head} train on device=cpu, got device={device}")
+    for layer in stack if trained else ():
+        if not layer.is_mean_over_rows:
+            raise ValueError(
+                f"{head} share layers that draw nothing themselves and whose cost is a mean over "
+                f"rows, such as sda.Layer and sda.Convolutional, got {type(layer).__name__}"
+            )
+    least = min([plan.batch_size, *(part.batch_size for part in trained)])
+    if least < count:
+        raise ValueError(f"{head} need minibatches of at least {count} rows, got {least}")
+    if plan.dropout or plan.input_dropout:
+        raise ValueError(f"{head} need finetune.dropout=0 and finetune.input_dropout=0")
 
 
 def _check_noise(

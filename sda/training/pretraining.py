@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 import sda.common.progress as display
+from sda.common import processes
 from sda.common.errors import DivergenceError
 from sda.common.precision import Precision
 from sda.common.rows import in_blocks, wide
@@ -232,8 +233,9 @@ def _train_one_epoch(
     for clean, corrupted in presentations(
         rows, corruptions, batch_size, orders, noise, layer.runs, seen
     ):
-        total += layer.update(descent, clean, corrupted, batch_size, draws)
-    return total / n
+        total += layer.update(descent, clean, corrupted, processes.share(batch_size), draws)
+    descent.complete(-(-n // batch_size))
+    return processes.add_up(total) / n
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from sda.common import processes
 from sda.common.rows import in_blocks, wide
 from sda.common.seeding import stream
 from sda.nn.corruption import Corruption
@@ -91,7 +92,8 @@ class Judge:
             given = {"mean": answer.expand(*clean.shape[:-1], -1).contiguous(), "input": corrupted}
             for name, total in totals.items():
                 total += loss(given[name], clean).to(total.dtype).sum((-2, -1))
-        return {name: total / self._clean.shape[-2] for name, total in totals.items()}
+        n = self._clean.shape[-2]
+        return {name: processes.add_up(total) / n for name, total in totals.items()}
 
     @torch.no_grad()
     def _error(self, inputs: Tensor) -> Tensor:
@@ -100,7 +102,7 @@ class Judge:
         for given, clean in self._pairs(inputs):
             logits = layer.decode(layer.encode(given))
             total += layer.reconstruction.loss(logits, clean).sum((-2, -1))
-        return total / inputs.shape[-2]
+        return processes.add_up(total) / inputs.shape[-2]
 
     def _mean(self, codes: Tensor) -> Tensor:
         shape = (*codes.shape[:-2], 1, codes.shape[-1])
@@ -112,7 +114,9 @@ class Judge:
         return total / seen.clamp(min=1)
 
     def _pairs(self, inputs: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        return zip(self._blocks(inputs), self._blocks(self._clean), strict=True)
+        for pair in zip(self._blocks(inputs), self._blocks(self._clean), strict=True):
+            given, clean = (rows[..., processes.every(), :] for rows in pair)
+            yield given, clean
 
     def _blocks(self, x: Tensor) -> Iterator[Tensor]:
         return in_blocks(x, self._device)

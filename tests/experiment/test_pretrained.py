@@ -17,6 +17,7 @@ from sda.runs import environment
 from sda.runs.layer_store import LayerStore
 from sda.sweeps import sweep
 from sda.sweeps.executors.local import Local
+from sda.training import pretraining
 
 QUICK = [
     "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=3", "tensorboard=false", "init=sda",
@@ -50,13 +51,13 @@ def layers(folder):
 def depths(monkeypatch):
     """Which layers were trained, one after the other."""
     seen = []
-    original = experiment.pretraining.pretrain_layer
+    original = pretraining.pretrain_layer
 
     def watched(layer, codes, plans, seeds, depth, *rest):
         seen.append(depth)
         return original(layer, codes, plans, seeds, depth, *rest)
 
-    monkeypatch.setattr(experiment.pretraining, "pretrain_layer", watched)
+    monkeypatch.setattr(pretraining, "pretrain_layer", watched)
     return seen
 
 

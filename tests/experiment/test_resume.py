@@ -18,6 +18,7 @@ from sda.nn.optimisers import Descent
 from sda.runs import checkpoint, model_file
 from sda.runs.checkpoint import CheckpointError
 from sda.runs.folder import RunFolder, RunFolderError
+from sda.training import pretraining
 
 EVENTS = range(1, 12)  # 2 layers of epochs 0, 1, 2; the end of pretraining; 3 epochs; the end
 
@@ -107,13 +108,13 @@ def test_killed_while_writing_the_report(tmp_path, uninterrupted, step, monkeypa
 def test_a_resumed_run_does_not_train_finished_layers_again(tmp_path, monkeypatch):
     killed(tmp_path / "run", 4)  # epoch 0 of layer 2: layer 1 is done and saved
     depths = []
-    original = experiment.pretraining.pretrain_layer
+    original = pretraining.pretrain_layer
 
     def watched(layer, codes, plans, seeds, depth, *rest):
         depths.append(depth)
         return original(layer, codes, plans, seeds, depth, *rest)
 
-    monkeypatch.setattr(experiment.pretraining, "pretrain_layer", watched)
+    monkeypatch.setattr(pretraining, "pretrain_layer", watched)
     train(tmp_path / "run", "init=sda", resume=True)
     assert depths == [1]
 

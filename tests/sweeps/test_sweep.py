@@ -27,6 +27,7 @@ from sda.sweeps.executors import local
 from sda.sweeps.executors.local import Local
 from sda.sweeps.queue import Queue
 from sda.sweeps.worker import STOPPED, Child
+from sda.training import pretraining
 
 QUICK = [
     "stack.hidden=[9,8]", "pretrain.epochs=2", "finetune.epochs=4", "tensorboard=false",
@@ -209,13 +210,13 @@ def test_a_run_that_was_begun_alone_goes_on_alone_beside_others_like_it(tmp_path
 
 def test_runs_of_a_batch_that_differ_in_fine_tuning_share_their_pretraining(tmp_path, monkeypatch):
     widths = []
-    original = launch.experiment.pretraining.pretrain_layer
+    original = pretraining.pretrain_layer
 
     def watched(layer, *rest):
         widths.append(layer.runs)
         return original(layer, *rest)
 
-    monkeypatch.setattr(launch.experiment.pretraining, "pretrain_layer", watched)
+    monkeypatch.setattr(pretraining, "pretrain_layer", watched)
     asked = jobs(tmp_path, sweep=[
         ["init=sda", "seed=0", "finetune.learning_rate=0.5"],
         ["init=sda", "seed=0", "finetune.learning_rate=1.0"],
