@@ -1,7 +1,8 @@
 """What the commands on a model share: their words, and a table that streams through a model."""
 
+import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,15 +25,21 @@ def run(command: str, words: list[str], make: Made, **defaults: Any) -> int:
         command: its name.
         words: of the command line.
         make: takes the model, rows in raw units and the settings.
-        defaults: the settings that the command has; ``to`` and ``missing`` are there always.
+        defaults: the settings that the command has, or the type of one that may be unsaid, None;
+            ``to`` and ``missing`` are there always.
     """
     places, settings = parsed(command, words, 2, to="", missing="", **defaults)
     model = Model.load(places[0])
     target = Path(settings["to"]) if settings["to"] else None
     if target is not None and target.suffix not in _SUFFIXES:
         raise ValueError(f"to= must end in {', '.join(_SUFFIXES)}, got {settings['to']}")
-    missing = [word for word in str(settings["missing"]).strip("[]").split(",") if word]
-    names = None if model.encoding is None else [one.name for one in model.encoding.columns]
+    if target is not None and target.exists() and target.samefile(places[1]):
+        raise ValueError(f"to={target} is the table itself: name another file")
+    said = [word.strip(" '\"") for word in str(settings["missing"]).strip("[]").split(",")]
+    missing, names = [word for word in said if word], None
+    if model.encoding is not None:
+        names = [one.name for one in model.encoding.columns]
+        missing += model.encoding.missing  # what it was trained with
     blocks = in_blocks(Path(places[1]), missing, names)
     write((make(model, rows, settings) for rows in blocks), target)
     return 0
@@ -41,10 +48,10 @@ def run(command: str, words: list[str], make: Made, **defaults: Any) -> int:
 def parsed(
     command: str, words: list[str], n_places: int, **defaults: Any
 ) -> tuple[list[str], dict[str, Any]]:
-    """The places of a command and its settings, each of the type of its default."""
+    """The places of a command and its settings, each of the type of its default, or that type."""
     words = trust.taken(words)
     places = [word for word in words if "=" not in word or Path(word).exists()]
-    settings = dict(defaults)
+    settings = {k: None if isinstance(d, type) else d for k, d in defaults.items()}
     if len(places) != n_places:
         what = "MODEL TABLE" if n_places == 2 else "MODEL"
         table = ", and a table (.csv, .tsv, .parquet, .npz)" if n_places == 2 else ""
@@ -55,22 +62,32 @@ def parsed(
         key, _, value = word.partition("=")
         if key not in settings:
             raise ValueError(f"{command} has no setting {key!r}; it has {', '.join(settings)}")
-        settings[key] = _value(command, key, value, defaults[key])
+        default = defaults[key]
+        kind = default if isinstance(default, type) else type(default)
+        settings[key] = _value(command, key, value, kind)
     return places, settings
 
 
-def _value(command: str, key: str, value: str, default: Any) -> Any:
-    if not isinstance(default, int | float):
-        return value
+def _value(command: str, key: str, value: str, kind: type) -> Any:
     try:
-        return type(default)(value)
+        return kind(value)
     except ValueError:
-        what = "a whole number" if isinstance(default, int) else "a number"
+        what = "a whole number" if kind is int else "a number"
         raise ValueError(f"{command}: {key} must be {what}, got {value!r}") from None
 
 
 def write(blocks: Iterator[pd.DataFrame], target: Path | None) -> None:
-    """Write tables below each other to a file, by its suffix, or as .csv to standard output."""
+    """Write tables below each other to a file, by its suffix, or as .csv to standard output.
+
+    The first is made before the file is: what is refused leaves nothing behind.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    first = next(blocks, None)
+    if first is None:
+        raise ValueError("the table has no rows below its header")
+    blocks = itertools.chain([first], blocks)
     if target is None:
         _write_text(blocks, sys.stdout, ",")
     elif target.suffix == ".parquet":
@@ -95,8 +112,3 @@ def _write_parquet(blocks: Iterator[pd.DataFrame], target: Path) -> None:
     finally:
         if writer is not None:
             writer.close()
-
-
-def given(settings: Mapping[str, Any], key: str) -> Any:
-    """A setting, None where it is 0: the command has not been told."""
-    return settings[key] or None

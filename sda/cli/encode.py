@@ -11,6 +11,6 @@ def main(words: list[str]) -> int:
     return apply.run(
         "encode",
         words,
-        lambda model, rows, said: model.encode(rows, apply.given(said, "layer")),
-        layer=0,
+        lambda model, rows, said: model.encode(rows, said["layer"]),
+        layer=int,
     )

@@ -12,6 +12,6 @@ def main(words: list[str]) -> int:
     return apply.run(
         "reconstruct",
         words,
-        lambda model, rows, said: model.reconstruct(rows, apply.given(said, "layer")),
-        layer=0,
+        lambda model, rows, said: model.reconstruct(rows, said["layer"]),
+        layer=int,
     )

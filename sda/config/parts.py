@@ -17,7 +17,7 @@ from sda.config import validation
 from sda.data.splits import Splits
 
 _SETTINGS = (  # what our data functions take
-    int, float, bool, str, Sequence[int], Sequence[str], Mapping[str, str], NoneType,
+    int, float, bool, str, Sequence[int], Sequence[str | float], Mapping[str, str], NoneType,
 )  # fmt: skip
 
 

@@ -26,7 +26,11 @@ def checked(splits: Splits) -> Splits:
     training row has and, where rows are no pictures, of constant features.
     """
     if splits.n_classes == 1 or (splits.n_classes < 1 and splits.encoding is None):
-        raise DataFormatError(f"{splits.name}: at least 2 classes needed, got {splits.n_classes}")
+        bare = sum(int((~part.labelled).sum()) for part in splits.parts().values())
+        without = f"; {bare} rows have no label (an empty cell, NA, null, None)" * bool(bare)
+        raise DataFormatError(
+            f"{splits.name}: at least 2 classes needed, got {splits.n_classes}{without}"
+        )
     parts = {part: _rows(splits, part, own) for part, own in splits.parts().items()}
     _check_widths(splits, parts)
     if splits.kind == "classes":
@@ -50,6 +54,8 @@ def _rows(splits: Splits, part: str, own: Rows) -> Rows:
     where = f"{splits.name}, {part}"
     if is_sparse(own.x):
         x = own.x
+        if not np.isfinite(x.data).all():
+            raise DataFormatError(f"{where}: sparse rows must be finite, got NaN or infinity")
     else:
         x = as_features(where, own.x, levels=True, holes=splits.encoding is not None)
     if splits.kind == "numbers":

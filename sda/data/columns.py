@@ -86,18 +86,20 @@ class Column:
             names = [f"{self.name}={text_of(value)}" for value in values]
         return names[: self.size] + [f"{self.name} is missing"] * self.indicated
 
-    def write(self, cells: pd.Series, out: NDArray[np.float32]) -> list[Value]:
+    def write(self, cells: pd.Series, out: NDArray[np.float32]) -> str:
         """Write cells (n,) as components into ``out`` (n, width).
 
         Returns:
-            Values that no training row has: they count as missing, or as rare ones do.
+            What is strange about them: values that no training row has, which count as missing, or
+            as rare ones do; or numbers most of which are far from those. Empty: nothing.
 
         Raises:
             DataFormatError: a cell of a number is none; the message names line and column.
         """
-        unseen: list[Value] = []
+        remark = ""
         if self.is_number:
-            out[:, 0] = self._scaled(numbers(self.name, cells, self.kind))
+            values = numbers(self.name, cells, self.kind)
+            out[:, 0], remark = self._scaled(values), self._elsewhere(values)
         else:
             places, unseen = self._places(cells)
             if self.kind == "binary":
@@ -105,9 +107,14 @@ class Column:
             else:
                 out[:, : self.size] = np.arange(self.size) == places[:, None]
                 out[places < 0, : self.size] = np.nan
+            if unseen:
+                remark = (
+                    f"{len(unseen)} value{'s' * (len(unseen) > 1)} that no training row has, such "
+                    f"as {unseen[0]!r}: as {'rare ones' if self.together else 'missing'}"
+                )
         if self.indicated:
             out[:, -1] = np.isnan(out[:, 0])
-        return unseen
+        return remark
 
     def read(self, x: NDArray[Any]) -> pd.Series:
         """Bring components (n, width), means of a reconstruction too, back to cells (n,)."""
@@ -142,6 +149,21 @@ class Column:
             return (above + below) / 2
         scaled = (values - self.shift) / self.scale
         return np.clip(scaled, 0, 1) if self.scaling == "unit" else scaled
+
+    def _elsewhere(self, values: NDArray[np.float64]) -> str:
+        """A word where most of some values are far from those of training rows: other units."""
+        known = values[~np.isnan(values)]
+        low, high = self.shift, self.shift + self.scale
+        if self.scaling == "standard":
+            low, high = self.shift - 3 * self.scale, self.shift + 3 * self.scale
+        elif self.scaling == "quantiles":
+            low, high = self.quantiles[0], self.quantiles[-1]
+        if self.scaling == "none" or len(known) < 10:
+            return ""
+        middle, span = float(np.median(known)), high - low
+        if low - span <= middle <= high + span:
+            return ""
+        return f"its middle is {middle:g}, training rows had {low:g} to {high:g}: other units?"
 
     def _unscaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.scaling == "quantiles":
@@ -209,6 +231,10 @@ def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.fl
         DataFormatError: one is no number, infinite, or too large for float32.
     """
     if kind == "date":
+        if types.is_numeric_dtype(cells.dtype):
+            raise DataFormatError(
+                f"column {name!r} has numbers, such as {cells.iloc[0]:g}, and no dates (2024-05-17)"
+            )
         dates = pd.to_datetime(cells, errors="coerce", utc=True).dt.tz_localize(None)
         values = ((dates.to_numpy("datetime64[ns]") - EPOCH) / np.timedelta64(1, "D")).astype(float)
         wrong = np.isnan(values) & cells.notna().to_numpy()

@@ -62,7 +62,7 @@ def _chosen(
 ) -> NDArray[np.bool_]:
     """Draw ``count`` of the rows, with classes in the shares that they have; or whole groups."""
     if not 0 < count < len(y):
-        raise DataError(f"{len(y)} rows are too few to cut {count} of them off")
+        raise DataError(f"too few rows to be cut in parts: {len(y)}")
     if groups is None:
         return _stratified(y, count, least, rng)
     names, sizes = np.unique(groups, return_counts=True)

@@ -33,11 +33,12 @@ class Encoding:
     """What the components of an input are, and what is predicted.
 
     ``target`` is empty where there are no labels; one categorical column, whose categories are the
-    classes; or numeric columns, for regression.
+    classes; or numeric columns, for regression. ``missing`` are words for a missing cell.
     """
 
     columns: tuple[Column, ...]
     target: tuple[Column, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def fit(
@@ -118,8 +119,7 @@ class Encoding:
     ) -> NDArray[np.float32]:
         """Encode raw rows, or those ``where`` (n,) says: (n, width), NaN where a cell is missing.
 
-        Columns may stand in any order. A value that no training row has is told; it counts as rare
-        ones do, or as missing.
+        Columns may stand in any order. Values that no training row has are told.
 
         Raises:
             DataFormatError: a column is missing, one is foreign, or a cell is no number.
@@ -129,17 +129,10 @@ class Encoding:
         x, start = np.empty((n, self.width), np.float32), 0
         for one in self.used:
             cells = frame[one.name] if where is None else frame[one.name][where]
-            unseen = one.write(cells, x[:, start : start + one.width])
+            remark = one.write(cells, x[:, start : start + one.width])
             start += one.width
-            if unseen:
-                _log.warning(
-                    "column %r: %d value%s that no training row has, such as %r: as %s",
-                    one.name,
-                    len(unseen),
-                    "s" * (len(unseen) > 1),
-                    unseen[0],
-                    "rare ones" if one.together else "missing",
-                )
+            if remark:
+                _log.warning("column %r: %s", one.name, remark)
         return x
 
     def table(self, x: NDArray[Any]) -> pd.DataFrame:
@@ -165,14 +158,16 @@ class Encoding:
 
     def plain(self) -> dict[str, Any]:
         """All of it in plain types; what is at its default is left out."""
-        return {
+        parts = {
             part: [_plain(one) for one in getattr(self, part)] for part in ("columns", "target")
         }
+        return parts | ({"missing": list(self.missing)} if self.missing else {})
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "Encoding":
         """Read what ``plain`` wrote. Raises ValueError or TypeError for anything else."""
-        return cls(*(tuple(map(_column, plain[part])) for part in ("columns", "target")))
+        columns, target = (tuple(map(_column, plain[part])) for part in ("columns", "target"))
+        return cls(columns, target, tuple(map(str, plain.get("missing", ()))))
 
 
 def _plain(one: Column) -> dict[str, Any]:

@@ -11,20 +11,31 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from sda.common.errors import DataFormatError
-from sda.data.columns import KINDS, numbers, spot
+from sda.data.columns import KINDS, numbers, spot, text_of
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_COMMA = re.compile(r"[+-]?\d+,\d+")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d:?\d\d)?")
+_HOLE = re.compile(r"\W+|unknown|missing|unlabell?ed|n\.?a\.?", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"(?i:(.*[_ ])?id|index|unnamed(: | column )\d+)|.*[a-z]I[dD]")
 _COUNTED = 10  # rows of which a column that counts them is no chance
+_FAR = 2  # ranges of the other numbers
 _NAMES = 0.5  # share of different values from which a column of text is names, not categories
 
 
 class Kinds(NamedTuple):
-    """The kind of each column, and a remark on each that is left out unasked."""
+    """The kind of each column, and remarks on what may be meant otherwise."""
 
     kinds: dict[str, str]
     remarks: list[str]
+
+
+def kind_of(name: str, cells: pd.Series) -> tuple[str, str | None]:
+    """What a column is by its cells, raw, and why it would be left out."""
+    try:
+        return _kind(name, typed(name, cells))
+    except DataFormatError:  # numbers but for a few cells
+        return "categorical", None
 
 
 def settle(frame: pd.DataFrame, given: Mapping[str, str]) -> Kinds:
@@ -32,6 +43,7 @@ def settle(frame: pd.DataFrame, given: Mapping[str, str]) -> Kinds:
 
     Numbers are numeric, 0 and 1 alone are binary, as are two words; more words are categorical.
     Left out are columns that count the rows, or have a different word in most rows, or no value.
+    What looks like a word for a missing cell is remarked on.
 
     Args:
         frame: raw rows, columns of text as ``read_text`` gives them or typed ones.
@@ -57,6 +69,8 @@ def settle(frame: pd.DataFrame, given: Mapping[str, str]) -> Kinds:
         kinds[name], remark = (asked, None) if asked else _kind(name, cells)
         if remark:
             remarks.append(f"column {name!r} is left out: {remark}")
+        elif doubt := hole(cells) if kinds[name] != "ignored" else None:
+            remarks.append(f"column {name!r}: {doubt}")
     return Kinds(kinds, remarks)
 
 
@@ -64,16 +78,20 @@ def typed(name: str, cells: pd.Series, kind: str | None = None) -> pd.Series:
     """Text as what it says: numbers, dates or categories; other cells as they are.
 
     Raises:
-        DataFormatError: most cells are numbers and a few are not, or ``kind`` wants numbers.
+        DataFormatError: most cells are numbers and a few are not, or ``kind`` wants numbers; or
+            cells are none that a table has.
     """
     if not (types.is_string_dtype(cells.dtype) or types.is_object_dtype(cells.dtype)):
         if kind in ("numeric", "date") and not types.is_bool_dtype(cells.dtype):
             numbers(name, cells, kind)
-        return cells
+        return _plain(name, cells)
     found = as_numbers(cells)
     if found is not None and kind not in ("categorical", "date"):
         return found
-    words = cells.astype("category")
+    try:
+        words = cells.astype("category")
+    except TypeError:  # lists and the like
+        return _plain(name, cells)
     different = list(map(str, words.cat.categories))
     if kind == "date" or (kind is None and different and all(map(_DATE.fullmatch, different))):
         numbers(name, cells, "date")
@@ -84,6 +102,47 @@ def typed(name: str, cells: pd.Series, kind: str | None = None) -> pd.Series:
             return as_numbers(cells.astype("string").str.replace(",", "."))
         _refuse_strays(name, cells, words, np.array(decimals), kind)
     return words if kind != "numeric" else pd.Series(numbers(name, cells), cells.index)
+
+
+def _plain(name: str, cells: pd.Series) -> pd.Series:
+    """Cells as they are; DataFormatError where they are durations, complex, lists and so on."""
+    kind = cells.dtype
+    known = (types.is_bool_dtype, types.is_numeric_dtype, types.is_datetime64_any_dtype)
+    is_plain = any(is_of(kind) for is_of in known) and not types.is_complex_dtype(kind)
+    if not is_plain and not isinstance(kind, pd.CategoricalDtype):
+        raise DataFormatError(
+            f"column {name!r} must have numbers, words, dates, true or false, got {kind}, such as "
+            f"{str(cells.iloc[0])[:30]}"
+        )
+    return cells
+
+
+def hole(cells: pd.Series) -> str | None:
+    """What may stand for a missing cell: a word like ?, or a number far from all others."""
+    found: list[object] = []
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        found = [word for word in cells.cat.categories if _HOLE.fullmatch(str(word))]
+    elif types.is_numeric_dtype(cells.dtype) and not types.is_bool_dtype(cells.dtype):
+        values = cells.dropna().to_numpy(np.float64)
+        found = [end for end in (values.min(), values.max()) if _is_far(end, values)]
+    for word in found:
+        if count := int((cells == word).sum()):
+            said = text_of(word)
+            return (
+                f"{said!r} stands in {count} rows; say data.missing=['{said}'] if "
+                "it means that there is none"
+            )
+    return None
+
+
+def _is_far(end: float, values: NDArray[np.float64]) -> bool:
+    """Whether a number that is there more than once is the only one far from all the others."""
+    others = values[values != end]
+    if not len(values) > len(others) + 1 > 2:
+        return False
+    low, high = others.min(), others.max()
+    is_far = min(abs(end - low), abs(end - high)) > _FAR * (high - low)
+    return bool(is_far and len(np.unique(others)) >= _COUNTED)
 
 
 def as_numbers(cells: pd.Series) -> pd.Series | None:
@@ -130,17 +189,18 @@ def _kind(name: str, cells: pd.Series) -> tuple[str, str | None]:
     if n == 1:
         return "ignored", f"it is {there.iloc[0]!r} in every row"
     if n > _NAMES * len(there) and len(there) >= 2 * _COUNTED:
-        return "ignored", f"{n} different words in {len(there)} rows: names or free text"
+        such = f"such as {str(there.iloc[0])[:30]!r}"
+        return "ignored", f"{n} different words in {len(there)} rows, {such}: names or free text"
     return ("binary" if n == 2 else "categorical"), None
 
 
 def _kind_of_numbers(name: str, cells: pd.Series, there: pd.Series) -> tuple[str, str | None]:
     values = there.to_numpy(np.float64, na_value=np.nan)
     steps = np.diff(values)
-    if len(there) == len(cells) and len(cells) >= _COUNTED and (steps == 1).all():
+    if len(there) == len(cells) >= _COUNTED and steps[0] and (steps == steps[0]).all():
         return "ignored", f"it counts the rows, {values[0]:g} to {values[-1]:g}"
-    word = str(name).lower()
-    if (word in ("id", "index") or word.endswith("_id")) and there.is_unique:
+    is_whole = bool((values == np.floor(values)).all())
+    if is_whole and _IDENTIFIER.fullmatch(str(name)) and there.is_unique:
         return "ignored", "a different number in every row, by its name an identifier"
     is_flag = bool(((values == 0) | (values == 1)).all() and values.min() != values.max())
     return ("binary" if is_flag else "numeric"), None

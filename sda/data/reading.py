@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api import types
 from pyarrow.parquet import ParquetFile
 from scipy import sparse
 
@@ -15,12 +16,14 @@ from sda.common.errors import DataError, DataFormatError, MissingDataError
 from sda.data import images
 from sda.data.cuts import TEST, TRAIN, VALID
 from sda.data.formats.npz import read_npz
-from sda.data.formats.text import read_text, text_blocks
+from sda.data.formats.text import is_number, read_text, text_blocks
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npz")
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npz")  # text may be gzipped: .csv.gz
 PARTS = {"train": TRAIN, "valid": VALID, "test": TEST}
 OTHER_NAMES = {"training": "train", "val": "valid", "validation": "valid", "dev": "valid",
                "testing": "test"}  # fmt: skip
+_ARRAYS = {"data": "x", "images": "x", "features": "x", "inputs": "x", "label": "y", "labels": "y",
+           "target": "y", "targets": "y"}  # fmt: skip
 
 
 class Source(NamedTuple):
@@ -47,7 +50,7 @@ class Source(NamedTuple):
 
 
 def of_files(
-    files: Mapping[str, str], missing: Sequence[str], header: str, named: Collection[str]
+    files: Mapping[str, str], missing: Sequence[str | float], header: str, named: Collection[str]
 ) -> Source:
     """Read one file (``path``), or one for each part, by what the files are given as.
 
@@ -70,7 +73,12 @@ def of_files(
 
 def of_frame(frame: pd.DataFrame, name: str = "table") -> Source:
     """Take a data frame as a table; it is not changed."""
-    taken = frame.rename(columns=str)
+    taken = frame.rename(columns=str) if frame.columns.nlevels == 1 else frame
+    if taken.columns.nlevels > 1 or taken.empty:
+        raise DataFormatError(
+            f"{name}: must have rows, and columns with one name each, got {taken.shape} of "
+            f"{taken.columns.nlevels}"
+        )
     if not taken.columns.is_unique:
         raise DataFormatError(f"{name}: columns must have different names")
     if not isinstance(frame.index, pd.RangeIndex):
@@ -85,28 +93,56 @@ def of_arrays(
 
     Pictures (n, h, w) or (n, c, h, w) are one, too.
     """
+    if isinstance(x, np.ma.MaskedArray):
+        x = np.ma.filled(x.astype(np.float64), np.nan)
+    shape = None
+    if not is_sparse(x):
+        x, shape = images.as_rows(name, x.astype(x.dtype.newbyteorder("="), copy=False))
+        if x.dtype.kind not in "fiub" or x.ndim != 2 or 0 in x.shape:
+            raise DataFormatError(
+                f"{name}: features must be numbers (rows, columns), at least one of each, got "
+                f"{x.dtype} of shape {x.shape}"
+            )
     if parts is None:
         parts = np.zeros(x.shape[0], np.int8)
-    if y is not None and y.shape[:1] != x.shape[:1]:
-        raise DataFormatError(
-            f"{name}: one label per row needed, got {x.shape[0]} rows, "
-            f"{len(y) if y.ndim else 0} labels"
-        )
-    if y is not None and y.ndim != 1:
-        raise DataFormatError(f"{name}: labels must be (n,), one per row, got shape {y.shape}")
-    labels = None if y is None else pd.Series(_text(y), name="y").rename_axis("row")
+    labels = None if y is None else of_labels(y, x.shape[0], name)
     if is_sparse(x):
         return Source(name, sparse.csr_matrix(x, dtype=np.float32), labels, parts)
-    x, shape = images.as_rows(name, x)
-    if x.dtype.kind not in "fiub" or x.ndim != 2 or 0 in x.shape:
-        raise DataFormatError(
-            f"{name}: features must be numbers (rows, columns), at least one of each, got "
-            f"{x.dtype} of shape {x.shape}"
-        )
     if x.dtype == np.uint8 or shape is not None:
         levels = x if x.dtype == np.uint8 else x.astype(np.float32)
         return Source(name, levels, labels, parts, image_shape=shape)
     return as_table(Source(name, x, labels, parts))
+
+
+def of_labels(y: NDArray[Any], n: int, name: str) -> pd.Series:
+    """Labels (n,) or (n, 1) of n rows. Raises DataFormatError for others."""
+    y = _flat(y)
+    if y.ndim != 1:
+        raise DataFormatError(f"{name}: labels must be (n,), one per row, got shape {y.shape}")
+    if len(y) != n:
+        raise DataFormatError(f"{name}: one label per row needed, got {n} rows, {len(y)} labels")
+    if y.dtype.kind == "S":
+        try:
+            y = np.array([word.decode() for word in y.tolist()])
+        except UnicodeDecodeError:
+            y = np.array([word.decode("latin-1") for word in y.tolist()])
+    return pd.Series(y.astype(y.dtype.newbyteorder("="), copy=False), name="y").rename_axis("row")
+
+
+def _flat(y: NDArray[Any]) -> NDArray[Any]:
+    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def blanked(cells: pd.DataFrame, missing: Sequence[str | float]) -> pd.DataFrame:
+    """Cells that are one of these words, or these numbers, as missing ones."""
+    words = [str(word) for word in missing]
+    values = [float(word) for word in words if is_number(word)]
+    made = {}
+    for name, column in cells.items():
+        is_counted = types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
+        hit = column.isin(values) if is_counted else column.astype(str).isin(words)
+        made[name] = column.mask(hit) if hit.any() else column
+    return pd.DataFrame(made, cells.index)
 
 
 def as_table(source: Source) -> Source:
@@ -119,7 +155,7 @@ def as_table(source: Source) -> Source:
 
 
 def in_blocks(
-    file: Path, missing: Sequence[str], names: Sequence[str] | None, rows: int = 8192
+    file: Path, missing: Sequence[str | float], names: Sequence[str] | None, rows: int = 8192
 ) -> Iterator[pd.DataFrame]:
     """Yield a table by blocks of rows, so that it may be larger than memory.
 
@@ -131,16 +167,17 @@ def in_blocks(
         rows: of a block of a .parquet.
     """
     file = _existing(str(file), "TABLE")
-    if file.suffix.lower() == ".parquet":
+    if _suffix(file) == ".parquet":
         start = 0
         for batch in ParquetFile(file).iter_batches(rows):
             frame = batch.to_pandas().rename(columns=str)
             frame.index = pd.RangeIndex(start, start + len(frame), name="row")
             start += len(frame)
-            yield frame
-    elif file.suffix.lower() == ".npz":
+            yield blanked(frame, missing) if missing else frame
+    elif _suffix(file) == ".npz":
         source = _of_npz(file)
-        yield (as_table(source) if source.is_matrix else source).x
+        frame = (as_table(source) if source.is_matrix else source).x
+        yield blanked(frame, missing) if missing else frame
     else:
         for frame in text_blocks(file, missing, names):
             for name in frame:
@@ -148,7 +185,9 @@ def in_blocks(
             yield frame
 
 
-def with_unlabelled(source: Source, path: str, missing: Sequence[str], header: str) -> Source:
+def with_unlabelled(
+    source: Source, path: str, missing: Sequence[str | float], header: str
+) -> Source:
     """Add the training rows without labels of a file: a table, with or without label columns."""
     if source.is_matrix or source.y is not None:
         raise DataError("data.unlabelled goes with tables; arrays have a row -1 or NaN in y")
@@ -167,18 +206,23 @@ def _existing(path: str, what: str) -> Path:
     file = Path(path).expanduser()
     if not file.is_file():
         raise MissingDataError(f"no such file: {file} (data.{what})")
-    if file.suffix.lower() not in SUFFIXES:
+    if _suffix(file) not in SUFFIXES:
         raise DataFormatError(
             f"{file}: data.{what} must end in {', '.join(SUFFIXES)}, or be a folder of .npy files"
         )
     return file
 
 
-def _of_file(file: Path, missing: Sequence[str], header: str, named: Collection[str]) -> Source:
-    suffix = file.suffix.lower()
-    if suffix == ".npz":
+def _suffix(file: Path) -> str:
+    return Path(file.name.removesuffix(".gz")).suffix.lower()
+
+
+def _of_file(
+    file: Path, missing: Sequence[str | float], header: str, named: Collection[str]
+) -> Source:
+    if _suffix(file) == ".npz":
         return _of_npz(file)
-    if suffix == ".parquet":
+    if _suffix(file) == ".parquet":
         frame, headed = _parquet(file), None
     else:
         frame, headed = read_text(file, missing, header, named)
@@ -197,12 +241,15 @@ def _parquet(file: Path) -> pd.DataFrame:
 def _of_npz(file: Path) -> Source:
     """x and y; x_train, y_train and so on; or one sparse matrix. Arrays left over are refused."""
     held = read_npz(file)
-    if {"indices", "indptr", "format", "shape", "data"} <= held.keys():
+    if {"format", "shape", "data"} <= held.keys():
         return of_arrays(sparse.load_npz(file), None, file.name)
     arrays: dict[str, NDArray[Any]] = {}
     for key, array in held.items():
-        kind, _, part = key.lower().partition("_")
-        arrays[f"{kind}_{OTHER_NAMES.get(part, part)}".rstrip("_")] = array
+        words = [OTHER_NAMES.get(w, _ARRAYS.get(w, w)) for w in key.lower().split("_")]
+        name = "_".join(sorted(words, key="yx".find, reverse=True))  # x_train of train_images
+        if name in arrays:
+            raise DataFormatError(f"{file}: {key} and another array are both {name}")
+        arrays[name] = array
     parted = [part for part in PARTS if f"x_{part}" in arrays]
     if "x" in arrays and "train" not in parted:
         arrays |= {f"{kind}_train": arrays.pop(kind) for kind in "xy" if kind in arrays}
@@ -224,17 +271,12 @@ def _of_npz(file: Path) -> Source:
     sizes = [len(arrays[f"x_{part}"]) if arrays[f"x_{part}"].ndim else 0 for part in parted]
     parts = np.repeat([PARTS[part] for part in parted], sizes).astype(np.int8)
     x = _together([arrays.pop(f"x_{part}") for part in parted])
-    y = None if lacking else _together([arrays.pop(f"y_{part}") for part in parted])
+    y = None if lacking else _together([_flat(arrays.pop(f"y_{part}")) for part in parted])
     return of_arrays(x, y, str(file), parts)._replace(name=file.name)
 
 
 def _together(arrays: list[NDArray[Any]]) -> NDArray[Any]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _text(y: NDArray[Any]) -> NDArray[Any]:
-    """Labels of bytes as text."""
-    return np.char.decode(y, "utf-8") if y.dtype.kind == "S" else y
 
 
 def _joined(found: Mapping[str, Source]) -> Source:

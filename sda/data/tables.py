@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 
 from sda.common import checks as ranges
 from sda.common.errors import DataError, DataFormatError, MissingDataError
-from sda.data import checks, cuts, images, reading, targets
+from sda.data import checks, cuts, images, reading, roles, targets
 from sda.data.columns import SCALINGS, Column
 from sda.data.encoding import Encoding
 from sda.data.formats.npy import read_folder
 from sda.data.kinds import settle
-from sda.data.reading import OTHER_NAMES, PARTS, Source
+from sda.data.reading import PARTS, Source
 from sda.data.splits import Cut, Rows, Splits
 from sda.data.targets import TASKS, Target
 
-LABELS = ("label", "class", "target", "y")  # names by which a label column is known
 _log = logging.getLogger(__name__)
 
 
@@ -39,7 +38,9 @@ class Choices:
     repeats: int | None = None  # the cut is one of so many, each drawn afresh
     repeat: int = 0  # which of them
     header: str = "auto"  # yes or no: whether the first line of a .csv names the columns
-    missing: Sequence[str] = ()  # words for a missing cell, beside the empty one, NA and so on
+    missing: Sequence[
+        str | float
+    ] = ()  # words or numbers for a missing cell, beside the empty one, NA and so on
     kinds: Mapping[str, str] = field(default_factory=dict)  # of columns, by name
     task: str = "auto"  # classes or numbers: what the label is
     scaling: str = "auto"  # of numbers: standard, unit, quantiles or none; auto: unit
@@ -52,6 +53,7 @@ class Choices:
     seed: int = 0  # of the cut
 
     def __post_init__(self) -> None:
+        ranges.text("data.label", self.label)
         ranges.one_of("data.header", self.header, ("auto", "yes", "no"))
         ranges.one_of("data.task", self.task, TASKS)
         ranges.one_of("data.scaling", self.scaling, ("auto", *SCALINGS))
@@ -92,7 +94,7 @@ def arrays(
     repeats: int | None = None,
     repeat: int = 0,
     header: str | bool = "auto",
-    missing: Sequence[str] = (),
+    missing: Sequence[str | float] = (),
     kinds: Mapping[str, str] | None = None,
     task: str = "auto",
     scaling: str = "auto",
@@ -148,12 +150,11 @@ def table(x: Any, y: Any = None, **choices: Any) -> Splits:
     chosen = Choices(**choices)
     labels = None if y is None else np.asarray(y)
     if not isinstance(x, pd.DataFrame):
-        return _splits(
-            reading.of_arrays(x if ranges.is_sparse(x) else np.asarray(x), labels), chosen
-        )
+        is_ready = ranges.is_sparse(x) or isinstance(x, np.ma.MaskedArray)
+        return _splits(reading.of_arrays(x if is_ready else np.asarray(x), labels), chosen)
     source = reading.of_frame(x)
     if labels is not None:
-        source = source._replace(y=pd.Series(labels, name="y"))
+        source = source._replace(y=reading.of_labels(labels, len(x), source.name))
     return _splits(source, chosen)
 
 
@@ -204,12 +205,13 @@ def _splits(source: Source, choices: Choices, like: Encoding | None = None) -> S
         choices = replace(choices, image_shape=source.image_shape)
     if source.is_matrix and choices.scaling in ("standard", "unit", "quantiles"):
         source = reading.as_table(source)
+    if choices.missing:
+        source = _blanked(source, choices.missing)
     frame = None if source.is_matrix else source.x
-    labels, remarks = _label_columns(source, choices)
-    parts = _parts(source, choices)
-    groups = (
-        None if choices.group is None else pd.factorize(_column(source, choices.group, "group"))[0]
-    )
+    aside = {name for name in (choices.part, choices.group) if name}
+    labels, remarks = roles.labels(source, choices.label, aside), list[str]()
+    parts = roles.parts(source, choices.part)
+    groups = roles.groups(source, choices.group)
     known = None
     if source.y is not None:
         known = _target(source.name, source.y.to_frame(), choices)
@@ -229,11 +231,19 @@ def _splits(source: Source, choices: Choices, like: Encoding | None = None) -> S
         x = {part: source.x[rows] for part, rows in where.items()}
         encoding = _of_levels(source.x)
     else:
-        aside = {*labels, choices.part, choices.group}
-        frame = frame[[name for name in frame if name not in aside]]
+        frame = frame[[name for name in frame if name not in {*labels, *aside}]]
         x, encoding = _encoded(source.name, frame, where, choices, remarks, like)
     splits = _told(source.name, x, known, parts, encoding, choices, remarks, source.headed)
     return replace(splits, cut=_which_cut(source, choices))
+
+
+def _blanked(source: Source, missing: Sequence[str | float]) -> Source:
+    """Cells and labels that are words for none."""
+    if not source.is_matrix:
+        source = source._replace(x=reading.blanked(source.x, missing))
+    if source.y is not None:
+        source = source._replace(y=reading.blanked(source.y.to_frame(), missing)["y"])
+    return source
 
 
 def _which_cut(source: Source, choices: Choices) -> Cut | None:
@@ -272,7 +282,7 @@ def _encoded(
             frame, kinds, scaling, choices.rare, choices.indicate, where["train"]
         )
         if not encoding.width:
-            raise DataFormatError(f"no column is left to learn from; {'; '.join(own)}")
+            raise DataFormatError("; ".join(["no column is left to learn from", *own]))
         return {part: encoding.rows(frame, rows) for part, rows in where.items()}, encoding
     except DataFormatError as error:
         raise DataFormatError(f"{name}: {error}") from None
@@ -283,65 +293,6 @@ def _of_levels(x: Any) -> Encoding:
     scale = 255.0 if x.dtype == np.uint8 else 1.0
     names = (f"x{k}" for k in range(1, x.shape[1] + 1))
     return Encoding(tuple(Column(name, "numeric", scale=scale) for name in names))
-
-
-def _label_columns(source: Source, choices: Choices) -> tuple[list[str], list[str]]:
-    """The columns that are predicted, and a warning where their place may surprise."""
-    unsaid = choices.label == "auto" and not source.is_table
-    if source.y is not None or source.is_matrix or choices.label == "none" or unsaid:
-        return [], []
-    names = [n for n in source.x.columns if n not in (choices.part, choices.group)]
-    if choices.label not in ("auto", "last", "first"):
-        labels = [choices.label] if choices.label in names else choices.label.split(",")
-        for label in labels:
-            _column(source, label, "label")
-        return labels, []
-    place = 0 if choices.label == "first" else -1
-    called = [name for name in names if name.lower() in LABELS]
-    called = [name for name in called if not {"x", name} <= {*names}]  # coordinates
-    if choices.label != "auto" or not called or called == names[-1:]:
-        for name in called:
-            if name != names[place]:
-                _log.warning(
-                    "%s: predicted is %r, the %s column, though one is called %r (data.label)",
-                    source.name, names[place], choices.label, name,
-                )  # fmt: skip
-        return [names[place]], []
-    if len(called) > 1:
-        raise DataFormatError(
-            f"{source.name}: the columns {' and '.join(map(repr, called))} may both be the label; "
-            f"say which with data.label, as in data.label={called[0]}"
-        )
-    _log.warning(
-        "%s: predicted is the column %r, by its name, and not the last one, %r; data.label=last "
-        "predicts that", source.name, called[0], names[-1],
-    )  # fmt: skip
-    return called, []
-
-
-def _column(source: Source, name: str, what: str) -> pd.Series:
-    if source.is_matrix or name not in source.x:
-        there = "" if source.is_matrix else ", ".join(map(str, source.x.columns[:12]))
-        raise DataFormatError(
-            f"{source.name}: no column {name!r} (data.{what}); the columns are {there or 'unnamed'}"
-        )
-    return source.x[name]
-
-
-def _parts(source: Source, choices: Choices) -> NDArray[np.int8]:
-    """What the rows are for by a column, or by their files."""
-    if choices.part is None:
-        return source.parts
-    words = _column(source, choices.part, "part").astype(str).str.strip().str.lower()
-    said = {word: PARTS.get(OTHER_NAMES.get(word, word), -1) for word in words.unique()}
-    codes: NDArray[np.int8] = words.map(said).to_numpy(np.int8)
-    if (codes < 0).any():
-        row = int(np.argmax(codes < 0))
-        raise DataFormatError(
-            f"{source.name}: column {choices.part!r} (data.part) must say train, valid or test, "
-            f"got {words.iloc[row]!r}"
-        )
-    return codes
 
 
 def _target(name: str, labels: pd.DataFrame, choices: Choices) -> Target | None:
@@ -367,7 +318,7 @@ def _told(
     """Put the splits together, check them, and say in one line what was decided."""
     columns: tuple[Column, ...] = () if known is None else known.columns
     y: NDArray[Any] = np.full(len(parts), -1) if known is None else known.y
-    encoding = replace(encoding, target=columns)
+    encoding = replace(encoding, target=columns, missing=tuple(map(str, choices.missing)))
     names = encoding.classes
     numbered = names == tuple(map(str, range(len(names or ()))))
     shape = choices.image_shape
@@ -385,7 +336,7 @@ def _told(
     )
     splits = checks.checked(splits)
     _log.info("%s", _decided(name, splits, headed))
-    for remark in [*remarks, *([known.remark] if known and known.remark else [])]:
+    for remark in [*remarks, *(known.remarks if known else ())]:
         _log.info("%s: %s", name, remark)
     return splits
 

@@ -1,6 +1,8 @@
 """What is to be predicted: classes, which are the values that occur, or numbers."""
 
 import re
+import unicodedata
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,8 +11,9 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from sda.common.errors import DataFormatError
-from sda.data.columns import Column, numbers, sorted_values, text_of
-from sda.data.kinds import as_numbers
+from sda.data.columns import Column, Value, numbers, sorted_values, text_of
+from sda.data.formats.text import is_number
+from sda.data.kinds import as_numbers, hole
 
 TASKS = ("auto", "classes", "numbers")
 _PLAIN = re.compile(
@@ -25,7 +28,7 @@ class Target(NamedTuple):
 
     columns: tuple[Column, ...]
     y: NDArray[Any]
-    remark: str = ""  # what a label was taken for that may be meant otherwise
+    remarks: tuple[str, ...] = ()  # what a label was taken for that may be meant otherwise
 
     @property
     def is_numeric(self) -> bool:
@@ -75,7 +78,12 @@ def _typed(cells: pd.Series) -> pd.Series:
     texts = cells.dropna().astype(str).unique()
     plain = all(map(_PLAIN.fullmatch, texts)) or any("." in t or "e" in t.lower() for t in texts)
     leading = any(re.match(r"-?0\d", text) for text in texts)
-    return cells if found is None or leading or not plain else found
+    if found is None or leading or not plain:
+        return cells
+    known = found.dropna()
+    # 1e3 and 1000 would be one class.
+    one_of_two = known.nunique() < len(texts) and any("e" in t.lower() for t in texts)
+    return cells if one_of_two and (known == np.floor(known)).all() else found
 
 
 def _numbered(name: str, cells: pd.Series, n_classes: int) -> Target:
@@ -95,14 +103,28 @@ def _numbered(name: str, cells: pd.Series, n_classes: int) -> Target:
 def _classes(name: str, cells: pd.Series, is_number: bool) -> Target:
     codes, found = pd.factorize(cells)
     values = sorted_values(list(found))
-    remark = ""
-    if is_number and -1 in values:
+    remarks = [] if is_number else _doubts(name, cells, values)
+    if "-1" in map(text_of, values):
         if len(values) > 2:
-            values = tuple(value for value in values if value != -1)
-            remark = "-1 is no class but a row without label"
+            values = tuple(value for value in values if text_of(value) != "-1")
+            remarks.append("-1 is no class but a row without label")
         else:
-            remark = "-1 is a class"
+            remarks.append("-1 is a class")
     place = {text_of(value): k for k, value in enumerate(values)}
     places = np.array([place.get(text_of(value), -1) for value in found] + [-1])
     column = Column(name, "categorical", categories=values)
-    return Target((column,), places[codes].astype(np.int64), remark)
+    return Target((column,), places[codes].astype(np.int64), tuple(remarks))
+
+
+def _doubts(name: str, cells: pd.Series, values: Sequence[Value]) -> list[str]:
+    """Classes that may be a mistake: a word for none, one beside numbers, two that look alike."""
+    doubts = [f'"{name}": {doubt}' for doubt in [hole(cells.astype("category"))] if doubt]
+    strange = [value for value in values if not is_number(text_of(value))]
+    if not doubts and 0 < len(strange) < len(values) / 2:
+        doubts.append(f'"{name}" has numbers, and {strange[0]!r}, which is a class, too')
+    looks: dict[str, Value] = {}
+    for value in values:
+        look = unicodedata.normalize("NFKC", text_of(value)).casefold()
+        if looks.setdefault(look, value) != value:
+            doubts.append(f"the classes {looks[look]!r} and {value!r} look alike")
+    return doubts

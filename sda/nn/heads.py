@@ -42,7 +42,8 @@ class Classifier(Predictor):
         """Raise ValueError for what are no classes (n,), int64; -1 is a row without a label."""
         if y.shape != (n,) or y.dtype != torch.int64:
             raise ValueError(
-                f"{what} classes must be int64 of shape ({n},), got {y.dtype} {(*y.shape,)}"
+                f"{what} classes must be a tensor ({n},) of int64, got {type(y).__name__} "
+                f"{(*y.shape,)} of {y.dtype}"
             )
         k = self.n_classes
         if y.min() < -1 or y.max() >= k:

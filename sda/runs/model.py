@@ -224,7 +224,8 @@ class Model:
         """Logits of x (n, d), block by block, through so many layers and back."""
         stack = self._decoders
         whole = self._whole(x, stack)
-        depth = checks.whole("layer", layer or likelihood.best_depth(stack), 1, len(stack))
+        asked = likelihood.best_depth(stack) if layer is None else layer
+        depth = checks.whole("layer", asked, 1, len(stack))
         return [likelihood.logits(stack, rows, depth) for rows in in_blocks(whole, x.device)]
 
     def _drawn(self, logits: Tensor, generator: torch.Generator) -> Tensor:

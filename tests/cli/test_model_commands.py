@@ -98,6 +98,37 @@ def test_a_category_that_was_never_seen_is_told(told, place, caplog):
     assert "column 'town': 1 value that no training row has, such as 'Paris'" in caplog.text
 
 
+def test_numbers_in_other_units_are_told(told, place, caplog):
+    rows = mixed_table(40, seed=1)
+    rows.assign(length=rows["length"] * 1000).to_csv(place / "units.csv", index=False)
+    told("predict", "run", "units.csv")
+    assert "column 'length': its middle is" in caplog.text
+    assert "other units?" in caplog.text
+
+
+def test_a_table_is_never_written_over_by_what_is_made_of_it(told, place):
+    mixed_table(5).to_csv(place / "kept.csv", index=False)
+    before = (place / "kept.csv").read_bytes()
+    assert "is the table itself" in told("predict", "run", "kept.csv", "to=kept.csv", fails=True)
+    assert (place / "kept.csv").read_bytes() == before
+
+
+def test_a_refused_table_leaves_no_file_and_one_without_rows_is_refused(told, place):
+    mixed_table(5)[:0].to_csv(place / "empty.csv", index=False)
+    mixed_table(5).drop(columns="town").to_csv(place / "lacking.csv", index=False)
+    for name, message in (("empty", "has no rows"), ("lacking", "missing: 'town'")):
+        assert message in told("predict", "run", f"{name}.csv", "to=none.csv", fails=True)
+        assert not (place / "none.csv").exists()
+
+
+def test_words_for_a_missing_cell_may_be_quoted(told, place):
+    mixed_table(4).astype({"length": object}).assign(length=["?", "-", "5", "6"]).to_csv(
+        place / "words.csv", index=False
+    )
+    for said in ("missing=?,-", "missing=['?','-']"):
+        assert told("impute", "run", "words.csv", said)["length"].notna().all()
+
+
 def test_codes_are_those_of_the_layer_that_is_asked_for(told, place):
     assert told("encode", "run", "new.csv").shape == (40, 6)
     first = told("encode", "run", "new.csv", "layer=1")
@@ -108,6 +139,8 @@ def test_codes_are_those_of_the_layer_that_is_asked_for(told, place):
     assert "layer must be a whole number of at most 2" in told(
         "encode", "run", "new.csv", "layer=3", fails=True
     )
+    assert list(told("encode", "run", "new.csv", "layer=0").columns) == model.encoding.components
+    assert "at least 1, got 0" in told("reconstruct", "run", "new.csv", "layer=0", fails=True)
 
 
 def test_reconstructions_are_in_the_units_and_categories_of_the_table(told):

@@ -1,3 +1,4 @@
+import gzip
 import io
 import logging
 import pickle
@@ -114,7 +115,7 @@ def test_a_header_of_numbers_that_count_up_is_no_row(tmp_path, first):
     assert (sum(sizes(data)), data.n_classes) == (200, 3)
 
 
-@pytest.mark.parametrize("header", ["5,6,7,8", "0,1,2"])
+@pytest.mark.parametrize("header", ["5,6,7,8", "0,1,2", "10,20,30,40", "400.5,401,450,512,600,700"])
 def test_a_first_line_that_may_be_either_is_refused_with_what_decides(tmp_path, header):
     x, y = toy(60, header.count(","))
     path = csv(tmp_path / "a.csv", header + "\n" + lines(x, y))
@@ -143,16 +144,55 @@ def test_a_table_of_words_has_a_header_where_no_cell_of_the_first_line_stands_be
     assert sum(sizes(table(csv(tmp_path / "b.csv", "p,s,u\n" + rows)))) == 21
 
 
-@pytest.mark.parametrize("name", ["", "Unnamed: 0", "nr"])
-def test_a_column_that_counts_the_rows_is_left_out_with_a_word(tmp_path, caplog, name):
+@pytest.mark.parametrize(
+    ("name", "count", "told"),
+    [
+        ("", lambda k: k, "it counts the rows, 0 to 59"),
+        ("Unnamed: 0", lambda k: k, "it counts the rows, 0 to 59"),
+        ("nr", lambda k: k, "it counts the rows, 0 to 59"),
+        ("nr", lambda k: 600 - 10 * k, "it counts the rows, 600 to 10"),
+        ("", lambda k: 3 * k + k % 2, "a different number in every row"),
+        ("PassengerId", lambda k: k * 7 % 61, "a different number in every row"),
+    ],
+)
+def test_a_column_that_counts_the_rows_is_left_out_with_a_word(tmp_path, caplog, name, count, told):
     x, y = toy()
     frame = pd.DataFrame(x, columns=["a", "b", "c"]).assign(kind=np.sort(y))
-    frame.index.name = name or None
+    frame.index = pd.Index(map(count, range(60)), name=name or None)
     frame.to_csv(tmp_path / "a.csv")
     with caplog.at_level(logging.INFO):
         data = table(tmp_path / "a.csv")
     assert [one.name for one in data.encoding.used] == ["a", "b", "c"]
-    assert "is left out: it counts the rows, 0 to 59" in caplog.text
+    assert f"is left out: {told}" in caplog.text
+
+
+def test_a_number_in_every_row_is_an_input_unless_its_name_says_otherwise():
+    frame = mixed().assign(fluid=np.arange(60) * 7 % 61, index_of_mass=np.arange(60) * 7 % 61)
+    assert {"fluid", "index_of_mass"} <= {
+        one.name for one in own(frame, label="species").encoding.used
+    }
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        (lambda k: 60 - k, "it counts the rows"),
+        (lambda k: f"n{k}", "60 different words in 60 rows, such as 'n0'"),
+        (lambda k: f"2024-05-{1 + k % 9:02d}", "dates"),
+    ],
+)
+def test_a_last_column_that_is_hardly_the_label_is_refused_unless_it_is_named(tmp_path, last, told):
+    path = csv(tmp_path / "a.csv", "a,end\n" + "".join(f"{k % 7},{last(k)}\n" for k in range(60)))
+    assert f"the last column, 'end', is hardly the label: {told}" in refusal(path)
+    table(path, label="end")
+
+
+def test_a_separator_at_the_end_of_each_line_is_no_label(tmp_path):
+    x, y = toy()
+    for head in ("a,b,c,kind,\n", ""):
+        text = head + lines(x, y).replace("\n", ",\n")
+        data = table(csv(tmp_path / "a.csv", text))
+        assert (data.n_classes, data.train.x.shape[1]) == (3, 3)
 
 
 def test_an_identifier_and_free_text_are_left_out_and_may_be_kept(tmp_path, caplog):
@@ -172,9 +212,24 @@ def test_an_identifier_and_free_text_are_left_out_and_may_be_kept(tmp_path, capl
 
 def test_labels_that_are_no_plain_numbers_are_names(tmp_path):
     x, _ = toy()
-    for labels in (["1_2", "12", "3"], ["01", "1", "2"], ["yes", "no", "1"]):
+    for labels in (["1_2", "12", "3"], ["01", "1", "2"], ["yes", "no", "1"], ["1000", "1e3", "7"]):
         data = table(csv(tmp_path / "a.csv", "a,b,c,kind\n" + lines(x, labels * 20)))
         assert data.classes == tuple(sorted(labels))
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (["Yes", "yes", "no"], "the classes 'Yes' and 'yes' look alike"),
+        (["0", "1", "?"], "'?' stands in 20 rows; say data.missing=['?']"),
+        (["mild", "unknown", "severe"], "'unknown' stands in 20 rows"),
+        (["0", "1", "oops"], "has numbers, and 'oops', which is a class, too"),
+    ],
+)
+def test_classes_that_may_be_a_mistake_are_told(tmp_path, caplog, labels, told):
+    with caplog.at_level(logging.INFO):
+        assert own(toy()[0], np.array(labels * 20)).n_classes == 3
+    assert told in caplog.text
 
 
 @pytest.mark.parametrize("names", [(1, 2, 3, 4), (1001, 1002), (-5, 7), (2.0, 4.0)])
@@ -217,6 +272,11 @@ def test_a_label_column_that_is_not_there_is_told_with_those_that_are(tmp_path):
     )
 
 
+def test_words_first_and_numbers_last_without_a_header_are_told(tmp_path, caplog):
+    table(csv(tmp_path / "a.csv", "".join(f"{'pq'[k % 2]},{k % 7},{k % 5}\n" for k in range(60))))
+    assert "data.label=first predicts 'x1', which has words" in caplog.text
+
+
 # A6, A7, A9: arrays
 
 
@@ -247,6 +307,7 @@ def test_parts_that_a_file_gives_are_used_under_any_name_and_others_are_cut(tmp_
         ({"X_train": x[:30], "Y_train": y[:30]} | test, [24, 6, 30]),
         ({"x": x[:30], "y": y[:30]} | test, [24, 6, 30]),
         (train | valid, [24, 7, 6]),
+        ({"train_images": x[:30], "train_labels": y[:30, None]} | test, [24, 6, 30]),
     ):
         data = table(npz(tmp_path / "a.npz", **held), scaling="none")
         assert sizes(data) == expected
@@ -260,6 +321,7 @@ def test_parts_that_a_file_gives_are_used_under_any_name_and_others_are_cut(tmp_
         ({"x_valid": np.ones((3, 3))}, "there are labels, but no y_valid"),
         ({"x_extra": np.ones((3, 3))}, "needs the arrays x and y"),
         ({"weights": np.ones(3)}, "needs the arrays x and y"),
+        ({"X": np.ones((60, 3))}, "X and another array are both x"),
         ({"x_test": np.ones((3, 2)), "y_test": np.ones(3)}, "got train 3, test 2"),
     ],
 )
@@ -272,6 +334,17 @@ def test_labels_of_an_array_may_be_text(tmp_path):
     x, y = toy()
     for names in (np.array(SPECIES), np.array(SPECIES).astype("S")):
         assert table(npz(tmp_path / "a.npz", x=x, y=names[y])).classes == SPECIES
+    latin = np.array([b"\xe9", b"\xe8", b"e"])
+    assert table(npz(tmp_path / "a.npz", x=x, y=latin[y])).classes == ("e", "\xe8", "\xe9")
+
+
+def test_numbers_in_another_order_of_bytes_or_under_a_mask_are_read():
+    x, y = toy()
+    plain = own(x, y)
+    assert own(x.astype(">f8"), y.astype(">i4")).digest() == plain.digest()
+    data = own(np.ma.masked_less(x, 5), y)
+    shares = [np.isnan(part.x).mean() for part in data.parts().values()]
+    assert min(shares) > 0.2
 
 
 def test_small_floats_are_read_without_a_false_alarm(tmp_path):
@@ -399,12 +472,14 @@ def test_parts_may_lie_in_several_files(tmp_path, caplog):
         ("a,b,kind\n", "no rows below the header"),
         ("a,a,kind\n1,2,0\n3,4,1\n", "line 1: the column 'a' is there twice"),
         ("a\0,b\n1,2\n", "not a text file"),
+        ("a,b,k\n1,\uff11,0\n2,4,1\n5,6,1\n7,8,0\n", "line 2, column 'b': '\uff11' is no number"),
+        ("a,k\n" + "1,NA\n2,EU\n" * 9, "got 1; 9 rows have no label"),
     ],
 )
 def test_a_fault_is_told_with_file_line_and_column(tmp_path, text, told):
     path = csv(tmp_path / "a.csv", text)
     message = refusal(path)
-    assert "a.csv" in message
+    assert message.split(":")[0].split(",")[0].endswith(("a.csv", "a"))  # the file, or the set
     assert told in message
 
 
@@ -424,6 +499,28 @@ def test_a_word_for_a_missing_cell_is_suggested_and_taken(tmp_path):
     assert np.isnan(np.concatenate([part.x[:, 0] for part in data.parts().values()])).sum() == 1
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet", "frame"])
+def test_a_number_for_a_missing_cell_is_suggested_and_taken_from_any_form(tmp_path, caplog, form):
+    frame = mixed().drop(columns=["town", "since"]).fillna({"age": -999.0})
+    frame.loc[9:12, "age"] = -999.0
+    path = tmp_path / f"a.{form}"
+    if form != "frame":
+        (frame.to_csv if form == "csv" else frame.to_parquet)(path, index=False)
+    with caplog.at_level(logging.INFO):
+        table(path) if form != "frame" else own(frame)
+    assert "column 'age': '-999' stands in 5 rows; say data.missing=['-999']" in caplog.text
+    said = {"missing": [-999, "?"]}
+    data = table(path, **said) if form != "frame" else own(frame, **said)
+    assert np.isnan(np.concatenate([part.x[:, 0] for part in data.parts().values()])).sum() == 5
+    assert data.encoding.missing == ("-999", "?")
+
+
+def test_a_comma_in_a_file_of_commas_separates_thousands(tmp_path):
+    rows = "".join(f'"{k % 7 + 1},{100 + k},000",{k % 3},{"ab"[k % 2]}\n' for k in range(20))
+    data = table(csv(tmp_path / "a.csv", "x,y,kind\n" + rows), scaling="none")
+    assert data.train.x[:, 0].min() > 1e6
+
+
 def test_commas_for_decimals_are_understood_in_a_file_of_semicolons(tmp_path):
     rows = "".join(f"{k % 7},5;{k % 3};{'ab'[k % 2]}\n" for k in range(20))
     data = table(csv(tmp_path / "a.csv", "x;y;kind\n" + rows), scaling="none")
@@ -434,6 +531,16 @@ def test_a_file_that_is_not_utf_8_is_read_as_latin_1(tmp_path):
     text = "ort,x,kind\n" + "Köln,1,a\nUlm,2,b\nBonn,2,b\nBonn,3,a\n" * 5
     (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
     assert "ort=Köln" in table(tmp_path / "a.csv").encoding.components
+
+
+@pytest.mark.parametrize("form", ["utf-16", "gzip"])
+def test_text_may_be_utf_16_or_gzipped(tmp_path, form):
+    x, y = toy()
+    text = "a,b,c,kind\n" + lines(x, y)
+    plain = table(csv(tmp_path / "a.csv", text))
+    path = tmp_path / ("b.csv.gz" if form == "gzip" else "b.csv")
+    path.write_bytes(gzip.compress(text.encode()) if form == "gzip" else text.encode("utf-16"))
+    assert table(path).digest() == plain.digest()
 
 
 # Rows without labels
@@ -457,6 +564,7 @@ def test_minus_one_and_nan_are_no_classes_where_there_are_others(tmp_path):
         data = own(x, labels)
         assert (data.n_classes, (data.train.y == -1).sum()) == (3, 20)
     assert own(x, np.where(y > 0, 1, -1)).classes == ("-1", "1")
+    assert own(x, np.where(np.arange(60) < 20, "-1", np.array(SPECIES)[y])).classes == SPECIES
 
 
 def test_rows_without_labels_may_lie_in_a_file_of_their_own(tmp_path):
@@ -542,8 +650,12 @@ def test_sparse_rows_stay_sparse(tmp_path):
     data = own(x, np.arange(60) % 3)
     assert sparse.issparse(data.train.x)
     assert data.train.x.shape == (36, 50)
-    sparse.save_npz(tmp_path / "a.npz", x)
-    assert table(tmp_path / "a.npz").kind == "nothing"
+    for rows in (x, x.tocoo()):
+        sparse.save_npz(tmp_path / "a.npz", rows)
+        assert table(tmp_path / "a.npz").kind == "nothing"
+    x.data[0] = np.inf
+    with pytest.raises(DataError, match="sparse rows must be finite"):
+        own(x)
 
 
 @pytest.mark.parametrize(
@@ -575,11 +687,40 @@ def test_impossible_choices_are_refused(tmp_path, choices, told):
         (np.zeros(60, int), "at least 2 classes"),
         (np.full(60, -1), "at least 2 classes"),
         (np.arange(59) % 2, "60 rows, 59 labels"),
-        (np.zeros((60, 1), int), "labels must be (n,)"),
+        (np.zeros((60, 2), int), "labels must be (n,)"),
     ],
 )
 def test_bad_labels_are_refused(tmp_path, y, told):
     assert told in refusal(npz(tmp_path / "a.npz", x=toy()[0], y=y))
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (pd.to_timedelta(np.arange(60), "h"), "must have numbers, words, dates"),
+        (np.arange(60) + 1j, "must have numbers, words, dates"),
+        ([[1, 2]] * 60, "must have numbers, words, dates"),
+    ],
+)
+def test_cells_that_are_none_of_a_table_are_refused_by_the_columns_name(cells, told):
+    with pytest.raises(DataError, match=told):
+        own(mixed().assign(odd=cells), label="species")
+
+
+def test_what_is_no_table_is_refused_in_one_line():
+    frame = mixed()
+    several = pd.DataFrame(toy()[0], columns=pd.MultiIndex.from_product([["p"], list("abc")]))
+    for x, y, told in (
+        (frame[:0], None, "must have rows"),
+        (several, None, "columns with one name each"),
+        ({"a": [1, 2]}, [0, 1], "features must be numbers"),
+        (frame, np.zeros(59), "60 rows, 59 labels"),
+        (frame[["species"]], None, "no column is left to learn from$"),
+    ):
+        with pytest.raises(DataError, match=told):
+            own(x, y)
+    with pytest.raises(DataError, match="column 'age' has numbers, such as"):
+        own(frame, kinds={"age": "date"})
 
 
 class Touch:

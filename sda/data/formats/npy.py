@@ -30,10 +30,12 @@ def read_folder(folder: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
         raise MissingDataError(
             f"{folder} (data.path) must hold {', '.join(names)}; missing: {', '.join(missing)}"
         )
-    return {
-        part: (_features(folder / f"x_{part}.npy"), np.array(_mapped(folder / f"y_{part}.npy")))
-        for part in PARTS
-    }
+    found = {}
+    for part in PARTS:
+        y = _mapped(folder / f"y_{part}.npy")
+        native = np.array(y, y.dtype.newbyteorder("="))
+        found[part] = (_features(folder / f"x_{part}.npy"), native)
+    return found
 
 
 def _features(file: Path) -> NDArray[Any]:

@@ -1,13 +1,16 @@
 """Tables as text: .csv and .tsv, with or without a header, separated by commas, semicolons or tabs.
 
-Every cell is read as text; what it means is decided where columns are (`sda.data.kinds`).
+A file may be gzipped. Every cell is read as text; what it means is decided where columns are
+(`sda.data.kinds`).
 """
 
+import codecs
 import csv
 import io
 import itertools
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +22,25 @@ from numpy.typing import NDArray
 from pyarrow import csv as arrow
 
 from sda.common.errors import DataFormatError, first_line
+from sda.data.formats.archives import opened
 
-MISSING = ("", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "NULL", "null", "None")
+MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "-nan", "-NaN",
+           "NULL", "null", "None")  # fmt: skip
 SEPARATORS = ",;\t"
 _SNIFFED = 1 << 16  # bytes that the separator is read from
+_THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$"  # 1,234 in a file of commas
 
 
 def read_text(
-    path: Path, missing: Sequence[str] = (), header: str = "auto", named: Collection[str] = ()
+    path: Path,
+    missing: Sequence[str | float] = (),
+    header: str = "auto",
+    named: Collection[str] = (),
 ) -> tuple[pd.DataFrame, bool]:
     """Read a table of text cells, blanks around them cut off, and whether its first line is names.
 
     Args:
-        path: of the file; UTF-8, or Latin-1 where it cannot be that.
+        path: of the file; UTF-8, UTF-16 by its mark, or Latin-1 where it cannot be that.
         missing: further words for a missing cell, beside MISSING.
         header: yes, no or auto: told from the cells.
         named: columns that the person has named: where the first line has one, it is a header.
@@ -44,7 +53,7 @@ def read_text(
     """
     encoding = _encoding(path)
     first, separator = _first_line(path, encoding)
-    columns = _columns(path, encoding, separator, len(first), [*MISSING, *missing])
+    columns = _columns(path, encoding, separator, len(first), _words(missing))
     if header == "auto":
         headed = bool(set(named) & set(first)) or _is_header(path, first, columns)
     else:
@@ -62,7 +71,7 @@ def read_text(
 
 
 def text_blocks(
-    path: Path, missing: Sequence[str], names: Collection[str] | None
+    path: Path, missing: Sequence[str | float], names: Collection[str] | None
 ) -> Iterator[pd.DataFrame]:
     """Yield the cells of a table, as text, by blocks of lines.
 
@@ -72,20 +81,20 @@ def text_blocks(
     first, separator = _first_line(path, encoding)
     headed = not any(map(is_number, first)) if names is None else bool({*names} & {*first})
     columns = _names(path, first) if headed else [f"x{k}" for k in range(1, len(first) + 1)]
-    line, words = 1 + headed, pa.array([*MISSING, *missing])
+    line, words = 1 + headed, _words(missing)
     try:
-        reader = arrow.open_csv(path, *_how(encoding, separator, len(first), 1 << 22))
-        for number, batch in enumerate(reader):
-            cells = [_cleaned(column, words) for column in batch.columns]
-            if headed and number == 0:
-                cells = [column.slice(1) for column in cells]
-            frame = pd.DataFrame(
-                {n: c.to_pandas(types_mapper=_text) for n, c in zip(columns, cells, strict=True)}
-            )
-            frame.index = pd.RangeIndex(line, line + len(frame), name="line")
-            line += len(frame)
-            if len(frame):
-                yield frame
+        with opened(path) as stream:
+            reader = arrow.open_csv(stream, *_how(encoding, separator, len(first), 1 << 22))
+            for number, batch in enumerate(reader):
+                cells = [_cleaned(column, words, separator) for column in batch.columns]
+                if headed and number == 0:
+                    cells = [column.slice(1) for column in cells]
+                made = zip(columns, cells, strict=True)
+                frame = pd.DataFrame({n: c.to_pandas(types_mapper=_text) for n, c in made})
+                frame.index = pd.RangeIndex(line, line + len(frame), name="line")
+                line += len(frame)
+                if len(frame):
+                    yield frame
     except pa.ArrowInvalid as error:
         raise DataFormatError(_fault(path, encoding, separator, first_line(error))) from None
 
@@ -96,12 +105,14 @@ def _text(kind: pa.DataType) -> Any:
 
 def _encoding(path: Path) -> str:
     """UTF-8 if all of the file is; what a spreadsheet of western Europe writes otherwise."""
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         start = stream.read(_SNIFFED)
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
         if b"\0" in start:
             raise DataFormatError(f"{path}: not a text file (it holds zero bytes)")
     try:
-        with path.open(encoding="utf-8-sig") as text:
+        with _opened_text(path, "utf-8-sig") as text:
             while text.read(1 << 24):
                 pass
     except UnicodeDecodeError:
@@ -109,14 +120,27 @@ def _encoding(path: Path) -> str:
     return "utf-8-sig"
 
 
+@contextmanager
+def _opened_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
+    """The lines of a file as they are, unzipped."""
+    with opened(path) as stream, io.TextIOWrapper(stream, encoding, newline="") as text:
+        yield text
+
+
+def _words(missing: Sequence[str | float]) -> pa.Array:
+    """How a missing cell may look: -999 as -999.0, too."""
+    said = [str(word) for word in missing]
+    return pa.array([*MISSING, *said, *(str(float(word)) for word in said if is_number(word))])
+
+
 def _first_line(path: Path, encoding: str) -> tuple[list[str], str]:
     """Cells of the first line that is not blank, and the separator: the one that splits it most."""
-    with path.open(newline="", encoding=encoding) as stream:
+    with _opened_text(path, encoding) as stream:
         lines = [line for line in itertools.islice(stream, 20) if line.strip()]
     if not lines:
         raise DataFormatError(f"{path}: the file is empty")
     found = max(SEPARATORS, key=lambda s: min(_fields(line, s) for line in lines[:2]))
-    if path.suffix.lower() == ".tsv":
+    if ".tsv" in path.suffixes:
         found = "\t"
     cells = next(csv.reader(io.StringIO(lines[0]), delimiter=found))
     if len(cells) < 2:
@@ -132,22 +156,26 @@ def _fields(line: str, separator: str) -> int:
 
 
 def _columns(
-    path: Path, encoding: str, separator: str, width: int, missing: Sequence[str]
+    path: Path, encoding: str, separator: str, width: int, words: pa.Array
 ) -> list[pa.ChunkedArray]:
     """All cells as text without blanks around them, null where missing; the first line too."""
     try:
-        table = arrow.read_csv(path, *_how(encoding, separator, width))
+        with opened(path) as stream:
+            table = arrow.read_csv(stream, *_how(encoding, separator, width))
     except pa.ArrowInvalid as error:
         raise DataFormatError(_fault(path, encoding, separator, first_line(error))) from None
-    words, found = pa.array(missing), []
+    found = []
     for name in table.column_names:
-        found.append(_cleaned(table[name], words))
+        found.append(_cleaned(table[name], words, separator))
         table = table.drop_columns(name)  # so that the text is in memory once
     return found
 
 
-def _cleaned(cells: Any, words: pa.Array) -> Any:
+def _cleaned(cells: Any, words: pa.Array, separator: str) -> Any:
     cells = pc.utf8_trim_whitespace(cells)
+    if separator == "," and pc.any(pc.match_substring(cells, ",")).as_py():
+        are = pc.match_substring_regex(cells, _THOUSANDS)
+        cells = pc.if_else(are, pc.replace_substring(cells, ",", ""), cells)
     return pc.if_else(pc.is_in(cells, value_set=words), pa.scalar(None, pa.string()), cells)
 
 
@@ -168,7 +196,7 @@ def _how(encoding: str, separator: str, width: int, block: int | None = None) ->
 
 def _rows(path: Path, encoding: str, separator: str) -> Iterator[tuple[int, int]]:
     """The line in the file where each row begins, and its number of cells."""
-    with path.open(newline="", encoding=encoding) as stream:
+    with _opened_text(path, encoding) as stream:
         reader, before = csv.reader(stream, delimiter=separator), 0
         for cells in reader:
             if cells:
@@ -190,7 +218,7 @@ def _lines(
     path: Path, encoding: str, separator: str, n: int, headed: bool
 ) -> NDArray[np.int64] | range:
     """The line of each of n rows; counted slowly only where a row is not a line."""
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         breaks, last = 0, b"\n"
         while block := stream.read(1 << 24):
             breaks, last = breaks + block.count(b"\n"), block[-1:]
@@ -205,7 +233,7 @@ def _is_header(path: Path, first: list[str], columns: list[pa.ChunkedArray]) -> 
 
     It does where a word of it stands above numbers alone; where all of its numbers count up from 0
     or 1, as pandas names columns; and where all its cells are words, no two alike, and none of them
-    stands below.
+    stands below. Numbers alone that grow otherwise may be either.
     """
     below = [column.slice(1) for column in columns]
     numbers = [float(cell) for cell in first if is_number(cell)]
@@ -219,14 +247,26 @@ def _is_header(path: Path, first: list[str], columns: list[pa.ChunkedArray]) -> 
         return False
     if len(numbers) < 2:
         return (not numbers and len(set(first)) == len(first)) or (bool(numbers) and "" in first)
-    if not np.all(np.diff(numbers) == 1) or (len(numbers) < 4 and numbers[0] not in (0, 1)):
+    counts, from_start = bool(np.all(np.diff(numbers) == 1)), numbers[0] in (0, 1)
+    if counts and len(numbers) < 4 and not from_start:
         return False
-    if not words and (len(numbers) < 4 or numbers[0] not in (0, 1)):
+    if not counts and (words or not _may_name(np.diff(numbers), below)):
+        return False
+    if not words and not (counts and len(numbers) >= 4 and from_start):
         raise DataFormatError(
             f"{path}: the first line {','.join(first)[:60]} may name the columns or be a row; say "
             "data.header=yes or data.header=no"
         )
     return True
+
+
+def _may_name(steps: NDArray[np.float64], below: list[pa.ChunkedArray]) -> bool:
+    """Whether numbers that differ by ``steps`` grow as 10, 20, 30 do, or as no row below them."""
+    if len(steps) >= 3 and steps[0] > 0 and np.allclose(steps, steps[0]):
+        return True
+    cells = [column[0].as_py() or "" for column in below]
+    row = [float(cell) for cell in cells if is_number(cell)]
+    return len(steps) >= 5 and bool((steps > 0).all()) and not (np.diff(row) > 0).all()
 
 
 def _occurs(cell: str, below: pa.ChunkedArray) -> bool:
