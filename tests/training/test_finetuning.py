@@ -210,7 +210,7 @@ REFUSED = [
         (TRAIN[0], TRAIN[1][:5]),
         r"training classes must be a tensor \(60,\) of int64, got Tensor \(5,\)",
     ),
-    ((TRAIN[0], TRAIN[1].float()), "must be int64"),
+    ((TRAIN[0], TRAIN[1].float()), "must be a tensor"),
     ((TRAIN[0], TRAIN[1] - 2), "must be in 0..2, or -1 for a row without a label, got -2 in row"),
     ((TRAIN[0], TRAIN[1] + 1), "must be in 0..2, or -1 .*, got 3 in row"),
     ((TRAIN[0], 0 * TRAIN[1] - 1), "training rows need labels, at least one of them; none has"),
