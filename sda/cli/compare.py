@@ -57,7 +57,10 @@ def write(comparison: Comparison, folder: Path, margin: float = blocks.MARGIN) -
 
 def conclude(paths: Sequence[Path]) -> None:
     """After a sweep, print the table of its runs, if they are of several arms on one data set."""
-    found = compare([path for path in paths if path.is_dir()])
+    there = [path for path in paths if path.is_dir()]
+    if not there:
+        return
+    found = compare(there)
     if not any(len(table.arms) > 1 for table in found.tables):
         return
     _print(f"\n{text.plain(found)}")

@@ -3,18 +3,22 @@
 import os
 import re
 import shlex
+from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from sda.cli.options import own_file
 from sda.common.errors import DivergenceError, of_memory
 from sda.config import catalogue, compose
 from sda.config.near_miss import near_miss
 from sda.runs.settings import flat, key_of
 
 LONGEST_MESSAGE = 6  # lines
+WITH = ("baseline=svm_rbf", "data=table")  # choices that have settings of their own
 MOST_NAMES = 8  # of a section's settings that a message lists
 
 
@@ -41,12 +45,11 @@ def explained(error: Exception) -> str:
     if several:
         whole = shlex.quote(f'{several[2]}="{several[3]}"')
         return f"error: {several[1]} has several values; a run of each: -m; one value: {whole}"
+    if isinstance(error, MissingConfigException) and error.options:
+        return f"error: {_no_choice(str(error.missing_cfg_file), error.options)}"
     absent = re.match(r"Could not override '([^']+)'\.", str(error))
     if absent:
         lines = [f"there is no setting '{absent[1]}'"]
-    elif isinstance(error, MissingConfigException) and error.options:
-        choice = str(error.missing_cfg_file).replace("/", "=", 1)
-        lines = [f"there is no {choice}; allowed: {', '.join(error.options)}"]
     else:
         # What could be appended would be read by nobody.
         plain = re.sub(
@@ -58,9 +61,21 @@ def explained(error: Exception) -> str:
     return "error: " + "\n".join(lines + ([f"did you mean {guess}?"] if guess else []))
 
 
+def _no_choice(file: str, options: Sequence[str]) -> str:
+    """Say what a group has; of a file in place of a data set, how it is named."""
+    group, _, name = file.partition("/")
+    told = f"there is no {group}={name}; allowed: {', '.join(options)}"
+    if group == "data" and Path(name).exists():
+        return f"{told}\na file of your own: {own_file(name)}"
+    close = near_miss(name, options)
+    return f"{told}\ndid you mean {close}?" if close else told
+
+
 def _unreadable(word: str) -> str:
     """Say which word cannot be read, and how to quote its value where that helps."""
-    key, _, value = word.partition("=")
+    key, sign, value = word.partition("=")
+    if not sign:
+        return f"cannot read {word!r}; settings are key=value"
     value = os.path.expanduser(value)  # no shell does it behind the sign =
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     quoted = f'{key}="{escaped}"'
@@ -72,10 +87,13 @@ def _unreadable(word: str) -> str:
 
 
 def _guess(message: str) -> str | None:
-    keys = [*_keys(), *_keys("baseline=svm_rbf", "data=table")]
+    keys = [*_keys(), *(key for choice in WITH for key in _keys(choice))]
     known = [part for key in keys for part in key.split(".")]
     known += [path.stem for path in catalogue.folder().rglob("*.yaml")]
     for word in map(key_of, message.split("'")[1::2]):
+        for choice in WITH:
+            if word in _keys(choice) and word not in _keys():
+                return f"{choice} {word}=...; it is a setting of that"
         if word in known or word in keys:  # for another command or with another choice
             continue
         section, _, last = word.split("/")[-1].rpartition(".")

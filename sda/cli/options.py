@@ -1,5 +1,6 @@
 """Options and overrides of a command that trains: what is taken, and what would be idle."""
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,11 +35,21 @@ def refuse_stray(word: str) -> None:
     """Raise ValueError if the first word is neither a setting, an option nor a command."""
     if "=" in word or word.startswith(("-", "~")):
         return
+    if Path(word).is_file():
+        raise ValueError(
+            f"there is no command {word!r}; with a file of your own: {program()} {own_file(word)}, "
+            f"or {program()} worth {shlex.quote(word)}"
+        )
     close = " or ".join(catalogue.choices(word)[:3]) or near_miss(word, COMMANDS)
     raise ValueError(
         f"there is no command {word!r}; commands are {', '.join(COMMANDS)}, settings key=value"
         + (f"; did you mean {close}?" if close else "")
     )
+
+
+def own_file(file: str) -> str:
+    """The words that make a file the data."""
+    return f"data=table {shlex.quote(f'data.path={file}')}"
 
 
 def parsed(words: list[str]) -> Namespace:
@@ -66,6 +77,8 @@ def parsed(words: list[str]) -> Namespace:
             "--config-name and --config-path have no effect; use --config-dir FOLDER and "
             "experiment=NAME for a file FOLDER/experiment/NAME.yaml"
         )
+    if (args.resolve or args.package) and not args.cfg:
+        raise ValueError("--resolve and --package say how --cfg prints: they need it beside them")
     for word in args.overrides:
         _refuse_idle(word, args.overrides)
     return args
@@ -103,6 +116,8 @@ def search_path(config_dir: str | None) -> list[str]:
 
 def _refuse_idle(word: str, words: list[str]) -> None:
     key, _, value = word.partition("=")
+    if not key:
+        raise ValueError(f"cannot read {word!r}; settings are key=value, without blanks")
     key = key_of(key)
     if key == _LAUNCHER:
         _check_launcher(value)

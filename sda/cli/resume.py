@@ -16,7 +16,7 @@ import yaml
 
 from sda.common import plain_yaml, trust
 from sda.common.program import program
-from sda.runs.folder import RunFolder
+from sda.runs.folder import RunFolder, no_run
 from sda.runs.identity import CHANGEABLE, MOVABLE
 from sda.runs.settings import Plain, flat, key_of
 
@@ -33,7 +33,7 @@ def main(words: list[str]) -> int:
     path, changes = Path(words[0]), words[1:]
     folder = RunFolder(path)
     if not folder.config:
-        raise ValueError(f"{path} holds no run: there is no readable config.yaml")
+        raise ValueError(no_run(path, "readable config.yaml"))
     is_over = folder.result.get("status") == "finished"
     more = [word for word in changes if is_over and key_of(word) in MORE]
     settings = _changed(folder.config, changes, MORE if is_over else ()) | {"overwrite": False}

@@ -30,6 +30,7 @@ KINDS: dict[str, tuple[type, ...]] = {  # of what a result says, where it says i
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
 PRETRAINED = "pretrained.safetensors"  # the stack as it was before fine-tuning
 MODEL = "model.safetensors"
+CONFIG = "config.yaml"
 
 
 class RunFolderError(ValueError):
@@ -41,6 +42,13 @@ class BusyError(RunFolderError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"another process is training in {path}")
+
+
+def no_run(path: Path, what: str) -> str:
+    """Say that a folder holds no run, for it lacks something; and where one is below it."""
+    below = sorted(one.parent for depth in ("*", "*/*") for one in path.glob(f"{depth}/{CONFIG}"))
+    said = f"{path} holds no run: there is no {what}"
+    return f"{said}; runs below it: {len(below)}, as {below[0]}" if below else said
 
 
 class RunFolder:
@@ -151,7 +159,7 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """The resolved configuration of the run here, {} if there is none."""
         try:
-            content = plain_yaml.read((self.path / "config.yaml").read_text("utf-8"))
+            content = plain_yaml.read((self.path / CONFIG).read_text("utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
             return {}
         return content if isinstance(content, dict) else {}
@@ -159,7 +167,7 @@ class RunFolder:
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved configuration, atomically. Raises OSError, BusyError."""
         self.check_attempt()
-        files.replace(self.path / "config.yaml", plain_yaml.write(dict(config)).encode())
+        files.replace(self.path / CONFIG, plain_yaml.write(dict(config)).encode())
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file, atomically. Raises OSError, BusyError."""

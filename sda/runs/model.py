@@ -22,7 +22,7 @@ from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import likelihood, model_file
 from sda.runs.checkpoint import CheckpointError
-from sda.runs.folder import MODEL
+from sda.runs.folder import MODEL, no_run
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ class Model:
             CheckpointError: there is none, or it is damaged.
         """
         file = Path(path) / MODEL if Path(path).is_dir() else Path(path)
+        if file != Path(path) and not file.exists():
+            raise CheckpointError(no_run(Path(path), f"finished model, {MODEL}"))
         saved = model_file.load_all(file)
         stack = saved.pretrained
         if stack is None and isinstance(saved.network, StackedDenoisingAutoencoder):

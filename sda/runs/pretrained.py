@@ -5,7 +5,7 @@ from pathlib import Path
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import model_file
 from sda.runs.checkpoint import CheckpointError
-from sda.runs.folder import PRETRAINED, RunFolder, RunFolderError
+from sda.runs.folder import PRETRAINED, RunFolder, RunFolderError, no_run
 
 
 def pretrained_stack(folder: Path, key: str = "") -> StackedDenoisingAutoencoder:
@@ -17,7 +17,8 @@ def pretrained_stack(folder: Path, key: str = "") -> StackedDenoisingAutoencoder
     where = f"{key}={folder}" if key else str(folder)
     result = RunFolder(folder).result
     if not result:
-        raise RunFolderError(f"{where} holds no run: there is no readable result.json")
+        said = no_run(folder, "readable result.json")
+        raise RunFolderError(f"{key}: {said}" if key else said)
     if result.get("init") == "random":
         raise RunFolderError(f"{where} has no pretrained stack: its arm is random")
     try:

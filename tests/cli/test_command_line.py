@@ -67,6 +67,12 @@ REFUSED = [
     (["corruption.fractoin=0.3"], "did you mean corruption.fraction?"),
     (["corruption.rate=0.3"], "did you mean one of fraction, exact, value?"),
     (["data=arrays", "data.path=x,y.csv"], "one value: 'data.path=\"x,y.csv\"'"),
+    (["reconstruction=mse"], "there is no reconstruction=mse; allowed: cross_entropy, "),
+    (["corruption=maskng"], "did you mean masking?"),
+    (["data.path=x.csv"], "did you mean data=table data.path=...; it is a setting of that?"),
+    ([*SHORT, "seed", "=3"], "settings are key=value"),
+    (["--resolve", "seed=1"], "need it beside them"),
+    (["seed=1", "minutes"], "cannot read 'minutes'; settings are key=value"),
     (["data.shuffle=1"], "there is no setting 'data.shuffle'"),
     (["rect", "seed=1"], "did you mean data=rect or data=rect-img?"),
     (["svm", "--help"], "baseline=svm_linear"),
@@ -167,6 +173,12 @@ REFUSED = [
         "pretrain.learning_rate must be a number, got",
     ),
 ]
+
+
+def test_a_file_in_place_of_a_data_set_is_told_how_to_be_one():
+    Path("mine.csv").write_text("a,b\n1,2\n")
+    for word in ("mine.csv", "data=mine.csv"):
+        assert "data=table data.path=mine.csv" in run(word)[1]
 
 
 @pytest.mark.parametrize(("words", "message"), REFUSED, ids=lambda value: str(value)[:40])
