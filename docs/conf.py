@@ -37,6 +37,8 @@ autodoc_typehints_description_target = "documented"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
+html_static_path = ["_static"]
+html_css_files = ["wrap.css"]
 html_theme = "furo"
 html_title = f"sda {version}"
 html_copy_source = False

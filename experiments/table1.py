@@ -17,7 +17,8 @@ from sda.common import files
 from sda.runs import ledger
 from sda.sweeps.campaign import gaps, table
 
-PAGES = (HERE.parent / "README.md", HERE.parent / "docs" / "papers.md")
+HOUSE = HERE.parent
+SHORT = ("random3", "saa3", "sda3")  # the arms in the README; the page on the papers has all
 
 
 def main(folder: Path, out: Path) -> None:
@@ -26,10 +27,12 @@ def main(folder: Path, out: Path) -> None:
     if not rows:
         raise ValueError(f"no cell of the table is known in {folder}")
     files.replace(out / "table1.md", page(rows, gaps.of(rows, lines, folder)).encode())
-    brief = table.markdown([row for row in rows if "," not in row.data_set], table.brief)
+    rows = [row for row in rows if "," not in row.data_set]
+    brief = table.markdown(rows, table.brief)
     if out == RESULTS:
-        for shown in PAGES:
-            files.replace(shown, with_table(shown.read_text(), brief).encode())
+        short = table.markdown([row for row in rows if row.arm in SHORT], table.brief)
+        for shown, text in (HOUSE / "README.md", short), (HOUSE / "docs" / "papers.md", brief):
+            files.replace(shown, with_table(shown.read_text(), text).encode())
     print(brief)
 
 

@@ -78,3 +78,21 @@ def test_every_public_name_has_its_place_in_the_reference():
     sections = runpy.run_path(str(ROOT / "docs" / "conf.py"))["SECTIONS"]
     for name in sda.__all__:
         assert getattr(sda, name).__module__.split(".")[1] in sections, name
+
+
+def test_every_file_of_ours_that_a_page_names_is_there():
+    for page in PAGES:
+        named = r"`((?:sda|conf|tests|experiments|docs)/[\w./-]*\w)`"
+        for path in re.findall(named, page.read_text()):
+            of_the_reader = Path(path).stem in ("NAME", "mycluster")
+            assert of_the_reader or (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_the_walks_through_the_house_name_what_is_in_its_files():
+    text = (ROOT / "docs" / "house.md").read_text()
+    steps = re.findall(r"`(sda/[\w/]+\.py)`,((?:\s+`[\w.]+`,?)+)", text)
+    assert len(steps) > 10
+    for path, names in steps:
+        code = (ROOT / path).read_text()
+        for name in re.findall(r"\w+", names):
+            assert re.search(rf"^\s*((def|class) )?{name}\b", code, re.M), f"{path}: {name}"

@@ -50,6 +50,21 @@ _OPEN: dict[str, Callable[[argparse.Namespace], Splits]] = {
     ),
     "coloured": lambda o: coloured_shapes.coloured(5000, 1000, 5000, o.seed),
 }
+_PHOTOGRAPHS = "scikit-learn's two: CC BY 2.0"
+LICENCES = {
+    "basic": "MNIST's",
+    "rot": "MNIST's",
+    "bg-rand": "MNIST's",
+    "bg-img": f"MNIST's; {_PHOTOGRAPHS}",
+    "rot-bg-img": f"MNIST's; {_PHOTOGRAPHS}",
+    "rect": "ours: MIT; the original files state none",
+    "rect-img": _PHOTOGRAPHS,
+    "convex": "ours: MIT; the original files state none",
+    "mnist": "its page states none; often given as CC BY-SA 3.0",
+    "digits": "UCI: CC BY 4.0",
+    "patches": _PHOTOGRAPHS,
+    "coloured": "ours: MIT",
+}
 _OF_ONE_SOURCE = ("mnist", "digits", "patches", "coloured")
 _FROM_MNIST = ("basic", "rot", "bg-rand", "bg-img", "rot-bg-img", "mnist")
 
@@ -69,7 +84,14 @@ def _list(names: list[str], options: argparse.Namespace) -> int:
         cached = sorted(kept.get(name, ()))
         here = next((k for k in cached if k.startswith("original")), _here(name, options))
         print(f"{name:<11} {rows:<18} {classes or '-':>7}  {here:<20} {', '.join(cached) or '-'}")
-    print("data=table takes your own .csv, .tsv, .parquet or .npz file; data=arrays a folder too.")
+    print(
+        "\nLicences, of the rows that are made or found here (photographs of yours have their own):"
+    )
+    for name in names:
+        print(f"{name:<11} {LICENCES[name]}")
+    print(
+        "\ndata=table takes your own .csv, .tsv, .parquet or .npz file; data=arrays a folder too."
+    )
     print(f"Cache: {cache_folder()}")
     return 0
 

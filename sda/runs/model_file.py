@@ -53,6 +53,7 @@ from sda.runs.checkpoint import CheckpointError
 from sda.runs.identity import described
 
 FORMAT = 1
+_OLD = "{} is a model of sda 0.1, or of another program; this version reads model.safetensors only"
 _BEFORE = "pretrained."  # before the names of weights as they were before fine-tuning
 PARTS = (
     Layer,
@@ -187,7 +188,11 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         content = path.read_bytes()
     except OSError as error:
+        if path.with_suffix(".pt").exists():
+            raise CheckpointError(_OLD.format(path.with_suffix(".pt"))) from None
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
+    if content[:2] == b"PK":  # an archive, as torch.save writes
+        raise CheckpointError(_OLD.format(path))
     try:
         size = int.from_bytes(content[:8], "little")
         header = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["sda"])

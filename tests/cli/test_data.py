@@ -28,6 +28,13 @@ def test_list_names_every_set_with_its_source_and_touches_nothing(capsys, tmp_pa
     assert not (tmp_path / "cache").exists()
 
 
+def test_list_names_the_licence_of_every_set(capsys):
+    main(["list"])
+    told = capsys.readouterr().out.partition("Licences")[2]
+    assert set(data.LICENCES) == set(SETS)
+    assert all(f"{name:<11} {licence}" in told for name, licence in data.LICENCES.items())
+
+
 def test_make_tells_what_is_missing_goes_on_and_ends_with_an_error(monkeypatch, capsys):
     monkeypatch.setattr(data, "SETS", {name: SETS[name] for name in ("basic", "digits")})
     assert main(["make", "all"]) == 1

@@ -238,3 +238,10 @@ def test_a_model_that_is_not_as_it_was_saved_is_refused_in_one_line(tmp_path, ha
         model_file.load(path)
     assert "\n" not in str(refusal.value)
     assert ("format 9" in str(refusal.value)) == (harm == "newer")
+
+
+def test_a_model_of_the_first_version_is_refused_by_name_by_its_file_and_by_its_folder(tmp_path):
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "model.pt")
+    for asked in ("model.pt", "model.safetensors"):
+        with pytest.raises(CheckpointError, match=r"model\.pt is a model of sda 0\.1"):
+            model_file.read(tmp_path / asked)
