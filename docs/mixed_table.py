@@ -50,7 +50,8 @@ known.head()
 
 # %%
 words = ["data=table", f"data.path={folder / 'trees.csv'}", "data.label=species", "init=sda"]
-sizes = ["stack.hidden=[30]", "pretrain.epochs=50", f"runs_folder={folder / 'runs'}"]
+sizes = ["stack.hidden=[30]", "pretrain.epochs=50", "pretrain.learning_rate=0.1"]
+sizes += [f"runs_folder={folder / 'runs'}"]
 command = [sys.executable, "-m", "sda", *words, *sizes, "tensorboard=false"]
 print(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 (run,) = (folder / "runs" / "trees").iterdir()
