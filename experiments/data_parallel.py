@@ -1,109 +1,102 @@
-"""Whether one run pays over several processes: an all-reduce beside the products of a minibatch.
+"""Whether one run pays over several processes: two of them beside one, epoch by epoch in turn.
 
-    ./run experiments/data_parallel.py [--repeats 30] [--smallest]
+    ./run experiments/data_parallel.py [--repeats 10] [--smallest]
 
-Two processes of one thread each would share a minibatch and then add up their gradients. That
-pays where half of the products, and the all-reduce of the weights, take less than all products.
-Measured: five products of a dense 784-1000 layer, the convolutions of a layer of 32 kernels of
-5 x 5 on 28 x 28 pixels (processor time), and gloo's all-reduce of their weights between two
-processes (wall time). Least and median of the repeats, milliseconds; the verdict is that of the
-least, which other work on the machine disturbs least. The last lines do the same arithmetic for two
-H100 from published figures.
+Two processes of one thread each pretrain a layer as torchrun's do: each with its rows of a
+minibatch, and gloo's sum of the gradients before each step. The first one trains the same alone in
+between. Dense 784-1000, and 32 kernels of 5 x 5 on 28 x 28 pixels. Milliseconds of a minibatch with
+all that an epoch has, noise included, least and median of the repeats: processor time, of the mean
+process where there are two, and time on the clock. Other work on the machine lengthens the second
+alone: on cores that have nothing else to do the two are the same but for the waiting. The last
+lines reckon what two H100 would do with the products, from published figures.
 """
 
 import argparse
+import os
+import socket
 import statistics
-import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
-import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
-from torch.nn import functional
 
-LONGEST = 3000.0  # milliseconds of all repeats
+from sda import (
+    Convolutional,
+    Layer,
+    Masking,
+    Pretraining,
+    StackedDenoisingAutoencoder,
+)
+from sda.common import processes
+from sda.nn.layer_kind import LayerPlan
+from sda.training.pretraining import pretraining_epochs
+
 BATCHES = (20, 100, 256, 1000)
-DENSE, CONVOLUTION = (784, 1000), (32, 1, 5, 5)
+DENSE, PIXELS = (784, 1000), (1, 28, 28)
 FLOOR = {20: 28.0, 100: 39.0}  # microseconds of five products on an H200, tf32 (measured, one run)
 # NVIDIA's data sheet of the H100 SXM: NVLink 900 GB/s, both directions together; 494.7 TFLOPS of
 # tf32, dense. Half of that is what large products reach; a collective starts in some 10 us (NCCL).
 NVLINK, TF32, REACHED, LATENCY = 450e9, 494.7e12, 0.5, 10e-6
 
 
-def timed(
-    work: Callable[[], object], repeats: int, clock: Callable[[], float] = time.process_time
-) -> list[float]:
-    """Milliseconds of each repeat, after one untimed; fewer where they take long."""
-    taken: list[float] = []
-    work()
-    while len(taken) < repeats and sum(taken) < LONGEST:
-        start = clock()
-        work()
-        taken.append(1e3 * (clock() - start))
-    return taken
+def epoch(plan: LayerPlan, rows: int, minibatches: int) -> tuple[float, float]:
+    """Milliseconds of a minibatch in one epoch of so many: processor time, time on the clock."""
+    x = torch.rand(rows * minibatches, DENSE[0], generator=torch.Generator().manual_seed(0))
+    stack = StackedDenoisingAutoencoder.plan(PIXELS, [plan], seed=0)
+    epochs = pretraining_epochs(stack, x, [[Pretraining(1, 0.01, rows, precision="fp32")]], [0])
+    next(epochs)  # what it was before
+    start = time.process_time(), time.perf_counter()
+    next(epochs)
+    ended = time.process_time(), time.perf_counter()
+    cpu, clock = (1e3 * (b - a) / minibatches for a, b in zip(start, ended, strict=True))
+    return cpu, clock
 
 
-def dense(rows: int) -> Callable[[], object]:
-    """The five products of a step."""
-    x, delta, w = torch.rand(rows, DENSE[0]), torch.rand(rows, DENSE[0]), torch.rand(*DENSE)
-
-    def products() -> None:
-        codes = x @ w
-        logits = codes @ w.T
-        _ = logits @ w
-        w.addmm_(x.T, codes, alpha=-1e-9)
-        w.addmm_(delta.T, codes, alpha=-1e-9)
-
-    return products
+@contextmanager
+def alone() -> Iterator[None]:
+    """Train as if there were no other process."""
+    before = dict(processes._place)
+    processes._place.update(count=1, number=0)
+    yield
+    processes._place.update(before)
 
 
-def convolution(rows: int) -> Callable[[], object]:
-    """Encoding, decoding and the gradient of a convolutional layer with tied weights."""
-    x, w = torch.rand(rows, 1, 28, 28), (0.01 * torch.rand(CONVOLUTION)).requires_grad_()
-
-    def step() -> None:
-        codes = functional.conv2d(x, w).sigmoid()
-        functional.conv_transpose2d(codes, w).square().sum().backward()  # type: ignore[no-untyped-call]
-
-    return step
-
-
-def reduce(rank: int, meeting: str, repeats: int, out: str) -> None:
-    """One of two processes: add up weights with the other one."""
+def compare(number: int, port: int, batches: tuple[int, ...], repeats: int) -> None:
+    """One of two processes: print a line for each layer and number of rows."""
+    place = {"RANK": number, "WORLD_SIZE": 2, "MASTER_ADDR": "localhost", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in place.items()}, TORCHELASTIC_RUN_ID="0")
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-    found = []
-    for shape in (DENSE, CONVOLUTION):
-        weights = torch.ones(shape)
-        dist.barrier()
-        found.append(timed(partial(dist.all_reduce, weights), repeats, time.perf_counter))
-    dist.destroy_process_group()
-    if rank == 0:
-        torch.save(found, out)
-
-
-def measure(batches: tuple[int, ...], repeats: int) -> None:
-    """Print the table of this machine."""
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        out = str(Path(folder, "out"))
-        spawn(reduce, (str(Path(folder, "meeting")), repeats, out), nprocs=2)  # type: ignore[no-untyped-call]
-        reduced = torch.load(out)
-    print("| layer | rows | all products | half of them | all-reduce | two processes | pays |")
-    print("|---|---|---|---|---|---|---|")
-    for name, make, beside in zip(
-        ("dense", "convolution"), (dense, convolution), reduced, strict=True
-    ):
+    torch.set_flush_denormal(True)
+    processes.join()
+    kernels = Convolutional(32, Masking(0.25))
+    kinds = {"dense": Layer(DENSE[1], Masking(0.25)), "convolution": kernels}
+    for name, plan in kinds.items():
         for rows in batches:
-            whole, half = (timed(make(count), repeats) for count in (rows, rows // 2))
-            both = min(half) + min(beside)
-            cells = [f"{min(t):.2f} ({statistics.median(t):.2f})" for t in (whole, half, beside)]
-            gain = f"{min(whole) / both:.2f} times as fast"
-            verdict = "yes" if both < min(whole) else "no"
-            print(f"| {name} | {rows} | {' | '.join(cells)} | {gain} | {verdict} |", flush=True)
+            minibatches = max(2, (2000 if name == "dense" else 500) // rows)
+            one, two = [], []
+            for _ in range(repeats):
+                if processes.is_first():
+                    with alone():
+                        one.append(epoch(plan, rows, minibatches))
+                processes.told()  # the other one waits here
+                mine = torch.tensor(epoch(plan, rows, minibatches), dtype=torch.float64)
+                two.append((processes.add_up(mine) / 2).tolist())
+            if processes.is_first():
+                show(name, rows, one, two)
+    processes.leave()
+
+
+def show(name: str, rows: int, one: list[tuple[float, float]], two: list[list[float]]) -> None:
+    """Print a line of the table."""
+    cells, gains = [], []
+    for which in (0, 1):
+        times = [[pair[which] for pair in pairs] for pairs in (one, two)]
+        cells += [f"{min(each):.2f} ({statistics.median(each):.2f})" for each in times]
+        gains.append(min(times[0]) / min(times[1]))
+    cells.insert(2, f"{gains[0]:.2f}")
+    print(f"| {name} | {rows} | {' | '.join(cells)} | {gains[1]:.2f} |", flush=True)
 
 
 def by_arithmetic() -> None:
@@ -124,10 +117,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--smallest", action="store_true", help="hardly any: to see that it runs")
     args = parser.parse_args()
-    measure((20,) if args.smallest else BATCHES, 2 if args.smallest else args.repeats)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    print("| layer | rows | one, processor | two | gain | one, clock | two | gain |")
+    print("|---|---|---|---|---|---|---|---|")
+    batches, repeats = ((20,), 2) if args.smallest else (BATCHES, args.repeats)
+    spawn(compare, (port, batches, repeats), nprocs=2)  # type: ignore[no-untyped-call]
     by_arithmetic()
 
 

@@ -20,10 +20,10 @@ from sda.runs.folder import BusyError, RunFolder, RunFolderError
 from sda.runs.layer_store import LayerStore
 
 
-def train_jobs(jobs: Sequence[Job]) -> None:
+def train_jobs(jobs: Sequence[Job], splits: Splits | None = None) -> None:
     """Train one run, or networks of one shape as one program, or go on with them.
 
-    Raises: as ``train_together``.
+    ``splits`` are their data; None: they are read. Raises: as ``train_together``.
     """
     first = jobs[0]
     place = {"device": first.config["device"]}
@@ -35,7 +35,7 @@ def train_jobs(jobs: Sequence[Job]) -> None:
         begun = recorded_batch(one, lambda config: config | place)  # on one device, all of them
         if {run.path.absolute() for run in jobs} <= {run.path.absolute() for run in begun}:
             jobs = begun
-    train_together(jobs, schema.load_data(first.config), overwrite=overwrite)
+    train_together(jobs, splits or schema.load_data(first.config), overwrite=overwrite)
 
 
 def train_together(batch: Sequence[Job], splits: Splits, *, overwrite: bool) -> None:

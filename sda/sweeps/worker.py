@@ -18,6 +18,7 @@ from sda.common.errors import LackingError, of_memory
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import reopen_closed, show_messages
 from sda.common.trust import trust, trusted
+from sda.experiment import ahead
 from sda.experiment.job import Job
 from sda.experiment.launch import train_jobs
 from sda.runs.folder import BusyError, RunFolder
@@ -60,6 +61,7 @@ class Child:
     def __init__(self, task: Sequence[Job], told: Sequence[Job]) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([PRELOAD])
+        ahead.ask(task[0].config)
         _start_server()
         # Says how it ended; readable when it has, however that was, and whoever it was forked from.
         self.report, sender = context.Pipe(duplex=False)
@@ -127,7 +129,7 @@ def _work(jobs: Sequence[Job], modules: Sequence[str], sender: Connection) -> No
         trust(modules)
         with Interruption(at_once=True):  # training itself listens with more patience
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
-            train_jobs(jobs)
+            train_jobs(jobs, ahead.known(jobs[0].config))
     except Interrupted as error:
         fault, passing = error, STOPPED
     except BusyError as error:  # the lock was taken since it was looked at
@@ -138,8 +140,9 @@ def _work(jobs: Sequence[Job], modules: Sequence[str], sender: Connection) -> No
         fault = error
     line = None
     if fault is not None:
-        told = " ".join(str(fault).split()) or type(fault).__name__
-        line = of_memory(fault) or told
+        line = " ".join(str(fault).split()) or type(fault).__name__
+        if short := of_memory(fault):  # another machine may have more
+            line, passing = short, LACKING
     with suppress(BrokenPipeError):  # nobody waits for an orphan
         sender.send((line, passing))
 

@@ -1,6 +1,7 @@
 """Where runs train when there are several GPUs, or none. None of this has run on a GPU: fakes."""
 
 from contextlib import closing
+from multiprocessing import Pipe
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ from sda.common.errors import LackingError
 from sda.config import compose, schema
 from sda.experiment.job import Job
 from sda.runs import environment
-from sda.sweeps import sweep
+from sda.sweeps import sweep, worker
 from sda.sweeps.executors import choice, local, remote
 
 SHORT = ["stack.hidden=[9]", "pretrain.epochs=1", "finetune.epochs=1", "tensorboard=false"]
@@ -76,6 +77,19 @@ def test_runs_of_several_gpus_go_to_the_one_with_the_fewest(tmp_path, two_gpus, 
 def test_devices_that_would_have_no_effect_are_refused(tmp_path, two_gpus, words):
     with pytest.raises(ValueError, match="devices"):
         _ = job(tmp_path, *words).plan
+
+
+def test_a_run_for_which_memory_does_not_suffice_may_go_to_another_worker(tmp_path, monkeypatch):
+    def full(jobs, splits):
+        raise MemoryError("Unable to allocate 9.1 TiB")
+
+    monkeypatch.setattr(worker, "train_jobs", full)
+    monkeypatch.setattr(worker.os, "setpgrp", lambda: None)
+    report, sender = Pipe(duplex=False)
+    worker._work([job(tmp_path)], [], sender)
+    line, passing = report.recv()
+    assert line.startswith("not enough memory (Unable to allocate 9.1 TiB)")
+    assert passing == worker.LACKING
 
 
 @pytest.mark.slow
