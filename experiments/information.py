@@ -6,7 +6,8 @@
 I(X; Y) >= H(X) - E[-log p(x | y)], with p(x | y) by the decoders, for codes Y of a corrupted input
 (Vincent et al., 2008, section 4). Of digits H(X) is not known: the cross-entropy is shown, beside
 that of independent pixels. Of bits every state is summed over: the bound and I(X; Y) itself are
-exact. Writes results/figures/information.png and, beside it, the measures as CSV, which it prints.
+exact. Writes results/figures/NAME.png, NAME that of the experiment, and, beside it, the measures as
+CSV, which it prints.
 """
 
 import itertools
@@ -133,4 +134,4 @@ def draw(rows: list[dict[str, float]], known: bool) -> Figure:
 
 
 if __name__ == "__main__":
-    script.run(main, __doc__, "information.png")
+    script.run(main, __doc__)

@@ -181,4 +181,4 @@ def corners(data: Splits) -> Array:
 
 
 if __name__ == "__main__":
-    script.run(main, __doc__, "manifold.png")
+    script.run(main, __doc__)

@@ -10,22 +10,24 @@ RESULTS = HERE / "results"
 FIGURES = RESULTS / "figures"
 
 
-def run(main: Callable[[str, str], None], says: str | None, picture: str) -> None:
+def run(main: Callable[[str, str], None], says: str | None, picture: str = "") -> None:
     """Call ``main`` with the folder and the picture's path; a ValueError ends in one line.
 
     Args:
         main: draws.
         says: the script's docstring.
-        picture: name of its file in the folder of figures, where no other is given.
+        picture: name of its file in the folder of figures, where no other is given; empty: that
+            of the folder with the runs.
     """
     parser = argparse.ArgumentParser(
         description=says, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", help="with the runs")
-    parser.add_argument("out", nargs="?", type=png, default=str(FIGURES / picture))
+    parser.add_argument("out", nargs="?", type=png)
     args = parser.parse_args()
+    own = FIGURES / (picture or f"{Path(args.folder).resolve().name}.png")
     try:
-        main(args.folder, args.out)
+        main(args.folder, args.out or str(own))
     except ValueError as error:
         sys.exit(f"error: {error}")
 
