@@ -15,8 +15,8 @@ From the run's layers as pretraining left them. Settings, with what they are oth
   seed=0           of all that is drawn
   out=FOLDER       where samples.png and samples.npz are written; the run's folder
 
-What is drawn at random decides the next step; the picture shows the means, as the papers' do. The
-first column is what a line started from.
+Each step goes on from what was drawn; the picture shows means, as the papers' do. Its first column
+is the row that a line started from.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One run, trained in this process: what begins it, goes on with it and says how it ended."""
+"""One run, trained in this process: begin it, go on with it, print its result."""
 
 import logging
 import shlex

@@ -1,4 +1,4 @@
-"""A run's folder, from a command: where it is, whether it may be used, what stands in it first."""
+"""A run's folder, for a command: where it is, whether it may be used, what is written first."""
 
 import logging
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ TOLD = (  # by a finished run
 def place(plan: "Run | Baseline", runs_folder: str, overrides: list[str]) -> Path:
     """The folder of a run: ``<runs folder>/<name>/<arm, seed and what else was overridden>``.
 
-    What the arm does not read is no part of it: a sweep over noise has one random arm.
+    Words that the arm does not read are left out: a sweep over noise has one random arm.
     """
     said = [word.lstrip("+~") for word in overrides if "=" in word]
     unsaid = ("init", "seed", "experiment", "data", "baseline", "name", "published")
@@ -102,7 +102,7 @@ def refuse_occupied(path: Path, overwrite: bool, test: bool = True) -> None:
 
 
 def is_untested(folder: RunFolder) -> bool:
-    """Whether a finished run has a test error yet to come: without labels there is none to come."""
+    """Whether a finished run is still to be tested; one without labels never is."""
     return folder.result.get("test_error") is None and folder.result.get("kind") != "nothing"
 
 
@@ -134,7 +134,7 @@ def check_same(folder: RunFolder, plan: "Run | Baseline", splits: Splits) -> Non
 def describe(
     folder: RunFolder, plan: "Run | Baseline", settings: Mapping[str, Any], splits: Splits
 ) -> None:
-    """Write down what is computed, on what and with what."""
+    """Record the settings, the data and the environment."""
     folder.write_config(settings)
     folder.update_result(
         name=plan.name,

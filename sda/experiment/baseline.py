@@ -128,7 +128,7 @@ def run(
 
 
 def test(plan: Baseline, splits: Splits, folder: RunFolder) -> None:
-    """Test one that has been chosen in a folder and was not to read the test rows before."""
+    """Test a baseline that was chosen with test=false."""
     with _threads():
         train, parameters = baseline_rows.training(plan, splits), folder.result["chosen"]
         model, _ = fitted(plan, parameters, train)
@@ -148,7 +148,7 @@ def search(
 
 
 def fitted(plan: Baseline, parameters: dict[str, Any], train: Labelled) -> tuple[Any, bool]:
-    """An estimator that has learned, and whether its optimiser came to its end."""
+    """A fitted estimator, and whether its optimiser converged."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", ConvergenceWarning)
         model = plan.model(parameters).fit(*train)
@@ -225,7 +225,7 @@ def _chosen(plan: Baseline, chosen: Trial, trials: Sequence[Trial]) -> dict[str,
 
 
 def at_edge(chosen: dict[str, Any], grid: dict[str, list[Any]]) -> list[str]:
-    """Numbers among the parameters that are the smallest or largest of several that were tried."""
+    """Chosen numbers that are the smallest or largest of those that were tried."""
     found = []
     for name, values in grid.items():
         numbers = all(isinstance(v, int | float) for v in values) and len(values) > 1

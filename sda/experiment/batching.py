@@ -1,4 +1,4 @@
-"""Which runs train together: alike but for numbers, and as many at once as pays."""
+"""Which runs train as one program: those that differ in numbers only, as many as pays."""
 
 import json
 from collections.abc import Callable, Hashable, Sequence
@@ -73,7 +73,7 @@ def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:
 def batches(
     jobs: Sequence[Job], width: Callable[[dict[str, Any]], int] = schema.width
 ) -> list[list[Job]]:
-    """Cut runs into batches, by what was asked for alone, in order of appearance.
+    """Cut runs into batches by their settings alone, in the order given.
 
     Args:
         jobs: all runs of a sweep.

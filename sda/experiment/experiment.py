@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 def check(plan: Run, splits: Splits) -> None:
-    """Raise ValueError, before anything is written, for what could not be trained."""
+    """Raise ValueError for what cannot be trained, before anything is written."""
     train, valid, test = map(tensors, splits.parts().values())
     stack = plan.stack(splits.input_shape)
     trained = plan.pretraining if plan.is_pretrained and plan.start is None else ()
@@ -301,7 +301,7 @@ def _save(
 
 
 def test(_: Run, splits: Splits, folder: RunFolder) -> None:
-    """Test a finished run that was not to read the test rows before."""
+    """Test a run that finished with test=false."""
     network = model_file.load(folder.path / MODEL)
     assert isinstance(network, Predictor)
     tested, predicted = judging.tested_on(network, splits)

@@ -1,4 +1,4 @@
-"""What a trained network is worth on test rows, which are read here alone, and in which units."""
+"""The error of a trained network on test rows, which only this module reads, and its units."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def rmse(predicted: Tensor, y: Tensor, splits: Splits) -> list[float]:
 
 
 def names_of(splits: Splits) -> list[str]:
-    """What each test row is labelled."""
+    """The label of each test row."""
     if splits.kind == "numbers":
         return [" ".join(f"{number:.3g}" for number in np.atleast_1d(y)) for y in splits.test.y]
     names = splits.classes or tuple(map(str, range(splits.n_classes)))

@@ -1,4 +1,4 @@
-"""Runs that were asked for, trained or gone on with, each in its folder."""
+"""Train runs, or go on with them, each in its folder."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -79,7 +79,7 @@ def train_together(batch: Sequence[Job], splits: Splits, *, overwrite: bool) -> 
 
 
 def _how(job: Job) -> ModuleType:
-    """What checks, runs and tests a plan of its kind."""
+    """The functions that check, run and test this kind of plan."""
     if isinstance(job.plan, Run):
         return experiment
     from sda.experiment import baseline  # here: scikit-learn takes a second

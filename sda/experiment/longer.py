@@ -1,7 +1,7 @@
 """More epochs for a finished run: a run of its own, which begins where the other one ended.
 
-It is the run that was to have so many epochs from the start, in its bits and in its identity; the
-first one stays as it is. Layers below come from the store as for any run. Fine-tuning goes on from
+It has the bits and the identity of a run with so many epochs from the start; the first run stays
+as it is. Layers below come from the store as for any run. Fine-tuning goes on from
 the last checkpoint; with more epochs for the top layer it begins again, on other codes.
 """
 

@@ -1,4 +1,4 @@
-"""What a run has come to: what it is read against, and how its end is written down."""
+"""The end of a run: what its error is compared with, and how it is recorded."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from sda.runs.folder import RunFolder
 
 
 def judged_on(splits: Splits) -> dict[str, Any]:
-    """What a validation error is read against: the rows, and the error of the best one answer.
+    """What a validation error is compared with: the rows, and the error of the best constant.
 
     That is the commonest class, or the mean of the training rows.
     """

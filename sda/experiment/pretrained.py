@@ -1,4 +1,4 @@
-"""Pretrained layers out of the store, and into it: what a batch need not train again."""
+"""Pretrained layers from the store and into it, so that none is trained twice."""
 
 import logging
 from contextlib import ExitStack

@@ -62,7 +62,7 @@ class Recorder:
 
     @property
     def lost(self) -> int:
-        """Epochs that were written down after the checkpoint and are to be trained again."""
+        """Epochs recorded after the last checkpoint, which are trained again."""
         return sum(book.lost for book in self.books if book is not None)
 
     def tick(self) -> float:

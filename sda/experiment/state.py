@@ -1,4 +1,4 @@
-"""How far the training of a batch of runs is: what one checkpoint holds."""
+"""How far a batch of runs has come: what a checkpoint holds."""
 
 import copy
 from collections.abc import Sequence

@@ -33,7 +33,7 @@ class Activation(StrEnum):
         return gradient
 
     def slope(self, y: Tensor) -> Tensor:
-        """The derivative where the value is y (..., h), as something that has one itself."""
+        """The derivative where the value is y (..., h), itself differentiable."""
         if self is Activation.sigmoid:
             return y * (1 - y)
         return 1 - y.square() if self is Activation.tanh else (y > 0).to(y.dtype)

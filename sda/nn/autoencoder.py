@@ -90,7 +90,7 @@ class Layer(LayerPlan):
 
 
 def dense(plan: Layer) -> dict[str, Any]:
-    """What the plan of a kind that derives from ``Layer`` says of its dense autoencoder."""
+    """Arguments of the dense autoencoder, from the plan of a kind that derives from ``Layer``."""
     return {name: getattr(plan, name) for name in Layer.__dataclass_fields__}
 
 

@@ -50,7 +50,7 @@ class Compose(Corruption):
         return Compose(tuple(corruption.at(epoch) for corruption in self.corruptions))
 
     def reach(self, low: float, high: float) -> tuple[float, float]:
-        """Where values in [low, high] lie after all of them."""
+        """The range of values after all of them, for clean ones in [low, high]."""
         return reduce(lambda ends, one: one.reach(*ends), self.corruptions, (low, high))
 
 
@@ -103,7 +103,7 @@ class Scheduled(Corruption):
         return Scheduled(self.start.on(layout), self.end.on(layout), self.epochs)
 
     def reach(self, low: float, high: float) -> tuple[float, float]:
-        """Where values in [low, high] lie at some time."""
+        """The range of corrupted values over all epochs."""
         lows, highs = zip(self.start.reach(low, high), self.end.reach(low, high), strict=True)
         return min(lows), max(highs)
 

@@ -41,7 +41,7 @@ class Corruption(ABC):
         """Corrupt the rows of x."""
 
     def reach(self, low: float, high: float) -> tuple[float, float]:
-        """Where values in [low, high] lie afterwards: there, unless a kind says otherwise."""
+        """The range of corrupted values, for clean ones in [low, high]: the same, for most."""
         return low, high
 
     def at(self, epoch: int) -> "Corruption":
@@ -49,7 +49,7 @@ class Corruption(ABC):
         return self
 
     def on(self, layout: Layout) -> "Corruption":
-        """The same with what only the data know: itself, if it needs nothing of them."""
+        """The same, told what only the data know, such as columns; most need nothing."""
         return self
 
 
@@ -85,7 +85,7 @@ class Masking(Corruption):
         return Corrupted(torch.lerp(x, x.new_full((), self.value), _weights(hit, x)), hit)
 
     def reach(self, low: float, high: float) -> tuple[float, float]:
-        """Where values in [low, high] lie afterwards."""
+        """The range of corrupted values, for clean ones in [low, high]."""
         return (min(low, self.value), max(high, self.value)) if self.fraction else (low, high)
 
     def on(self, layout: Layout) -> Corruption:
@@ -157,7 +157,7 @@ class SaltAndPepper(Corruption):
         return Corrupted(torch.where(hit, grain, x), hit)
 
     def reach(self, low: float, high: float) -> tuple[float, float]:
-        """Where values in [low, high] lie afterwards."""
+        """The range of corrupted values, for clean ones in [low, high]."""
         return (min(low, self.low), max(high, self.high)) if self.fraction else (low, high)
 
 
@@ -178,7 +178,7 @@ class Gaussian(Corruption):
         return Corrupted(torch.add(x, noise, alpha=self.std), None)
 
     def reach(self, low: float, high: float) -> tuple[float, float]:
-        """Where values in [low, high] lie afterwards: anywhere."""
+        """The range of corrupted values: all numbers."""
         return (-math.inf, math.inf) if self.std else (low, high)
 
 

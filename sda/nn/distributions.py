@@ -1,4 +1,4 @@
-"""What a decoder says of its input: p(x | h), with its loss, its mean and samples.
+"""The distributions p(x | h) that a decoder gives: loss, mean and samples.
 
 A loss is −log p of each component, up to a constant that each class states. Where the derivative of
 the loss of an example by its logits is mean − x, over the variance if that is fixed, the
@@ -25,7 +25,7 @@ FOLDED = 16  # 2^16 is far from what a float32 overflows at
 
 
 class Distribution(ABC):
-    """p(x | h) of d components by its logits, what the decoder computes: d of them, or more."""
+    """p(x | h) of d components, given by the decoder's logits: d of them, or more."""
 
     canonical: ClassVar[bool] = (
         False  # ``residual`` is ∂loss/∂logits; counts where a class says it itself
@@ -59,16 +59,16 @@ class Distribution(ABC):
         """Logits (..., m) whose mean is ``mean`` (..., d), or as near as numbers allow."""
 
     def on(self, layout: Layout) -> "Distribution":
-        """The same with what only the data know: itself, if it needs nothing of them."""
+        """The same, told what only the data know, such as columns; most need nothing."""
         return self
 
     def check_columns(self, low: Tensor, high: Tensor, what: str) -> None:
-        """Raise ValueError if components that lie in [low, high], each (d,), cannot be."""
+        """Raise ValueError if components in [low, high], each (d,), cannot be reconstructed."""
         self.check(float(low.min()), float(high.max()), what)
 
     @property
     def independent(self) -> bool:
-        """Whether components are, given h: then each may have a weight of its own."""
+        """Whether components are independent given h: then each may have its own weight."""
         return True
 
     def n_logits(self, d: int) -> int:
@@ -91,7 +91,7 @@ class Distribution(ABC):
 
     @property
     def in_closed_form(self) -> bool:
-        """Whether it is canonical by its own word: a derived class may have another loss."""
+        """Whether this very class is canonical; a derived one may have another loss."""
         return bool(vars(type(self)).get("canonical", False))
 
 

@@ -34,7 +34,7 @@ class LayerPlan(ABC):
         """Make the layer for inputs of n_visible components, with weights from ``generator``."""
 
     def on(self, layout: Layout) -> Self:
-        """The plan with what only the data know of its inputs."""
+        """The plan, told what only the data know of its inputs."""
         parts = {name: getattr(self, name) for name in _names(self)}
         known = {
             name: part.on(layout)
@@ -66,7 +66,7 @@ class LayerPlan(ABC):
         return self
 
     def example(self) -> "LayerKind":
-        """A layer of one unit, to ask what it is; building it refuses what goes not together."""
+        """A layer of one unit, to ask what it can do; what does not fit together is refused."""
         width = getattr(getattr(self, "reconstruction", None), "width", None)
         one = self
         if "n_hidden" in _names(self):
@@ -239,7 +239,7 @@ class LayerKind(nn.Module, ABC):
 
     @property
     def encoder(self) -> Activation | None:
-        """s, where codes are s(x W + b) of ``weight`` and ``hidden_bias``; None: they are not."""
+        """s if codes are s(x W + b) of ``weight`` and ``hidden_bias``, else None."""
         return None
 
     def check_inputs(self, low: float, high: float, what: str) -> None:

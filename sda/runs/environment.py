@@ -22,7 +22,7 @@ ROUNDING = r"MKL_CBWR|MKL_ENABLE_INSTRUCTIONS|MKL_DEBUG_CPU_TYPE|(ONEDNN|DNNL)_(
 
 
 def of(device: torch.device) -> dict[str, Any]:
-    """Versions, code, processor and what of it is used, threads, device."""
+    """Versions, code, processor and the instructions in use, threads, device."""
     cuda = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     own = {"parts": _parts()} if trusted() else {}
     alone = torch.get_num_threads()
@@ -44,7 +44,7 @@ def of(device: torch.device) -> dict[str, Any]:
 
 @functools.cache
 def revision() -> str:
-    """Twelve digits of what computes the bits of a network: the code of nn, training and common.
+    """Twelve digits that stand for the code that trains: nn, training and common.
 
     The SHA-256 of its syntax trees, so that comments and docstrings change nothing.
     """
@@ -74,7 +74,7 @@ def _code(tree: ast.Module) -> str:
 
 
 def _processor() -> str:
-    """Its name. Two that can do the same may round differently: a Xeon and an EPYC do."""
+    """Its name: two with the same instructions may round differently, as a Xeon and an EPYC do."""
     with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if line.startswith("model name"):

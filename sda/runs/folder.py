@@ -1,4 +1,4 @@
-"""One run's folder: who owns it, what was asked for, how it stands, how it ended."""
+"""One run's folder: its owner, its settings, its state and its result."""
 
 import errno
 import hashlib
@@ -68,7 +68,7 @@ class RunFolder:
     def open(self) -> None:
         """Make the folder and lock it; the lock goes with the process, however it ends.
 
-        What writers that were killed left half written is removed.
+        Half-written files of killed processes are removed.
 
         Raises:
             RunFolderError: it cannot be made or written.
@@ -108,7 +108,7 @@ class RunFolder:
 
     @property
     def is_held(self) -> bool:
-        """Whether a process is training here; who looks has the lock itself for an instant."""
+        """Whether a process is training here; looking takes the lock for an instant."""
         file = self.path / "lock"
         if not file.exists():  # looking would make it
             return _is_renewed(self.path)
@@ -128,9 +128,9 @@ class RunFolder:
         return found if is_whole else {}
 
     def batch(self) -> list[Path]:
-        """Folders of the runs that the one here trains together with, itself among them; [] alone.
+        """Folders of the runs of its batch, its own included; [] if it trains alone.
 
-        The record has them as they lie to this one, so that they may be moved together.
+        They are kept relative to this one, so that they can be moved together.
         """
         # Stopped before it began: the others may not even be described.
         return self.described_batch() if "status" in self.result else []
@@ -216,7 +216,7 @@ def _locked(folder: Path, patience: float) -> BaseFileLock:
 
 
 def _is_renewed(folder: Path) -> bool:
-    """Whether the lease of a folder is there and its holder gives signs of life."""
+    """Whether a folder has a lease that its holder still renews."""
     try:
         return time.time() - (folder / "lease").stat().st_mtime < LEASE
     except OSError:

@@ -55,7 +55,7 @@ def described(value: Any) -> Any:
 
 
 def computed(settings: Mapping[str, Any], init: str) -> dict[str, Any]:
-    """Settings that say what a run computed, without what its arm does not read."""
+    """The settings that decide what a run computes; what its arm does not read is left out."""
     unread = UNREAD.get(init, ())
     return {
         key: value

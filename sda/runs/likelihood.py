@@ -17,7 +17,7 @@ FOLDS = 5  # in which columns are hidden to be judged
 
 
 def best_depth(stack: StackedDenoisingAutoencoder) -> int:
-    """The layers that denoise best, as far as that was measured; the first alone otherwise."""
+    """How many layers denoise best, if that was measured; else 1."""
     return getattr(stack, "best_depth", None) or 1
 
 

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 def _quiet_writers(args: threading.ExceptHookArgs) -> None:
-    """Say nothing of a TensorBoard thread that dies: the next event raises, and that is said."""
+    """Hide the traceback of a TensorBoard thread that dies: the next event raises."""
     if "AsyncWriter" not in type(args.thread).__name__:
         threading.__excepthook__(args)
 
@@ -216,7 +216,7 @@ def _json_number(value: Any) -> Any:
 
 
 def _layout(layers: int) -> dict[str, dict[str, list[Any]]]:
-    """Charts by their title, their tags as regular expressions: first what decides, then why."""
+    """Charts by title, with the tags they show as regular expressions; errors come first."""
     charts = {
         "validation error": "fine-tuning/valid_error$",
         "supervised cost, validation rows": "fine-tuning/valid_loss$",

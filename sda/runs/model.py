@@ -266,7 +266,7 @@ class Model:
 
 
 def _text(value: Any) -> str:
-    """A cell as a file has it: single precision has seven digits, a whole day no time."""
+    """A cell as text: seven digits of single precision, no time for whole days."""
     if isinstance(value, float):
         return f"{value:.7g}"
     return str(value).removesuffix(" 00:00:00")
