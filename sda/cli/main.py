@@ -11,6 +11,7 @@ from sda.cli.options import COMMANDS, refuse_stray
 from sda.common import terminal
 from sda.common.program import program, refuse_several, torchrun
 from sda.common.signals import Interrupted
+from sda.common.version import __version__
 from sda.config.catalogue import listing
 
 HELP = """\
@@ -73,6 +74,9 @@ def _dispatch(words: list[str]) -> int:
         return 0
     if command not in ("train", "resume"):
         refuse_several()
+    if words == ["--version"]:
+        print(f"sda {__version__}")
+        return 0
     module = importlib.import_module(f"sda.cli.{command}")
     return int(module.main(rest))
 

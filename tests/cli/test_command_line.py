@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+import sda
 from sda.__main__ import main
 from sda.cli import compare, options, repeat
 from sda.common import terminal, threads
@@ -307,6 +308,11 @@ def test_a_folder_of_configuration_that_is_not_there_is_refused(tmp_path):
     assert (code, said) == (
         1, "error: --config-dir must be a folder of configuration files, got nowhere",
     )  # fmt: skip
+
+
+def test_the_version_is_told(capsys):
+    assert run("--version") == (0, "")
+    assert capsys.readouterr().out == f"sda {sda.__version__}\n"
 
 
 def test_help_names_every_choice(capsys):
