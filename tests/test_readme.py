@@ -90,6 +90,18 @@ def test_the_readmes_single_runs_run(words, monkeypatch):
     run(*words, *SMALL)
 
 
+@pytest.mark.slow
+def test_the_readmes_table_goes_to_predictions_with_the_layers_and_rates_that_nobody_set(tmp_path):
+    own = README.partition("## Your own data")[2].partition("```sh")[2].splitlines()[1:3]
+    train, predict = (shlex.split(line, comments=True)[1:] for line in own)
+    (tmp_path / "new.csv").write_text("height,width\n3,1\n,2\n")
+    run(*train, "pretrain.epochs=3", "finetune.epochs=2", "tensorboard=false")
+    (folder,) = (tmp_path / "runs" / "mine").iterdir()
+    folder.rename(folder.with_name(Path(predict[1]).name))
+    run(*predict)
+    assert len((tmp_path / "predicted.csv").read_text().splitlines()) == 3
+
+
 def test_the_readmes_compare_and_resume_work_on_a_finished_run(tmp_path):
     run("init=sda", "seed=0", *SMALL)
     (folder,) = (tmp_path / "runs" / "digits").iterdir()
