@@ -24,7 +24,10 @@ def commands(page):
     blocks = re.findall(r"```sh\n(.*?)```", page.read_text(), re.S)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     split = [shlex.split(line, comments=True) for line in lines if "./run" in line]
-    return [words[words.index("./run") + 1 :] for words in split if "./run" in words]
+    said = [words[words.index("./run") + 1 :] for words in split if "./run" in words]
+    return [
+        words[words.index("sda") + 1 :] if words[:1] == ["torchrun"] else words for words in said
+    ]
 
 
 EVERY = [
