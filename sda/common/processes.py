@@ -4,6 +4,10 @@ torchrun starts the processes, on one machine or several. The first one records 
 follow it. Where nobody has joined them there is one process, and nothing here takes any time.
 """
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,6 +30,7 @@ def join() -> None:
         with _others():
             dist.init_process_group("gloo", timeout=WAIT)
         _place.update(count=several, number=number)
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
 def leave() -> None:
@@ -91,6 +96,13 @@ def told(message: Any = None) -> Any:
         with _others():
             dist.broadcast_object_list(box, 0)
     return box[0]
+
+
+def _end_with(parent: int) -> None:
+    """Ask this process to save and end when torchrun is there no more, however it went."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def processes_of(group):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, None], ids=["first", "other", "torchrun"])
 def test_a_killed_process_ends_all_of_its_run(tmp_path, number, monkeypatch):
     monkeypatch.setenv("SDA_GROUP", group := uuid4().hex)
     run = start(tmp_path, *TINY, *ENDLESS)
@@ -143,10 +143,12 @@ def test_a_killed_process_ends_all_of_its_run(tmp_path, number, monkeypatch):
     monkeypatch.delenv("SDA_GROUP")
     (victim,) = [pid for pid, own in processes_of(group).items() if own == number]
     os.kill(victim, signal.SIGKILL)
-    said = run.communicate(timeout=60)[0]
+    said = run.communicate(timeout=60)[0]  # when the last of them has closed its output
     assert run.returncode
     assert processes_of(group) == {}
-    if number:
+    if number is None:
+        assert "interrupted and saved" in said
+    elif number:
         assert "another process of this run has ended; go on with: " in said
         assert RunFolder(run_of(tmp_path)).result["status"] == "interrupted"
 
