@@ -1,4 +1,4 @@
-"""What a comparison says of a data set, as tables of words: the same on paper and on a screen."""
+"""A comparison of one data set as tables of words, for pages and for the terminal."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -27,12 +27,12 @@ def title(table: Table) -> str:
 
 
 def alike(table: Table) -> str:
-    """What all arms that read it have set alike, other than the defaults; may be empty."""
+    """Settings that all arms share, other than the defaults; may be empty."""
     return f"all with {', '.join(table.shared)}" if table.shared else ""
 
 
 def blocks(table: Table, most_pairs: int, margin: float = MARGIN) -> Iterator[Block]:
-    """What there is to say of a data set, table by table."""
+    """The tables of a data set."""
     yield _arms(table)
     yield from _runs(table)
     if table.pairs:
@@ -207,7 +207,7 @@ def _by_column(
 
 
 def lists(comparison: Comparison) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """What is not in the tables: title, heads, rows."""
+    """What the tables leave out: title, heads, rows."""
     if comparison.unfinished:
         rows = [[run.status, run.message or "-", str(run.path)] for run in comparison.unfinished]
         what = f"Not in the tables (go on with one that was stopped: {program()} resume FOLDER)"

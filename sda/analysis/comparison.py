@@ -38,7 +38,7 @@ class Arm:
 
     @property
     def published(self) -> tuple[float, int, str] | None:
-        """What the literature reports of it: test error, test rows, where."""
+        """The published figure: test error, test rows, source."""
         for run in self.runs:
             entry = run.result.get("published") or {}
             error = (entry.get("test_error") or {}).get(run.init)
@@ -141,7 +141,7 @@ def _where(run: Trained) -> tuple[str, ...]:
 
 
 def _against(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    """Which arms are set against each other: all, or of many each against the chosen one.
+    """The pairs of arms that are compared: all, or of many each with the chosen one.
 
     Chosen is the one with the lowest mean validation error: of each number of labels its own.
     """

@@ -34,7 +34,7 @@ Array = NDArray[np.float32]
 
 
 def filters(arm: Arm, splits: Splits | None) -> Figure | None:
-    """What training changed in the weights of those first-layer units that it changed most.
+    """The change that training made to the first-layer units that it changed most.
 
     Before fine-tuning where the arm was pretrained. The initial weights, large and random, are
     taken away: they would hide it. None for networks without filters, and without the files.
@@ -59,7 +59,7 @@ def filters(arm: Arm, splits: Splits | None) -> Figure | None:
 
 
 def noise(arms: Sequence[Arm]) -> Corruption | None:
-    """What the first layer of an arm among them was trained to undo."""
+    """The corruption of the first layer, of an arm among them."""
     stacks = [_stack(arm.runs[0])[0] for arm in arms if arm.runs[0].init == "sda"]
     return next((stack[0].corruptions[0] for stack in stacks if stack is not None), None)
 

@@ -1,4 +1,4 @@
-"""What arms are called: by what sets them apart. What they share is said once."""
+"""Names of arms: the settings that differ between them. Shared settings are said once."""
 
 import json
 import math
@@ -53,7 +53,7 @@ def labels(settings: Sequence[Plain]) -> list[str]:
 
 
 def shared(settings: Sequence[Plain], defaults: Plain, names: Sequence[str]) -> list[str]:
-    """What all arms that read it have set alike, in words: not defaults, nor what names tell."""
+    """Settings that all arms share, in words, without defaults and without those in the names."""
     said = []
     for key, values in sorted(_values(settings).items()):
         first = next(own[key] for own in settings if key in own)

@@ -75,7 +75,7 @@ def _table(table: Table, splits: Splits | None, commands: Sequence[str]) -> Iter
 
 
 def _differences(others: Sequence[Block]) -> Iterator[Section]:
-    """What is claimed is open, what it rests on can be opened."""
+    """Claims are shown; their grounds can be unfolded."""
     claims = [block for block in others if "verdict" in block.heads]
     rest = [Tabular(block) for block in others if block not in claims]
     if claims:

@@ -1,4 +1,4 @@
-"""What a comparison says, in sentences that one could tell a colleague."""
+"""A comparison in sentences that one could tell a colleague."""
 
 from collections.abc import Sequence
 
@@ -69,7 +69,7 @@ def _error(arm: Arm) -> float:
 
 
 def _figure(arm: Arm) -> str:
-    """What an arm does of the test rows: it errs on a share, or explains one of their variance."""
+    """The result of an arm in words: its share of errors, or of variance explained."""
     if arm.runs[0].is_numeric:
         return f"explains {100 * (1 - _error(arm)):.2f} % of the variance"
     return f"errs on {100 * _error(arm):.2f} %"

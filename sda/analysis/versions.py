@@ -1,4 +1,4 @@
-"""What runs were trained with: versions, processor, device."""
+"""Versions, processor and device of runs."""
 
 from collections import Counter
 from collections.abc import Iterable

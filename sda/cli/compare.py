@@ -1,4 +1,4 @@
-"""Finished runs beside each other: means, intervals, paired differences, published numbers."""
+"""Compare finished runs: means, intervals, paired differences, published numbers."""
 
 import argparse
 import functools

@@ -1,4 +1,4 @@
-"""How a command that went wrong says so: what is wrong in a few lines, and what may be meant."""
+"""Error messages of commands: what is wrong, in a few lines, and what may be meant."""
 
 import os
 import re

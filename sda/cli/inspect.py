@@ -1,4 +1,4 @@
-"""``--cfg`` and ``--info``: what Hydra makes of words, and where it has it from."""
+"""``--cfg`` and ``--info``: the composed configuration, and where its values come from."""
 
 from argparse import Namespace
 

@@ -1,4 +1,4 @@
-"""Options and overrides of a command that trains: what is taken, and what would be idle."""
+"""Options and overrides of a training command; those without effect are refused."""
 
 import shlex
 from argparse import ArgumentParser, Namespace

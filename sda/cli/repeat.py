@@ -60,7 +60,7 @@ def _tried(files: list[str], wanted: Plain) -> list[str] | None:
 
 
 def _missing(wanted: Plain, there: Plain) -> Plain:
-    """What a configuration has to be told to be the one that is wanted."""
+    """Overrides that turn one configuration into another."""
     ours, own = flat(there), flat(wanted)
     return {
         key: value
@@ -71,7 +71,7 @@ def _missing(wanted: Plain, there: Plain) -> Plain:
 
 
 def _files(wanted: Plain) -> list[str]:
-    """Words that choose, of each group, the file that a configuration has most of."""
+    """For each group, the word for the file that is most like a configuration."""
     words = []
     for group in sorted(path for path in catalogue.folder().iterdir() if path.is_dir()):
         node = wanted.get(group.name)

@@ -130,7 +130,7 @@ def _training(result: dict[str, Any]) -> str:
 
 
 def _choice(result: dict[str, Any]) -> str:
-    """What was chosen for a baseline, from what, and whether other values may help."""
+    """The choice of a baseline, and whether a wider grid may help."""
     settings, seconds = result["settings"], result["seconds"]
     of = f" on layer {settings['layer']} of {settings['codes_of']}" if "layer" in settings else ""
     chosen = ", ".join(f"{key}={value}" for key, value in result["chosen"].items())

@@ -72,7 +72,7 @@ def _with_data(words: list[str]) -> list[str]:
 
 
 def _name(words: list[str]) -> str:
-    """What the folder is called: as was said, or by the data."""
+    """The folder's name: ``name=``, or that of the data."""
     said = {word.partition("=")[0]: word.partition("=")[2] for word in words}
     return said.get("name") or Path(said.get("data.path", said["data"]).strip('"')).stem
 
@@ -85,7 +85,7 @@ def _minutes(word: str) -> float:
 
 
 def _say(made: "Plan") -> None:
-    """What is about to be done, and what is not."""
+    """Say what is about to run, and what is left out."""
     _log.info("%s", made.told())
     for arm, why in made.left_out.items():
         _log.info("without %s: %s", arm, why)
@@ -120,6 +120,6 @@ def _judge(made: "Plan") -> None:
 
 
 def _command(made: "Plan") -> str:
-    """What repeats it."""
+    """The command that repeats it."""
     words = [*made.words, f"minutes={made.minutes:g}"]
     return " ".join([program(), "worth", *map(shlex.quote, words)])

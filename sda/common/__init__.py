@@ -1,1 +1,1 @@
-"""What every other package stands on: checks, seeds, files, signals, the terminal."""
+"""Used by every other package: checks, seeds, files, signals, the terminal."""

@@ -71,5 +71,5 @@ def _interval(low: float, high: float) -> str:
 
 
 def is_sparse(x: object) -> bool:
-    """Whether it is one of scipy's sparse matrices; asks without importing scipy, which is slow."""
+    """Whether it is a sparse matrix of scipy, without importing scipy, which is slow."""
     return hasattr(x, "tocsr")

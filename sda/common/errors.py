@@ -40,5 +40,5 @@ class MissingDataError(DataError):
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line; its name where it says nothing."""
+    """The message of an error, in one line; its class if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]

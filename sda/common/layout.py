@@ -1,4 +1,4 @@
-"""What the components of an input are: columns of a table, or a picture."""
+"""The layout of an input's components: columns of a table, or a picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

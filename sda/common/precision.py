@@ -1,4 +1,4 @@
-"""What the five products of a step are computed in; weights and updates are always float32."""
+"""The precision of the five products of a step; weights and updates are always float32."""
 
 import warnings
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
     def resolved(self, device: torch.device, batch_size: int, closed_form: bool) -> "Precision":
-        """What ``auto`` comes to; anything else is itself. Arguments: as ``check``."""
+        """The precision that ``auto`` stands for; any other stays. Arguments: as ``check``."""
         if self is not Precision.auto:
             return self
         fast = device.type == "cuda" or (device.type == "cpu" and _has_units())

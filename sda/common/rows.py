@@ -1,4 +1,4 @@
-"""Rows in blocks: whatever is done with all of them needs no more memory than one block.
+"""Rows in blocks, so that work on all rows needs the memory of one block.
 
 Rows may lie in memory, on a GPU or in a memory-mapped file. Those of uint8 are grey levels that
 stand for k / 255, so that pictures take a quarter of the room.
@@ -122,5 +122,5 @@ def check_shape(what: str, x: Tensor, d: int, dtype: torch.dtype) -> None:
 
 
 def wide(device: torch.device) -> torch.dtype:
-    """What totals over many rows are kept in: float64, but on Apple's GPUs, which have none."""
+    """The type of totals over many rows: float64, except on Apple's GPUs, which have none."""
     return torch.float32 if device.type == "mps" else torch.float64

@@ -1,4 +1,4 @@
-"""What a command tells: the messages of the program's loggers, on its output and that of errors."""
+"""The messages of the program's loggers, on its output or its error output."""
 
 import logging
 import os

@@ -84,7 +84,7 @@ class Baseline:
         return _reads(key, self.corruption is not None)
 
     def described(self) -> dict[str, Any]:
-        """What its numbers follow from, without seed and data."""
+        """What decides its numbers, apart from seed and data."""
         own = {
             "arm": self.init,
             "estimator": type(self.estimator).__name__,

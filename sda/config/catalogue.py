@@ -10,7 +10,7 @@ def folder() -> Path:
 
 
 def choices(start: str) -> list[str]:
-    """What a command can be about whose name starts so, as words: ``data=rect`` for ``rect``."""
+    """Words for the files with names that start so: ``data=rect`` for ``rect``."""
     groups = ("data", "baseline", "experiment")
     files = {group: (folder() / group).glob(f"{start}*.yaml") for group in groups}
     return [f"{group}={name}" for group in groups for name in sorted(p.stem for p in files[group])]

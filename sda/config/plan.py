@@ -120,7 +120,7 @@ class Run:
 
     @cached_property
     def trials(self) -> tuple[Corruption, ...]:
-        """What each layer is judged on, whatever this arm trains with."""
+        """The corruption that each layer is judged on, whatever this arm trains with."""
         return tuple(layer.example().corruptions[0] for layer in self.layers)
 
     def on(self, splits: Splits) -> "Run":
@@ -138,7 +138,7 @@ class Run:
 
     @property
     def precisions(self) -> list[str]:
-        """What the products of each layer and of fine-tuning are computed in here."""
+        """The precision of each layer's products and of fine-tuning's, on this machine."""
         trained = self.is_pretrained and self.start is None
         pairs = zip(self._like(), self.pretraining, strict=True) if trained else ()
         layers = [pretraining.used(layer, plan, self.device) for layer, plan in pairs]

@@ -131,7 +131,7 @@ def _read(folder: Path, name: str, part: str) -> NDArray[Any]:
 def lines(folder: Path) -> list[dict[str, Any]]:
     """The lines of all files of a ledger, one a run: the last with a test error, or else the last.
 
-    A line that is torn is passed over, with a word.
+    A torn line is skipped, with a warning.
 
     Raises:
         ValueError: a line is of a newer format.

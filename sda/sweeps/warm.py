@@ -1,4 +1,4 @@
-"""What every run would work out first: once, in the process that runs are forked from."""
+"""Work that every run would do first, done once in the process that runs are forked from."""
 
 from sda.experiment import ahead
 from sda.runs import environment

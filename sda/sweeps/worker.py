@@ -1,4 +1,4 @@
-"""A process that trains runs, and what is known of them when it is over."""
+"""A process that trains runs, and how its runs ended."""
 
 import logging
 import math
@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_busy(self) -> bool:
-        """Whether another process was at work on it."""
+        """Whether another process was training it."""
         return self.passing == BUSY
 
 

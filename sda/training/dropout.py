@@ -1,4 +1,4 @@
-"""Dropout: in fine-tuning, each input and each unit is left out by chance, other ones for each row.
+"""Dropout in fine-tuning: inputs and units are left out at random, anew for each row.
 
 Srivastava et al. (2014). What stays is divided by the chance of staying, so that sums over units
 are on average what they are without dropout. Validation and prediction leave out nothing and scale
@@ -15,7 +15,7 @@ from sda.nn.predictor import Predictor
 
 
 class Plan(Protocol):
-    """What settings say of dropout."""
+    """The settings of dropout."""
 
     @property
     def dropout(self) -> float:

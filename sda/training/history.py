@@ -1,4 +1,4 @@
-"""What training yields: an epoch of a layer, an epoch of fine-tuning, a value for each run."""
+"""Records of training: an epoch of a layer, an epoch of fine-tuning, a value for each run."""
 
 import math
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class LayerEpoch:
         return "  ".join(parts)
 
     def beside(self) -> str:
-        """What the figures can be read against, where known: answers that need no training."""
+        """Baselines for the figures, where known: answers that need no training."""
         means = {name: float(value.mean()) for name, value in self.baselines.items()}
         names = {"mean": "the mean as answer", "input": "the corrupted input as answer"}
         return ", ".join(f"{names[name]}: {value:.2f}" for name, value in means.items())

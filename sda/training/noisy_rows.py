@@ -1,4 +1,4 @@
-"""Rows with noise that pretraining takes for the data: nothing tells it which is which.
+"""Noise on the data themselves: pretraining takes noisy rows for clean ones.
 
 What denoising is compared with in Vincent et al. (2010), figure 12: the same noise, put to an
 ordinary autoencoder that has to reconstruct it too. As in the authors' code (PLearn's option

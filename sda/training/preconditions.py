@@ -1,4 +1,4 @@
-"""What cannot be trained on is refused in one line, before any work starts."""
+"""Refuse data that cannot be trained on, in one line, before any work starts."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How well a layer reconstructs validation rows, and what that can be read against."""
+"""How well a layer reconstructs validation rows, with baselines for it."""
 
 import logging
 from collections.abc import Iterator, Sequence

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Schedule(StrEnum):
-    """What the rate η of the settings is multiplied by in each epoch."""
+    """The factor of the learning rate in each epoch."""
 
     constant = "constant"
     inverse_time = "inverse_time"  # 1 / (1 + t / T): half after T epochs
@@ -30,7 +30,7 @@ class Schedule(StrEnum):
 
 
 class Plan(Protocol):
-    """What settings say of a rate."""
+    """The settings of a schedule."""
 
     @property
     def epochs(self) -> int:

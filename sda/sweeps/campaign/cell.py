@@ -176,5 +176,5 @@ def data_hash(described: str) -> str:
 
 
 def _setting(job: Job) -> str:
-    """What the setting of a job's run is known by in the ledger."""
+    """The identity of a job's setting in the ledger."""
     return identity.digest(job.plan.described())

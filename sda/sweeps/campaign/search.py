@@ -1,4 +1,4 @@
-"""What an arm's search tries: settings, supervised rates, a space that others are proposed from."""
+"""The search of an arm: settings, supervised rates, a space for proposals."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PLACE = ("overwrite", "runs_folder")  # of all its runs
 
 @dataclass(frozen=True)
 class Search:
-    """What is tried: each setting with every rate; beyond them, what is proposed."""
+    """The settings to try: each with every rate; then those that Optuna proposes."""
 
     settings: tuple[tuple[str, ...], ...]  # overrides
     rates: tuple[float, ...]  # of fine-tuning

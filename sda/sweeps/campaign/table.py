@@ -1,4 +1,4 @@
-"""The table that a ledger has come to: arms on data sets, beside what the papers print."""
+"""The papers' table, from a ledger: arms on data sets, beside the published figures."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -176,7 +176,7 @@ def _settings(line: Line) -> dict[str, Any]:
 
 
 def _told(settings: Mapping[str, Any], searched: Sequence[Mapping[str, Any]]) -> str:
-    """What of a setting differs among those that were tried, as overrides."""
+    """The part of a setting that was searched, as overrides."""
     own = {
         key: value
         for key, value in settings.items()

@@ -1,4 +1,4 @@
-"""What an executor does. Who has tasks does not know which one takes them."""
+"""The interface of executors; nothing above knows which one it has."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -58,7 +58,7 @@ class Task:
         return child.outcomes()
 
     def lost(self, why: object) -> list[Outcome]:
-        """What to tell of the runs where no worker has told anything."""
+        """The message for runs of which no worker has reported anything."""
         line = " ".join(str(why).split()) or type(why).__name__
         return [Outcome(folder, RunFolder(Path(folder)).result, line) for folder in self.told]
 

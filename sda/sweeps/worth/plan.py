@@ -1,4 +1,4 @@
-"""What is run to find out whether pretraining is worth it, written down before it starts."""
+"""The plan of `worth`: its runs, written down before they start."""
 
 import dataclasses
 import json
@@ -91,7 +91,7 @@ class Plan:
         files.replace(self.folder / FILE, text.encode())
 
     def told(self) -> str:
-        """What it comes to, in a line or two."""
+        """The plan in a line or two."""
         numbers = ", ".join("all" if one is None else str(one) for one in self.labels)
         tried = max(map(len, self.arms.values()))
         return (

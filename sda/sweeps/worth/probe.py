@@ -1,4 +1,4 @@
-"""How much fits into some minutes: a plan is made of short runs of every arm, which are timed."""
+"""Plan what fits into some minutes, from short, timed runs of every arm."""
 
 import logging
 import math
