@@ -90,7 +90,7 @@ class BlockMasking(PictureCorruption):
         return Corrupted(x.masked_fill(hit, self.value), hit)
 
     def reach(self, low: float, high: float) -> tuple[float, float]:
-        """Where values in [low, high] lie afterwards."""
+        """The range of corrupted values, for clean ones in [low, high]."""
         return min(low, self.value), max(high, self.value)
 
 
