@@ -1,5 +1,7 @@
 """What the commands on a model share: their words, and a table that streams through a model."""
 
+import csv
+import io
 import itertools
 import sys
 from collections.abc import Callable, Iterator
@@ -8,6 +10,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 import pyarrow as pa
+from pyarrow import csv as arrow
 from pyarrow import parquet
 
 from sda.common import trust
@@ -99,7 +102,22 @@ def write(blocks: Iterator[pd.DataFrame], target: Path | None) -> None:
 
 def _write_text(blocks: Iterator[pd.DataFrame], stream: TextIO, separator: str) -> None:
     for number, block in enumerate(blocks):
-        block.to_csv(stream, index=False, header=number == 0, sep=separator, float_format="%.7g")
+        if number == 0:
+            csv.writer(stream, delimiter=separator, lineterminator="\n").writerow(block.columns)
+        for name in block.select_dtypes("datetime"):
+            block[name] = block[name].astype(str).where(block[name].notna())  # a day has no time
+        table = pa.Table.from_pandas(block, preserve_index=False)
+        try:
+            stream.write(_text(table, separator, "none"))
+        except pa.ArrowInvalid:  # a cell holds a separator, a quote or a line's end
+            stream.write(_text(table, separator, "needed"))
+
+
+def _text(table: pa.Table, separator: str, quoting: str) -> str:
+    how = arrow.WriteOptions(include_header=False, delimiter=separator, quoting_style=quoting)
+    made = io.BytesIO()
+    arrow.write_csv(table, made, how)
+    return made.getvalue().decode()
 
 
 def _write_parquet(blocks: Iterator[pd.DataFrame], target: Path) -> None:

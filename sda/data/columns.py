@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 from pandas.api import types
 
@@ -96,11 +97,11 @@ class Column:
         Raises:
             DataFormatError: a cell of a number is none; the message names line and column.
         """
-        remark = ""
         if self.is_number:
             values = numbers(self.name, cells, self.kind)
             out[:, 0], remark = self._scaled(values), self._elsewhere(values)
         else:
+            remark = ""
             places, unseen = self._places(cells)
             if self.kind == "binary":
                 out[:, 0] = np.where(places < 0, np.nan, places)
@@ -126,7 +127,7 @@ class Column:
                 days = np.where(missing, 0, np.round(values) if self.whole else values)
                 dates = EPOCH + np.round(days * DAY).astype("timedelta64[s]")
                 return pd.Series(dates, name=self.name).mask(missing)
-            return pd.Series(values, name=self.name)
+            return pd.Series(values, name=self.name, dtype=np.float32)
         if self.kind == "binary":
             places = (x[:, 0] >= 0.5).astype(int)
         else:
@@ -152,8 +153,7 @@ class Column:
 
     def _elsewhere(self, values: NDArray[np.float64]) -> str:
         """A word where most of some values are far from those of training rows: other units."""
-        known = values[~np.isnan(values)]
-        low, high = self.shift, self.shift + self.scale
+        known, low, high = values[~np.isnan(values)], self.shift, self.shift + self.scale
         if self.scaling == "standard":
             low, high = self.shift - 3 * self.scale, self.shift + 3 * self.scale
         elif self.scaling == "quantiles":
@@ -241,7 +241,8 @@ def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.fl
         told = "no date"
     else:
         plain = cells.astype(object) if isinstance(cells.dtype, pd.CategoricalDtype) else cells
-        found = pd.to_numeric(plain, errors="coerce")
+        fast = as_numbers(plain) if types.is_string_dtype(plain.dtype) else None
+        found = pd.to_numeric(plain, errors="coerce") if fast is None else fast
         if types.is_string_dtype(cells.dtype) and (found.isna() & cells.notna()).any():
             found = pd.to_numeric(plain.str.replace(",", "."), errors="coerce")
         values = found.to_numpy(np.float64, na_value=np.nan)
@@ -256,6 +257,17 @@ def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.fl
             f"{f' ({int(wrong.sum())} such)' if wrong.sum() > 1 else ''}"
         )
     return np.asarray(values)
+
+
+def as_numbers(cells: pd.Series) -> pd.Series | None:
+    """Text cells as float64, NaN where missing; None: they are no numbers, or there are none."""
+    if cells.isna().all():
+        return None
+    try:
+        plain = pa.array(cells, pa.string(), from_pandas=True).cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
+    return pd.Series(plain.to_numpy(zero_copy_only=False), cells.index)
 
 
 def spot(cells: pd.Series | pd.DataFrame, place: int) -> str:

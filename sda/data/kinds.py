@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 from pandas.api import types
 
 from sda.common.errors import DataFormatError
-from sda.data.columns import KINDS, numbers, spot, text_of
+from sda.data.columns import KINDS, as_numbers, numbers, spot, text_of
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
@@ -143,17 +142,6 @@ def _is_far(end: float, values: NDArray[np.float64]) -> bool:
     low, high = others.min(), others.max()
     is_far = min(abs(end - low), abs(end - high)) > _FAR * (high - low)
     return bool(is_far and len(np.unique(others)) >= _COUNTED)
-
-
-def as_numbers(cells: pd.Series) -> pd.Series | None:
-    """Text cells as float64, NaN where missing; None: they are no numbers, or there are none."""
-    if cells.isna().all():
-        return None
-    try:
-        plain = pa.array(cells, pa.string(), from_pandas=True).cast(pa.float64())
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return None
-    return pd.Series(plain.to_numpy(zero_copy_only=False), cells.index)
 
 
 def _refuse_strays(

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api import types
-from pyarrow.parquet import ParquetFile
 from scipy import sparse
 
 from sda.common.checks import is_sparse
 from sda.common.errors import DataError, DataFormatError, MissingDataError
 from sda.data import images
 from sda.data.cuts import TEST, TRAIN, VALID
+from sda.data.formats import parquet
+from sda.data.formats.cells import blanked
 from sda.data.formats.npz import read_npz
-from sda.data.formats.text import is_number, read_text, text_blocks
+from sda.data.formats.text import read_text, text_blocks
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npz")  # text may be gzipped: .csv.gz
 PARTS = {"train": TRAIN, "valid": VALID, "test": TEST}
@@ -46,7 +46,12 @@ class Source(NamedTuple):
     @property
     def is_matrix(self) -> bool:
         """Whether x is no table."""
-        return not isinstance(self.x, pd.DataFrame)
+        return not isinstance(self.x, pd.DataFrame | parquet.Columns)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether x is a table whose columns are read when they are asked for."""
+        return isinstance(self.x, parquet.Columns)
 
 
 def of_files(
@@ -63,10 +68,10 @@ def of_files(
     if len(found) == 1:
         return next(iter(found.values()))
     for what, source in found.items():
-        if source.is_matrix or (source.y is not None):
+        if source.is_matrix or source.is_large or source.y is not None:
             raise DataError(
-                f"{source.name} (data.{what}): only tables (.csv, .tsv, .parquet) can be given in "
-                "several files; arrays of several parts belong in one .npz or a folder"
+                f"{source.name} (data.{what}): only tables (.csv, .tsv, .parquet) below a GB can "
+                "be given in several files; arrays of several parts belong in one .npz or a folder"
             )
     return _joined(found)
 
@@ -133,18 +138,6 @@ def _flat(y: NDArray[Any]) -> NDArray[Any]:
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def blanked(cells: pd.DataFrame, missing: Sequence[str | float]) -> pd.DataFrame:
-    """Cells that are one of these words, or these numbers, as missing ones."""
-    words = [str(word) for word in missing]
-    values = [float(word) for word in words if is_number(word)]
-    made = {}
-    for name, column in cells.items():
-        is_counted = types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
-        hit = column.isin(values) if is_counted else column.astype(str).isin(words)
-        made[name] = column.mask(hit) if hit.any() else column
-    return pd.DataFrame(made, cells.index)
-
-
 def as_table(source: Source) -> Source:
     """A dense matrix as a table whose columns are called x1, x2, ..."""
     if is_sparse(source.x):
@@ -155,7 +148,7 @@ def as_table(source: Source) -> Source:
 
 
 def in_blocks(
-    file: Path, missing: Sequence[str | float], names: Sequence[str] | None, rows: int = 8192
+    file: Path, missing: Sequence[str | float], names: Sequence[str] | None
 ) -> Iterator[pd.DataFrame]:
     """Yield a table by blocks of rows, so that it may be larger than memory.
 
@@ -164,33 +157,27 @@ def in_blocks(
         missing: further words for a missing cell.
         names: columns that are looked for: where the first line of text has none of them, it is
             a row.
-        rows: of a block of a .parquet.
     """
     file = _existing(str(file), "TABLE")
     if _suffix(file) == ".parquet":
-        start = 0
-        for batch in ParquetFile(file).iter_batches(rows):
-            frame = batch.to_pandas().rename(columns=str)
-            frame.index = pd.RangeIndex(start, start + len(frame), name="row")
-            start += len(frame)
-            yield blanked(frame, missing) if missing else frame
+        yield from parquet.blocks(file, missing)
     elif _suffix(file) == ".npz":
         source = _of_npz(file)
         frame = (as_table(source) if source.is_matrix else source).x
-        yield blanked(frame, missing) if missing else frame
+        yield blanked(frame, missing)
     else:
-        for frame in text_blocks(file, missing, names):
-            for name in frame:
-                frame[name] = frame[name].astype(object).where(frame[name].notna(), np.nan)
-            yield frame
+        yield from text_blocks(file, missing, names)
 
 
 def with_unlabelled(
     source: Source, path: str, missing: Sequence[str | float], header: str
 ) -> Source:
     """Add the training rows without labels of a file: a table, with or without label columns."""
-    if source.is_matrix or source.y is not None:
-        raise DataError("data.unlabelled goes with tables; arrays have a row -1 or NaN in y")
+    if source.is_matrix or source.is_large or source.y is not None:
+        raise DataError(
+            "data.unlabelled goes with tables below a GB; larger ones have rows without a label, "
+            "arrays a row -1 or NaN in y"
+        )
     columns = list(source.x.columns)
     extra = _of_file(_existing(path, "unlabelled"), missing, header, columns)
     if extra.is_matrix or extra.y is not None:
@@ -223,19 +210,11 @@ def _of_file(
     if _suffix(file) == ".npz":
         return _of_npz(file)
     if _suffix(file) == ".parquet":
-        frame, headed = _parquet(file), None
+        frame, headed = parquet.read(file, missing), None
     else:
         frame, headed = read_text(file, missing, header, named)
-    return Source(file.name, frame, None, np.zeros(len(frame), np.int8), headed)
-
-
-def _parquet(file: Path) -> pd.DataFrame:
-    try:
-        frame = pd.read_parquet(file)
-    except (OSError, ValueError, KeyError) as error:
-        told = str(error).splitlines()[0]
-        raise DataFormatError(f"{file}: not a readable .parquet file ({told})") from None
-    return frame.rename(columns=str).reset_index(drop=True).rename_axis("row")
+    n = frame.rows if isinstance(frame, parquet.Columns) else len(frame)
+    return Source(file.name, frame, None, np.zeros(n, np.int8), headed)
 
 
 def _of_npz(file: Path) -> Source:

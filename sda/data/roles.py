@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sda.common.errors import DataFormatError
-from sda.data.formats.text import is_number
+from sda.data.formats.cells import is_number
 from sda.data.kinds import kind_of
 from sda.data.reading import OTHER_NAMES, PARTS, Source
 

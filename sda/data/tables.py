@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from sda.common import checks as ranges
 from sda.common.errors import DataError, DataFormatError, MissingDataError
-from sda.data import checks, cuts, images, reading, roles, targets
+from sda.data import checks, cuts, encoded, images, reading, roles, targets
 from sda.data.columns import SCALINGS, Column
 from sda.data.encoding import Encoding
+from sda.data.formats.cells import blanked
 from sda.data.formats.npy import read_folder
+from sda.data.formats.parquet import Columns
 from sda.data.kinds import settle
 from sda.data.reading import PARTS, Source
 from sda.data.splits import Cut, Rows, Splits
@@ -205,7 +207,7 @@ def _splits(source: Source, choices: Choices, like: Encoding | None = None) -> S
         choices = replace(choices, image_shape=source.image_shape)
     if source.is_matrix and choices.scaling in ("standard", "unit", "quantiles"):
         source = reading.as_table(source)
-    if choices.missing:
+    if choices.missing and not source.is_large:
         source = _blanked(source, choices.missing)
     frame = None if source.is_matrix else source.x
     aside = {name for name in (choices.part, choices.group) if name}
@@ -231,7 +233,8 @@ def _splits(source: Source, choices: Choices, like: Encoding | None = None) -> S
         x = {part: source.x[rows] for part, rows in where.items()}
         encoding = _of_levels(source.x)
     else:
-        frame = frame[[name for name in frame if name not in {*labels, *aside}]]
+        names = [name for name in frame if name not in {*labels, *aside}]
+        frame = frame.only(names) if source.is_large else frame[names]
         x, encoding = _encoded(source.name, frame, where, choices, remarks, like)
     splits = _told(source.name, x, known, parts, encoding, choices, remarks, source.headed)
     return replace(splits, cut=_which_cut(source, choices))
@@ -240,9 +243,9 @@ def _splits(source: Source, choices: Choices, like: Encoding | None = None) -> S
 def _blanked(source: Source, missing: Sequence[str | float]) -> Source:
     """Cells and labels that are words for none."""
     if not source.is_matrix:
-        source = source._replace(x=reading.blanked(source.x, missing))
+        source = source._replace(x=blanked(source.x, missing))
     if source.y is not None:
-        source = source._replace(y=reading.blanked(source.y.to_frame(), missing)["y"])
+        source = source._replace(y=blanked(source.y.to_frame(), missing)["y"])
     return source
 
 
@@ -252,7 +255,10 @@ def _which_cut(source: Source, choices: Choices) -> Cut | None:
         return None
     total = hashlib.sha256()
     for part in (source.x, source.y):
-        if isinstance(part, pd.DataFrame | pd.Series):
+        if isinstance(part, Columns):
+            with part.path.open("rb") as stream:
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+        elif isinstance(part, pd.DataFrame | pd.Series):
             total.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
         elif part is not None:
             arrays = (part.data, part.indices, part.indptr) if ranges.is_sparse(part) else (part,)
@@ -265,7 +271,7 @@ def _which_cut(source: Source, choices: Choices) -> Cut | None:
 
 def _encoded(
     name: str,
-    frame: pd.DataFrame,
+    frame: Any,
     where: Mapping[str, NDArray[np.bool_]],
     choices: Choices,
     remarks: list[str],
@@ -274,7 +280,7 @@ def _encoded(
     """The rows of each part, encoded by what was learned on those for training, or ``like``."""
     try:
         if like is not None:
-            return {part: like.rows(frame, rows) for part, rows in where.items()}, like
+            return encoded.parts(frame, where, like), like
         kinds, own = settle(frame, choices.kinds)
         remarks += own
         scaling = "unit" if choices.scaling == "auto" else choices.scaling
@@ -283,7 +289,7 @@ def _encoded(
         )
         if not encoding.width:
             raise DataFormatError("; ".join(["no column is left to learn from", *own]))
-        return {part: encoding.rows(frame, rows) for part, rows in where.items()}, encoding
+        return encoded.parts(frame, where, encoding), encoding
     except DataFormatError as error:
         raise DataFormatError(f"{name}: {error}") from None
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from sda.common.errors import DataFormatError
-from sda.data.columns import Column, Value, numbers, sorted_values, text_of
-from sda.data.formats.text import is_number
-from sda.data.kinds import as_numbers, hole
+from sda.data.columns import Column, Value, as_numbers, numbers, sorted_values, text_of
+from sda.data.formats.cells import is_number
+from sda.data.kinds import hole
 
 TASKS = ("auto", "classes", "numbers")
 _PLAIN = re.compile(

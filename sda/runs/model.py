@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from pandas.api.types import is_string_dtype
 from torch import Tensor
 
 from sda.common import checks
@@ -99,9 +100,8 @@ class Model:
         if not isinstance(self.network, Classifier):
             target = () if self.encoding is None else self.encoding.target
             scales, shifts = np.array([(one.scale, one.shift) for one in target] or [(1, 0)]).T
-            return pd.DataFrame(
-                self.network.predict(x).numpy() * scales + shifts, frame.index, names
-            )
+            made = self.network.predict(x).numpy() * scales + shifts
+            return pd.DataFrame(made.astype(np.float32), frame.index, names)
         chances = self.network.probabilities(x).numpy()
         found = pd.DataFrame(chances, frame.index, [f"p({name})" for name in self.classes])
         values = pd.Index(self._class_values).take(chances.argmax(axis=1))
@@ -144,7 +144,7 @@ class Model:
             missing = frame[name].isna().to_numpy()
             if missing.any():
                 values = table[name][missing]
-                if frame[name].dtype == object:  # text, as it stands in a file
+                if is_string_dtype(frame[name].dtype):  # as it stands in a file
                     values = values.map(_text)
                 filled.loc[missing, name] = values
         return filled

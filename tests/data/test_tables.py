@@ -2,6 +2,7 @@ import gzip
 import io
 import logging
 import pickle
+import tracemalloc
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from scipy import sparse
 
 from sda.common.errors import DataError, DataFormatError
+from sda.data.formats import parquet
 from sda.data.tables import arrays
 from sda.data.tables import table as own
 
@@ -102,6 +104,39 @@ def test_every_form_of_a_table_reads_the_same(tmp_path, form):
         data = table(path)
     frame.to_csv(tmp_path / "plain.csv", index=False)
     assert data.digest() == table(tmp_path / "plain.csv").digest()
+
+
+# Larger than memory
+
+
+def test_a_large_parquet_is_read_by_blocks_into_mapped_files_that_are_the_same(
+    tmp_path, monkeypatch
+):
+    frame = mixed(500).set_index(pd.Index(range(500), name="who"))
+    frame["age"] = frame["age"].fillna(-9)
+    path = tmp_path / "a.parquet"
+    frame.to_parquet(path, row_group_size=50)
+    whole = table(path, missing=[-9])
+    monkeypatch.setattr(parquet, "LARGE", 0)
+    for _ in range(2):  # made, and found again
+        mapped = table(path, missing=[-9])
+        assert (mapped.digest(), mapped.encoding) == (whole.digest(), whole.encoding)
+        assert isinstance(mapped.train.x.base, np.memmap)
+    with pytest.raises(DataError, match="below a GB"):
+        table(path, unlabelled=str(path))
+
+
+def test_a_large_parquet_needs_memory_for_a_column_and_a_block(tmp_path, monkeypatch):
+    x = np.random.default_rng(0).normal(size=(10000, 30)).astype(np.float32)
+    frame = pd.DataFrame(x, columns=[f"c{k}" for k in range(30)])
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=500)
+    monkeypatch.setattr(parquet, "LARGE", 0)
+    monkeypatch.setattr(parquet, "ROWS", 250)
+    tracemalloc.start()
+    table(tmp_path / "a.parquet", label="none", scaling="standard")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < x.nbytes / 1.5
 
 
 # A1, A2: headers and saved indexes

@@ -23,9 +23,8 @@ from pyarrow import csv as arrow
 
 from sda.common.errors import DataFormatError, first_line
 from sda.data.formats.archives import opened
+from sda.data.formats.cells import is_number, words
 
-MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "-nan", "-NaN",
-           "NULL", "null", "None")  # fmt: skip
 SEPARATORS = ",;\t"
 _SNIFFED = 1 << 16  # bytes that the separator is read from
 _THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$"  # 1,234 in a file of commas
@@ -53,7 +52,7 @@ def read_text(
     """
     encoding = _encoding(path)
     first, separator = _first_line(path, encoding)
-    columns = _columns(path, encoding, separator, len(first), _words(missing))
+    columns = _columns(path, encoding, separator, len(first), words(missing))
     if header == "auto":
         headed = bool(set(named) & set(first)) or _is_header(path, first, columns)
     else:
@@ -81,12 +80,12 @@ def text_blocks(
     first, separator = _first_line(path, encoding)
     headed = not any(map(is_number, first)) if names is None else bool({*names} & {*first})
     columns = _names(path, first) if headed else [f"x{k}" for k in range(1, len(first) + 1)]
-    line, words = 1 + headed, _words(missing)
+    line, none = 1 + headed, words(missing)
     try:
         with opened(path) as stream:
             reader = arrow.open_csv(stream, *_how(encoding, separator, len(first), 1 << 22))
             for number, batch in enumerate(reader):
-                cells = [_cleaned(column, words, separator) for column in batch.columns]
+                cells = [_cleaned(column, none, separator) for column in batch.columns]
                 if headed and number == 0:
                     cells = [column.slice(1) for column in cells]
                 made = zip(columns, cells, strict=True)
@@ -125,12 +124,6 @@ def _opened_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
     """The lines of a file as they are, unzipped."""
     with opened(path) as stream, io.TextIOWrapper(stream, encoding, newline="") as text:
         yield text
-
-
-def _words(missing: Sequence[str | float]) -> pa.Array:
-    """How a missing cell may look: -999 as -999.0, too."""
-    said = [str(word) for word in missing]
-    return pa.array([*MISSING, *said, *(str(float(word)) for word in said if is_number(word))])
 
 
 def _first_line(path: Path, encoding: str) -> tuple[list[str], str]:
@@ -279,14 +272,6 @@ def _names(path: Path, first: list[str]) -> list[str]:
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise DataFormatError(f"{path}: line 1: the column {twice[0]!r} is there twice")
     return names
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell looks like a number: float() takes 1_2 for 12, which is a name."""
-    try:
-        return "_" not in cell and bool(np.isfinite(float(cell)))
-    except ValueError:
-        return False
 
 
 def is_number_column(cells: pa.ChunkedArray) -> bool:

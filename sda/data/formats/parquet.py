@@ -1,0 +1,96 @@
+"""Tables in .parquet: whole, by blocks of rows, or a column at a time where they are large."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pyarrow.parquet import ParquetFile
+
+from sda.common.errors import DataFormatError, first_line
+from sda.data.formats.cells import blanked
+
+ROWS = 8192  # of a block
+LARGE = 1 << 30  # bytes of a table, uncompressed, from which it is not read whole
+
+
+class Columns:
+    """The columns of a large table, each read when it is asked for, and forgotten.
+
+    It stands for a data frame where columns are looked at one by one; a column that is set stays
+    what it is in the file.
+    """
+
+    def __init__(
+        self, path: Path, missing: Sequence[str | float] = (), names: list[str] | None = None
+    ) -> None:
+        self.path, self._missing = path, missing
+        held = opened(path)
+        about = held.schema_arrow.pandas_metadata or {}
+        aside = [name for name in about.get("index_columns", ()) if isinstance(name, str)]
+        own = [name for name in held.schema_arrow.names if name not in aside]
+        self.columns = pd.Index(own if names is None else names)
+        self.rows = held.metadata.num_rows
+
+    def __getitem__(self, wanted: Any) -> Any:
+        """The cells (n,) of a column; or a table of those that are listed."""
+        names = [wanted] if isinstance(wanted, str) else list(wanted)
+        frame = _numbered(opened(self.path).read(columns=names).to_pandas(), 0)
+        frame = blanked(frame, self._missing)
+        return frame[wanted if isinstance(wanted, str) else names]
+
+    def __setitem__(self, name: str, cells: pd.Series) -> None:
+        """Forget what a column was found to be."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def only(self, names: list[str]) -> "Columns":
+        """The same without the other columns."""
+        return Columns(self.path, self._missing, names)
+
+    def blocks(self) -> Iterator[pd.DataFrame]:
+        """The rows by blocks, with these columns."""
+        return (frame[list(self.columns)] for frame in blocks(self.path, self._missing))
+
+
+def opened(path: Path) -> ParquetFile:
+    """Open a file. Raises DataFormatError if it is none."""
+    try:
+        return ParquetFile(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataFormatError(
+            f"{path}: not a readable .parquet file ({first_line(error)})"
+        ) from None
+
+
+def read(path: Path, missing: Sequence[str | float]) -> pd.DataFrame | Columns:
+    """Read a table whole, or its columns one at a time if it is large."""
+    about = opened(path).metadata
+    if sum(about.row_group(k).total_byte_size for k in range(about.num_row_groups)) > LARGE:
+        return Columns(path, missing)
+    try:
+        return blanked(_numbered(pd.read_parquet(path), 0), missing)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataFormatError(
+            f"{path}: not a readable .parquet file ({first_line(error)})"
+        ) from None
+
+
+def blocks(path: Path, missing: Sequence[str | float] = ()) -> Iterator[pd.DataFrame]:
+    """Yield a table by blocks of rows."""
+    start = 0
+    for batch in opened(path).iter_batches(ROWS):
+        frame = _numbered(batch.to_pandas(), start)
+        start += len(frame)
+        yield blanked(frame, missing)
+
+
+def _numbered(frame: pd.DataFrame, start: int) -> pd.DataFrame:
+    """The rows with their numbers in the file, and no index of their own."""
+    frame = frame.rename(columns=str)
+    frame.index = pd.RangeIndex(start, start + len(frame), name="row")
+    return frame
