@@ -121,6 +121,17 @@ def test_a_refused_table_leaves_no_file_and_one_without_rows_is_refused(told, pl
         assert not (place / "none.csv").exists()
 
 
+def test_cells_are_quoted_where_they_must_be_alone(tmp_path):
+    from sda.cli.apply import write
+
+    rows = pd.DataFrame({"a,b": ["plain", "x"], "day": pd.to_datetime(["2024-05-17", None])})
+    odd = rows.assign(**{"a,b": ["x,y", 'say "z"']})
+    write(iter([rows, odd]), tmp_path / "out.csv")
+    text = (tmp_path / "out.csv").read_text()
+    assert text.startswith('"a,b",day\nplain,2024-05-17\nx,\n"x,y"')
+    assert pd.read_csv(tmp_path / "out.csv")["a,b"].tolist() == ["plain", "x", "x,y", 'say "z"']
+
+
 def test_words_for_a_missing_cell_may_be_quoted(told, place):
     mixed_table(4).astype({"length": object}).assign(length=["?", "-", "5", "6"]).to_csv(
         place / "words.csv", index=False

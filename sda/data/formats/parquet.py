@@ -60,7 +60,7 @@ class Columns:
 def opened(path: Path) -> ParquetFile:
     """Open a file. Raises DataFormatError if it is none."""
     try:
-        return ParquetFile(path)
+        return ParquetFile(path, pre_buffer=False)  # else what was read stays in memory
     except (OSError, ValueError, KeyError) as error:
         raise DataFormatError(
             f"{path}: not a readable .parquet file ({first_line(error)})"
