@@ -12,13 +12,17 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+import torch
 from tiny_run import train
 
 from sda.cli.main import main
 from sda.common import processes
+from sda.common.seeding import stream
+from sda.nn.corruption import Gaussian, Masking, Swap
 from sda.runs import model_file
 from sda.runs.folder import RunFolder
 from sda.runs.results import rows
+from sda.training.minibatches import presentations
 
 TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 TINY = [
@@ -174,3 +178,23 @@ def test_torchrun_is_for_one_run(words, monkeypatch):
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit, match="torchrun trains one run"):
         main(words)
+
+
+@pytest.mark.parametrize("corruption", [Masking(0.25), Gaussian(0.1), Swap(0.25)], ids=str)
+@pytest.mark.parametrize("number", [0, 1])
+def test_each_process_has_its_rows_with_the_noise_they_have_alone(number, corruption, monkeypatch):
+    def block(x):
+        order, noise = torch.randperm(101, generator=stream(0, "order")), stream(0, "noise")
+        ((clean, corrupted),) = presentations(x, [corruption], 10, [order], [noise], ())
+        return order, clean, corrupted.x
+
+    x = torch.rand(101, 8, generator=stream(0, "rows"))
+    order, clean, corrupted = block(x)
+    monkeypatch.setitem(processes._place, "count", 2)
+    monkeypatch.setitem(processes._place, "number", number)
+    own = torch.arange(101) % 10 % 2 == number
+    if not corruption.mixes_rows:
+        x[order[~own]] = torch.nan  # which are not read
+    _, own_clean, own_corrupted = block(x)
+    assert torch.equal(own_clean, clean[own])
+    assert torch.equal(own_corrupted, corrupted[own])
