@@ -249,7 +249,7 @@ def test_a_table_has_defaults_of_its_own_that_words_change():
     assert [layer.corruption for layer in run.layers] == [Swap(0.2)] * 3
     assert [layer.reconstruction for layer in run.layers] == [Mixed()] * 3
     assert build("data=table", "corruption=masking").layers[0].corruption == Masking(0.25)
-    assert chosen("data=table")["pretrain"]["learning_rate"] == 0.01  # at 0.1 200 units diverge
+    assert chosen("data=table")["pretrain"]["learning_rate"] == 0.02  # at 0.1 200 units diverge
     assert chosen("data=table", "pretrain.learning_rate=1")["pretrain"]["learning_rate"] == 1
     alike = [chosen(f"data={kind}")["data"] for kind in ("table", "arrays")]
     assert alike[0] == alike[1] | {"scaling": "standard"}
