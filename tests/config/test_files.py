@@ -112,7 +112,7 @@ def _printed(data_set, arm):
 
 @pytest.mark.parametrize(
     "data_set",
-    [pytest.param(one, marks=[] if one in ("rect", "mnist") else pytest.mark.slow) for one in SETS],
+    [pytest.param(one, marks=[] if one == "rect" else pytest.mark.slow) for one in SETS],
 )
 def test_a_cell_has_the_papers_figure_of_its_set_and_arm_or_none(data_set):
     experiment = f"experiment=table1/{data_set}"
