@@ -3,7 +3,6 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -148,6 +147,8 @@ def errors(found: Sequence[Point]) -> Block:
         f"test error in percent, mean over {'/'.join(map(str, sorted(seeds)))} fresh seeds, ± its "
         "95 % interval over seeds and\ntest rows, crossed; bold: the lowest"
     ]
+    if any(run.is_numeric for point in found for arm in point.arms.values() for run in arm.runs):
+        notes.append("error: the share of the numbers' variance that is not explained, 1 - R2")
     return Block(["labels", *arms], rows, "r" * (1 + len(arms)), notes)
 
 
@@ -234,11 +235,10 @@ def _test(arm: Arm) -> float:
 
 def _half(arm: Arm) -> float:
     """Half-width of the interval of an arm's mean test error; 0 where it is not known."""
-    known = [run.predictions() for run in arm.runs]
-    wrong: list[Any] = [one[0] != one[1] for one in known if one is not None]
-    if len(wrong) < max(2, len(known)):
+    known = [losses for run in arm.runs if (losses := run.losses()) is not None]
+    if len(known) < max(2, len(arm.runs)):
         return 0.0
-    return intervals.crossed(np.stack(wrong).astype(np.float32)).half_width
+    return intervals.crossed(np.stack(known).astype(np.float32)).half_width
 
 
 def _cell(arm: Arm, least: Arm) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,14 @@ import torch
 from sklearn.base import clone, is_regressor
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 
 from sda.common import checks
 from sda.config.parts import estimator, section
 from sda.config.plan import Run
+from sda.data.splits import Splits
 from sda.nn.corruption import Corruption
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import identity
@@ -55,6 +58,7 @@ class Baseline:
     settings: dict[str, Any]  # flat; parameters under the arm's name
     published: dict[str, Any] | None
     tensorboard: bool = False
+    fills: bool = False  # whether missing cells get the mean of their column over training rows
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     is_pretrained = False
@@ -71,13 +75,17 @@ class Baseline:
         A regressor learns, as a network does, in units of mean 0 and deviation 1 of each target.
         """
         made = clone(self.estimator).set_params(**parameters)
-        if not is_regressor(made):
-            return made
-        return TransformedTargetRegressor(made, transformer=StandardScaler())
+        numeric = is_regressor(made)
+        if self.fills:
+            from sklearn.impute import SimpleImputer  # slow to import, and seldom needed
 
-    def on(self, _: object) -> "Baseline":
-        """The same: it has no layers that follow from the kinds of columns."""
-        return self
+            made = make_pipeline(SimpleImputer(keep_empty_features=True), made)
+        return TransformedTargetRegressor(made, transformer=StandardScaler()) if numeric else made
+
+    def on(self, splits: Splits) -> "Baseline":
+        """As it learns from these rows: filled where cells are missing and it can take none."""
+        takes = self.encoder is not None or get_tags(self.estimator).input_tags.allow_nan
+        return self if takes else replace(self, fills=splits.has_holes)
 
     def reads(self, key: str) -> bool:
         """Whether a setting has an effect on it."""

@@ -72,6 +72,11 @@ class Splits:
             return "classes"
         return "numbers" if self.train.y.dtype.kind == "f" else "nothing"
 
+    @property
+    def has_holes(self) -> bool:
+        """Whether a cell is missing."""
+        return any(np.isnan(part.x).any() for part in self.parts().values())
+
     def parts(self) -> dict[str, Rows]:
         """Return the three splits by name, in the order train, valid, test."""
         return {"train": self.train, "valid": self.valid, "test": self.test}

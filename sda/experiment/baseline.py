@@ -1,6 +1,7 @@
 """A baseline from data to result: every setting of its grid is tried, the best is tested once."""
 
 import json
+import logging
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ from sda.runs.folder import RunFolder, RunFolderError
 from sda.runs.layer_store import LayerStore
 
 SEARCH = "search.jsonl"  # a line for every setting that has been tried
+_log = logging.getLogger(__name__)
 
 
 class Trial(NamedTuple):
@@ -58,10 +60,8 @@ def check(plan: Baseline, splits: Splits) -> None:
     n = int(splits.train.labelled.sum())
     checks.whole("finetune.labelled", plan.labelled or n, 1, n)
     _check_compared(plan, splits.train.y[baseline_rows.learned(plan, splits)])
-    holes = any(np.isnan(part.x).any() for part in splits.parts().values())
-    if holes and not tags.input_tags.allow_nan:
-        able = f"hist_gradient_boosting{'_regressor' * (predicted == 'numbers')}"
-        raise ValueError(f"{plan.init} cannot learn from missing cells; {able} can")
+    if plan.fills:
+        _log.info("%s: missing cells get the mean of their column, over training rows", plan.init)
     if plan.encoder is not None:
         _check_codes(plan.encoder, splits)
 

@@ -544,13 +544,21 @@ def test_rows_without_a_label_are_neither_learned_from_nor_judged_on(tmp_path, s
         assert found[key] == own[key]
 
 
-def test_missing_cells_are_for_those_that_can_learn_from_them(splits):
-    x = splits.train.x.copy()
-    x[3, 5] = np.nan
-    holes = dataclasses.replace(splits, train=splits.train._replace(x=x))
-    baseline.check(asked("x", "baseline=hist_gradient_boosting").plan, holes)
-    with pytest.raises(ValueError, match="svm_rbf cannot learn from missing cells"):
-        baseline.check(asked("x").plan, holes)
+def test_who_can_take_no_missing_cell_gets_the_mean_of_its_column(tmp_path, splits):
+    parts = {name: part.x.copy() for name, part in splits.parts().items()}
+    rng = np.random.default_rng(0)
+    for x in parts.values():
+        x[rng.random(x.shape) < 0.5] = np.nan
+    kept = {name: getattr(splits, name)._replace(x=x) for name, x in parts.items()}
+    holes = dataclasses.replace(splits, **kept)
+    words = ["baseline=logistic_regression", "baseline.grid.C=[0.1]"]
+    settle(tmp_path, holes, *words)
+    mean = np.nan_to_num(np.nanmean(parts["train"], axis=0, dtype=np.float64))
+    filled = {name: np.where(np.isnan(x), mean, x) for name, x in parts.items()}
+    own = LogisticRegression(C=0.1, max_iter=1000).fit(filled["train"], splits.train.y)
+    assert result(tmp_path)["test_error"] == np.mean(own.predict(filled["test"]) != splits.test.y)
+    assert not asked("x", "baseline=hist_gradient_boosting").plan.on(holes).fills
+    assert not asked("x").plan.on(splits).fills
 
 
 REGRESSORS = {

@@ -40,15 +40,16 @@ def plan(name: str, words: Sequence[str], minutes: float) -> Plan:
         minutes: that all of it may take.
 
     Raises:
-        ValueError: the rows have no classes, or a word is no good.
+        ValueError: the rows have no labels, or a word is no good.
     """
     config = compose.resolved(compose.compose(["experiment=worth", *words]))
     start = time.monotonic()
     splits = schema.load_data(config)
     loading = time.monotonic() - start + START
-    if splits.kind != "classes":
-        raise ValueError(f"worth compares classifiers, and the rows of {splits.name} have none")
-    arms = {arm: [str(one) for one in settings] for arm, settings in config["vars"]["arms"].items()}
+    if splits.kind == "nothing":
+        raise ValueError(f"worth compares what predicts labels, and {splits.name} has none")
+    tried = config["vars"]["arms"] | config["vars"][splits.kind]
+    arms = {arm: [str(one) for one in settings] for arm, settings in tried.items()}
     known = int(splits.train.labelled.sum())
     empty = Plan(
         name, config["runs_folder"], list(words), minutes, arms, numbers(known, splits.n_classes),

@@ -4,9 +4,11 @@ import dataclasses
 import json
 
 import pytest
+from sklearn.base import is_regressor
 
 from sda.__main__ import main
 from sda.cli import worth
+from sda.config import compose
 from sda.data.digits import digits
 from sda.sweeps.worth import plan, probe, run
 
@@ -176,6 +178,16 @@ def test_the_question_is_answered_with_a_page(answered, tmp_path, capsys, monkey
     assert "knn" in page
     made = plan.read(tmp_path / "runs" / "worth" / "digits")
     assert made.words == ["data=digits", "stack.hidden=[20]", "jobs=2"]
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_every_baseline_fits_the_kind_of_label_that_it_is_for(kind):
+    tried = compose.resolved(compose.compose(["experiment=worth"]))["vars"][kind]
+    for arm, settings in tried.items():
+        for setting in settings:
+            made = plan.job(["data=digits", f"baseline={arm}", *setting.split()]).plan
+            assert is_regressor(made.estimator) == (kind == "numbers")
+            assert 1 < len(made.tried) <= 4
 
 
 def test_a_persons_table_is_read_by_the_kinds_of_its_columns(tmp_path, monkeypatch):
