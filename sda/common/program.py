@@ -29,4 +29,6 @@ def torchrun() -> tuple[int, int]:
 def refuse_several() -> None:
     """Raise ValueError if torchrun has started several processes for a command."""
     if torchrun()[1] > 1:
-        raise ValueError("torchrun trains one run: key=value ... without -m, or resume FOLDER")
+        raise ValueError(
+            "torchrun trains one run: -m sda key=value ... (no sweep), or -m sda resume FOLDER"
+        )

@@ -337,7 +337,7 @@ def test_in_bf16_it_is_the_same_but_for_rounding():
 
 REFUSED = [
     ({"activation": "tanh"}, "needs activation=sigmoid, got tanh"),
-    ({"reconstruction": SquaredError()}, r"reconstruction=cross_entropy .* got SquaredError\("),
+    ({"reconstruction": SquaredError()}, r"reconstruction=cross_entropy .* got SquaredError"),
     ({"tied": False}, "needs tied=true, got untied weights"),
     ({"corruption": Masking(0.1)}, r"needs no corruption, got Masking\(fraction=0.1"),
     ({"corruption": Gaussian(0.1)}, "needs no corruption, got Gaussian"),
