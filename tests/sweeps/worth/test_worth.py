@@ -167,6 +167,7 @@ def test_a_mistake_is_told_before_any_work(answered, words, message, tmp_path):
 @pytest.mark.slow
 def test_the_question_is_answered_with_a_page(answered, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(probe, "LEVELS", ((2, 1, 200, 1),))
+    monkeypatch.setattr(probe, "SECONDS", 20.0)
     words = ["digits", "minutes=3", "stack.hidden=[20]", "jobs=2"]
     assert answered(*words) == ""
     said = capsys.readouterr().out
