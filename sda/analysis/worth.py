@@ -159,11 +159,12 @@ def differences(held: Sequence[Claims]) -> Block:
     rows = []
     for point, pair in pairs:
         mean = pair.difference.mean
-        half = pair.estimate.half_width if pair.estimate else float("nan")
+        half = f" ±{100 * pair.estimate.half_width:.2f}" if pair.estimate else ""
         said = "no difference found" if pair.better is None else f"{pair.better.label} better"
+        said = said if pair.estimate else "none: no two seeds"
         p = "-" if pair.p is None else f"{pair.p:.3f}" if pair.p >= 0.001 else f"{pair.p:.0e}"
         names = f"{pair.first.label} - {pair.second.label}"
-        rows.append([str(point.rows), names, f"{100 * mean:+.2f} ±{100 * half:.2f}", p, said])
+        rows.append([str(point.rows), names, f"{100 * mean:+.2f}{half}", p, said])
     notes = [
         "points: percentage points of test error over the seeds of both, with the 95 % interval "
         "over\nseeds and test rows, crossed",
@@ -250,7 +251,9 @@ def _cell(arm: Arm, least: Arm) -> str:
 def _apart(pair: Pair) -> str:
     """How far apart: "3.70 points (95 % interval 2.50 to 4.90)", seen from the one ahead."""
     mean = abs(pair.difference.mean)
-    half = pair.estimate.half_width if pair.estimate else float("nan")
+    if pair.estimate is None:
+        return f"{100 * mean:.2f} points (one seed or no predictions, no interval)"
+    half = pair.estimate.half_width
     low, high = 100 * (mean - half), 100 * (mean + half)
     return f"{100 * mean:.2f} points (95 % interval {low:.2f} to {high:.2f})"
 

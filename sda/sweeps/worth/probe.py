@@ -48,7 +48,7 @@ def plan(name: str, words: Sequence[str], minutes: float) -> Plan:
     loading = time.monotonic() - start + START
     if splits.kind == "nothing":
         raise ValueError(f"worth compares what predicts labels, and {splits.name} has none")
-    tried = config["vars"]["arms"] | config["vars"][splits.kind]
+    tried = config["vars"][splits.kind]
     arms = {arm: [str(one) for one in settings] for arm, settings in tried.items()}
     known = int(splits.train.labelled.sum())
     empty = Plan(

@@ -10,6 +10,7 @@ from sda.__main__ import main
 from sda.cli import worth
 from sda.config import compose
 from sda.data.digits import digits
+from sda.runs.arms import Init
 from sda.sweeps.worth import plan, probe, run
 
 ARMS = {"random": ["a", "b", "c", "d"], "sda": ["a pretrain.epochs=1", "b"], "knn": ["c"]}
@@ -182,9 +183,13 @@ def test_the_question_is_answered_with_a_page(answered, tmp_path, capsys, monkey
 
 
 @pytest.mark.parametrize("kind", ["classes", "numbers"])
-def test_every_baseline_fits_the_kind_of_label_that_it_is_for(kind):
+def test_every_arm_has_four_settings_and_baselines_are_for_the_kind_of_label(kind):
     tried = compose.resolved(compose.compose(["experiment=worth"]))["vars"][kind]
+    assert {*list(tried)[:3]} == {"random", "saa", "sda"}
     for arm, settings in tried.items():
+        if arm in list(Init):
+            assert len({*settings}) == len(settings) == 4
+            continue
         for setting in settings:
             made = plan.job(["data=digits", f"baseline={arm}", *setting.split()]).plan
             assert is_regressor(made.estimator) == (kind == "numbers")
