@@ -89,7 +89,10 @@ class Supervised(Stacked, ABC):
 
     def _finetune(self, train: Labelled, valid: Labelled) -> None:
         plan = self.finetuning or Finetuning(
-            self.finetune_epochs, self.finetune_learning_rate, self.batch_size, self.patience
+            self.finetune_epochs,
+            self.finetune_learning_rate,
+            self.batch_size,
+            patience=self.patience,
         )
         epochs = finetuning.finetuning_epochs(
             self.network_, train, valid, [plan], [self._seed], self._above

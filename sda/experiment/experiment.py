@@ -48,8 +48,8 @@ def check(plan: Run, splits: Splits) -> None:
             )
         return
     network = heads.predictor(stack, splits.n_classes, splits.n_targets, plan.seed)
-    finetuning.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
-    finetuning.check_labelled("test", test, network)  # now, not when all is trained
+    preconditions.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
+    preconditions.check_labelled("test", test, network)  # now, not when all is trained
     preconditions.tell_of_wide_rows(train[0])
 
 

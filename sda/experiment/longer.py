@@ -16,7 +16,7 @@ from sda.experiment.job import Job
 from sda.runs import checkpoint
 from sda.runs.folder import PRETRAINED, RunFolder, folder_name
 from sda.runs.logbook import EVENTS
-from sda.training.schedule import Schedule
+from sda.training.settings import Schedule
 
 
 def place(path: Path, words: list[str]) -> Path:

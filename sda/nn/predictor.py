@@ -104,6 +104,14 @@ class Predictor(nn.Module, ABC):
             x = layer(x) * factors[k] if factors else layer(x)
         return x @ self.weight + self.bias
 
+    def trained_parameters(self, encoders: bool) -> dict[str, nn.Parameter]:
+        """Parameters that the cost reaches, by name: the top layer's and, if asked, encoders'."""
+        parameters = {"weight": self.weight, "bias": self.bias}
+        for depth, layer in enumerate(self.stack if encoders else ()):
+            own = layer.encoder_parameters()
+            parameters |= {f"layers.{depth}.{name}": p for name, p in own.items()}
+        return parameters
+
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
         """−log p(y | x) of each row (..., n), in nats, up to the constant of ``output``."""
         return self.output.loss(logits, self.targets(y)).sum(-1)

@@ -6,28 +6,16 @@ nothing.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from sda.nn.predictor import Predictor
-
-
-class Plan(Protocol):
-    """The settings of dropout."""
-
-    @property
-    def dropout(self) -> float:
-        """Share of the hidden units that is left out, in [0, 1)."""
-
-    @property
-    def input_dropout(self) -> float:
-        """Share of the inputs that is left out."""
+from sda.training.settings import Finetuning
 
 
 def factors(
-    network: Predictor, x: Tensor, plans: Sequence[Plan], draws: Sequence[torch.Generator]
+    network: Predictor, x: Tensor, plans: Sequence[Finetuning], draws: Sequence[torch.Generator]
 ) -> tuple[Tensor, list[Tensor]]:
     """Draw what inputs x (*runs, n, d) and the codes of each layer (*runs, n, h) are multiplied by.
 

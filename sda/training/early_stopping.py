@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sda.common.rows import wide
+from sda.training.settings import Training
 
 FOREVER = 2**62
 
@@ -20,27 +21,27 @@ class EarlyStopping:
     Args:
         parameters: by name, each of shape (*runs, ...); copied at a best epoch, never aliased.
         runs: () or (R,).
-        epochs: most epochs of each run.
-        patience: epochs with only worse scores after which a run ends; None: never.
-        keep: whether a run gets its best weights back in the end.
+        plans: of each run: its most epochs, and its patience, the epochs with only worse scores
+            after which it ends. A run with a patience gets its best weights back in the end.
         state: an earlier ``state()`` to go on from.
+        keep_all: runs without a patience get them back, too.
     """
 
     def __init__(
         self,
         parameters: Mapping[str, nn.Parameter],
         runs: tuple[int, ...],
-        epochs: Sequence[int],
-        patience: Sequence[int | None],
-        keep: Sequence[bool],
+        plans: Sequence[Training],
         state: Mapping[str, Any] | None = None,
+        keep_all: bool = False,
     ) -> None:
         device = next(iter(parameters.values())).device
         self._parameters = parameters
-        self._epochs = torch.tensor(epochs, device=device).reshape(runs)
-        limits = [FOREVER if limit is None else limit for limit in patience]
-        self._patience = torch.tensor(limits, device=device).reshape(runs)
-        self._keep = torch.tensor(keep, device=device).reshape(runs)
+        limits = [(plan.epochs, plan.patience or FOREVER) for plan in plans]
+        self._epochs, self._patience = (
+            torch.tensor(each, device=device).reshape(runs) for each in zip(*limits, strict=True)
+        )
+        self._keep = (self._patience < FOREVER) | keep_all
         self.best_epoch = torch.zeros(runs, dtype=torch.int64, device=device)  # 0: none so far
         self.score = torch.full(runs, torch.inf, dtype=wide(device), device=device)
         self.tie = self.score.clone()

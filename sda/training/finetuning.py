@@ -6,26 +6,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import sda.common.progress as display
 from sda.common import processes
 from sda.common.errors import DivergenceError
 from sda.common.precision import Precision
-from sda.common.rows import check_rows, joint, wide
+from sda.common.rows import joint, wide
 from sda.common.seeding import stream
-from sda.nn.named_optimisers import planned
-from sda.nn.optimisers import Descent, check_free
+from sda.nn.optimisers import Descent
 from sda.nn.predictor import Predictor
 from sda.training import dropout
 from sda.training.early_stopping import EarlyStopping
 from sda.training.history import HOPELESS, History, NetworkEpoch
-from sda.training.minibatches import Labelled, labelled_blocks, labelled_rows
-from sda.training.schedule import factors
+from sda.training.minibatches import Labelled, Pairs, labelled_blocks, labelled_rows
+from sda.training.named_optimisers import planned
+from sda.training.preconditions import check_finetuning
 from sda.training.settings import Finetuning
 
 _log = logging.getLogger(__name__)
-Pairs = Labelled | tuple[Tensor, Tensor]  # rows with targets, and perhaps weights
 
 
 @dataclass
@@ -125,20 +124,22 @@ def finetuning_epochs(
     train, valid = _weighed(train, network), _weighed(valid, network)
     rows = training_rows(train.y, network, settings[0].labelled, seeds)
     network.scale_to([train.y[own.to(train.y.device)] for own in rows])
-    parameters = trained_parameters(network, settings[0].encoders)
+    parameters = network.trained_parameters(settings[0].encoders)
     wanted, fast = Precision(settings[0].precision), network.is_in_closed_form
     precision = wanted.resolved(network.weight.device, settings[0].batch_size, fast)
     averaging = [plan.averaging for plan in settings]
-    _put(progress.last, parameters)
+    with torch.no_grad():
+        for name, weight in progress.last.items():
+            parameters[name].copy_(weight)
     progress.last = {}
     descent = planned(parameters, settings, progress.optimiser, precision, averaging)
-    stopping = _stopping(parameters, network, settings, progress.stopping)
+    stopping = EarlyStopping(parameters, network.runs, settings, progress.stopping, keep_all=True)
     progress.optimiser, progress.stopping = descent.state(), stopping.state()
     chances = [_chance(network, own, train, valid) for own in rows]
     chance = stopping.score.new_tensor(chances).reshape(network.runs)
     while (active := stopping.active(progress.epoch)).sum() >= at_least:
         epoch = progress.epoch + 1
-        descent.only(active, factors(settings, epoch))
+        descent.only(active, [plan.factor(epoch) for plan in settings])
         with descent.precision.products():
             loss = _train_one_epoch(network, train, rows, descent, settings, seeds, epoch)
         stopping.finite &= (loss < HOPELESS) | ~active
@@ -154,18 +155,12 @@ def finetuning_epochs(
     stopping.restore(~active)
 
 
-@torch.no_grad()
-def _put(weights: dict[str, Tensor], parameters: dict[str, nn.Parameter]) -> None:
-    for name, weight in weights.items():
-        parameters[name].copy_(weight)
-
-
 def still_training(
     network: Predictor, settings: Sequence[Finetuning], progress: Progress
 ) -> list[bool]:
     """Say of each run whether it has epochs left."""
-    parameters = trained_parameters(network, settings[0].encoders)
-    stopping = _stopping(parameters, network, settings, progress.stopping)
+    parameters = network.trained_parameters(settings[0].encoders)
+    stopping = EarlyStopping(parameters, network.runs, settings, progress.stopping, keep_all=True)
     return [bool(active) for active in stopping.active(progress.epoch).reshape(-1)]
 
 
@@ -230,78 +225,3 @@ def _chance(network: Predictor, rows: Tensor, train: Labelled, valid: Labelled) 
     own = rows.to(train.y.device)
     answer = network.constant(train.y[own], None if train.weights is None else train.weights[own])
     return float(network.error(answer.to(valid.y.device), valid.y, valid.weights))
-
-
-def trained_parameters(network: Predictor, encoders: bool) -> dict[str, nn.Parameter]:
-    """Parameters that the supervised cost reaches: the softmax layer's and the encoders'."""
-    parameters = {"weight": network.weight, "bias": network.bias}
-    if encoders:
-        for depth, layer in enumerate(network.stack):
-            own = layer.encoder_parameters()
-            parameters |= {f"layers.{depth}.{name}": p for name, p in own.items()}
-    return parameters
-
-
-def _stopping(
-    parameters: dict[str, nn.Parameter],
-    network: Predictor,
-    settings: Sequence[Finetuning],
-    state: dict[str, Any],
-) -> EarlyStopping:
-    return EarlyStopping(
-        parameters,
-        network.runs,
-        [s.epochs for s in settings],
-        [s.patience for s in settings],
-        [True] * len(settings),
-        state,
-    )
-
-
-def check_finetuning(
-    network: Predictor,
-    train: Pairs,
-    valid: Pairs,
-    settings: Sequence[Finetuning],
-    device: torch.device | None = None,
-) -> tuple[float, float]:
-    """Raise ValueError, before any work, for data or settings that cannot be trained on.
-
-    ``device`` is where they will be; None: where the rows are. Returns the extent of the training
-    rows.
-    """
-    extent = check_labelled("training", train, network)
-    check_labelled("validation", valid, network)
-    check_free(trained_parameters(network, settings[0].encoders))
-    for plan in settings:
-        where = device or train[0].device
-        Precision(plan.precision).check(where, plan.batch_size, network.is_in_closed_form)
-        known = int(network.has_target(train[1]).sum())
-        if plan.labelled is not None and plan.labelled > known:
-            which = "the training rows" + (" with labels" if known < len(train[1]) else "")
-            raise ValueError(
-                f"finetune.labelled must be at most {known}, {which}, got {plan.labelled}"
-            )
-    return extent
-
-
-def check_labelled(what: str, part: Pairs, network: Predictor) -> tuple[float, float]:
-    """Raise ValueError for rows x (n, d) with targets that a network cannot be asked for.
-
-    Returns the extent of x.
-    """
-    x, y, weights = Labelled(*part)
-    lowest = network.stack[0]
-    may_miss = lowest.reconstruction.missing
-    extent = check_rows(what, x, lowest.n_visible, network.weight.dtype, may_miss)
-    network.check_targets(what, y, len(x))
-    known = network.has_target(y)
-    if not known.any():
-        raise ValueError(f"{what} rows need labels, at least one of them; none has one")
-    if weights is None:
-        return extent
-    if weights.shape != (len(x),) or not bool((weights >= 0).all() & weights.isfinite().all()):
-        raise ValueError(f"{what} weights must be finite numbers of at least 0, one for each row")
-    if not float(weights[known].sum()) > 0:
-        raise ValueError(f"{what} weights are 0 in all rows with labels")
-    return extent

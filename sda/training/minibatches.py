@@ -1,15 +1,18 @@
 """How examples are presented: shuffled, corrupted afresh, in minibatches."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sda.common import processes
+from sda.common.precision import Precision
 from sda.common.rows import floats
 from sda.common.seeding import stream
 from sda.nn.corruption import Corrupted, Corruption
+from sda.nn.stack import StackedDenoisingAutoencoder
 
 BLOCK = 2048  # rows that are drawn together: large enough to be fast, small enough to be cached
 
@@ -20,6 +23,9 @@ class Labelled(NamedTuple):
     x: Tensor  # (n, d), floats or grey levels, wherever they lie
     y: Tensor  # (n, ...)
     weights: Tensor | None = None  # what each row counts, (n,), at least 0; None: all the same
+
+
+Pairs = Labelled | tuple[Tensor, Tensor]  # rows with targets, and perhaps weights
 
 
 def presentations(
@@ -75,7 +81,7 @@ def gather(
     device: torch.device,
     own: Tensor | None = None,
 ) -> Tensor:
-    """Rows of x as floats on ``device``, ``rows[r]`` for run r: (*runs, b, ...).
+    """Rows of x as ``floats`` on ``device``, ``rows[r]`` for run r: (*runs, b, ...).
 
     Only those at the places ``own`` are read, the others are 0; None: all are.
     """
@@ -84,8 +90,7 @@ def gather(
         return read.new_zeros(len(rows[0]), *read.shape[1:]).index_copy_(0, own, read)
     if not runs:
         return floats(x.index_select(0, rows[0]).to(device))  # faster than x[rows]
-    shared = x.dim() == 2
-    drawn = [(x if shared else x[r]).index_select(0, own) for r, own in enumerate(rows)]
+    drawn = [(x if x.dim() < 3 else x[r]).index_select(0, own) for r, own in enumerate(rows)]
     return floats(torch.stack(drawn).to(device))
 
 
@@ -105,6 +110,41 @@ def corrupt(
     hits = [torch.ones_like(s.x, dtype=torch.bool) if s.hit is None else s.hit for s in singles]
     whole = all(s.hit is None for s in singles)
     return Corrupted(torch.stack([s.x for s in singles]), None if whole else torch.stack(hits))
+
+
+@dataclass(frozen=True)
+class NoisyRows:
+    """Rows with noise that pretraining takes for clean ones: other noise in every epoch.
+
+    What denoising is compared with in Vincent et al. (2010), figure 12: the same noise, put to an
+    ordinary autoencoder that has to reconstruct it too. As in the authors' code (PLearn's option
+    ``noisy``) it is in the input alone: upper layers see the codes of rows with noise, and get none
+    of their own.
+    """
+
+    x: Tensor  # (n, d), clean: floats or grey levels, wherever they lie
+    stack: StackedDenoisingAutoencoder
+    depth: int  # of the layer that sees them
+    corruptions: Sequence[Corruption]  # of the rows, for each run
+
+    def seen(self, seeds: Sequence[int], epoch: int) -> Callable[[Tensor], Tensor]:
+        """Return what turns blocks of rows (*runs, b, d) into codes of them with noise.
+
+        The codes (*runs, b, h) are of layer ``depth`` - 1. ``seeds``, one for each run, and
+        ``epoch`` name what is drawn, block after block.
+        """
+        device = self.stack[0].like.device
+        noise = [stream(seed, "noisy rows", self.depth, epoch, device=device) for seed in seeds]
+        corruptions = [corruption.at(epoch) for corruption in self.corruptions]
+
+        @torch.no_grad()
+        def codes(rows: Tensor) -> Tensor:
+            noisy = corrupt(rows, corruptions, noise, self.stack.runs).x
+            with Precision.fp32.products():  # as clean codes are, whatever a step rounds
+                codes: Tensor = self.stack(noisy, self.depth)
+                return codes
+
+        return codes
 
 
 def shuffled(n: int, generator: torch.Generator, device: torch.device) -> Tensor:
@@ -160,14 +200,6 @@ def labelled_blocks(
         if corruptions is not None:
             noises = [corruption.at(epoch) for corruption in corruptions]
             inputs = corrupt(inputs, noises, noise, runs).x
-        given = None if weights is None else _gathered(weights, places, runs, device)
-        targets = _gathered(y, places, runs, device)
+        given = None if weights is None else gather(weights, places, runs, device)
+        targets = gather(y, places, runs, device)
         yield kept(inputs, mine), kept(targets, mine), None if given is None else kept(given, mine)
-
-
-def _gathered(
-    y: Tensor, rows: Sequence[Tensor], runs: tuple[int, ...], device: torch.device
-) -> Tensor:
-    """Values (n, ...) of rows, ``rows[r]`` for run r: (*runs, b, ...)."""
-    drawn = [y[own] for own in rows]
-    return (torch.stack(drawn) if runs else drawn[0]).to(device)

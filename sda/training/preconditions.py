@@ -11,7 +11,9 @@ from sda.common.precision import Precision
 from sda.common.rows import check_rows, extent, extents
 from sda.nn.layer_kind import LayerKind
 from sda.nn.optimisers import check_free
+from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
+from sda.training.minibatches import Labelled, Pairs
 from sda.training.settings import Finetuning, Pretraining
 
 WIDE = 10  # columns for each row, from which on there is a word
@@ -51,6 +53,55 @@ def check_pretraining(
     for depth, (below, layer) in enumerate(zip(stack, list(stack)[1:], strict=False), 1):
         layer.check_inputs(*below.reach, f"the inputs of layer {depth + 1}")
     return low, high
+
+
+def check_finetuning(
+    network: Predictor,
+    train: Pairs,
+    valid: Pairs,
+    settings: Sequence[Finetuning],
+    device: torch.device | None = None,
+) -> tuple[float, float]:
+    """Raise ValueError, before any work, for data or settings that cannot be trained on.
+
+    ``device`` is where they will be; None: where the rows are. Returns the extent of the training
+    rows.
+    """
+    extent = check_labelled("training", train, network)
+    check_labelled("validation", valid, network)
+    check_free(network.trained_parameters(settings[0].encoders))
+    for plan in settings:
+        where = device or train[0].device
+        Precision(plan.precision).check(where, plan.batch_size, network.is_in_closed_form)
+        known = int(network.has_target(train[1]).sum())
+        if plan.labelled is not None and plan.labelled > known:
+            which = "the training rows" + (" with labels" if known < len(train[1]) else "")
+            raise ValueError(
+                f"finetune.labelled must be at most {known}, {which}, got {plan.labelled}"
+            )
+    return extent
+
+
+def check_labelled(what: str, part: Pairs, network: Predictor) -> tuple[float, float]:
+    """Raise ValueError for rows x (n, d) with targets that a network cannot be asked for.
+
+    Returns the extent of x.
+    """
+    x, y, weights = Labelled(*part)
+    lowest = network.stack[0]
+    may_miss = lowest.reconstruction.missing
+    extent = check_rows(what, x, lowest.n_visible, network.weight.dtype, may_miss)
+    network.check_targets(what, y, len(x))
+    known = network.has_target(y)
+    if not known.any():
+        raise ValueError(f"{what} rows need labels, at least one of them; none has one")
+    if weights is None:
+        return extent
+    if weights.shape != (len(x),) or not bool((weights >= 0).all() & weights.isfinite().all()):
+        raise ValueError(f"{what} weights must be finite numbers of at least 0, one for each row")
+    if not float(weights[known].sum()) > 0:
+        raise ValueError(f"{what} weights are 0 in all rows with labels")
+    return extent
 
 
 def check_shared(

@@ -15,17 +15,15 @@ from sda.common.rows import in_blocks, wide
 from sda.common.seeding import stream
 from sda.nn.corruption import Corruption
 from sda.nn.layer_kind import LayerKind
-from sda.nn.named_optimisers import planned
 from sda.nn.optimisers import Descent
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training.codes import IN_MEMORY, Storage
 from sda.training.early_stopping import EarlyStopping
 from sda.training.history import History, LayerEpoch
-from sda.training.minibatches import presentations, shuffled
-from sda.training.noisy_rows import NoisyRows
+from sda.training.minibatches import NoisyRows, presentations, shuffled
+from sda.training.named_optimisers import planned
 from sda.training.preconditions import check_extent, check_pretraining
 from sda.training.reconstruction_error import Judge, note_best_depth
-from sda.training.schedule import factors
 from sda.training.settings import Pretraining
 
 
@@ -157,7 +155,7 @@ def pretraining_epochs(
             progress.depth, progress.epoch = depth + 1, -1
         if depth + 1 < len(stack):
             # Clean codes: corruption trains a layer, it never feeds the next one.
-            # (Noise in the rows themselves does: figure 12's other autoencoders, ``noisy_rows``.)
+            # (Noise in the rows themselves does: figure 12's other autoencoders, ``NoisyRows``.)
             codes = encode(layer, codes, storage)
             valid_codes = None if valid_codes is None else encode(layer, valid_codes, storage)
 
@@ -181,7 +179,7 @@ def pretrain_layer(
     parameters = dict(layer.named_parameters())
     precision = used(layer, plans[0])
     descent = planned(parameters, plans, progress.optimiser, precision)
-    stopping = _stopping(layer, plans, progress.stopping)
+    stopping = EarlyStopping(parameters, layer.runs, plans, progress.stopping)
     if progress.finite is not None:
         stopping.finite &= progress.finite.to(stopping.finite.device)
     progress.optimiser, progress.stopping = descent.state(), stopping.state()
@@ -192,7 +190,7 @@ def pretrain_layer(
     bound = _bound(layer)
     while (active := stopping.active(progress.epoch)).any():
         epoch = progress.epoch + 1
-        descent.only(active, factors(plans, epoch))
+        descent.only(active, [plan.factor(epoch) for plan in plans])
         rows, seen = (codes, None) if noisy is None else (noisy.x, noisy.seen(seeds, epoch))
         with descent.precision.products():
             loss = _train_one_epoch(
@@ -268,19 +266,6 @@ def _judge(
         return None
     trial = layer.corruptions if trials is None else trials[depth]
     return Judge(layer, valid_codes, depth, seeds, trial, storage)
-
-
-def _stopping(
-    layer: LayerKind, plans: Sequence[Pretraining], state: dict[str, Any]
-) -> EarlyStopping:
-    return EarlyStopping(
-        dict(layer.named_parameters()),
-        layer.runs,
-        [plan.epochs for plan in plans],
-        [plan.patience for plan in plans],
-        [plan.patience is not None for plan in plans],
-        state,
-    )
 
 
 def _first_look(codes: Tensor, depth: int, judge: Judge | None, active: Tensor) -> LayerEpoch:

@@ -1,21 +1,46 @@
 """How a layer is pretrained and how the network is fine-tuned: what can be set."""
 
+import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import torch
 
 from sda.common import checks
 from sda.common.precision import Precision
-from sda.nn import named_optimisers
 from sda.nn.corruption import Corruption
-from sda.training.schedule import Schedule
+
+OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "nadam": torch.optim.NAdam,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
+OURS = {"params", "lr", "momentum", "weight_decay"}  # set by fields of their own
+TECHNICAL = {"foreach", "maximize", "capturable", "differentiable", "fused"}
+
+
+class Schedule(StrEnum):
+    """How the learning rate falls while epochs pass."""
+
+    constant = "constant"
+    inverse_time = "inverse_time"  # 1 / (1 + t / T): half after T epochs
+    cosine = "cosine"  # half a wave, from 1 towards 0 at the most epochs that there may be
 
 
 @dataclass(frozen=True)
-class Pretraining:
-    """How one layer is trained. The cost is a mean over the batch: rates are per step."""
+class Training:
+    """What both can be set to. The cost is a mean over the batch: rates are per step."""
 
-    epochs: int  # passes over the training rows
+    where: ClassVar[str]  # the group of settings, for messages
+    fewest_epochs: ClassVar[int] = 0
+
+    epochs: int  # at most, passes over the training rows
     learning_rate: float
     batch_size: int  # rows
     momentum: float = 0.0
@@ -29,55 +54,101 @@ class Pretraining:
     halved_after: float = 10.0  # epochs after which schedule=inverse_time has halved the rate
 
     def __post_init__(self) -> None:
-        checks.one_of("pretrain.precision", self.precision, (*Precision,))
-        checks.whole("pretrain.epochs", self.epochs)
-        checks.positive("pretrain.learning_rate", self.learning_rate)
-        checks.whole("pretrain.batch_size", self.batch_size, 1)
-        checks.number("pretrain.momentum", self.momentum, 0, 0.9999)
-        checks.number("pretrain.weight_decay", self.weight_decay, 0)
+        where = self.where
+        checks.one_of(f"{where}.precision", self.precision, (*Precision,))
+        checks.whole(f"{where}.epochs", self.epochs, self.fewest_epochs)
+        checks.positive(f"{where}.learning_rate", self.learning_rate)
+        checks.whole(f"{where}.batch_size", self.batch_size, 1)
+        checks.number(f"{where}.momentum", self.momentum, 0, 0.9999)
+        checks.number(f"{where}.weight_decay", self.weight_decay, 0)
         if self.patience is not None:
-            checks.whole("pretrain.patience", self.patience, 1)
+            checks.whole(f"{where}.patience", self.patience, 1)
         if not (self.corruption is None or callable(self.corruption)):
-            raise ValueError(f"pretrain.corruption must be one or null, got {self.corruption!r}")
-        _check_descent("pretrain", self)
+            raise ValueError(f"{where}.corruption must be one or null, got {self.corruption!r}")
+        self._check_optimiser()
+        checks.one_of(f"{where}.schedule", self.schedule, (*Schedule,))
+        checks.positive(f"{where}.halved_after", self.halved_after)
+
+    def factor(self, epoch: int) -> float:
+        """What the learning rate is multiplied by in an epoch, 1 the first one."""
+        t = epoch - 1  # epochs that are behind
+        if self.schedule == Schedule.inverse_time:
+            return 1 / (1 + t / self.halved_after)
+        if self.schedule == Schedule.cosine:
+            return 0.5 * (1 + math.cos(math.pi * min(t / self.epochs, 1)))
+        return 1.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is gradient descent with momentum and decay, and nothing else."""
+        return self.optimiser == "sgd" and not self.optimiser_options
+
+    @property
+    def arguments(self) -> set[str]:
+        """What the class of torch.optim can be given."""
+        return set(inspect.signature(OPTIMISERS[self.optimiser]).parameters)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Rate, decay and, where there is such a thing, momentum, by torch.optim's names."""
+        own = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
+        return own | ({"momentum": self.momentum} if "momentum" in self.arguments else {})
+
+    def optimise(self, groups: list[dict[str, Any]], **technical: bool) -> torch.optim.Optimizer:
+        """Make the optimiser of torch.optim that moves these groups of parameters."""
+        options = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in (self.optimiser_options or {}).items()
+        }
+        make: Any = OPTIMISERS[self.optimiser]  # its arguments are not those of the base class
+        made: torch.optim.Optimizer = make(groups, **self.rates, **options, **technical)
+        return made
+
+    def _check_optimiser(self) -> None:
+        name = checks.one_of(f"{self.where}.optimiser", self.optimiser, (*OPTIMISERS,))
+        given = f"{self.where}.optimiser_options of {name}"
+        allowed = sorted(self.arguments - OURS - TECHNICAL)
+        for key in self.optimiser_options or {}:
+            if key not in allowed:
+                raise ValueError(f"{given} must be among {', '.join(allowed)}, got {key!r}")
+        if self.momentum and "momentum" not in self.arguments:
+            others = ", ".join(one for one in OPTIMISERS if one not in ("sgd", "rmsprop"))
+            raise ValueError(
+                f"{self.where}.momentum must be 0 with {others}, got {self.momentum!r} with {name}"
+            )
+        if not self.optimiser_options:  # all there is to check; torch.optim takes seconds to begin
+            return
+        try:
+            self.optimise([{"params": [torch.zeros(1)]}])
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+            raise ValueError(f"{given}: {error}") from None
 
 
 @dataclass(frozen=True)
-class Finetuning:
-    """How the whole network is trained. The cost is a mean over the batch: rates are per step."""
+class Pretraining(Training):
+    """How one layer is trained."""
 
-    epochs: int  # at most, passes over the training rows
-    learning_rate: float
-    batch_size: int  # rows
-    patience: int | None = None  # epochs without a better validation error, once above chance
-    momentum: float = 0.0
-    weight_decay: float = 0.0  # of the weights, not of the biases
+    where: ClassVar[str] = "pretrain"
+
+
+@dataclass(frozen=True)
+class Finetuning(Training):
+    """How the whole network is trained; patience counts once it is better than chance."""
+
+    where: ClassVar[str] = "finetune"
+    fewest_epochs: ClassVar[int] = 1
+
     encoders: bool = True  # false: the stack is frozen, only the softmax layer learns
-    precision: Precision | str = Precision.auto  # of the products of a step
     labelled: int | None = None  # training rows whose labels are used, drawn by seed; None: all
-    corruption: Corruption | None = None  # of the inputs while training; None: as they are
-    optimiser: str = "sgd"  # one of torch.optim: sgd, adam, adamw, nadam, rmsprop, adagrad
-    optimiser_options: Mapping[str, Any] | None = None  # by torch.optim's names
-    schedule: Schedule | str = Schedule.constant  # of the learning rate, epoch by epoch
-    halved_after: float = 10.0  # epochs after which schedule=inverse_time has halved the rate
     averaging: float = 0.0  # share of the old average at each step; 0: weights are not averaged
     dropout: float = 0.0  # share of the hidden units left out, others for each row and presentation
     input_dropout: float = 0.0  # share of the inputs
 
     def __post_init__(self) -> None:
-        checks.one_of("finetune.precision", self.precision, (*Precision,))
-        checks.whole("finetune.epochs", self.epochs, 1)
-        checks.positive("finetune.learning_rate", self.learning_rate)
-        checks.whole("finetune.batch_size", self.batch_size, 1)
-        checks.number("finetune.momentum", self.momentum, 0, 0.9999)
-        checks.number("finetune.weight_decay", self.weight_decay, 0)
+        super().__post_init__()
         checks.flag("finetune.encoders", self.encoders)
-        if self.patience is not None:
-            checks.whole("finetune.patience", self.patience, 1)
         if self.labelled is not None:
             checks.whole("finetune.labelled", self.labelled, 1)
-        if not (self.corruption is None or callable(self.corruption)):
-            raise ValueError(f"finetune.corruption must be one or null, got {self.corruption!r}")
         checks.number("finetune.averaging", self.averaging, 0, 0.999999)
         checks.number("finetune.dropout", self.dropout, 0, 0.99)
         checks.number("finetune.input_dropout", self.input_dropout, 0, 0.99)
@@ -86,7 +157,6 @@ class Finetuning:
                 "finetune.dropout is of units that learn: with finetune.encoders=false it must be "
                 f"0, got {self.dropout!r}"
             )
-        _check_descent("finetune", self)
 
     @property
     def company(self) -> tuple[object, ...]:
@@ -96,12 +166,6 @@ class Finetuning:
         return (*kind, *drops, self.batch_size, str(self.precision), *optimiser(self))
 
 
-def optimiser(plan: Pretraining | Finetuning) -> tuple[str, str]:
+def optimiser(plan: Training) -> tuple[str, str]:
     """Equal for settings whose runs one optimiser can train together."""
     return plan.optimiser, repr(sorted((plan.optimiser_options or {}).items()))
-
-
-def _check_descent(where: str, plan: Pretraining | Finetuning) -> None:
-    named_optimisers.check(where, plan)
-    checks.one_of(f"{where}.schedule", plan.schedule, (*Schedule,))
-    checks.positive(f"{where}.halved_after", plan.halved_after)

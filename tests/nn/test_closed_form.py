@@ -22,7 +22,6 @@ from sda import (
 from sda.common.precision import Precision
 from sda.nn.layer_kind import LayerKind
 from sda.nn.optimisers import Descent
-from sda.training import finetuning
 
 EVERY = list(
     itertools.product(
@@ -116,7 +115,7 @@ def test_a_classifiers_steps_equal_autograds(activation, rule, runs, encoders, d
     ]
     ends = both(
         network, steps, *rule, runs,
-        lambda module: finetuning.trained_parameters(module, encoders),
+        lambda module: module.trained_parameters(encoders),
         Classifier.update, Classifier._update_by_autograd,
     )  # fmt: skip
     assert_close(ends, atol, 1e-10 if dtype == torch.float64 else 1e-4)

@@ -18,7 +18,6 @@ from sda import (
 )
 from sda.nn.optimisers import Descent
 from sda.nn.predictor import select, take
-from sda.training import finetuning
 
 ROWS = stream(7)
 
@@ -54,7 +53,7 @@ def test_its_steps_equal_autograds_with_weights_and_without(kind, weighted, runs
     for update in (kind.update, kind._update_by_autograd):
         own = copy.deepcopy(network)
         n = max(1, runs)
-        parameters = finetuning.trained_parameters(own, encoders)
+        parameters = own.trained_parameters(encoders)
         descent = Descent(parameters, [0.3] * n, [0.5] * n, [0.01] * n)
         cost = update(own, descent, x, y, 6, weights if weighted else None)
         ends.append((cost, *own.parameters()))
@@ -70,7 +69,7 @@ def test_a_row_of_weight_0_is_as_if_it_were_not_there(kind):
     for given in ((x, y, 8, weights), (x[:4], y[:4], 4, None)):
         network = predictor(kind)
         network.scale_to([y])
-        descent = Descent(finetuning.trained_parameters(network, True), [0.3], [0.0], [0.0])
+        descent = Descent(network.trained_parameters(True), [0.3], [0.0], [0.0])
         network.update(descent, *given)
         ends.append(list(network.parameters()))
     for a, b in zip(*ends, strict=True):
@@ -175,7 +174,7 @@ def test_a_regressor_may_have_a_variance_for_each_row_and_learns_by_its_density(
     constant = 0.5 * torch.tensor(2 * torch.pi).log() + network.scale.log().mean()
     assert torch.allclose(network.losses(logits, y), -density - 2 * constant)
     before = float(network.cost(x, y).detach())
-    descent = Descent(finetuning.trained_parameters(network, True), [0.05], [0.0], [0.0])
+    descent = Descent(network.trained_parameters(True), [0.05], [0.0], [0.0])
     for _ in range(5):
         network.update(descent, x, y, 9)
     assert float(network.cost(x, y).detach()) < before

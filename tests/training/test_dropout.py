@@ -18,7 +18,7 @@ from sda import (
     stream,
 )
 from sda.nn.optimisers import Descent
-from sda.training import dropout, finetuning
+from sda.training import dropout
 from sda.training.finetuning import finetuning_epochs
 
 SETTINGS = Finetuning(epochs=3, learning_rate=0.5, batch_size=8, dropout=0.5, input_dropout=0.2)
@@ -61,7 +61,7 @@ def test_the_closed_form_equals_autograd(runs):
     ends = []
     for update in (Classifier.update, Classifier._update_by_autograd):
         own, n = copy.deepcopy(network), max(1, runs)
-        descent = Descent(finetuning.trained_parameters(own, True), [0.3] * n, [0.5] * n, [0.0] * n)
+        descent = Descent(own.trained_parameters(True), [0.3] * n, [0.5] * n, [0.0] * n)
         cost = update(own, descent, x, y, 6, None, factors)
         ends.append((cost, *own.parameters()))
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(*ends, strict=True))
@@ -73,7 +73,7 @@ def test_a_unit_left_out_neither_speaks_nor_learns():
     factors = torch.ones(8, 12, dtype=torch.float64)
     factors[:, :5] = 0
     before = network.stack[0].weight.detach().clone()
-    descent = Descent(finetuning.trained_parameters(network, True), [0.3], [0.0], [0.0])
+    descent = Descent(network.trained_parameters(True), [0.3], [0.0], [0.0])
     network.update(descent, X[:8].double(), TRAIN[1][:8], 8, None, [factors])
     moved = (network.stack[0].weight != before).any(0)
     assert not moved[:5].any()

@@ -4,13 +4,15 @@ import pytest
 import torch
 from torch import nn
 
+from sda import Pretraining
 from sda.training.early_stopping import EarlyStopping
 
 
 def make(runs=(), epochs=9, patience=None, keep=True):
     n = runs[0] if runs else 1
     weight = nn.Parameter(torch.zeros(*runs, 2, 2))
-    stopping = EarlyStopping({"weight": weight}, runs, [epochs] * n, [patience] * n, [keep] * n)
+    plans = [Pretraining(epochs, 0.1, 1, patience=patience)] * n
+    stopping = EarlyStopping({"weight": weight}, runs, plans, keep_all=keep)
     return weight, stopping
 
 

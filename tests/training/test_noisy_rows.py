@@ -23,7 +23,7 @@ from sda import (
 from sda.common.precision import Precision
 from sda.config import compose, schema
 from sda.nn.autoencoder import DenoisingAutoencoder
-from sda.training import noisy_rows
+from sda.training.minibatches import NoisyRows
 from sda.training.pretraining import Progress, pretraining_epochs
 
 NOISY = Pretraining(epochs=2, learning_rate=0.1, batch_size=8, corruption=Masking(0.3))
@@ -127,8 +127,7 @@ def test_noise_that_hits_nothing_is_not_refused_for_where_it_would_lead(noise):
 def test_every_layer_gets_other_noise():
     stack = make()
     rows, codes = (
-        noisy_rows.NoisyRows(X, stack, depth, [Masking(0.3)]).seen([3], epoch=1)(X)
-        for depth in (0, 1)
+        NoisyRows(X, stack, depth, [Masking(0.3)]).seen([3], epoch=1)(X) for depth in (0, 1)
     )
     assert codes.shape == stack.encode(rows, 1).shape
     assert not torch.equal(codes, stack.encode(rows, 1))
@@ -140,7 +139,7 @@ def test_codes_with_noise_are_as_exact_as_clean_ones_whatever_a_step_rounds():
         lambda *_: rounded.append(torch.backends.cuda.matmul.allow_tf32)
     )
     with Precision.tf32.products():
-        noisy_rows.NoisyRows(X, stack, 1, [Masking(0.3)]).seen([3], epoch=1)(X)
+        NoisyRows(X, stack, 1, [Masking(0.3)]).seen([3], epoch=1)(X)
         assert torch.backends.cuda.matmul.allow_tf32
     assert rounded == [False]
 

@@ -23,7 +23,6 @@ from sda.nn.optimisers import Descent
 from sda.training import finetuning
 from sda.training.finetuning import Progress, finetuning_epochs
 from sda.training.pretraining import pretraining_epochs
-from sda.training.schedule import factors
 
 SETTINGS = Finetuning(epochs=4, learning_rate=0.5, batch_size=8)
 
@@ -43,23 +42,23 @@ def make(seed=0):
 
 def rates(schedule, epochs=10, **more):
     plan = Pretraining(epochs, 0.1, 5, schedule=schedule, **more)
-    return [factors([plan], epoch) for epoch in range(1, epochs + 1)]
+    return [plan.factor(epoch) for epoch in range(1, epochs + 1)]
 
 
 def test_inverse_time_has_halved_the_rate_after_the_epochs_asked_for():
     found = rates("inverse_time", halved_after=4)
-    assert found == [[1 / (1 + t / 4)] for t in range(10)]
-    assert found[4] == [0.5]
+    assert found == [1 / (1 + t / 4) for t in range(10)]
+    assert found[4] == 0.5
 
 
 def test_cosine_falls_from_the_rate_towards_nothing():
     found = rates("cosine")
-    assert found == [[0.5 * (1 + math.cos(math.pi * t / 10))] for t in range(10)]
-    assert found[0] == [1.0]
+    assert found == [0.5 * (1 + math.cos(math.pi * t / 10)) for t in range(10)]
+    assert found[0] == 1.0
 
 
-def test_constant_rates_need_no_factors():
-    assert rates("constant") == [[]] * 10
+def test_constant_rates_stay():
+    assert rates("constant") == [1.0] * 10
 
 
 def test_pretraining_and_fine_tuning_take_steps_of_the_scheduled_rate(monkeypatch):

@@ -4,57 +4,22 @@ The closed form writes gradients where ``.grad`` points to, and torch.optim take
 the way of several processes too, which add up their gradients before.
 """
 
-import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sda.common import checks, processes
+from sda.common import processes
 from sda.common.cuda_graphs import Step
 from sda.common.precision import Precision
 from sda.nn.optimisers import Descent, with_runs
-
-KINDS: dict[str, type[torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "nadam": torch.optim.NAdam,
-    "rmsprop": torch.optim.RMSprop,
-    "adagrad": torch.optim.Adagrad,
-}
-OURS = {"params", "lr", "momentum", "weight_decay"}  # set by the plan's own fields
-TECHNICAL = {"foreach", "maximize", "capturable", "differentiable", "fused"}
-
-
-class Plan(Protocol):
-    """What the settings of one run say of its descent."""
-
-    @property
-    def learning_rate(self) -> float:
-        """η."""
-
-    @property
-    def momentum(self) -> float:
-        """μ."""
-
-    @property
-    def weight_decay(self) -> float:
-        """λ."""
-
-    @property
-    def optimiser(self) -> str:
-        """Its name, one of ``KINDS``."""
-
-    @property
-    def optimiser_options(self) -> Mapping[str, Any] | None:
-        """Arguments of that class of torch.optim beside rate, momentum and decay."""
+from sda.training.settings import Training
 
 
 def planned(
     parameters: dict[str, nn.Parameter],
-    plans: Sequence[Plan],
+    plans: Sequence[Training],
     remembered: Mapping[str, Tensor],
     precision: Precision,
     averaging: Sequence[float] = (),
@@ -62,7 +27,7 @@ def planned(
     """The descent that the settings of each run ask for, of one optimiser and precision for all."""
     if processes.count() > 1:
         return SharedDescent(parameters, plans, remembered, precision, averaging)
-    if not _is_plain(plans[0]):
+    if not plans[0].is_plain:
         return NamedOptimiser(parameters, plans, remembered, precision, averaging)
     return Descent(
         parameters,
@@ -81,7 +46,7 @@ class NamedOptimiser(Descent):
     def __init__(
         self,
         parameters: dict[str, nn.Parameter],
-        plans: Sequence[Plan],
+        plans: Sequence[Training],
         remembered: Mapping[str, Tensor],
         precision: Precision,
         averaging: Sequence[float],
@@ -95,9 +60,9 @@ class NamedOptimiser(Descent):
         self._views = {name: self._by_run(p.detach()) for name, p in parameters.items()}
         on_cpu = next(iter(parameters.values())).device.type == "cpu"
         # One pass over the weights instead of eight, where there is such code.
-        fused = {"fused": True} if on_cpu and "fused" in _arguments(plans[0]) else {}
+        fused = {"fused": True} if on_cpu and "fused" in plans[0].arguments else {}
         groups = [group for run, plan in enumerate(plans) for group in self._groups(run, plan)]
-        self._optimiser = _made(groups, plans[0], **fused)
+        self._optimiser = plans[0].optimise(groups, **fused)
         self._load(remembered)
         self._let_move([True] * len(plans))
 
@@ -105,12 +70,12 @@ class NamedOptimiser(Descent):
         """Room for the gradients, by name."""
         return {name: torch.zeros_like(p) for name, p in parameters.items()}
 
-    def _groups(self, run: int, plan: Plan) -> list[dict[str, Any]]:
+    def _groups(self, run: int, plan: Training) -> list[dict[str, Any]]:
         """The weights and the biases of a run; its own numbers beside them."""
         biases = [views[run] for name, views in self._views.items() if name.endswith("bias")]
         weights = [views[run] for name, views in self._views.items() if not name.endswith("bias")]
         return [
-            _numbers(plan) | {"params": part, "weight_decay": decay}
+            plan.rates | {"params": part, "weight_decay": decay}
             for part, decay in ((weights, plan.weight_decay), (biases, 0.0))
             if part
         ]
@@ -197,13 +162,13 @@ class SharedDescent(NamedOptimiser):
     def __init__(
         self,
         parameters: dict[str, nn.Parameter],
-        plans: Sequence[Plan],
+        plans: Sequence[Training],
         remembered: Mapping[str, Tensor],
         precision: Precision,
         averaging: Sequence[float],
     ) -> None:
         self._rows = self._taken = 0
-        self._is_plain = _is_plain(plans[0])
+        self._is_plain = plans[0].is_plain
         named = {
             name + self._BUFFER * (self._is_plain and name in parameters): kept
             for name, kept in remembered.items()
@@ -250,49 +215,3 @@ class SharedDescent(NamedOptimiser):
         """As in the base class, of plain descent by the names that ``Descent`` has."""
         end = self._BUFFER if self._is_plain else ""
         return {name.removesuffix(end): kept for name, kept in super().state().items()}
-
-
-def check(where: str, plan: Plan) -> None:
-    """Raise ValueError, in one line, for an optimiser or options that there are not."""
-    name = checks.one_of(f"{where}.optimiser", plan.optimiser, (*KINDS,))
-    allowed = sorted(_arguments(plan) - OURS - TECHNICAL)
-    for key in plan.optimiser_options or {}:
-        if key not in allowed:
-            raise ValueError(
-                f"{where}.optimiser_options of {name} must be among {', '.join(allowed)}, "
-                f"got {key!r}"
-            )
-    if plan.momentum and "momentum" not in _arguments(plan):
-        others = ", ".join(one for one in KINDS if one not in ("sgd", "rmsprop"))
-        raise ValueError(
-            f"{where}.momentum must be 0 with {others}, got {plan.momentum!r} with {name}"
-        )
-    if not plan.optimiser_options:  # all there is to check; torch.optim takes seconds to begin
-        return
-    try:
-        _made([{"params": [torch.zeros(1)]}], plan)
-    except (ValueError, TypeError, IndexError, RuntimeError) as error:
-        raise ValueError(f"{where}.optimiser_options of {name}: {error}") from None
-
-
-def _is_plain(plan: Plan) -> bool:
-    return plan.optimiser == "sgd" and not plan.optimiser_options
-
-
-def _made(groups: list[dict[str, Any]], plan: Plan, **technical: bool) -> torch.optim.Optimizer:
-    options = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in (plan.optimiser_options or {}).items()
-    }
-    make: Any = KINDS[plan.optimiser]  # its arguments are not those of the base class
-    made: torch.optim.Optimizer = make(groups, **_numbers(plan), **options, **technical)
-    return made
-
-
-def _numbers(plan: Plan) -> dict[str, float]:
-    own = {"lr": plan.learning_rate, "weight_decay": plan.weight_decay}
-    return own | ({"momentum": plan.momentum} if "momentum" in _arguments(plan) else {})
-
-
-def _arguments(plan: Plan) -> set[str]:
-    return set(inspect.signature(KINDS[plan.optimiser]).parameters)

@@ -10,8 +10,9 @@ from sda import Corrupted, Layer, Masking, Pretraining, StackedDenoisingAutoenco
 from sda.common.precision import Precision
 from sda.nn.boltzmann import Boltzmann
 from sda.nn.layer_kind import LayerKind
-from sda.nn.named_optimisers import KINDS, NamedOptimiser, planned
 from sda.nn.optimisers import Descent
+from sda.training.named_optimisers import NamedOptimiser, planned
+from sda.training.settings import OPTIMISERS
 
 CASES = [
     ("sgd", {"nesterov": True}, 0.9),
@@ -46,7 +47,7 @@ def by_hand(one, plan, x, steps=3):
     biases = [p for n, p in one.named_parameters() if n.endswith("bias")]
     own = {"momentum": plan.momentum} if plan.momentum else {}
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in plan.optimiser_options.items()}
-    optimiser = KINDS[plan.optimiser](
+    optimiser = OPTIMISERS[plan.optimiser](
         [{"params": weights, "weight_decay": plan.weight_decay}, {"params": biases}],
         lr=plan.learning_rate, **({"weight_decay": 0.0} | own | options),
     )  # fmt: skip
