@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from sda.common.version import __version__ as __version__
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from sda.common.errors import DivergenceError
@@ -16,30 +16,24 @@ if TYPE_CHECKING:
     from sda.estimators.regressor import SDARegressor
     from sda.estimators.transformer import SDATransformer
     from sda.experiment.kernel_svc import KernelSVC
-    from sda.nn.activation import Activation
-    from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis, Layer
+    from sda.nn.autoencoder import DenoisingAutoencoder, Layer
     from sda.nn.boltzmann import Boltzmann, RestrictedBoltzmannMachine
     from sda.nn.combined_corruption import Compose, Scheduled
     from sda.nn.convolutional import Convolutional, ConvolutionalAutoencoder
     from sda.nn.corruption import (
         Corrupted,
         Corruption,
+        Emphasis,
         Gaussian,
         Masking,
         SaltAndPepper,
         Swap,
     )
-    from sda.nn.densities import LearnedVariance, MixtureDensity
-    from sda.nn.distributions import (
-        Categorical,
-        CrossEntropy,
-        Distribution,
-        RectifiedSquaredError,
-        SquaredError,
-    )
+    from sda.nn.densities import LearnedVariance, MixtureDensity, RectifiedSquaredError
+    from sda.nn.distributions import Categorical, CrossEntropy, Distribution, SquaredError
+    from sda.nn.encoder import Activation, Initialisation
     from sda.nn.gsn import GSN, GenerativeStochasticNetwork
     from sda.nn.heads import Classifier, Regressor
-    from sda.nn.initialisation import Initialisation
     from sda.nn.joint import DeepAutoencoder, Joint
     from sda.nn.layer_kind import LayerKind, LayerPlan
     from sda.nn.mixed import Mixed
@@ -54,8 +48,13 @@ if TYPE_CHECKING:
     from sda.nn.sampling import chains, from_the_prior, from_the_top
     from sda.nn.sequence_corruption import Deletion, LocalShuffling, Replacement
     from sda.nn.stack import StackedDenoisingAutoencoder, join, select
-    from sda.nn.stochastic import Stochastic, StochasticAutoencoder
-    from sda.nn.units import BernoulliUnits, GaussianUnits, Units
+    from sda.nn.stochastic import (
+        BernoulliUnits,
+        GaussianUnits,
+        Stochastic,
+        StochasticAutoencoder,
+        Units,
+    )
     from sda.nn.variational import Variational, VariationalAutoencoder
     from sda.runs.model import Model
     from sda.runs.model_file import load, save
@@ -66,92 +65,27 @@ if TYPE_CHECKING:
     from sda.training.settings import Finetuning, Pretraining
 
 __all__ = [
-    "GSN",
-    "L1",
-    "Activation",
-    "BernoulliUnits",
-    "BlockMasking",
-    "Blur",
-    "Boltzmann",
-    "Categorical",
-    "Classifier",
-    "ColourDropping",
-    "Compose",
-    "Contractive",
-    "Convolutional",
-    "ConvolutionalAutoencoder",
-    "Corrupted",
-    "Corruption",
-    "CrossEntropy",
-    "DeepAutoencoder",
-    "Deletion",
-    "DenoisingAutoencoder",
-    "Distribution",
-    "DivergenceError",
-    "DownSampling",
-    "Emphasis",
-    "Finetuning",
-    "Gaussian",
-    "GaussianUnits",
-    "GenerativeStochasticNetwork",
-    "History",
-    "Initialisation",
-    "Joint",
-    "KernelSVC",
-    "Layer",
-    "LayerKind",
-    "LayerPlan",
-    "Layout",
-    "LearnedVariance",
-    "LocalShuffling",
-    "Masking",
-    "Mixed",
-    "MixtureDensity",
-    "Model",
-    "PatchShuffling",
-    "Penalised",
-    "PenalisedAutoencoder",
-    "Penalty",
-    "Pretraining",
-    "RectifiedSquaredError",
-    "Regressor",
-    "Replacement",
-    "RestrictedBoltzmannMachine",
-    "SDAClassifier",
-    "SDAImputer",
-    "SDARegressor",
-    "SDATransformer",
-    "SaltAndPepper",
-    "Scheduled",
-    "Sparsity",
-    "SquaredError",
-    "StackedDenoisingAutoencoder",
-    "Stochastic",
-    "StochasticAutoencoder",
-    "Storage",
-    "Swap",
-    "Units",
-    "Variational",
-    "VariationalAutoencoder",
-    "chains",
-    "digits",
-    "finetune",
-    "from_the_prior",
-    "from_the_top",
-    "join",
-    "load",
-    "pretrain",
-    "save",
-    "select",
-    "stream",
-    "table",
-]
+    "GSN", "L1", "Activation", "BernoulliUnits", "BlockMasking", "Blur", "Boltzmann",
+    "Categorical", "Classifier", "ColourDropping", "Compose", "Contractive", "Convolutional",
+    "ConvolutionalAutoencoder", "Corrupted", "Corruption", "CrossEntropy", "DeepAutoencoder",
+    "Deletion", "DenoisingAutoencoder", "Distribution", "DivergenceError", "DownSampling",
+    "Emphasis", "Finetuning", "Gaussian", "GaussianUnits", "GenerativeStochasticNetwork",
+    "History", "Initialisation", "Joint", "KernelSVC", "Layer", "LayerKind", "LayerPlan",
+    "Layout", "LearnedVariance", "LocalShuffling", "Masking", "Mixed", "MixtureDensity", "Model",
+    "PatchShuffling", "Penalised", "PenalisedAutoencoder", "Penalty", "Pretraining",
+    "RectifiedSquaredError", "Regressor", "Replacement", "RestrictedBoltzmannMachine",
+    "SDAClassifier", "SDAImputer", "SDARegressor", "SDATransformer", "SaltAndPepper", "Scheduled",
+    "Sparsity", "SquaredError", "StackedDenoisingAutoencoder", "Stochastic",
+    "StochasticAutoencoder", "Storage", "Swap", "Units", "Variational", "VariationalAutoencoder",
+    "chains", "digits", "finetune", "from_the_prior", "from_the_top", "join", "load", "pretrain",
+    "save", "select", "stream", "table",
+]  # fmt: skip
 
 _HOMES = (  # a name that several modules have is the first one's
-    "common.errors", "common.layout", "common.seeding", "data.digits", "nn.activation",
-    "nn.autoencoder", "nn.boltzmann", "nn.convolutional", "nn.units", "nn.stochastic", "nn.gsn",
+    "common.errors", "common.layout", "common.seeding", "data.digits", "nn.encoder",
+    "nn.autoencoder", "nn.boltzmann", "nn.convolutional", "nn.stochastic", "nn.gsn",
     "nn.variational", "nn.combined_corruption", "nn.picture_corruption", "nn.sequence_corruption",
-    "nn.corruption", "nn.densities", "nn.distributions", "nn.initialisation", "nn.layer_kind",
+    "nn.corruption", "nn.densities", "nn.distributions", "nn.layer_kind",
     "nn.mixed", "nn.penalised", "nn.joint", "nn.stack", "nn.sampling", "nn.heads",
     "runs.model_file", "training.codes", "training.history", "training.finetuning",
     "training.pretraining", "training.settings", "experiment.kernel_svc", "data.tables",

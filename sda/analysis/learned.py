@@ -17,7 +17,7 @@ from sda.nn.autoencoder import Layer
 from sda.nn.boltzmann import Boltzmann
 from sda.nn.convolutional import ConvolutionalAutoencoder
 from sda.nn.corruption import Corruption
-from sda.nn.initialisation import Initialisation
+from sda.nn.encoder import Initialisation
 from sda.nn.layer_kind import LayerPlan
 from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder

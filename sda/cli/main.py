@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sda import __version__
 from sda.cli.options import COMMANDS, refuse_stray
 from sda.common import terminal
 from sda.common.program import program, refuse_several, torchrun
 from sda.common.signals import Interrupted
-from sda.common.version import __version__
 from sda.config.catalogue import listing
 
 HELP = """\

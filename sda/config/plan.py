@@ -15,7 +15,7 @@ from sda.common.rows import deviations, shared
 from sda.data.splits import Splits
 from sda.nn.boltzmann import counterpart
 from sda.nn.corruption import Corruption
-from sda.nn.initialisation import Initialisation
+from sda.nn.encoder import Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan, Shape
 from sda.nn.mixed import Mixed
 from sda.nn.stack import StackedDenoisingAutoencoder

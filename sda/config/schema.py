@@ -14,8 +14,7 @@ from sda.config.plan import Run, Start
 from sda.config.settings import BASELINE, PLANNING, Executor, Settings, Stack
 from sda.config.validation import made
 from sda.data.splits import Splits
-from sda.nn.autoencoder import Emphasis
-from sda.nn.corruption import Corruption
+from sda.nn.corruption import Corruption, Emphasis
 from sda.nn.distributions import Distribution
 from sda.nn.layer_kind import LayerPlan
 from sda.runs.arms import Init

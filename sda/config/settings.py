@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sda.common import checks, threads
-from sda.nn.activation import Activation
-from sda.nn.initialisation import Initialisation
+from sda.nn.encoder import Activation, Initialisation
 from sda.runs.arms import Init
 
 PLANNING = ("search", "minutes")  # for campaigns; no setting of a run

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sda import __version__
 from sda.common.rows import in_blocks, shared
 from sda.common.seeding import stream
-from sda.common.version import __version__
 from sda.config.plan import Run
 from sda.data.splits import Splits
 from sda.nn.corruption import Corruption

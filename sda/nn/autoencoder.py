@@ -1,7 +1,7 @@
 """One denoising autoencoder (dA): corrupt, encode, decode, compare with the clean input."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import torch
@@ -9,46 +9,11 @@ from torch import Tensor, nn
 
 from sda.common import checks
 from sda.nn import closed_form
-from sda.nn.activation import Activation
-from sda.nn.corruption import Corrupted, Corruption, Masking
+from sda.nn.corruption import Corrupted, Corruption, Emphasis, Masking
 from sda.nn.distributions import CrossEntropy, Distribution
-from sda.nn.initialisation import Initialisation
+from sda.nn.encoder import Activation, Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan
 from sda.nn.optimisers import Descent
-
-
-@dataclass(frozen=True)
-class Emphasis:
-    """Weights of the loss on corrupted (α) and on intact (β) components; (1, 1) is the plain loss.
-
-    Vincent et al. (2010), §4: (1, ½) is their double, (1, 0) their full emphasis.
-    """
-
-    corrupted: float = 1.0
-    intact: float = 1.0
-
-    def __post_init__(self) -> None:
-        checks.number("emphasis.corrupted", self.corrupted, 0)
-        checks.number("emphasis.intact", self.intact, 0)
-        if self.corrupted == self.intact == 0:
-            raise ValueError("emphasis must weigh something: corrupted and intact are both 0")
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether this is the loss without emphasis."""
-        return self.corrupted == self.intact == 1
-
-    def weights(self, hit: Tensor) -> Tensor:
-        """α where ``hit`` (..., n, d), β elsewhere."""
-        return torch.where(hit, self.corrupted, self.intact)
-
-    def check(self, corruption: Corruption) -> None:
-        """Raise ValueError for a corruption that leaves nothing intact."""
-        if not (corruption.leaves_intact or self.is_plain):
-            raise ValueError(
-                "emphasis needs a corruption that leaves components intact "
-                f"(masking, salt_and_pepper), got {corruption}"
-            )
 
 
 @dataclass(frozen=True)
@@ -76,22 +41,7 @@ class Layer(LayerPlan):
 
     def build(self, n_visible: int, generator: torch.Generator) -> "DenoisingAutoencoder":
         """Make the layer for inputs of n_visible components, with weights from ``generator``."""
-        return DenoisingAutoencoder(
-            n_visible,
-            self.n_hidden,
-            generator=generator,
-            corruption=self.corruption,
-            reconstruction=self.reconstruction,
-            activation=self.activation,
-            tied=self.tied,
-            emphasis=self.emphasis,
-            initialisation=self.initialisation,
-        )
-
-
-def dense(plan: Layer) -> dict[str, Any]:
-    """Arguments of the dense autoencoder, from the plan of a kind that derives from ``Layer``."""
-    return {name: getattr(plan, name) for name in Layer.__dataclass_fields__}
+        return DenoisingAutoencoder(n_visible, **vars(self), generator=generator)
 
 
 class DenoisingAutoencoder(LayerKind):
@@ -136,11 +86,7 @@ class DenoisingAutoencoder(LayerKind):
         scale = Initialisation(checks.one_of("initialisation", initialisation, (*Initialisation,)))
         self.activation = Activation(checks.one_of("activation", activation, (*Activation,)))
         self.reconstruction = reconstruction or CrossEntropy()
-        width = self.reconstruction.width
-        if width not in (None, d):
-            kind = type(self.reconstruction).__name__
-            raise ValueError(f"{kind} is of {width} components, the input has {d}")
-        m = self.reconstruction.n_logits(d)
+        m = self.reconstruction.logits_for(d)
         # One for each run; training, not the network, uses them.
         self.corruptions = (corruption,)
         self.emphases: tuple[Emphasis, ...] = (emphasis or Emphasis(),)
@@ -164,7 +110,7 @@ class DenoisingAutoencoder(LayerKind):
         return self.weight.shape[-1]
 
     @property
-    def runs(self) -> tuple[int, ...]:
+    def runs(self) -> tuple[int, ...]:  # type: ignore[override]
         """The leading axis of the parameters: () or (R,)."""
         return tuple(self.weight.shape[:-2])
 
@@ -174,12 +120,12 @@ class DenoisingAutoencoder(LayerKind):
         return self.decoder_weight is None
 
     @property
-    def reach(self) -> tuple[float, float]:
+    def reach(self) -> tuple[float, float]:  # type: ignore[override]
         """The interval that codes lie in."""
         return self.activation.reach
 
     @property
-    def encoder(self) -> Activation | None:
+    def encoder(self) -> Activation | None:  # type: ignore[override]
         """Its nonlinearity: the closed form of fine-tuning is that of this encoder."""
         return self.activation if type(self).encode is DenoisingAutoencoder.encode else None
 
@@ -190,14 +136,8 @@ class DenoisingAutoencoder(LayerKind):
 
     def plan(self) -> LayerPlan:
         """What the layer was built from."""
-        return Layer(
-            self.n_hidden,
-            self.corruptions[0],
-            self.reconstruction,
-            self.activation,
-            self.tied,
-            self.emphases[0],
-        )
+        output = (self.reconstruction, self.activation, self.tied, self.emphases[0])
+        return Layer(self.n_hidden, self.corruptions[0], *output)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes y (..., n, h) of inputs x (..., n, d). Nothing is corrupted here."""
@@ -219,10 +159,8 @@ class DenoisingAutoencoder(LayerKind):
 
     def losses(self, y: Tensor, x: Tensor, hit: Tensor | None) -> Tensor:
         """Loss (..., n) of each row x (..., n, d) given its codes y; ``hit`` as in Corrupted."""
-        loss = self.reconstruction.loss(self.decode(y), x)
-        if hit is not None and not self._is_plain:
-            loss = loss * self.emphasis_weights(hit)
-        return loss.sum(-1)
+        loss, weights = self.reconstruction.loss(self.decode(y), x), self.emphasis_weights(hit)
+        return (loss if weights is None else loss * weights).sum(-1)
 
     def update(
         self,
@@ -235,10 +173,7 @@ class DenoisingAutoencoder(LayerKind):
         """Go through rows by minibatches, in closed form where its equations are these ones."""
         if not self._is_in_closed_form():
             return super().update(optimiser, clean, corrupted, batch_size, draws)
-        weights = None
-        if corrupted.hit is not None and not self._is_plain:
-            weights = self.emphasis_weights(corrupted.hit)
-        inputs = self.filled(corrupted.x)
+        inputs, weights = self.filled(corrupted.x), self.emphasis_weights(corrupted.hit)
         total = closed_form.descend_layer(
             optimiser, self.activation, self.reconstruction, clean, inputs, weights, batch_size
         )
@@ -250,8 +185,10 @@ class DenoisingAutoencoder(LayerKind):
         own = type(self)
         return own.drawn_cost is LayerKind.drawn_cost and own.update is DenoisingAutoencoder.update
 
-    def emphasis_weights(self, hit: Tensor) -> Tensor:
-        """α where ``hit`` (..., n, d), β elsewhere, each run with its own."""
+    def emphasis_weights(self, hit: Tensor | None) -> Tensor | None:
+        """α where ``hit`` (..., n, d), β elsewhere, each run with its own; None: 1 everywhere."""
+        if hit is None or self._is_plain:
+            return None
         alpha = self.weight.new_tensor([e.corrupted for e in self.emphases])
         beta = self.weight.new_tensor([e.intact for e in self.emphases])
         shape = (*self.runs, 1, 1)
@@ -276,12 +213,33 @@ class DenoisingAutoencoder(LayerKind):
 
     def _is_in_closed_form(self) -> bool:
         """Whether the equations are this layer's: a class derived from it may have others."""
-        weighable = self._is_plain or self.reconstruction.independent
-        return (
-            type(self) is DenoisingAutoencoder and self.reconstruction.in_closed_form and weighable
-        )
+        own = type(self) is DenoisingAutoencoder and self.reconstruction.in_closed_form
+        return own and (self._is_plain or self.reconstruction.independent)
 
     def _check(self) -> None:
         """Raise ValueError for what does not go together."""
-        for corruption, emphasis in zip(self.corruptions, self.emphases, strict=True):
-            emphasis.check(corruption)
+        self.emphases[0].check(self.corruptions[0])
+
+
+class DerivedAutoencoder(DenoisingAutoencoder):
+    """A kind with a plan that derives from ``Layer``: built from it, and trained alone.
+
+    Args:
+        plan: what the layer is.
+        n_visible: d, components of an input.
+        generator: what the initial weights are drawn from.
+
+    Raises:
+        ValueError: an argument is out of range, or two do not go together.
+    """
+
+    joins_batches = False
+
+    def __init__(self, plan: Layer, n_visible: int, generator: torch.Generator) -> None:
+        self._plan = plan
+        alike: dict[str, Any] = {name: getattr(plan, name) for name in Layer.__dataclass_fields__}
+        super().__init__(n_visible, **alike, generator=generator)
+
+    def plan(self) -> LayerPlan:
+        """What the layer was built from."""
+        return replace(self._plan, **vars(super().plan()))

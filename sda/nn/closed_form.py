@@ -24,8 +24,8 @@ from itertools import repeat
 import torch
 from torch import Tensor
 
-from sda.nn.activation import Activation
 from sda.nn.distributions import Distribution
+from sda.nn.encoder import Activation
 from sda.nn.optimisers import Descent, with_runs
 
 CACHED = 128  # rows whose costs are summed at once, while they are in the cache

@@ -13,11 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sda.common import checks
-from sda.nn.activation import Activation
-from sda.nn.autoencoder import Emphasis
-from sda.nn.corruption import Corrupted, Corruption, Masking
+from sda.nn.corruption import Corrupted, Corruption, Emphasis, Masking
 from sda.nn.distributions import CrossEntropy, Distribution
-from sda.nn.initialisation import Initialisation
+from sda.nn.encoder import Activation, Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan, Shape
 
 POOLS = ("max", "mean")
@@ -112,13 +110,9 @@ class ConvolutionalAutoencoder(LayerKind):
         self.shape = shape
         self.activation = Activation(checks.one_of("activation", plan.activation, (*Activation,)))
         self.reconstruction, self.corruptions = plan.reconstruction, (plan.corruption,)
-        self.emphasis = plan.emphasis
-        self.emphasis.check(plan.corruption)
+        plan.emphasis.check(plan.corruption)
         c, k, d = shape[0], plan.kernel, math.prod(shape)
-        if plan.reconstruction.width not in (None, d):
-            width = plan.reconstruction.width
-            raise ValueError(f"{plan.reconstruction} is of {width} components, the input has {d}")
-        m = c * plan.reconstruction.n_logits(d) // d  # channels of logits
+        m = c * plan.reconstruction.logits_for(d) // d  # channels of logits
         self._places = tuple(_places(side, plan) for side in shape[1:])
         scale = Initialisation(plan.initialisation)
         kernels = (plan.channels, c, k, k)
@@ -140,13 +134,13 @@ class ConvolutionalAutoencoder(LayerKind):
         return math.prod(self.code_shape)
 
     @property
-    def code_shape(self) -> Shape:
+    def code_shape(self) -> Shape:  # type: ignore[override]
         """(channels, height, width) of a code."""
         height, width = (n // self._plan.pooling for n in self._places)
         return self._plan.channels, height, width
 
     @property
-    def reach(self) -> tuple[float, float]:
+    def reach(self) -> tuple[float, float]:  # type: ignore[override]
         """The interval that codes lie in."""
         return self.activation.reach
 
@@ -170,9 +164,7 @@ class ConvolutionalAutoencoder(LayerKind):
         """Cost of reconstructing the clean x (n, d): summed over components, averaged over rows."""
         logits = self._logits(self._codes(corrupted.x)).reshape(len(x), -1)
         loss = self.reconstruction.loss(logits, x)
-        if corrupted.hit is not None and not self.emphasis.is_plain:
-            loss = loss * self.emphasis.weights(corrupted.hit)
-        return loss.sum(-1).mean(-1)
+        return self._plan.emphasis.weigh(loss, corrupted.hit).sum(-1).mean(-1)
 
     def encoder_parameters(self) -> dict[str, nn.Parameter]:
         """Those of the encoder: decoders take no part in a network."""

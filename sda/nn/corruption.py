@@ -32,9 +32,7 @@ class Corruption(ABC):
     """
 
     leaves_intact: ClassVar[bool] = True  # whether some components stay as they are, and are told
-    mixes_rows: ClassVar[bool] = (
-        False  # whether what becomes of a row depends on other rows' values
-    )
+    mixes_rows: ClassVar[bool] = False  # whether a row's values may come from other rows
 
     @abstractmethod
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
@@ -54,6 +52,42 @@ class Corruption(ABC):
 
 
 @dataclass(frozen=True)
+class Emphasis:
+    """Weights of the loss on corrupted (α) and on intact (β) components; (1, 1) is the plain loss.
+
+    Vincent et al. (2010), §4: (1, ½) is their double, (1, 0) their full emphasis.
+    """
+
+    corrupted: float = 1.0
+    intact: float = 1.0
+
+    def __post_init__(self) -> None:
+        checks.number("emphasis.corrupted", self.corrupted, 0)
+        checks.number("emphasis.intact", self.intact, 0)
+        if self.corrupted == self.intact == 0:
+            raise ValueError("emphasis must weigh something: corrupted and intact are both 0")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is the loss without emphasis."""
+        return self.corrupted == self.intact == 1
+
+    def weigh(self, losses: Tensor, hit: Tensor | None) -> Tensor:
+        """Losses (..., n, d) times α where ``hit``, β elsewhere; None: all were hit, α is 1."""
+        if hit is None or self.is_plain:
+            return losses
+        return losses * torch.where(hit, self.corrupted, self.intact)
+
+    def check(self, corruption: Corruption) -> None:
+        """Raise ValueError for a corruption that leaves nothing intact."""
+        if not (corruption.leaves_intact or self.is_plain):
+            raise ValueError(
+                "emphasis needs a corruption that leaves components intact "
+                f"(masking, salt_and_pepper), got {corruption}"
+            )
+
+
+@dataclass(frozen=True)
 class Masking(Corruption):
     """Sets a share of the components of each row to ``value``; the others stay exactly as they are.
 
@@ -67,9 +101,7 @@ class Masking(Corruption):
 
     fraction: float  # share of the components that are hit, in [0, 1]
     exact: bool = True
-    value: float = (
-        0.0  # what a hit component becomes; 0 is black on MNIST, nothing special elsewhere
-    )
+    value: float = 0.0  # what a hit component becomes; 0 is black on MNIST, elsewhere nothing
     columns: tuple[int, ...] = ()  # components of each; none: every component is one, or the data's
 
     def __post_init__(self) -> None:

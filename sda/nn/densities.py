@@ -1,17 +1,51 @@
-"""Densities that a decoder wider than its input describes: learned variances and mixtures.
+"""Densities of numbers beside the plain squared error: rectified, of learned variance, mixtures.
 
-A component of x has several logits. The first d of all say where each component lies (they are what
-tied weights give), the next d are the second of each, and so on. Losses leave out ½ log 2π.
+With the last two a component of x has several logits. The first d of all say where each component
+lies (they are what tied weights give), the next d are the second of each, and so on. Losses leave
+out ½ log 2π.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sda.common import checks
-from sda.nn.distributions import HALF_LOG_2PI, Distribution
+from sda.nn.distributions import HALF_LOG_2PI, Distribution, normal
+
+
+@dataclass(frozen=True)
+class RectifiedSquaredError(Distribution):
+    """A rectified output z = max(0, logits) with squared error ½(x − z)².
+
+    The decoder of many an implementation of stacked autoencoders with rectified codes. It is
+    −log p of N(z, 1) less ½ log 2π. For input of at least 0. Where logits are negative nothing is
+    learned, so that a component can fall silent for good.
+    """
+
+    left_out: ClassVar[float] = HALF_LOG_2PI
+
+    def mean(self, logits: Tensor) -> Tensor:
+        """z = max(0, logits)."""
+        return torch.relu(logits)
+
+    def loss(self, logits: Tensor, x: Tensor) -> Tensor:
+        """Half the squared difference of every component."""
+        return 0.5 * (torch.relu(logits) - x).square()
+
+    def sample(self, logits: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw from N(z, 1)."""
+        return torch.relu(logits) + normal(logits, generator)
+
+    def check(self, low: float, high: float, what: str) -> None:
+        """Raise ValueError unless 0 <= low."""
+        if low < 0:
+            raise ValueError(
+                f"a rectified output is at least 0, but {what} lie in [{low:.4g}, {high:.4g}]; "
+                "use reconstruction=squared_error"
+            )
 
 
 @dataclass(frozen=True)
@@ -24,15 +58,12 @@ class LearnedVariance(Distribution):
     (0.14, 7.4), so inputs should be of about unit deviation.
     """
 
+    left_out: ClassVar[float] = HALF_LOG_2PI
+
     bound: float = 4.0  # of the log-variance, above 0
 
     def __post_init__(self) -> None:
         checks.positive("bound", self.bound)
-
-    @property
-    def left_out(self) -> float:
-        """½ log 2π."""
-        return HALF_LOG_2PI
 
     def n_logits(self, d: int) -> int:
         """A mean and a log-variance of each component."""
@@ -54,9 +85,6 @@ class LearnedVariance(Distribution):
         """Draw from N(μ, σ²)."""
         return _drawn(self.mean(logits), self.log_variance(logits), generator)
 
-    def check(self, low: float, high: float, what: str) -> None:
-        """Any finite targets will do."""
-
     def logits_of(self, mean: Tensor) -> Tensor:
         """That mean, with variance 1."""
         return torch.cat([mean, torch.zeros_like(mean)], -1)
@@ -71,6 +99,8 @@ class MixtureDensity(Distribution):
     places are spread evenly over ± ``spread``: from one place all K would stay the same Gaussian.
     """
 
+    left_out: ClassVar[float] = HALF_LOG_2PI
+
     components: int = 3  # K, at least 2
     bound: float = 4.0  # of the log-variances, above 0
     spread: float = 1.0  # of the places of the means, in the units of x
@@ -79,11 +109,6 @@ class MixtureDensity(Distribution):
         checks.whole("components", self.components, 2)
         checks.positive("bound", self.bound)
         checks.positive("spread", self.spread)
-
-    @property
-    def left_out(self) -> float:
-        """½ log 2π."""
-        return HALF_LOG_2PI
 
     def n_logits(self, d: int) -> int:
         """A mean, a weight and a log-variance of each Gaussian of each component."""
@@ -117,9 +142,6 @@ class MixtureDensity(Distribution):
         mean, log_variance = (t.gather(-2, chosen).squeeze(-2) for t in (means, log_variances))
         return _drawn(mean, log_variance, generator)
 
-    def check(self, low: float, high: float, what: str) -> None:
-        """Any finite targets will do."""
-
     def logits_of(self, mean: Tensor) -> Tensor:
         """All Gaussians at that mean, with equal weights and variance 1."""
         means = mean.unsqueeze(-2).expand(*mean.shape[:-1], self.components, -1)
@@ -143,5 +165,4 @@ def _log_density(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def _drawn(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:
-    noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean)
-    return mean + noise * torch.exp(0.5 * log_variance)
+    return mean + normal(mean, generator) * torch.exp(0.5 * log_variance)

@@ -1,8 +1,7 @@
 """The distributions p(x | h) that a decoder gives: loss, mean and samples.
 
-A loss is −log p of each component, up to a constant that each class states. Where the derivative of
-the loss of an example by its logits is mean − x, over the variance if that is fixed, the
-distribution is canonical, and the closed form serves it.
+A loss is −log p of each component, up to a constant that each class states. Where its derivative
+by the logits is mean − x, over the variance if that is fixed, the closed form serves it.
 """
 
 import math
@@ -19,20 +18,20 @@ from sda.common import checks
 from sda.common.layout import Layout
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-
-
 FOLDED = 16  # 2^16 is far from what a float32 overflows at
 
 
 class Distribution(ABC):
     """p(x | h) of d components, given by the decoder's logits: d of them, or more."""
 
-    canonical: ClassVar[bool] = (
-        False  # ``residual`` is ∂loss/∂logits; counts where a class says it itself
-    )
+    # Whether ``residual`` is ∂loss/∂logits; counts where a class says it itself.
+    canonical: ClassVar[bool] = False
     hopeless: ClassVar[float] = math.inf  # a loss per component that no layer has that still learns
     linear: ClassVar[bool] = False  # the logits are the mean: data may stand in their place
     missing: ClassVar[bool] = False  # x may be NaN: a missing cell, read as 0 and no target
+    independent: ClassVar[bool] = True  # components given h: then each may have its own weight
+    left_out: ClassVar[float] = 0.0  # nats by which −log p of a component exceeds its loss
+    width: ClassVar[int | None] = None  # components that an input must have; None: any number
 
     @abstractmethod
     def mean(self, logits: Tensor) -> Tensor:
@@ -50,13 +49,12 @@ class Distribution(ABC):
     def sample(self, logits: Tensor, generator: torch.Generator) -> Tensor:
         """Draw x (..., d), on the generator's device and brought to that of the logits."""
 
-    @abstractmethod
-    def check(self, low: float, high: float, what: str) -> None:
-        """Raise ValueError if targets in [low, high] cannot be reconstructed."""
+    def check(self, low: float, high: float, what: str) -> None:  # noqa: B027
+        """Raise ValueError if targets in [low, high] cannot be reconstructed; most finite can."""
 
-    @abstractmethod
     def logits_of(self, mean: Tensor) -> Tensor:
         """Logits (..., m) whose mean is ``mean`` (..., d), or as near as numbers allow."""
+        return mean
 
     def on(self, layout: Layout) -> "Distribution":
         """The same, told what only the data know, such as columns; most need nothing."""
@@ -66,24 +64,16 @@ class Distribution(ABC):
         """Raise ValueError if components in [low, high], each (d,), cannot be reconstructed."""
         self.check(float(low.min()), float(high.max()), what)
 
-    @property
-    def independent(self) -> bool:
-        """Whether components are independent given h: then each may have its own weight."""
-        return True
-
     def n_logits(self, d: int) -> int:
         """Logits m of an input of d components: the decoder's width."""
         return d
 
-    @property
-    def width(self) -> int | None:
-        """Components that an input must have; None: any number."""
-        return None
-
-    @property
-    def left_out(self) -> float:
-        """The constant by which −log p of a component exceeds its loss, in nats."""
-        return 0.0
+    def logits_for(self, d: int) -> int:
+        """``n_logits``; raise ValueError for an input that cannot have d components."""
+        if self.width not in (None, d):
+            kind = type(self).__name__
+            raise ValueError(f"{kind} is of {self.width} components, the input has {d}")
+        return self.n_logits(d)
 
     def residual(self, logits: Tensor, x: Tensor, out: Tensor) -> Tensor:
         """Write mean − x into ``out`` (..., d): what the closed form passes down."""
@@ -129,8 +119,7 @@ class CrossEntropy(Distribution):
 
     def sample(self, logits: Tensor, generator: torch.Generator) -> Tensor:
         """Draw 0 or 1."""
-        chance = torch.rand(logits.shape, generator=generator, device=generator.device)
-        return (chance.to(logits.device) < self.mean(logits)).to(logits.dtype)
+        return coin(self.mean(logits), generator)
 
     def check(self, low: float, high: float, what: str) -> None:
         """Raise ValueError unless 0 <= low and high <= 1: outside, the loss has no lower bound."""
@@ -165,7 +154,7 @@ class SquaredError(Distribution):
         checks.positive("std", self.std)
 
     @property
-    def left_out(self) -> float:
+    def left_out(self) -> float:  # type: ignore[override]
         """log std + ½ log 2π."""
         return math.log(self.std) + HALF_LOG_2PI
 
@@ -179,58 +168,12 @@ class SquaredError(Distribution):
 
     def sample(self, logits: Tensor, generator: torch.Generator) -> Tensor:
         """Draw from N(z, std²)."""
-        return _around(self.mean(logits), self.std, generator)
-
-    def check(self, low: float, high: float, what: str) -> None:
-        """Any finite targets will do."""
-
-    def logits_of(self, mean: Tensor) -> Tensor:
-        """Itself."""
-        return mean
+        return torch.add(logits, normal(logits, generator), alpha=self.std)
 
     def residual(self, logits: Tensor, x: Tensor, out: Tensor) -> Tensor:
         """Write (z − x) / std² into ``out`` (..., d)."""
         difference = torch.sub(logits, x, out=out)
         return difference if self.std == 1 else difference.div_(self.std**2)
-
-
-@dataclass(frozen=True)
-class RectifiedSquaredError(Distribution):
-    """A rectified output z = max(0, logits) with squared error ½(x − z)².
-
-    The decoder of many an implementation of stacked autoencoders with rectified codes. It is
-    −log p of N(z, 1) less ½ log 2π. For input of at least 0. Where logits are negative nothing is
-    learned, so that a component can fall silent for good.
-    """
-
-    @property
-    def left_out(self) -> float:
-        """½ log 2π."""
-        return HALF_LOG_2PI
-
-    def mean(self, logits: Tensor) -> Tensor:
-        """z = max(0, logits)."""
-        return torch.relu(logits)
-
-    def loss(self, logits: Tensor, x: Tensor) -> Tensor:
-        """Half the squared difference of every component."""
-        return 0.5 * (torch.relu(logits) - x).square()
-
-    def sample(self, logits: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw from N(z, 1)."""
-        return _around(torch.relu(logits), 1.0, generator)
-
-    def check(self, low: float, high: float, what: str) -> None:
-        """Raise ValueError unless 0 <= low."""
-        if low < 0:
-            raise ValueError(
-                f"a rectified output is at least 0, but {what} lie in [{low:.4g}, {high:.4g}]; "
-                "use reconstruction=squared_error"
-            )
-
-    def logits_of(self, mean: Tensor) -> Tensor:
-        """Itself."""
-        return mean
 
 
 @dataclass(frozen=True)
@@ -244,6 +187,7 @@ class Categorical(Distribution):
     sizes: tuple[int, ...]  # components of each block, in order; together d
 
     canonical: ClassVar[bool] = True
+    independent: ClassVar[bool] = False
     hopeless: ClassVar[float] = 1e3  # nats; guessing costs log(size)
 
     def __post_init__(self) -> None:
@@ -279,18 +223,13 @@ class Categorical(Distribution):
             )
 
     @property
-    def width(self) -> int | None:
+    def width(self) -> int | None:  # type: ignore[override]
         """All components of its blocks."""
         return sum(self.sizes)
 
     def logits_of(self, mean: Tensor) -> Tensor:
         """Logarithms, of probabilities of at least a millionth."""
         return mean.clamp(min=1e-6).log()
-
-    @property
-    def independent(self) -> bool:
-        """The components of a block are not."""
-        return False
 
     def _by_block(self, function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
         """Apply a function to each block (..., size) of values; one call if all are alike."""
@@ -301,7 +240,12 @@ class Categorical(Distribution):
         return torch.cat([function(block) for block in values.split(self.sizes, -1)], -1)
 
 
-def _around(mean: Tensor, std: float, generator: torch.Generator) -> Tensor:
-    """Draw from N(mean, std²)."""
-    noise = torch.randn(mean.shape, generator=generator, device=generator.device)
-    return torch.add(mean, noise.to(mean), alpha=std)
+def coin(p: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw 1 with probability p, else 0, in the shape of p, where it is."""
+    chance = torch.rand(p.shape, generator=generator, device=generator.device)
+    return (chance.to(p.device) < p).to(p.dtype)
+
+
+def normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw N(0, 1) in the shape of ``like``, where it is."""
+    return torch.randn(like.shape, generator=generator, device=generator.device).to(like)

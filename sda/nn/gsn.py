@@ -24,11 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from sda.common import checks
-from sda.nn.activation import Activation
-from sda.nn.autoencoder import DenoisingAutoencoder, Layer, dense
+from sda.nn.autoencoder import DerivedAutoencoder, Layer
 from sda.nn.corruption import Corrupted
+from sda.nn.encoder import Activation
 from sda.nn.layer_kind import LayerPlan
-from sda.nn.units import BernoulliUnits, GaussianUnits, Units
+from sda.nn.stochastic import BernoulliUnits, GaussianUnits, Units
 
 
 @dataclass(frozen=True)
@@ -48,32 +48,27 @@ class GSN(Layer):
         return GenerativeStochasticNetwork(self, n_visible, generator)
 
 
-class GenerativeStochasticNetwork(DenoisingAutoencoder):
+class GenerativeStochasticNetwork(DerivedAutoencoder):
     """A layer whose code is the first level, h₁; further levels feed back into it.
 
     ``encode`` is free of noise: levels are computed upwards, then down again to the first.
-
-    Args:
-        plan: what the layer is.
-        n_visible: d, components of an input.
-        generator: what the initial weights are drawn from.
-
-    Raises:
-        ValueError: an argument is out of range, or two do not go together.
     """
 
-    joins_batches = False
+    _plan: GSN
 
     def __init__(self, plan: GSN, n_visible: int, generator: torch.Generator) -> None:
-        self.units = plan.units
-        super().__init__(n_visible, **dense(plan), generator=generator)
+        super().__init__(plan, n_visible, generator)
         self.walkback = checks.whole("walkback", plan.walkback, 1)
-        self._plan = plan
         sizes = (plan.n_hidden, *(checks.whole("above", n, 1) for n in plan.above))
         for level, (below, n) in enumerate(zip(sizes, plan.above, strict=False), 2):
             weight = torch.empty(below, n).uniform_(-1, 1, generator=generator)
             setattr(self, f"weight_{level}", nn.Parameter(weight / max(below, n) ** 0.5))
             setattr(self, f"level_{level}_bias", nn.Parameter(torch.zeros(1, n)))
+
+    @property
+    def units(self) -> Units:
+        """Of the top level: p(h | a)."""
+        return self._plan.units
 
     @property
     def levels(self) -> int:
@@ -86,7 +81,7 @@ class GenerativeStochasticNetwork(DenoisingAutoencoder):
         return f"{self.units} at the top, walkback {self.walkback}"
 
     @property
-    def encoder(self) -> Activation | None:
+    def encoder(self) -> Activation | None:  # type: ignore[override]
         """s, where there is one level only."""
         return None if self._plan.above else self.activation
 

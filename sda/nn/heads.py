@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from sda.common import checks
-from sda.common.rows import in_blocks, wide
+from sda.common.rows import wide
 from sda.nn.densities import LearnedVariance
 from sda.nn.distributions import Categorical, Distribution, SquaredError
-from sda.nn.initialisation import Initialisation
+from sda.nn.encoder import Initialisation
 from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
 
@@ -77,12 +77,9 @@ class Classifier(Predictor):
         """The commonest class of y (n,), by weight: (1,)."""
         return y.bincount(weights).argmax().unsqueeze(0)
 
-    @torch.no_grad()
     def probabilities(self, x: Tensor) -> Tensor:
         """p(class | x) for each row of x (n, d): (*runs, n, k). Raises ValueError as predict."""
-        self.stack.check("the", x)
-        blocks = [self.output.mean(self(rows)) for rows in in_blocks(x, self.weight.device)]
-        return torch.cat(blocks, -2)
+        return self._of_rows(x, self.output.mean)
 
     def error_rate(self, x: Tensor, y: Tensor) -> Tensor:
         """Fraction of the labelled rows of x (n, d) whose class in y (n,) is not predicted: runs.
@@ -162,7 +159,6 @@ class Regressor(Predictor):
         """E[y | x], (..., n, k), in the units of the targets."""
         return self.output.mean(logits) * self.scale + self.mean
 
-    @torch.no_grad()
     def deviation(self, x: Tensor) -> Tensor:
         """The deviation of y around E[y | x], in the units of the targets: (*runs, n, k).
 
@@ -171,9 +167,7 @@ class Regressor(Predictor):
         """
         if not isinstance(self.output, LearnedVariance):
             raise ValueError(f"only LearnedVariance() learns a deviation, not {self.output}")
-        self.stack.check("the", x)
-        blocks = [self.output.log_variance(self(rows)) for rows in in_blocks(x, self.weight.device)]
-        return (torch.cat(blocks, -2) / 2).exp() * self.scale
+        return (self._of_rows(x, self.output.log_variance) / 2).exp() * self.scale
 
     def error(self, answers: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
         """1 − R², the share of the variance of y (n, k) that is left, mean over targets: ``runs``.

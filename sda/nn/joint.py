@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from sda.common import checks
-from sda.nn.activation import Activation
-from sda.nn.autoencoder import DenoisingAutoencoder, Emphasis
-from sda.nn.corruption import Corrupted, Corruption, Masking
+from sda.nn.autoencoder import DenoisingAutoencoder
+from sda.nn.corruption import Corrupted, Corruption, Emphasis, Masking
 from sda.nn.distributions import CrossEntropy, Distribution, SquaredError
-from sda.nn.initialisation import Initialisation
+from sda.nn.encoder import Activation, Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan
 
 
@@ -101,7 +100,7 @@ class DeepAutoencoder(LayerKind):
         return self._each[-1].n_hidden
 
     @property
-    def reach(self) -> tuple[float, float]:
+    def reach(self) -> tuple[float, float]:  # type: ignore[override]
         """The interval that codes lie in."""
         return self.activation.reach
 
@@ -124,9 +123,7 @@ class DeepAutoencoder(LayerKind):
     def cost(self, x: Tensor, corrupted: Corrupted) -> Tensor:
         """Cost of reconstructing the clean x (n, d) from its corruption through all layers."""
         loss = self.reconstruction.loss(self.decode(self.encode(corrupted.x)), x)
-        if corrupted.hit is not None and not self._plan.emphasis.is_plain:
-            loss = loss * self._plan.emphasis.weights(corrupted.hit)
-        return loss.sum(-1).mean(-1)
+        return self._plan.emphasis.weigh(loss, corrupted.hit).sum(-1).mean(-1)
 
     def encoder_parameters(self) -> dict[str, nn.Parameter]:
         """Those of the encoders: decoders take no part in a network."""

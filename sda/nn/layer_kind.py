@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from sda.common import checks
 from sda.common.layout import Layout
-from sda.nn.activation import Activation
 from sda.nn.corruption import Corrupted, Corruption, Masking
 from sda.nn.distributions import Distribution
+from sda.nn.encoder import Activation
 from sda.nn.optimisers import Descent
 
 Shape = tuple[int, int, int]  # (channels, height, width) of a picture
@@ -35,10 +35,9 @@ class LayerPlan(ABC):
 
     def on(self, layout: Layout) -> Self:
         """The plan, told what only the data know of its inputs."""
-        parts = {name: getattr(self, name) for name in _names(self)}
         known = {
             name: part.on(layout)
-            for name, part in parts.items()
+            for name, part in vars(self).items()
             if isinstance(part, Corruption | Distribution)
         }
         return self._with(**known)
@@ -49,7 +48,7 @@ class LayerPlan(ABC):
         Raises:
             ValueError: it has no field ``corruption``, and does not say how this is done.
         """
-        if "corruption" not in _names(self):
+        if not hasattr(self, "corruption"):
             kind = type(self).__name__
             raise ValueError(f"init=saa trains without noise, and {kind} has no corruption to set")
         return self._with(corruption=Masking(0.0))
@@ -59,7 +58,7 @@ class LayerPlan(ABC):
 
         So a sweep over that has one random arm. A kind that does not say more leaves out noise.
         """
-        return self.without_noise() if "corruption" in _names(self) else self
+        return self.without_noise() if hasattr(self, "corruption") else self
 
     def of_pictures(self, shape: Shape | None) -> "LayerPlan":
         """The plan for inputs that are pictures of this shape, None: of none; most do not care."""
@@ -69,7 +68,7 @@ class LayerPlan(ABC):
         """A layer of one unit, to ask what it can do; what does not fit together is refused."""
         width = getattr(getattr(self, "reconstruction", None), "width", None)
         one = self
-        if "n_hidden" in _names(self):
+        if hasattr(self, "n_hidden"):
             checks.whole("n_hidden", self.n_hidden, 1)
             one = self._with(n_hidden=1)
         return one.build(width or 1, torch.Generator())
@@ -77,10 +76,6 @@ class LayerPlan(ABC):
     def _with(self, **values: Any) -> Self:
         """The plan with other values."""
         return dataclasses.replace(cast(Any, self), **values)  # type: ignore[no-any-return]
-
-
-def _names(plan: LayerPlan) -> set[str]:
-    return {field.name for field in dataclasses.fields(cast(Any, plan))}
 
 
 class LayerKind(nn.Module, ABC):
@@ -99,6 +94,10 @@ class LayerKind(nn.Module, ABC):
     joins_batches = False  # whether several runs of it can train as one program
     method = "autograd"  # how it is trained, for the record
     noise = "none"  # of its units while it trains and in chains of samples, for the record
+    runs: tuple[int, ...] = ()  # the leading axis of the parameters: () or (R,)
+    reach: tuple[float, float] = (-math.inf, math.inf)  # of codes, as far as known before training
+    code_shape: Shape | None = None  # of a code; None: it is no picture
+    encoder: Activation | None = None  # s, if codes are s(x W + b) of ``weight``, ``hidden_bias``
 
     @property
     @abstractmethod
@@ -218,29 +217,9 @@ class LayerKind(nn.Module, ABC):
         """Go on from an earlier ``state``."""
 
     @property
-    def runs(self) -> tuple[int, ...]:
-        """The leading axis of the parameters: () or (R,)."""
-        return ()
-
-    @property
     def like(self) -> Tensor:
         """A parameter: its device and type are those of the layer."""
         return next(self.parameters())
-
-    @property
-    def reach(self) -> tuple[float, float]:
-        """The interval that codes lie in, as far as it is known before training."""
-        return -math.inf, math.inf
-
-    @property
-    def code_shape(self) -> Shape | None:
-        """The shape of a code, (channels, height, width), or None where it is no picture."""
-        return None
-
-    @property
-    def encoder(self) -> Activation | None:
-        """s if codes are s(x W + b) of ``weight`` and ``hidden_bias``, else None."""
-        return None
 
     def check_inputs(self, low: float, high: float, what: str) -> None:
         """Raise ValueError if inputs in [low, high] cannot be reconstructed."""

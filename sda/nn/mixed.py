@@ -96,7 +96,7 @@ class Mixed(Distribution):
         return replace(self, columns=known, sizes=sizes, units=units)
 
     @property
-    def width(self) -> int | None:
+    def width(self) -> int | None:  # type: ignore[override]
         """All components of its columns."""
         return sum(self.sizes) or None
 
@@ -107,12 +107,12 @@ class Mixed(Distribution):
         return type(self) is Mixed and all(column.in_closed_form for column in own)
 
     @property
-    def independent(self) -> bool:
+    def independent(self) -> bool:  # type: ignore[override]
         """Whether the components of each column are."""
         return all(column.independent for column in self.columns)
 
     @property
-    def left_out(self) -> float:
+    def left_out(self) -> float:  # type: ignore[override]
         """That of a whole row without missing cells, by component; log unit of numbers too."""
         units = self.units or (1.0,) * len(self.columns)
         weights = self.weights or (1.0,) * len(self.columns)
@@ -152,9 +152,6 @@ class Mixed(Distribution):
         parts = self._parts(logits.device)
         drawn = [kind.sample(own, generator) for kind, own in _split(parts, logits)]
         return parts.scaled(_in_order(parts, drawn))
-
-    def check(self, low: float, high: float, what: str) -> None:
-        """Columns are checked one by one, by ``check_columns``."""
 
     def check_columns(self, low: Tensor, high: Tensor, what: str) -> None:
         """Raise ValueError if a column's values, in [low, high] (d,), cannot be reconstructed."""

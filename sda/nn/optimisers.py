@@ -45,21 +45,19 @@ class Descent:
         self.parameters = parameters
         self.precision = precision
         one = next(iter(parameters.values()))
-        matrices = {p.dim() for p in parameters.values()}
-        self._shape = {frozenset({3}): (len(rates), 1, 1), frozenset({2}): (1, 1)}.get(
-            frozenset(matrices), ()
-        )  # of rates beside parameters; kinds of any other shape train alone
+        axes = {p.dim() for p in parameters.values()}
+        # Of rates beside parameters; kinds of any other shape train alone.
+        shapes: dict[int, tuple[int, ...]] = {3: (len(rates), 1, 1), 2: (1, 1)}
+        self._shape = shapes.get(axes.pop(), ()) if len(axes) == 1 else ()
         self._full_rates = one.new_tensor(rates).reshape(self._shape)
         self.rates = self._full_rates.clone()
         known = remembered or {}  # checkpoints are read to the CPU
         self.momenta = one.new_tensor(momenta).reshape(self._shape) if any(momenta) else None
         self.decays = one.new_tensor(decays).reshape(self._shape) if any(decays) else None
-        self.velocities: dict[str, Tensor] = {}
-        if self.momenta is not None:
-            self.velocities = {
-                name: known[name].to(p.device) if name in known else torch.zeros_like(p)
-                for name, p in parameters.items()
-            }
+        self.velocities: dict[str, Tensor] = {
+            name: known[name].to(p.device) if name in known else torch.zeros_like(p)
+            for name, p in (parameters.items() if any(momenta) else ())
+        }
         self.averages: dict[str, Tensor] = {}
         if any(averaging):
             self._full_shares = 1 - one.new_tensor(averaging).reshape(self._shape)

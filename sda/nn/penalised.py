@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from sda.common import checks
-from sda.nn.activation import Activation
-from sda.nn.autoencoder import DenoisingAutoencoder, Layer, dense
+from sda.nn.autoencoder import DerivedAutoencoder, Layer
 from sda.nn.corruption import Corrupted
-from sda.nn.layer_kind import LayerPlan
+from sda.nn.encoder import Activation
 
 
 class Penalty(ABC):
@@ -116,27 +115,15 @@ class Penalised(Layer):
         return PenalisedAutoencoder(self, n_visible, generator)
 
 
-class PenalisedAutoencoder(DenoisingAutoencoder):
-    """A dA with a penalty beside its reconstruction loss; trained down their gradient.
+class PenalisedAutoencoder(DerivedAutoencoder):
+    """A dA with a penalty beside its reconstruction loss; trained down their gradient."""
 
-    Args:
-        plan: what the layer is.
-        n_visible: d, components of an input.
-        generator: what the initial weights are drawn from.
+    _plan: Penalised
 
-    Raises:
-        ValueError: an argument is out of range, or two do not go together.
-    """
-
-    joins_batches = False
-
-    def __init__(self, plan: Penalised, n_visible: int, generator: torch.Generator) -> None:
-        self.penalty = plan.penalty
-        super().__init__(n_visible, **dense(plan), generator=generator)
-
-    def plan(self) -> LayerPlan:
-        """What the layer was built from."""
-        return Penalised(**vars(super().plan()), penalty=self.penalty)
+    @property
+    def penalty(self) -> Penalty:
+        """What is added to the cost."""
+        return self._plan.penalty
 
     @property
     def is_mean_over_rows(self) -> bool:

@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -13,9 +13,8 @@ from sda.common.rows import ROWS, check_shape, floats, in_blocks, wide
 from sda.common.seeding import stream
 from sda.nn import closed_form
 from sda.nn import stack as stacks
-from sda.nn.activation import Activation
 from sda.nn.distributions import Distribution
-from sda.nn.initialisation import Initialisation
+from sda.nn.encoder import Activation, Initialisation
 from sda.nn.optimisers import Descent, with_runs
 from sda.nn.stack import StackedDenoisingAutoencoder
 
@@ -37,6 +36,8 @@ class Predictor(nn.Module, ABC):
         initialisation: the scale of V.
     """
 
+    measure: str = "error"  # what ``error`` is read as: "error", or "R2" for 1 less it
+
     def __init__(
         self,
         stack: StackedDenoisingAutoencoder,
@@ -55,8 +56,6 @@ class Predictor(nn.Module, ABC):
         shape = (*stack.runs, *weights[0].shape)
         self.weight = nn.Parameter(torch.stack(weights).reshape(shape).to(top.like))
         self.bias = nn.Parameter(torch.zeros(*stack.runs, 1, n_logits).to(top.like))
-
-    measure: str = "error"  # what ``error`` is read as: "error", or "R2" for 1 less it
 
     @abstractmethod
     def check_targets(self, what: str, y: Tensor, n: int) -> None:
@@ -159,19 +158,12 @@ class Predictor(nn.Module, ABC):
         else:
             with torch.no_grad():
                 x = self.stack(x)
+        rows, wanted = with_runs(x), with_runs(self.targets(y))
         given = None if weights is None else with_runs(weights.unsqueeze(-1))
-        wanted = with_runs(self.targets(y))
-        total = closed_form.descend_network(
-            optimiser,
-            activations,
-            self.output,
-            with_runs(x),
-            wanted,
-            given,
-            [with_runs(factor) for factor in factors],
-            batch_size,
-        )
-        return total.reshape(self.runs)
+        lifted = [with_runs(factor) for factor in factors]
+        return closed_form.descend_network(
+            optimiser, activations, self.output, rows, wanted, given, lifted, batch_size
+        ).reshape(self.runs)
 
     def _update_by_autograd(
         self,
@@ -179,29 +171,32 @@ class Predictor(nn.Module, ABC):
         x: Tensor,
         y: Tensor,
         batch_size: int,
-        weights: Tensor | None = None,
-        factors: Sequence[Tensor] = (),
+        weights: Tensor | None,
+        factors: Sequence[Tensor],
     ) -> Tensor:
         total = torch.zeros(self.runs, dtype=x.dtype, device=x.device)
         rows = len(self.runs)  # the axis of rows
-        for first in range(0, x.shape[rows], batch_size):
-            n = min(batch_size, x.shape[rows] - first)
-            batch, targets = x.narrow(rows, first, n), y.narrow(rows, first, n)
-            given = None if weights is None else weights.narrow(rows, first, n)
-            own = [factor.narrow(rows, first, n) for factor in factors]
-            cost = self.cost(batch, targets, given, own)
+        given = () if weights is None else (weights,)
+        splits = (each.split(batch_size, rows) for each in (x, y, *given, *factors))
+        for batch, targets, *own in zip(*splits, strict=True):
+            n = batch.shape[rows]
+            cost = self.cost(batch, targets, own.pop(0) if given else None, own)
             optimiser.step(cost, n)
             total += cost.detach() * n
         return total
 
-    @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
         """What is predicted of each row of x (n, d): (*runs, n, ...).
 
         Rows are what ``pretrain`` takes; else it raises ValueError.
         """
+        return self._of_rows(x, self.answer)
+
+    @torch.no_grad()
+    def _of_rows(self, x: Tensor, read: Callable[[Tensor], Tensor]) -> Tensor:
+        """What is read off the logits of all rows of x (n, d): (*runs, n, ...)."""
         self.stack.check("the", x)
-        blocks = [self.answer(self(rows)) for rows in in_blocks(x, self.weight.device)]
+        blocks = [read(self(rows)) for rows in in_blocks(x, self.weight.device)]
         return torch.cat(blocks, len(self.runs))
 
     @torch.no_grad()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from sda.nn.distributions import coin
 from sda.nn.stack import StackedDenoisingAutoencoder
 
 
@@ -57,9 +58,7 @@ def from_the_top(
     below = stack.encode(x, len(stack) - 1)
     for _, (_, drawn) in zip(range(steps), top.chain(below, generator), strict=False):
         below = drawn
-    codes = top.encode(below)
-    chance = torch.rand(codes.shape, generator=generator, device=generator.device)
-    codes = (chance.to(codes.device) < codes).to(codes.dtype)
+    codes = coin(top.encode(below), generator)
     for layer in reversed(list(stack)[1:]):
         codes = layer.reconstruction.sample(layer.decode(codes), generator)
     return stack.decode(codes, 1)

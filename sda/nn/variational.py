@@ -16,12 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from sda.common import checks
-from sda.nn.activation import Activation
 from sda.nn.corruption import Corrupted, Corruption, Masking
-from sda.nn.distributions import CrossEntropy, Distribution
-from sda.nn.initialisation import Initialisation
+from sda.nn.distributions import CrossEntropy, Distribution, normal
+from sda.nn.encoder import Activation, Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan
-from sda.nn.units import normal
 
 
 @dataclass(frozen=True)
@@ -67,18 +65,17 @@ class VariationalAutoencoder(LayerKind):
         m = checks.whole("between", plan.between)
         checks.number("kl_weight", plan.kl_weight, 0)
         allowed = (*Initialisation,)
-        self._scale = Initialisation(checks.one_of("initialisation", plan.initialisation, allowed))
+        scale = Initialisation(checks.one_of("initialisation", plan.initialisation, allowed))
         self.activation = Activation(checks.one_of("activation", plan.activation, (*Activation,)))
         self.corruptions = (plan.corruption,)
         self.reconstruction = plan.reconstruction
         self._plan, self._n_visible = plan, d
-        self._check_width(d)
-        logits = self.reconstruction.n_logits(d)
+        logits = self.reconstruction.logits_for(d)
         sizes = {"mean": (m or d, h), "spread": (m or d, h), "visible": (m or h, logits)}
         if m:
             sizes = {"encoding": (d, m), "decoding": (h, m)} | sizes
         for name, (fan_in, fan_out) in sizes.items():
-            weight = self._scale.hidden(fan_in, fan_out, generator)
+            weight = scale.hidden(fan_in, fan_out, generator)
             if name == "spread":  # σ is 1 at first: an exponential starts where it is safe
                 weight.zero_()
             setattr(self, f"{name}_weight", nn.Parameter(weight))
@@ -148,12 +145,6 @@ class VariationalAutoencoder(LayerKind):
     def filters(self) -> Tensor | None:
         """What each unit of the layer next to the input sees, (d, units)."""
         return self.encoding_weight if self._plan.between else self.mean_weight
-
-    def _check_width(self, d: int) -> None:
-        width = self.reconstruction.width
-        if width not in (None, d):
-            kind = type(self.reconstruction).__name__
-            raise ValueError(f"{kind} is of {width} components, the input has {d}")
 
     def _terms(self, x: Tensor, codes: Tensor, kl: Tensor) -> Tensor:
         loss = self.reconstruction.loss(self.decode(codes), x).sum(-1)

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
+from sda import __version__
 from sda.common import processes
 from sda.common.trust import trusted
-from sda.common.version import __version__
 
 # What of the libraries of numbers may change how a product is rounded.
 ROUNDING = r"MKL_CBWR|MKL_ENABLE_INSTRUCTIONS|MKL_DEBUG_CPU_TYPE|(ONEDNN|DNNL)_(?!VERBOSE).*"

@@ -17,19 +17,13 @@ from torch import Tensor
 
 from sda.common import files
 from sda.common.trust import trusted
-from sda.nn.autoencoder import Emphasis, Layer
+from sda.nn.autoencoder import Layer
 from sda.nn.boltzmann import Boltzmann
 from sda.nn.combined_corruption import Compose, Scheduled
 from sda.nn.convolutional import Convolutional
-from sda.nn.corruption import Corruption, Gaussian, Masking, SaltAndPepper, Swap
-from sda.nn.densities import LearnedVariance, MixtureDensity
-from sda.nn.distributions import (
-    Categorical,
-    CrossEntropy,
-    Distribution,
-    RectifiedSquaredError,
-    SquaredError,
-)
+from sda.nn.corruption import Corruption, Emphasis, Gaussian, Masking, SaltAndPepper, Swap
+from sda.nn.densities import LearnedVariance, MixtureDensity, RectifiedSquaredError
+from sda.nn.distributions import Categorical, CrossEntropy, Distribution, SquaredError
 from sda.nn.gsn import GSN
 from sda.nn.heads import Classifier, Regressor
 from sda.nn.joint import Joint
@@ -46,8 +40,7 @@ from sda.nn.picture_corruption import (
 from sda.nn.predictor import Predictor
 from sda.nn.sequence_corruption import Deletion, LocalShuffling, Replacement
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.nn.stochastic import Stochastic
-from sda.nn.units import BernoulliUnits, GaussianUnits
+from sda.nn.stochastic import BernoulliUnits, GaussianUnits, Stochastic
 from sda.nn.variational import Variational
 from sda.runs.checkpoint import CheckpointError
 from sda.runs.identity import described

@@ -98,16 +98,13 @@ def pretrain(
         for epoch in pretraining_epochs(
             stack, x, [each], [seed], valid, progress=standing, storage=storage
         ):
+            plan = each[epoch.depth]
             if epoch.diverged(0):
-                raise DivergenceError(epoch.fault(each[epoch.depth].learning_rate))
+                raise DivergenceError(epoch.fault(plan.learning_rate))
             history.append(epoch)
             if epoch.epoch == 0 or not bar.has_begun:
-                bar.begin(
-                    f"layer {epoch.depth + 1}",
-                    each[epoch.depth].epochs,
-                    epoch.epoch,
-                    epoch.beside(),
-                )
+                layer = f"layer {epoch.depth + 1}"
+                bar.begin(layer, plan.epochs, epoch.epoch, epoch.beside())
             bar.show(epoch.epoch, epoch.readable())
     if valid is not None:
         note_best_depth(stack, valid, stack[0].corruptions[0], seed)
@@ -146,7 +143,10 @@ def pretraining_epochs(
     for depth, layer in enumerate(stack):
         if depth >= progress.depth:
             plans = [run[depth] for run in settings]
-            judge = _judge(layer, valid_codes, depth, seeds, trials, storage)
+            judge = None
+            if valid_codes is not None:
+                trial = layer.corruptions if trials is None else trials[depth]
+                judge = Judge(layer, valid_codes, depth, seeds, trial, storage)
             noise = [plan.corruption for plan in plans if plan.corruption is not None]
             noisy = NoisyRows(x, stack, depth, noise) if noise else None
             progress.top = {}  # that was a layer below
@@ -187,7 +187,8 @@ def pretrain_layer(
     if progress.epoch < 0:
         progress.epoch = 0
         yield _first_look(codes, depth, judge, stopping.active(0))
-    bound = _bound(layer)
+    # A cost that no layer has that still learns: cross-entropy never overflows by itself.
+    bound = layer.reconstruction.hopeless * layer.n_visible
     while (active := stopping.active(progress.epoch)).any():
         epoch = progress.epoch + 1
         descent.only(active, [plan.factor(epoch) for plan in plans])
@@ -247,25 +248,6 @@ def used(layer: LayerKind, plan: Pretraining, device: torch.device | None = None
     """The precision that a layer is trained with on a device; None: where it is."""
     fast = layer.method == "closed form"
     return Precision(plan.precision).resolved(device or layer.like.device, plan.batch_size, fast)
-
-
-def _bound(layer: LayerKind) -> float:
-    """A cost that no layer has that still learns: cross-entropy never overflows by itself."""
-    return layer.reconstruction.hopeless * layer.n_visible
-
-
-def _judge(
-    layer: LayerKind,
-    valid_codes: Tensor | None,
-    depth: int,
-    seeds: Sequence[int],
-    trials: Sequence[Sequence[Corruption]] | None,
-    storage: Storage,
-) -> Judge | None:
-    if valid_codes is None:
-        return None
-    trial = layer.corruptions if trials is None else trials[depth]
-    return Judge(layer, valid_codes, depth, seeds, trial, storage)
 
 
 def _first_look(codes: Tensor, depth: int, judge: Judge | None, active: Tensor) -> LayerEpoch:

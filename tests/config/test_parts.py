@@ -14,8 +14,8 @@ import yaml
 import sda
 from sda.common import trust
 from sda.config import catalogue, parts
-from sda.nn.autoencoder import Emphasis, Layer
-from sda.nn.corruption import Corruption, Masking
+from sda.nn.autoencoder import Layer
+from sda.nn.corruption import Corruption, Emphasis, Masking
 from sda.nn.distributions import CrossEntropy, Distribution, SquaredError
 from sda.nn.layer_kind import LayerPlan
 

@@ -29,7 +29,7 @@ from sda import (
     stream,
 )
 from sda.data.digits import digits
-from sda.nn import contrastive_divergence
+from sda.nn import boltzmann
 from sda.nn.optimisers import Descent
 from sda.runs import model_file
 from sda.training.pretraining import Progress, pretraining_epochs
@@ -147,7 +147,7 @@ def test_the_expected_update_is_the_one_with_every_state_enumerated():
     expected = chances @ updates
     spread = (chances @ (updates - expected) ** 2).sqrt()
     before = torch.cat([p.flatten() for p in weights(layer)])
-    contrastive_divergence.descend(
+    boltzmann.descend(
         descent(layer, rate=1.0), row.expand(n, D), [stream(5)], n
     )  # one minibatch of the same row: its mean over n independent chains
     moved = torch.cat([p.flatten() for p in weights(layer)]) - before
@@ -162,7 +162,7 @@ def test_steps_are_the_equations_with_momentum_and_decay(momentum, decay, dtype)
     layer, x, rate = machine().to(dtype), rows(20, D).to(dtype), 0.3
     w, b, c = (p.clone().double() for p in weights(layer))
     velocities = [torch.zeros_like(p) for p in (w, b, c)]
-    total = contrastive_divergence.descend(descent(layer, rate, momentum, decay), x, [stream(7)], 8)
+    total = boltzmann.descend(descent(layer, rate, momentum, decay), x, [stream(7)], 8)
     coins, expected_total = stream(7), 0.0
     hidden, visible = (torch.rand(20, n, generator=coins).double() for n in (H, D))
     for start in (0, 8, 16):  # the last minibatch has four rows

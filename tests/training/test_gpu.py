@@ -16,7 +16,7 @@ from sda import (
     select,
     stream,
 )
-from sda.nn import contrastive_divergence
+from sda.nn import boltzmann
 from sda.nn.corruption import Corrupted
 from sda.nn.optimisers import Descent
 from sda.training.finetuning import (
@@ -63,10 +63,7 @@ def test_captured_steps_of_contrastive_divergence_are_the_steps_on_the_cpu(momen
         layer = StackedDenoisingAutoencoder.plan(40, plan, 0)[0].to(device)
         descent = Descent(dict(layer.named_parameters()), [0.1], [momentum], [0.01])
         coins = [stream(1)]
-        costs = [
-            contrastive_divergence.descend(descent, rows(70).to(device), coins, 16)
-            for _ in range(3)
-        ]
+        costs = [boltzmann.descend(descent, rows(70).to(device), coins, 16) for _ in range(3)]
         ends.append([t.detach().cpu() for t in (*layer.parameters(), *costs)])
     for a, b in zip(*ends, strict=True):
         assert torch.allclose(a, b, atol=1e-4, rtol=1e-4)
