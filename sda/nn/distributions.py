@@ -90,7 +90,7 @@ class CrossEntropy(Distribution):
     """Bernoulli: logistic output z = s(a), cross-entropy −x log z − (1 − x) log(1 − z), in nats.
 
     Vincent et al. (2008), eq. 2; computed from logits, where it neither overflows nor needs a clip.
-    For x of 0 and 1 it is −log p. Between them its least value is the entropy of x, which is not 0.
+    For x of 0 and 1 it is −log p; between them its least value, the entropy of x, is not 0.
     """
 
     canonical: ClassVar[bool] = True
@@ -107,8 +107,7 @@ class CrossEntropy(Distribution):
     def total(self, logits: Tensor, x: Tensor) -> Tensor:
         """The same summed, in half the time: one logarithm for FOLDED rows.
 
-        softplus(a) = max(a, 0) + log(1 + exp(−|a|)); a product of numbers in [1, 2] keeps its
-        digits.
+        softplus(a) = max(a, 0) + log(1 + exp(−|a|)); products of numbers in [1, 2] lose no digits.
         """
         large = logits.clamp_min(0).addcmul_(logits, x, value=-1).sum(-1).sum(-1)
         small = logits.abs().neg_().exp_().add_(1)
@@ -172,8 +171,8 @@ class SquaredError(Distribution):
 
     def residual(self, logits: Tensor, x: Tensor, out: Tensor) -> Tensor:
         """Write (z − x) / std² into ``out`` (..., d)."""
-        difference = torch.sub(logits, x, out=out)
-        return difference if self.std == 1 else difference.div_(self.std**2)
+        torch.sub(logits, x, out=out)
+        return out if self.std == 1 else out.div_(self.std**2)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ Shape = tuple[int, int, int]  # (channels, height, width) of a picture
 class LayerPlan(ABC):
     """Everything of a layer but its input size and its initial weights; a frozen dataclass.
 
-    Fields named as groups of the configuration are (``corruption``, ``reconstruction``) or as
-    settings of all layers (``activation``, ``tied``, ``emphasis``, ``initialisation``) have their
-    values from there, where ``stack.layers`` does not give them.
+    Where ``stack.layers`` does not give them, fields ``corruption``, ``reconstruction``,
+    ``activation``, ``tied``, ``emphasis`` and ``initialisation`` are those of all layers.
     """
 
     n_hidden: int  # units, where the plan alone says how many: kinds that join batches need it
@@ -54,9 +53,9 @@ class LayerPlan(ABC):
         return self._with(corruption=Masking(0.0))
 
     def unpretrained(self) -> "LayerPlan":
-        """The plan as init=random builds it: what only pretraining reads is left out.
+        """The plan as init=random builds it, without what only pretraining reads, such as noise.
 
-        So a sweep over that has one random arm. A kind that does not say more leaves out noise.
+        So a sweep over that has one random arm.
         """
         return self.without_noise() if hasattr(self, "corruption") else self
 
@@ -130,7 +129,7 @@ class LayerKind(nn.Module, ABC):
     ) -> Tensor:
         """What training descends: ``cost`` with what the kind draws itself, if it draws anything.
 
-        A draw whose gradient is, in the mean or nearly, that of the expected cost.
+        Its gradient is, in the mean or nearly, that of the expected cost.
         """
         return self.cost(x, corrupted)
 
@@ -238,10 +237,7 @@ class LayerKind(nn.Module, ABC):
         return None
 
     def seen_through(self, weights: Tensor) -> Tensor | None:
-        """What weights (h, m) on codes are on the inputs, (d, m), were the layer linear.
-
-        None: not known.
-        """
+        """Weights (h, m) of codes as those of inputs, (d, m), if all were linear; None: unknown."""
         own = self.filters()
         return None if own is None else own @ weights
 

@@ -171,8 +171,8 @@ class Predictor(nn.Module, ABC):
         x: Tensor,
         y: Tensor,
         batch_size: int,
-        weights: Tensor | None,
-        factors: Sequence[Tensor],
+        weights: Tensor | None = None,
+        factors: Sequence[Tensor] = (),
     ) -> Tensor:
         total = torch.zeros(self.runs, dtype=x.dtype, device=x.device)
         rows = len(self.runs)  # the axis of rows
@@ -224,14 +224,11 @@ class Predictor(nn.Module, ABC):
         return error, loss / share.sum()
 
 
-def select(predictor: P, run: int) -> P:
-    """Copy one run out of a predictor with runs: an ordinary predictor."""
-    return _with(predictor, stacks.select(predictor.stack, run), run)
-
-
 def single(predictor: P, run: int) -> P:
     """Return one run as an ordinary predictor: a copy, or the predictor itself if it is one."""
-    return select(predictor, run) if predictor.runs else predictor
+    if not predictor.runs:
+        return predictor
+    return _with(predictor, stacks.select(predictor.stack, run), run)
 
 
 def take(predictor: P, runs: Sequence[int]) -> P:

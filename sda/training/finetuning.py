@@ -16,10 +16,9 @@ from sda.common.rows import joint, wide
 from sda.common.seeding import stream
 from sda.nn.optimisers import Descent
 from sda.nn.predictor import Predictor
-from sda.training import dropout
 from sda.training.early_stopping import EarlyStopping
 from sda.training.history import HOPELESS, History, NetworkEpoch
-from sda.training.minibatches import Labelled, Pairs, labelled_blocks, labelled_rows
+from sda.training.minibatches import Labelled, Pairs, dropout, labelled_blocks, labelled_rows
 from sda.training.named_optimisers import planned
 from sda.training.preconditions import check_finetuning
 from sda.training.settings import Finetuning
@@ -196,7 +195,7 @@ def _train_one_epoch(
     for inputs, targets, weights in labelled_blocks(
         train, rows, noise or None, batch_size, seeds, epoch, runs, device
     ):
-        first, hidden = dropout.factors(network, inputs, settings, draws)
+        first, hidden = dropout(network.stack, inputs, settings, draws)
         given = inputs * first if len(first) else inputs
         own = processes.share(batch_size)
         total += network.update(descent, given, targets, own, weights, hidden)

@@ -1,4 +1,4 @@
-"""How examples are presented: shuffled, corrupted afresh, in minibatches."""
+"""How examples are presented: shuffled, in minibatches, each time with other noise and dropout."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from sda.common.rows import floats
 from sda.common.seeding import stream
 from sda.nn.corruption import Corrupted, Corruption
 from sda.nn.stack import StackedDenoisingAutoencoder
+from sda.training.settings import Finetuning
 
 BLOCK = 2048  # rows that are drawn together: large enough to be fast, small enough to be cached
 
@@ -203,3 +204,29 @@ def labelled_blocks(
         given = None if weights is None else gather(weights, places, runs, device)
         targets = gather(y, places, runs, device)
         yield kept(inputs, mine), kept(targets, mine), None if given is None else kept(given, mine)
+
+
+def dropout(
+    stack: StackedDenoisingAutoencoder,
+    x: Tensor,
+    plans: Sequence[Finetuning],
+    draws: Sequence[torch.Generator],
+) -> tuple[Tensor, list[Tensor]]:
+    """Draw what inputs x (*runs, n, d) and the codes of each layer (*runs, n, h) are multiplied by.
+
+    0 for what is left out, else 1 / (1 - share), so that sums over units are on average what they
+    are without dropout; anew for each row, each run by its own share and from its own draws.
+    Srivastava et al. (2014). No factors where all shares are 0: x (0,), or no layer.
+    """
+
+    def drawn(width: int, shares: Sequence[float]) -> Tensor:
+        size = (x.shape[-2], width)
+        each = [
+            (torch.rand(size, generator=draw, device=draw.device) >= share) / (1 - share)
+            for share, draw in zip(shares, draws, strict=True)
+        ]
+        return torch.stack(each).reshape(*x.shape[:-1], width).to(x)
+
+    inputs, units = [plan.input_dropout for plan in plans], [plan.dropout for plan in plans]
+    first = drawn(x.shape[-1], inputs) if any(inputs) else x.new_empty(0)
+    return first, [drawn(layer.n_hidden, units) for layer in stack] if any(units) else []

@@ -186,7 +186,10 @@ def pretrain_layer(
     layer.load_state(progress.remembered)
     if progress.epoch < 0:
         progress.epoch = 0
-        yield _first_look(codes, depth, judge, stopping.active(0))
+        valid, valid_clean = judge.errors() if judge else (None, None)
+        baselines, own = (judge.baselines(codes), judge.measures()) if judge else ({}, {})
+        errors = (None, valid, valid_clean)
+        yield LayerEpoch(depth, 0, *errors, stopping.active(0), baselines, measures=own)
     # A cost that no layer has that still learns: cross-entropy never overflows by itself.
     bound = layer.reconstruction.hopeless * layer.n_visible
     while (active := stopping.active(progress.epoch)).any():
@@ -198,14 +201,13 @@ def pretrain_layer(
                 layer, rows, seen, descent, plans[0].batch_size, seeds, depth, epoch
             )
         stopping.finite &= (loss < bound) | ~active
-        errors = judge.errors() if judge else None
-        if judge and errors:
-            score = judge.criterion(errors)
+        valid, valid_clean, own = None, None, {}
+        if judge:
+            valid, valid_clean = judge.errors()
+            score, own = judge.criterion(valid, valid_clean), judge.measures()
             stopping.observe(epoch, score, score, active)
         progress.epoch, progress.stopping = epoch, stopping.state()
         progress.optimiser, progress.remembered = descent.state(), layer.state()
-        valid, valid_clean = errors or (None, None)
-        own = judge.measures() if judge else {}
         yield LayerEpoch(depth, epoch, loss, valid, valid_clean, active, bound=bound, measures=own)
     progress.close(layer)
     stopping.restore(~active)
@@ -248,10 +250,3 @@ def used(layer: LayerKind, plan: Pretraining, device: torch.device | None = None
     """The precision that a layer is trained with on a device; None: where it is."""
     fast = layer.method == "closed form"
     return Precision(plan.precision).resolved(device or layer.like.device, plan.batch_size, fast)
-
-
-def _first_look(codes: Tensor, depth: int, judge: Judge | None, active: Tensor) -> LayerEpoch:
-    if judge is None:
-        return LayerEpoch(depth, 0, None, None, None, active)
-    baselines, own = judge.baselines(codes), judge.measures()
-    return LayerEpoch(depth, 0, None, *judge.errors(), active, baselines, measures=own)

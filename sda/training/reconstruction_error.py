@@ -68,13 +68,13 @@ class Judge:
                 total += mean * (rows.shape[-2] / self._clean.shape[-2])
         return totals
 
-    def criterion(self, errors: tuple[Tensor, Tensor]) -> Tensor:
+    def criterion(self, corrupted: Tensor, clean: Tensor) -> Tensor:
         """The error that a layer is stopped by: the one from the input that it trains with.
 
         A layer tried with another corruption than its own (an ordinary autoencoder beside a
         denoising one) is judged on clean rows.
         """
-        return torch.where(self._own, *errors)
+        return torch.where(self._own, corrupted, clean)
 
     @torch.no_grad()
     def baselines(self, codes: Tensor) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from sda import (
     stream,
 )
 from sda.nn.optimisers import Descent
-from sda.nn.predictor import select, take
+from sda.nn.predictor import single, take
 
 ROWS = stream(7)
 
@@ -136,8 +136,8 @@ def test_runs_that_are_taken_out_take_their_units_along():
     labels = [targets(Regressor, 9) for _ in range(3)]
     network.scale_to(labels)
     x = torch.rand(4, 6, dtype=torch.float64)
-    assert torch.allclose(select(network, 1).mean, labels[1].mean(0))
-    assert torch.allclose(select(network, 2).predict(x), network.predict(x)[2])
+    assert torch.allclose(single(network, 1).mean, labels[1].mean(0))
+    assert torch.allclose(single(network, 2).predict(x), network.predict(x)[2])
     assert torch.allclose(take(network, [2, 0]).predict(x), network.predict(x)[[2, 0]])
 
 

@@ -18,8 +18,8 @@ from sda import (
     stream,
 )
 from sda.nn.optimisers import Descent
-from sda.training import dropout
 from sda.training.finetuning import finetuning_epochs
+from sda.training.minibatches import dropout
 
 SETTINGS = Finetuning(epochs=3, learning_rate=0.5, batch_size=8, dropout=0.5, input_dropout=0.2)
 X = torch.rand(60, 9, generator=stream(0, "rows"))
@@ -34,7 +34,7 @@ def make(seed=0, hidden=(12, 7)):
 def test_what_stays_is_scaled_so_that_means_stay():
     network = make(hidden=(40,))
     rows = torch.ones(4000, 9)
-    inputs, (units,) = dropout.factors(network, rows, [SETTINGS], [stream(1)])
+    inputs, (units,) = dropout(network.stack, rows, [SETTINGS], [stream(1)])
     for factors, share in ((inputs, 0.2), (units, 0.5)):
         assert factors.unique().tolist() == [0.0, pytest.approx(1 / (1 - share))]
         deviation = (share / (1 - share) / factors.numel()) ** 0.5
@@ -44,7 +44,7 @@ def test_what_stays_is_scaled_so_that_means_stay():
 
 def test_shares_of_0_draw_nothing():
     plan = dataclasses.replace(SETTINGS, dropout=0.0, input_dropout=0.0)
-    inputs, units = dropout.factors(make(), X, [plan], [stream(1)])
+    inputs, units = dropout(make().stack, X, [plan], [stream(1)])
     assert (inputs.numel(), units) == (0, [])
 
 
@@ -57,7 +57,7 @@ def test_the_closed_form_equals_autograd(runs):
     x = torch.rand(*shape, 9, generator=stream(1), dtype=torch.float64)
     y = (x[..., 0] > x[..., 1]).long()
     plans = [SETTINGS, dataclasses.replace(SETTINGS, dropout=0.2)][: max(1, runs)]
-    _, factors = dropout.factors(network, x, plans, [stream(k) for k in range(max(1, runs))])
+    _, factors = dropout(network.stack, x, plans, [stream(k) for k in range(max(1, runs))])
     ends = []
     for update in (Classifier.update, Classifier._update_by_autograd):
         own, n = copy.deepcopy(network), max(1, runs)

@@ -4,8 +4,7 @@ import torch
 from scipy import sparse
 
 from sda import Layer, Masking, Pretraining, StackedDenoisingAutoencoder, pretrain, table
-from sda.common import sparse_rows
-from sda.common.rows import ROWS, extent, in_blocks, shared
+from sda.common.rows import ROWS, SparseRows, extent, in_blocks, shared
 
 
 def matrix(n=9000, d=30):
@@ -25,9 +24,9 @@ def test_drawn_rows_blocks_and_extent_are_those_of_the_dense_matrix():
 def test_sparse_rows_train_to_the_bits_of_dense_ones_and_are_never_made_dense(monkeypatch):
     held = matrix()
     trained, largest = [], []
-    dense = sparse_rows.SparseRows.dense
+    dense = SparseRows.dense
     monkeypatch.setattr(
-        sparse_rows.SparseRows, "dense", lambda self: (largest.append(len(self)), dense(self))[1]
+        SparseRows, "dense", lambda self: (largest.append(len(self)), dense(self))[1]
     )
     settings = Pretraining(learning_rate=0.1, epochs=1, batch_size=100)
     valid = torch.from_numpy(held[:50].toarray())
