@@ -29,9 +29,9 @@ from sda.training.settings import Pretraining
 
 @dataclass
 class Progress:
-    """Where pretraining stands; with the stack's weights, all that is needed to go on from there.
+    """Where pretraining stands at each yield; with the weights, all that is needed to go on.
 
-    The generators keep it up to date before each yield. It holds references, not copies.
+    It holds references, not copies.
     """
 
     depth: int = 0
@@ -103,8 +103,8 @@ def pretrain(
                 raise DivergenceError(epoch.fault(plan.learning_rate))
             history.append(epoch)
             if epoch.epoch == 0 or not bar.has_begun:
-                layer = f"layer {epoch.depth + 1}"
-                bar.begin(layer, plan.epochs, epoch.epoch, epoch.beside())
+                name = f"layer {epoch.depth + 1}"
+                bar.begin(name, plan.epochs, epoch.epoch, epoch.beside())
             bar.show(epoch.epoch, epoch.readable())
     if valid is not None:
         note_best_depth(stack, valid, stack[0].corruptions[0], seed)
@@ -133,7 +133,7 @@ def pretraining_epochs(
         trials: for each layer, the corruption of the validation rows for each run, so that arms
             that train with different corruptions share an axis; None: the layers' own.
         progress: where to go on from.
-        storage: where codes are kept: those that a layer trains on, while it trains.
+        storage: where the codes are kept that a layer trains on.
     """
     progress = progress if progress is not None else Progress()
     stack.extent = check_pretraining(stack, x, settings, valid)
@@ -177,8 +177,7 @@ def pretrain_layer(
     """
     check_extent(layer, codes, depth)
     parameters = dict(layer.named_parameters())
-    precision = used(layer, plans[0])
-    descent = planned(parameters, plans, progress.optimiser, precision)
+    descent = planned(parameters, plans, progress.optimiser, used(layer, plans[0]))
     stopping = EarlyStopping(parameters, layer.runs, plans, progress.stopping)
     if progress.finite is not None:
         stopping.finite &= progress.finite.to(stopping.finite.device)
@@ -242,8 +241,8 @@ def _train_one_epoch(
 @torch.no_grad()
 def encode(layer: LayerKind, x: Tensor, storage: Storage = IN_MEMORY) -> Tensor:
     """Clean codes (*runs, n, h) of x (n, d) or (R, n, d), encoded once and kept."""
-    blocks = in_blocks(x, layer.like.device)
-    return storage.keep((layer.encode(rows) for rows in blocks), x.shape[-2])
+    codes = (layer.encode(rows) for rows in in_blocks(x, layer.like.device))
+    return storage.keep(codes, x.shape[-2])
 
 
 def used(layer: LayerKind, plan: Pretraining, device: torch.device | None = None) -> Precision:

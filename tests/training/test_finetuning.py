@@ -77,7 +77,7 @@ def test_a_frozen_layer_is_refused_unless_all_encoders_stand_still():
     finetune(network, TRAIN, VALID, dataclasses.replace(SETTINGS, encoders=False), seed=0)
     assert equal(weights(network.stack[1]), {n[15:]: w for n, w in before.items() if ".1." in n})
     company = Classifier(join([network.stack, make(1).stack]), 3, seed=[0, 1])
-    for one in (company, classifiers.take(company, [0]), classifiers.select(company, 1)):
+    for one in (company, classifiers.take(company, [0]), classifiers.single(company, 1)):
         with pytest.raises(ValueError, match="frozen parameters cannot be trained"):
             list(finetuning_epochs(one, TRAIN, VALID, [SETTINGS] * 2, [0, 1]))
 
@@ -174,7 +174,7 @@ def test_a_run_agrees_with_itself_alone_to_rounding(momentum):
     for k in range(3):
         alone = make(k)
         own = list(finetuning_epochs(alone, TRAIN, VALID, [settings[k]], [k]))
-        assert near(weights(classifiers.select(company, k)), weights(alone))
+        assert near(weights(classifiers.single(company, k)), weights(alone))
         assert near([e.row(k) for e in epochs if e.active[k]], [e.row(0) for e in own])
 
 
@@ -190,7 +190,7 @@ def test_runs_that_stay_when_others_are_done_agree_with_themselves_alone_to_roun
         alone = make(k)
         finetune(alone, TRAIN, VALID, settings[k], seed=k)
         place = 0 if network is rest else k
-        assert near(weights(classifiers.select(network, place)), weights(alone))
+        assert near(weights(classifiers.single(network, place)), weights(alone))
 
 
 def test_a_blown_up_network_is_called_diverged():

@@ -200,7 +200,7 @@ def test_runs_with_noise_of_their_own_agree_with_themselves_alone_to_rounding():
     company = Classifier(join([network(k) for k in range(3)]), 3, seed=[0, 1, 2])
     list(finetuning_epochs(company, TRAIN, VALID, settings, [0, 1, 2]))
     for k, own in enumerate(settings):
-        together = classifiers.select(company, k).parameters()
+        together = classifiers.single(company, k).parameters()
         changes = {"corruption": own.corruption, "learning_rate": own.learning_rate}
         alone = trained(seed=k, **changes)
         assert near(torch.cat([p.detach().flatten() for p in together]), alone)
