@@ -8,13 +8,13 @@ after a warm-up; milliseconds of CPU time for a minibatch of 20, corruption and 
 costs of the last epoch, which differ in their noise alone, are printed beside.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from benchmark_step import interleaved
+from lib import script
 from torch import Tensor, nn
 
 from sda import Convolutional, Masking, Pretraining, StackedDenoisingAutoencoder, pretrain, stream
@@ -92,9 +92,7 @@ def compare(name: str, rows: int, repeats: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure every layer, print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("--smallest", action="store_true", help="a few rows, once")
     parser.add_argument("--json", type=Path, help="write the numbers there")
     options = parser.parse_args()

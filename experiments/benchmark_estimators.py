@@ -8,7 +8,6 @@ of the command line with the same settings, which also writes its folder. Each i
 several, in turns.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from lib import script
 
 from sda import SDAClassifier, SDATransformer
 from sda.config import compose
@@ -25,7 +25,7 @@ from sda.experiment.launch import train_together
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = script.parser(__doc__)
     parser.add_argument("--smallest", action="store_true", help="the smallest sizes, for a test")
     is_small = parser.parse_args().smallest
     torch.set_num_threads(1)

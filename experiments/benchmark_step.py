@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lib import usual_way
+from lib import script, usual_way
 from torch import Tensor, nn
 
 from sda import Classifier, Layer, Masking, Pretraining, StackedDenoisingAutoencoder, join
@@ -234,9 +234,7 @@ def measure(note: Callable[[str, Timings, str], None], smallest: bool, quick: bo
 
 def main() -> None:
     global DEVICE
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
     parser.add_argument("--smallest", action="store_true", help="hardly any: to see that it runs")
     parser.add_argument("--device", default="cpu", type=device_here, help="cpu or cuda")

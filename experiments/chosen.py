@@ -9,15 +9,12 @@ folder, then says how far the other arms are from sda where they agree, with the
 "sd" is over seeds.
 """
 
-import argparse
-import statistics
-import sys
 from pathlib import Path
 
-from lib.curves import best, contrast, finished_in, percent, place, score
+from lib import script
+from lib.curves import best, contrast, figures, finished_in, place
 from lib.figure import write_table
 
-from sda.analysis import intervals
 from sda.runs.results import Trained
 
 Place = tuple[str, str, int, str]  # data set, settings, where its arm stands among arms, arm
@@ -35,7 +32,11 @@ def main(folder: str, settings: list[str]) -> None:
         groups.setdefault((data, said, order, arm), []).append(run)
     shortest_first = sorted(groups, key=lambda key: (key[0], len(key[1]), *key[1:]))
     found = {key: best(groups[key]) for key in shortest_first}
-    rows = [_row(key, chosen, own) for key, (chosen, own) in found.items()]
+    rows = [
+        {"data set": data, "settings": said, "arm": arm}
+        | figures(*found[data, said, order, arm], True)
+        for data, said, order, arm in shortest_first
+    ]
     write_table(Path(folder) / "chosen.csv", rows)
     by_place = {(data, said, arm): own for (data, said, _, arm), (_, own) in found.items()}
     for (data, said, arm), own in by_place.items():
@@ -49,32 +50,9 @@ def _short(value: object) -> str:
     return str(value).replace(" ", "").removeprefix("sda.nn.corruption.")
 
 
-def _row(key: Place, chosen: str, own: dict[int, Trained]) -> dict[str, str]:
-    data, said, _, arm = key
-    errors = [run.test_error for run in own.values()]
-    mean, half_width, seeds = intervals.of_mean(errors)
-    return {
-        "data set": data,
-        "settings": said,
-        "arm": arm,
-        "chosen": chosen,
-        "valid error": f"{100 * score(own)[0]:.2f}",
-        "test error": f"{100 * mean:.2f}",
-        "sd": f"{100 * statistics.stdev(errors):.2f}" if seeds > 1 else "",
-        "95 % interval, ±": percent(half_width),
-        "seeds": str(seeds),
-        "test errors": " ".join(f"{k}:{100 * run.test_error:.4f}" for k, run in own.items()),
-    }
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("folder", help="with the runs")
     parser.add_argument("settings", nargs="+", help="that tell the lines apart, as stack.hidden")
     args = parser.parse_args()
-    try:
-        main(args.folder, args.settings)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    script.call(main, args.folder, args.settings)

@@ -6,33 +6,16 @@ Writes results/figures/corruptions.png: a digit or a part of a photograph (sciki
 draws of each. Sequences of letters are printed below, with a dot for a masked or empty place.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
+from lib import script
 from lib.figure import save
-from lib.script import FIGURES, png
 from matplotlib.figure import Figure
 from sklearn.datasets import load_digits, load_sample_image
 
-from sda import (
-    BlockMasking,
-    Blur,
-    ColourDropping,
-    Compose,
-    Deletion,
-    DownSampling,
-    Gaussian,
-    LocalShuffling,
-    Masking,
-    PatchShuffling,
-    Replacement,
-    SaltAndPepper,
-    Scheduled,
-    Swap,
-    stream,
-)
+import sda
 
 DRAWS = 4
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
@@ -53,28 +36,28 @@ def digit():
 def kinds():
     """Name, corruption, and whether it is for the photograph or for the digit."""
     pixels = {"image_shape": (3, 64, 64)}
-    blocks = Compose((Blur(1.0, **pixels), BlockMasking(16, 24, **pixels)))
-    schedule = Scheduled(Masking(0.8), Masking(0.1), DRAWS)
+    blocks = sda.Compose((sda.Blur(1.0, **pixels), sda.BlockMasking(16, 24, **pixels)))
+    schedule = sda.Scheduled(sda.Masking(0.8), sda.Masking(0.1), DRAWS)
     return [
-        ("Masking(0.25)", Masking(0.25), False),
-        ("SaltAndPepper(0.25)", SaltAndPepper(0.25), False),
-        ("Gaussian(0.2)", Gaussian(0.2), False),
-        ("Swap(0.25), digits", Swap(0.25), False),
+        ("Masking(0.25)", sda.Masking(0.25), False),
+        ("SaltAndPepper(0.25)", sda.SaltAndPepper(0.25), False),
+        ("Gaussian(0.2)", sda.Gaussian(0.2), False),
+        ("Swap(0.25), digits", sda.Swap(0.25), False),
         ("Scheduled, epochs 1 to 4", schedule, False),
-        ("BlockMasking(16, 24)", BlockMasking(16, 24, **pixels), True),
-        ("PatchShuffling(16, 0.5)", PatchShuffling(16, 0.5, **pixels), True),
-        ("ColourDropping(0.5)", ColourDropping(0.5, **pixels), True),
-        ("ColourDropping()", ColourDropping(**pixels), True),
-        ("Blur(2)", Blur(2.0, **pixels), True),
-        ("DownSampling(8)", DownSampling(8, **pixels), True),
+        ("BlockMasking(16, 24)", sda.BlockMasking(16, 24, **pixels), True),
+        ("PatchShuffling(16, 0.5)", sda.PatchShuffling(16, 0.5, **pixels), True),
+        ("ColourDropping(0.5)", sda.ColourDropping(0.5, **pixels), True),
+        ("ColourDropping()", sda.ColourDropping(**pixels), True),
+        ("Blur(2)", sda.Blur(2.0, **pixels), True),
+        ("DownSampling(8)", sda.DownSampling(8, **pixels), True),
         ("Compose: Blur, BlockMasking", blocks, True),
     ]
 
 
 def drawn(corruption, clean):
     """Draws (DRAWS, ...) of one picture; of a schedule one for each epoch."""
-    generator = stream(0, "gallery")
-    if isinstance(corruption, Swap):  # needs other rows
+    generator = sda.stream(0, "gallery")
+    if isinstance(corruption, sda.Swap):  # needs other rows
         rows = torch.from_numpy(load_digits().data[:DRAWS]).float() / 16
         return corruption(rows, generator).x.reshape(DRAWS, *clean.shape)
     made = [corruption.at(k + 1)(clean.reshape(1, -1), generator).x for k in range(DRAWS)]
@@ -104,14 +87,14 @@ def sequences():
     x = torch.eye(v)[[LETTERS.index(letter) for letter in WORDS]].reshape(1, -1)
     size = {"categories": v}
     noise = {
-        "clean": Masking(0.0),
-        "Masking(0.25)": Masking(0.25, columns=(v,) * len(WORDS)),
-        "Replacement(0.25)": Replacement(0.25, **size),
-        "Deletion(0.25)": Deletion(0.25, **size),
-        "LocalShuffling(3)": LocalShuffling(3, **size),
+        "clean": sda.Masking(0.0),
+        "Masking(0.25)": sda.Masking(0.25, columns=(v,) * len(WORDS)),
+        "Replacement(0.25)": sda.Replacement(0.25, **size),
+        "Deletion(0.25)": sda.Deletion(0.25, **size),
+        "LocalShuffling(3)": sda.LocalShuffling(3, **size),
     }
     for name, corruption in noise.items():
-        places = corruption(x, stream(1, "gallery")).x.reshape(-1, v)
+        places = corruption(x, sda.stream(1, "gallery")).x.reshape(-1, v)
         told = [LETTERS[int(p.argmax())] if p.sum() else "." for p in places]
         yield f"{name:18} {''.join(told)}"
 
@@ -122,8 +105,8 @@ def main(out):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = script.parser(__doc__)
+    parser.add_argument(
+        "out", nargs="?", type=script.png, default=str(script.FIGURES / "corruptions.png")
     )
-    parser.add_argument("out", nargs="?", type=png, default=str(FIGURES / "corruptions.png"))
     main(parser.parse_args().out)

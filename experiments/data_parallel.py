@@ -11,7 +11,6 @@ alone: on cores that have nothing else to do the two are the same but for the wa
 lines reckon what two H100 would do with the products, from published figures.
 """
 
-import argparse
 import os
 import socket
 import statistics
@@ -20,15 +19,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from lib import script
 from torch.multiprocessing.spawn import spawn
 
-from sda import (
-    Convolutional,
-    Layer,
-    Masking,
-    Pretraining,
-    StackedDenoisingAutoencoder,
-)
+import sda
 from sda.common import processes
 from sda.nn.layer_kind import LayerPlan
 from sda.training.pretraining import pretraining_epochs
@@ -44,8 +38,8 @@ NVLINK, TF32, REACHED, LATENCY = 450e9, 494.7e12, 0.5, 10e-6
 def epoch(plan: LayerPlan, rows: int, minibatches: int) -> tuple[float, float]:
     """Milliseconds of a minibatch in one epoch of so many: processor time, time on the clock."""
     x = torch.rand(rows * minibatches, DENSE[0], generator=torch.Generator().manual_seed(0))
-    stack = StackedDenoisingAutoencoder.plan(PIXELS, [plan], seed=0)
-    epochs = pretraining_epochs(stack, x, [[Pretraining(1, 0.01, rows, precision="fp32")]], [0])
+    stack = sda.StackedDenoisingAutoencoder.plan(PIXELS, [plan], seed=0)
+    epochs = pretraining_epochs(stack, x, [[sda.Pretraining(1, 0.01, rows, precision="fp32")]], [0])
     next(epochs)  # what it was before
     start = time.process_time(), time.perf_counter()
     next(epochs)
@@ -70,8 +64,8 @@ def compare(number: int, port: int, batches: tuple[int, ...], repeats: int) -> N
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     processes.join()
-    kernels = Convolutional(32, Masking(0.25))
-    kinds = {"dense": Layer(DENSE[1], Masking(0.25)), "convolution": kernels}
+    kernels = sda.Convolutional(32, sda.Masking(0.25))
+    kinds = {"dense": sda.Layer(DENSE[1], sda.Masking(0.25)), "convolution": kernels}
     for name, plan in kinds.items():
         for rows in batches:
             minibatches = max(2, (2000 if name == "dense" else 500) // rows)
@@ -114,9 +108,7 @@ def by_arithmetic() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--smallest", action="store_true", help="hardly any: to see that it runs")
     args = parser.parse_args()

@@ -5,15 +5,14 @@ SDA_DATA=<folder> ./run experiments/data_report.py    (5 minutes on one core)
 The folder has mnist/, icml2007/ with its reference samples, and kodak/.
 """
 
-import argparse
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from data_pictures import draw_pictures
+from lib import script
 from numpy.typing import NDArray
 from sklearn.svm import SVC
 
@@ -207,10 +206,5 @@ def hash_table(made: dict[str, Splits]) -> str:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
-    try:
-        main()
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    script.parser(__doc__).parse_args()
+    script.call(main)

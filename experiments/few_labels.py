@@ -9,14 +9,13 @@ differences with 95 % t intervals over seeds, and writes results/figures/few_lab
 minutes on one core; MNIST needs its files, the others come with scikit-learn or are made.
 """
 
-import argparse
 import os
 import warnings
 from pathlib import Path
 
 import numpy as np
+from lib import script
 from lib.figure import write_table
-from lib.script import FIGURES
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
@@ -34,10 +33,10 @@ SEEDS = range(5)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = script.parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="one set, one epoch, two seeds")
     parser.add_argument("--sets", nargs="+", choices=[*SETS], default=[*SETS])
-    parser.add_argument("--out", default=str(FIGURES / "few_labels.csv"))
+    parser.add_argument("--out", default=str(script.FIGURES / "few_labels.csv"))
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)

@@ -5,14 +5,12 @@
 Runs from the same seed start from the same initial weights, so a unit can be followed over arms.
 """
 
-import argparse
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
+from lib import script
 from lib.figure import first_layer
-from lib.script import png
 
 from sda.analysis import pictures
 from sda.runs.folder import RunFolder
@@ -36,13 +34,8 @@ def main(folders: list[str], out: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("out", type=png, help="the picture, a PNG")
+    parser = script.parser(__doc__)
+    parser.add_argument("out", type=script.png, help="the picture, a PNG")
     parser.add_argument("folders", nargs="+", help="of finished runs")
     args = parser.parse_args()
-    try:
-        main(args.folders, args.out)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    script.call(main, args.folders, args.out)

@@ -10,15 +10,14 @@ with means and 95 % t intervals over the seeds, and says how far each is from It
 Rows are those that everything is learned from: to fill in a table that is there, no labels needed.
 """
 
-import argparse
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from lib import script
 from lib.figure import write_table
-from lib.script import FIGURES
 from scipy import stats
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.exceptions import ConvergenceWarning
@@ -173,12 +172,10 @@ def main(seeds, epochs, out, tables):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
-    parser.add_argument("--out", type=Path, default=FIGURES / "imputation.csv")
+    parser.add_argument("--out", type=Path, default=script.FIGURES / "imputation.csv")
     args = parser.parse_args()
     main(args.seeds, args.epochs, args.out, args.tables)

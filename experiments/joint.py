@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from lib import script
 from lib.figure import save, show, write_table
+from lib.pretrained import valid_rows
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from sda.config import schema
 from sda.nn.joint import DeepAutoencoder
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import model_file, results
-from sda.runs.folder import RunFolder
 from sda.runs.results import Trained
 
 SHOWN = 10  # validation rows that are drawn with what comes back
@@ -46,15 +45,10 @@ def way(stack: StackedDenoisingAutoencoder) -> str:
     return WAYS[isinstance(stack[0], DeepAutoencoder)]
 
 
-def valid_rows(run: Trained) -> torch.Tensor:
-    x = torch.from_numpy(np.asarray(schema.load_data(RunFolder(run.path).config).valid.x))
-    return x.float() / 255 if x.dtype == torch.uint8 else x
-
-
 @torch.no_grad()
 def measures(run: Trained, stack: StackedDenoisingAutoencoder) -> dict[str, object]:
     """A line of the table: the input through all layers and back; errors after fine-tuning."""
-    x = valid_rows(run)
+    x = valid_rows(run.path)
     z = stack.reconstruct(x)
     loss = torch.nn.functional.binary_cross_entropy(z.clamp(1e-6, 1 - 1e-6), x, reduction="none")
     return {
@@ -74,7 +68,7 @@ def draw(
     left, middle, right = figure.subplots(1, 3, width_ratios=(2.4, 1, 1))
     sheets: list[NDArray[np.float32]] = []
     for run, stack in one.values():
-        x = valid_rows(run)[:SHOWN]
+        x = valid_rows(run.path)[:SHOWN]
         sheets = sheets or [x.numpy()]
         sheets.append(stack.reconstruct(x).numpy())
     side = math.isqrt(sheets[0].shape[1])

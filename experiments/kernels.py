@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lib.figure import show_sheet
 from lib.script import run
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -64,9 +65,7 @@ def main(folder: str, out: str) -> None:
         sheets[f"clean, corrupted, restored by {depth}"] = restored(stack, x, depth, shape)
     figure = Figure(figsize=(3 * len(sheets), 3.4), layout="constrained")
     for axis, (title, sheet) in zip(figure.subplots(1, len(sheets)), sheets.items(), strict=True):
-        axis.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(title, fontsize=9)
-        axis.set_axis_off()
+        show_sheet(axis, sheet, title)
     figure.savefig(out, dpi=110)
 
 

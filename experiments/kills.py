@@ -11,7 +11,6 @@ nobody disturbed: every run once in the ledger, the same bits, whole layers in t
 and no half-written file left. A line for each kill says what was killed and how the sweep ended.
 """
 
-import argparse
 import csv
 import os
 import random
@@ -26,6 +25,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TextIO
 from uuid import uuid4
+
+from lib import script
 
 from sda.common import files
 from sda.runs import ledger
@@ -277,9 +278,7 @@ def measure(engines: list[str], most: int, chance: random.Random, lengths: list[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--engine", default="dask,slurm", help=f"of {', '.join(ENGINES)}")
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the victims")

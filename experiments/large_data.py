@@ -7,7 +7,6 @@ and trains 3 x 1000 for one epoch a layer, in a fresh process for every size: on
 Codes beyond 1 GB lie on disk. Needs 9 kB of SCRATCH a row while it trains: 9 GB for 10^6 rows.
 """
 
-import argparse
 import json
 import tempfile
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lib import script
 
 from sda import Layer, Masking, Pretraining, StackedDenoisingAutoencoder
 from sda.common.rows import ROWS, shared
@@ -89,9 +89,7 @@ def measure(folder: Path, batch_size: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[10**4, 10**5, 10**6])
     parser.add_argument("--folder", type=Path, help="scratch, on a disk (default: a temporary one)")
     parser.add_argument("--batch-size", type=int, default=100)

@@ -10,17 +10,15 @@ prints.
 import math
 from pathlib import Path
 
-import numpy as np
 import torch
 from lib import script
 from lib.figure import quartiles, save, show, write_table
+from lib.pretrained import valid_rows
 from matplotlib.figure import Figure
 
-from sda.config import schema
 from sda.nn.layer_kind import LayerKind
 from sda.nn.penalised import PenalisedAutoencoder, jacobian_norm
 from sda.runs import model_file, results
-from sda.runs.folder import RunFolder
 from sda.runs.results import Trained
 
 SHOWN, COLUMNS = 36, 6
@@ -34,7 +32,8 @@ def main(folder: str, out: str) -> None:
     layers = {}
     for run in trained:
         layer = model_file.load(run.path / "model.safetensors").stack[0]
-        layers[name(layer)] = (layer, codes(layer, run.path), run)
+        codes = layer.encode(valid_rows(run.path)).detach()
+        layers[name(layer)] = (layer, codes, run)
     rows = [measures(called, *parts) for called, parts in layers.items()]
     write_table(Path(out).with_suffix(".csv"), rows)
     save(draw({called: parts[:2] for called, parts in layers.items()}), Path(out))
@@ -45,13 +44,6 @@ def name(layer: LayerKind) -> str:
     if isinstance(layer, PenalisedAutoencoder):
         return NAMES.get(type(layer.penalty).__name__, type(layer.penalty).__name__)
     return "denoising" if getattr(layer.corruptions[0], "fraction", 0) else "no penalty, no noise"
-
-
-@torch.no_grad()
-def codes(layer: LayerKind, path: Path) -> torch.Tensor:
-    """Codes (m, h) of the run's validation rows."""
-    x = torch.from_numpy(np.asarray(schema.load_data(RunFolder(path).config).valid.x))
-    return layer.encode(x.float() / 255 if x.dtype == torch.uint8 else x)
 
 
 @torch.no_grad()

@@ -10,30 +10,16 @@ patches and of noisy ones. Writes results/figures/restoration.png with the pictu
 restoration.csv with the PSNR of all in dB.
 """
 
-import argparse
 import math
 from pathlib import Path
 
 import torch
+from lib import script
 from lib.figure import save, write_table
-from lib.script import FIGURES, png
 from matplotlib.figure import Figure
 from sklearn.datasets import load_sample_image
 
-from sda import (
-    BlockMasking,
-    Blur,
-    ColourDropping,
-    DownSampling,
-    Gaussian,
-    Layer,
-    Masking,
-    Pretraining,
-    SquaredError,
-    StackedDenoisingAutoencoder,
-    pretrain,
-    stream,
-)
+import sda
 
 SIDE = 8
 SHAPE = (3, SIDE, SIDE)
@@ -42,12 +28,12 @@ HALF = 2.0  # values lie in [-2, 2]: of about unit deviation, as squared error l
 RATE = 0.002
 ON = {"image_shape": SHAPE}
 DAMAGE = {
-    "noise": Gaussian(0.15 * 2 * HALF),
-    "holes": BlockMasking(4, 4, **ON),
-    "pixels gone": Masking(0.5),
-    "no colour": ColourDropping(**ON),
-    "blur": Blur(1.5, **ON),
-    "quarter size": DownSampling(4, **ON),
+    "noise": sda.Gaussian(0.15 * 2 * HALF),
+    "holes": sda.BlockMasking(4, 4, **ON),
+    "pixels gone": sda.Masking(0.5),
+    "no colour": sda.ColourDropping(**ON),
+    "blur": sda.Blur(1.5, **ON),
+    "quarter size": sda.DownSampling(4, **ON),
 }
 
 
@@ -62,7 +48,7 @@ def photographs():
 
 def random_patches(pictures, n):
     """Patches from anywhere, (n, 192)."""
-    generator, found = stream(0, "patches"), []
+    generator, found = sda.stream(0, "patches"), []
     for _ in range(n):
         picture = pictures[int(torch.randint(len(pictures), (), generator=generator))]
         y, x = (
@@ -95,15 +81,15 @@ def psnr(made, clean):
 
 def autoencoder(x, corruption, h, epochs):
     """Train one layer of h units on patches and return how it restores."""
-    plan = Layer(h, corruption, SquaredError(), "relu", tied=False, initialisation="papers")
-    stack = StackedDenoisingAutoencoder.plan(x.shape[1], [plan], seed=0)
-    pretrain(stack, x, Pretraining(epochs, RATE, 20, momentum=0.9), seed=0)
+    plan = sda.Layer(h, corruption, sda.SquaredError(), "relu", tied=False, initialisation="papers")
+    stack = sda.StackedDenoisingAutoencoder.plan(x.shape[1], [plan], seed=0)
+    sda.pretrain(stack, x, sda.Pretraining(epochs, RATE, 20, momentum=0.9), seed=0)
     return lambda rows: stack.reconstruct(rows).detach()
 
 
 def linear(x, corruption):
     """The best linear map from damaged patches to clean ones."""
-    generator = stream(0, "linear")
+    generator = sda.stream(0, "linear")
     seen = torch.cat([corruption(x, generator).x for _ in range(4)])
     a = torch.cat([seen, torch.ones(len(seen), 1)], 1).double()
     ridge = a.T @ a + 1e-5 * len(seen) * torch.eye(a.shape[1]).double()
@@ -126,7 +112,7 @@ def restored(x, unseen, epochs):
             "autoencoder": autoencoder(x, corruption, 256, epochs),
         }
         clean = torch.cat([tiles(p) for p in unseen])
-        damaged = corruption(clean, stream(1, "unseen")).x
+        damaged = corruption(clean, sda.stream(1, "unseen")).x
         views = {"clean": clean, "damaged": damaged}
         views |= {way: restore(damaged) for way, restore in ways.items()}
         row = {"task": name, "code": 256}
@@ -137,8 +123,11 @@ def restored(x, unseen, epochs):
 def compressed(x, unseen, epochs):
     """PSNR of codes of few numbers: of clean patches, and of noisy ones that come out clean."""
     clean = torch.cat([tiles(p) for p in unseen])
-    for name, corruption in {"compress": Masking(0.0), "compress noisy": DAMAGE["noise"]}.items():
-        given = corruption(clean, stream(1, "unseen")).x
+    for name, corruption in {
+        "compress": sda.Masking(0.0),
+        "compress noisy": DAMAGE["noise"],
+    }.items():
+        given = corruption(clean, sda.stream(1, "unseen")).x
         for k in SIZES:
             row = {"task": name, "code": k, "damaged": f"{psnr(given, clean):.2f}"}
             row["linear map"] = f"{psnr(principal(x, k)(given), clean):.2f}"
@@ -176,11 +165,9 @@ def main(epochs, count, out):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--patches", type=int, default=4000)
-    parser.add_argument("--out", type=png, default=str(FIGURES / "restoration.png"))
+    parser.add_argument("--out", type=script.png, default=str(script.FIGURES / "restoration.png"))
     args = parser.parse_args()
     main(args.epochs, args.patches, args.out)

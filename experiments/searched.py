@@ -6,12 +6,13 @@ The cost of each pretrained layer is that of a validation row, in nats: before, 
 epoch. The validation error is in percent, at which epoch, of how many.
 """
 
-import argparse
 import math
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from lib import script
 
 from sda.runs.folder import RunFolder
 from sda.runs.results import Trained
@@ -38,9 +39,7 @@ def line(folder: Path) -> tuple[float, str]:
 
 def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # of | head
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="with the folders of runs inside")
     for folder in parser.parse_args().folders:
         runs = [path.parent for path in sorted(folder.glob("*/metrics.jsonl"))]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from lib import script
-from lib.figure import save, write_table
+from lib.figure import save, show_sheet, write_table
 from lib.pretrained import Pretrained, data_of, stacks_by
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -81,9 +81,7 @@ def draw(drawn: dict[str, Array], data: Splits) -> Figure:
         sheet = pictures.examples(
             lines.reshape(-1, lines.shape[-1]), data.image_shape, lines.shape[1], data.train.x
         )
-        axis.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(f"{name}: rows, and {DRAWS} samples of each", fontsize=9)
-        axis.set_axis_off()
+        show_sheet(axis, sheet, f"{name}: rows, and {DRAWS} samples of each")
     return figure
 
 

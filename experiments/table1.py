@@ -7,17 +7,16 @@ The ledger is the committed one beside this file, ``results/ledger``; to add wha
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-from lib.script import HERE, RESULTS
+from lib import script
 
 from sda.analysis import tables
 from sda.common import files
 from sda.runs import ledger
 from sda.sweeps.campaign import gaps, table
 
-HOUSE = HERE.parent
+HOUSE = script.HERE.parent
 SHORT = ("random3", "saa3", "sda3")  # the arms in the README; the page on the papers has all
 
 
@@ -29,7 +28,7 @@ def main(folder: Path, out: Path) -> None:
     files.replace(out / "table1.md", page(rows, gaps.of(rows, lines, folder)).encode())
     rows = [row for row in rows if "," not in row.data_set]
     brief = table.markdown(rows, table.brief)
-    if out == RESULTS:
+    if out == script.RESULTS:
         short = table.markdown([row for row in rows if row.arm in SHORT], table.brief)
         for shown, text in (HOUSE / "README.md", short), (HOUSE / "docs" / "papers.md", brief):
             files.replace(shown, with_table(shown.read_text(), text).encode())
@@ -39,7 +38,7 @@ def main(folder: Path, out: Path) -> None:
 def page(rows: list[table.Row], apart: gaps.Gaps) -> str:
     """The table in full, how far the methods are apart, what was chosen."""
     heads, *lines = gaps.lines(rows, apart)
-    text = (HERE / "table1_template.md").read_text()
+    text = (script.HERE / "table1_template.md").read_text()
     text = text.replace("{table}", table.markdown(rows, table.full))
     text = text.replace("{gaps}", tables.piped(heads, lines))
     heads, *lines = table.details(rows)
@@ -60,13 +59,8 @@ def folder(name: str) -> Path:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--ledger", type=folder, default=RESULTS / "ledger")
-    parser.add_argument("--out", type=folder, default=RESULTS)
+    parser = script.parser(__doc__)
+    parser.add_argument("--ledger", type=folder, default=script.RESULTS / "ledger")
+    parser.add_argument("--out", type=folder, default=script.RESULTS)
     args = parser.parse_args()
-    try:
-        main(args.ledger, args.out)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    script.call(main, args.ledger, args.out)

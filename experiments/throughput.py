@@ -10,7 +10,6 @@ spends on 10 000 queued runs. ``simulation``: 100 000 runs on 1000 workers that 
 ``ledger`` and ``layers``: 100 000 lines, one file a process as in a sweep; 100 000 layers.
 """
 
-import argparse
 import os
 import resource
 import shutil
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lib import script
 
 from sda.config import compose
 from sda.experiment.job import Job
@@ -215,9 +215,7 @@ def _memory() -> float:
 
 def main() -> None:
     parts = ("sweeps", "training", "queue", "simulation", "ledger", "layers")
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("--parts", default=",".join(parts))
     parser.add_argument("--runs", type=int, default=200, help="of sweeps; training: a tenth")
     parser.add_argument("--seconds", type=float, default=5.0)

@@ -9,25 +9,14 @@ each side (with fewer neighbours where these were never seen). Prints the accura
 and writes results/figures/tokens.csv.
 """
 
-import argparse
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import torch
+from lib import script
 from lib.figure import write_table
-from lib.script import FIGURES, HERE
 
-from sda import (
-    Categorical,
-    Compose,
-    Layer,
-    Masking,
-    Pretraining,
-    Replacement,
-    StackedDenoisingAutoencoder,
-    pretrain,
-    stream,
-)
+import sda
 
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
 V, L = len(LETTERS), 16
@@ -36,7 +25,7 @@ CONTEXTS = ((2, 2), (1, 2), (2, 1), (1, 1), (0, 1), (1, 0), (0, 0))  # letters b
 
 def text():
     """Numbers of the letters of the text, words with one space between them."""
-    words = (HERE / "texts" / "noise.txt").read_text().lower().split()
+    words = (script.HERE / "texts" / "noise.txt").read_text().lower().split()
     kept = ("".join(c for c in word if c in LETTERS) for word in words)
     return [LETTERS.index(c) for c in " ".join(filter(None, kept))]
 
@@ -69,9 +58,9 @@ def by_neighbours(letters, masked, words):
 
 
 def learned(x, noise, epochs):
-    plan = Layer(300, noise, Categorical((V,) * L), tied=False, initialisation="tutorial")
-    stack = StackedDenoisingAutoencoder.plan(L * V, [plan], seed=0)
-    pretrain(stack, x, Pretraining(epochs, 0.05, 20, momentum=0.5), seed=0)
+    plan = sda.Layer(300, noise, sda.Categorical((V,) * L), tied=False, initialisation="tutorial")
+    stack = sda.StackedDenoisingAutoencoder.plan(L * V, [plan], seed=0)
+    sda.pretrain(stack, x, sda.Pretraining(epochs, 0.05, 20, momentum=0.5), seed=0)
     return lambda rows: stack.reconstruct(rows).reshape(-1, L, V).argmax(-1)
 
 
@@ -87,13 +76,13 @@ def main(epochs, out):
     _, x = windows(letters[:cut], 1)
     words, rows = windows(letters[cut:], 3)
     columns = (V,) * L
-    masking = Masking(0.15, columns=columns)
-    seen = masking(rows, stream(1, "unseen"))
+    masking = sda.Masking(0.15, columns=columns)
+    seen = masking(rows, sda.stream(1, "unseen"))
     masked = seen.hit.reshape(-1, L, V)[..., 0]
     noises = {
         "autoencoder, masked": masking,
-        "autoencoder, masked and replaced": Compose(
-            (Replacement(0.1, categories=V), Masking(0.15, columns=columns))
+        "autoencoder, masked and replaced": sda.Compose(
+            (sda.Replacement(0.1, categories=V), sda.Masking(0.15, columns=columns))
         ),
     }
     commonest = Counter(letters[:cut]).most_common(1)[0][0]
@@ -117,10 +106,8 @@ def main(epochs, out):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--out", type=Path, default=FIGURES / "tokens.csv")
+    parser.add_argument("--out", type=Path, default=script.FIGURES / "tokens.csv")
     args = parser.parse_args()
     main(args.epochs, args.out)

@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 import torch
 from lib import script
-from lib.figure import save, write_table
+from lib.figure import save, show_sheet, write_table
 from lib.pretrained import Pretrained, data_of, stacks_by
 from matplotlib.figure import Figure
 
@@ -92,15 +92,8 @@ def draw(runs: dict[int, Pretrained], curves: dict[int, list[float]], data: Spli
     layer = layer_of(runs[least])
     codes = layer.encode(torch.from_numpy(data.valid.x)).numpy()
     for k in range(data.n_classes):
-        own = codes[data.valid.y == k]
-        plane.plot(
-            own[:, 0],
-            own[:, min(1, least - 1)],
-            ".",
-            markersize=1.5,
-            color=f"C{k % 10}",
-            label=str(k),
-        )
+        x, y = codes[data.valid.y == k].T[[0, min(1, least - 1)]]
+        plane.plot(x, y, ".", markersize=1.5, color=f"C{k % 10}", label=str(k))
     plane.legend(frameon=False, fontsize=7, markerscale=5, ncols=2)
     plane.set_title(f"codes of validation rows, by class ({least} components)", fontsize=9)
     places = np.array([NormalDist().inv_cdf(q) for q in np.linspace(0.03, 0.97, SIDE)])
@@ -109,9 +102,7 @@ def draw(runs: dict[int, Pretrained], curves: dict[int, list[float]], data: Spli
     z[:, min(1, least - 1)] = torch.from_numpy(np.repeat(places[::-1], SIDE).copy())
     made = layer.reconstruction.mean(layer.decode(z)).numpy()
     sheet = pictures.examples(made, data.image_shape, SIDE, data.train.x)
-    grid.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    grid.set_title("what codes decode to, even shares of the prior", fontsize=9)
-    grid.set_axis_off()
+    show_sheet(grid, sheet, "what codes decode to, even shares of the prior")
     return figure
 
 

@@ -11,15 +11,13 @@ come to. Writes results/figures/walkback.png and, beside it, the likelihoods as 
 prints.
 """
 
-import argparse
-import sys
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from lib import script
-from lib.figure import save, write_table
+from lib.figure import save, show_sheet, write_table
 from lib.pretrained import Pretrained, data_of, stacks_by
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -76,25 +74,16 @@ def draw(drawn: dict[str, Array], data: Splits) -> Figure:
     ):
         lines = steps[:SHOWN, :LINES].swapaxes(0, 1).reshape(-1, steps.shape[-1])
         sheet = pictures.examples(lines, data.image_shape, SHOWN, data.train.x)
-        axis.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(
-            f"{name}: {LINES} chains, {SHOWN} consecutive steps after {BURN}", fontsize=9
-        )
-        axis.set_axis_off()
+        show_sheet(axis, sheet, f"{name}: {LINES} chains, {SHOWN} consecutive steps after {BURN}")
     return figure
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script.parser(__doc__)
     parser.add_argument("folder", help="with the runs")
     parser.add_argument(
         "out", nargs="?", type=script.png, default=str(script.FIGURES / "walkback.png")
     )
     parser.add_argument("--samples", type=int, default=10_000)
     args = parser.parse_args()
-    try:
-        main(args.folder, args.out, args.samples)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    script.call(main, args.folder, args.out, args.samples)

@@ -4,6 +4,7 @@ What `labels.py`, `noise.py` and `chosen.py` share. No test error chooses anythi
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,19 +39,8 @@ class Point:
 
     def row(self, heading: str) -> dict[str, str]:
         """A line of the table; errors in percent."""
-        mean, half_width, seeds = self.test_error
-        return {
-            "data set": self.data,
-            "arm": self.arm,
-            heading: f"{self.value:g}",
-            "chosen": self.chosen,
-            "valid error": f"{100 * score(self.runs)[0]:.2f}",
-            "test error": f"{100 * mean:.2f}",
-            "95 % interval, ±": percent(half_width),
-            "seeds": str(seeds),
-            # With them the paired intervals can be told when the runs are gone.
-            "test errors": " ".join(f"{k}:{100 * r.test_error:.4f}" for k, r in self.runs.items()),
-        }
+        names = {"data set": self.data, "arm": self.arm, heading: f"{self.value:g}"}
+        return names | figures(self.chosen, self.runs)
 
 
 Drawn = dict[str, tuple[Axes, list[Point]]]  # by data set: where it is drawn, and what
@@ -72,6 +62,22 @@ def points(folder: str, setting: str) -> list[Point]:
         Point(data, arm, value, *best(runs))
         for (data, _, arm, value), runs in sorted(groups.items(), key=lambda group: group[0])
     ]
+
+
+def figures(chosen: str, runs: dict[int, Trained], with_sd: bool = False) -> dict[str, str]:
+    """Errors in percent, for a line of a table; with them paired intervals outlive the runs."""
+    errors = [run.test_error for run in runs.values()]
+    mean, half_width, seeds = intervals.of_mean(errors)
+    sd = {"sd": f"{100 * statistics.stdev(errors):.2f}" if seeds > 1 else ""}
+    return {
+        "chosen": chosen,
+        "valid error": f"{100 * score(runs)[0]:.2f}",
+        "test error": f"{100 * mean:.2f}",
+        **(sd if with_sd else {}),
+        "95 % interval, ±": percent(half_width),
+        "seeds": str(seeds),
+        "test errors": " ".join(f"{k}:{100 * run.test_error:.4f}" for k, run in runs.items()),
+    }
 
 
 def finished_in(folder: str) -> list[Trained]:

@@ -58,7 +58,11 @@ def show(
 ) -> None:
     """Draw filters (h, d) as tiles on an axis, each scaled by its own largest weight."""
     rows = -(-len(filters) // columns)
-    sheet = pictures.filters(filters.T, (side, side), rows, columns)
+    show_sheet(axis, pictures.filters(filters.T, (side, side), rows, columns), title, size)
+
+
+def show_sheet(axis: Axes, sheet: NDArray[Any], title: str, size: float = 9) -> None:
+    """Draw a sheet of grey levels on an axis as it is."""
     axis.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axis.set_title(title, fontsize=size)
     axis.set_axis_off()

@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from torch import Tensor
+
 from lib.figure import runs_by
+from sda.common.rows import floats, shared
 from sda.config import schema
 from sda.data.splits import Splits
 from sda.nn.stack import StackedDenoisingAutoencoder
@@ -39,3 +42,8 @@ def pretrained(path: Path) -> Pretrained:
 def data_of(run: Pretrained) -> Splits:
     """What a run learned from."""
     return schema.load_data(RunFolder(run.path).config)
+
+
+def valid_rows(path: Path) -> Tensor:
+    """The validation rows (m, d) of a run, as floats."""
+    return floats(shared(schema.load_data(RunFolder(path).config).valid.x))

@@ -11,7 +11,7 @@ FIGURES = RESULTS / "figures"
 
 
 def run(main: Callable[[str, str], None], says: str | None, picture: str = "") -> None:
-    """Call ``main`` with the folder and the picture's path; a ValueError ends in one line.
+    """Call ``main`` with the folder and the picture's path, as ``call`` does.
 
     Args:
         main: draws.
@@ -19,15 +19,25 @@ def run(main: Callable[[str, str], None], says: str | None, picture: str = "") -
         picture: name of its file in the folder of figures, where no other is given; empty: that
             of the folder with the runs.
     """
-    parser = argparse.ArgumentParser(
+    asked = parser(says)
+    asked.add_argument("folder", help="with the runs")
+    asked.add_argument("out", nargs="?", type=png)
+    args = asked.parse_args()
+    own = FIGURES / (picture or f"{Path(args.folder).resolve().name}.png")
+    call(main, args.folder, args.out or str(own))
+
+
+def parser(says: str | None) -> argparse.ArgumentParser:
+    """A parser that prints the script's docstring as it is."""
+    return argparse.ArgumentParser(
         description=says, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", help="with the runs")
-    parser.add_argument("out", nargs="?", type=png)
-    args = parser.parse_args()
-    own = FIGURES / (picture or f"{Path(args.folder).resolve().name}.png")
+
+
+def call(main: Callable[..., None], *arguments: object) -> None:
+    """Call ``main``; a ValueError ends in one line."""
     try:
-        main(args.folder, args.out or str(own))
+        main(*arguments)
     except ValueError as error:
         sys.exit(f"error: {error}")
 

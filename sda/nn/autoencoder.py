@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sda.common import checks
 from sda.nn import closed_form
-from sda.nn.corruption import Corrupted, Corruption, Emphasis, Masking
+from sda.nn.corruption import Corrupted, Corruption, Emphasis
 from sda.nn.distributions import CrossEntropy, Distribution
 from sda.nn.encoder import Activation, Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan
@@ -29,10 +29,6 @@ class Layer(LayerPlan):
     initialisation: Initialisation | str = field(
         default=Initialisation.tutorial, metadata={"unsaid": Initialisation.papers}
     )
-
-    def without_noise(self) -> Self:
-        """The plan of an ordinary autoencoder: nothing is hit, so nothing is emphasised."""
-        return self._with(corruption=Masking(0.0), emphasis=Emphasis())
 
     def unpretrained(self) -> Self:
         """The plan of an encoder alone; one that reads missing cells as 0 still does."""

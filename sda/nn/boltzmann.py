@@ -18,6 +18,7 @@ hidden units' statistics are not.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -43,7 +44,7 @@ class Boltzmann(LayerPlan):
         default=Initialisation.tutorial, metadata={"unsaid": Initialisation.papers}
     )
 
-    def without_noise(self) -> "Boltzmann":
+    def without_noise(self) -> Self:
         """Itself: nothing is corrupted."""
         return self
 

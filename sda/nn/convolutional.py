@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sda.common import checks
-from sda.nn.corruption import Corrupted, Corruption, Emphasis, Masking
+from sda.nn.corruption import Corrupted, Corruption, Emphasis
 from sda.nn.distributions import CrossEntropy, Distribution
 from sda.nn.encoder import Activation, Initialisation
 from sda.nn.layer_kind import LayerKind, LayerPlan, Shape
@@ -52,10 +52,6 @@ class Convolutional(LayerPlan):
         if self.shape is not None:
             for side in self.shape:
                 checks.whole("shape", side, 1)
-
-    def without_noise(self) -> "Convolutional":
-        """The plan of an ordinary autoencoder."""
-        return self._with(corruption=Masking(0.0), emphasis=Emphasis())
 
     def unpretrained(self) -> "Convolutional":
         """The plan of an encoder alone."""

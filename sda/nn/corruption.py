@@ -105,8 +105,7 @@ class Masking(Corruption):
     columns: tuple[int, ...] = ()  # components of each; none: every component is one, or the data's
 
     def __post_init__(self) -> None:
-        _check_share(self.fraction, self.exact)
-        _check_columns(self.columns)
+        _check_share(self.fraction, self.exact, self.columns)
         checks.number("value of masking", self.value, -checks.LARGEST, checks.LARGEST)
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
@@ -143,8 +142,7 @@ class Swap(Corruption):
     columns: tuple[int, ...] = ()  # components of each; none: every component is one, or the data's
 
     def __post_init__(self) -> None:
-        _check_share(self.fraction, self.exact)
-        _check_columns(self.columns)
+        _check_share(self.fraction, self.exact, self.columns)
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Corrupted:
         """Corrupt the rows of x (n, d)."""
@@ -214,12 +212,9 @@ class Gaussian(Corruption):
         return (-math.inf, math.inf) if self.std else (low, high)
 
 
-def _check_share(fraction: object, exact: object) -> None:
+def _check_share(fraction: object, exact: object, columns: tuple[int, ...] = ()) -> None:
     checks.number("fraction", fraction, 0, 1)
     checks.flag("exact", exact)
-
-
-def _check_columns(columns: tuple[int, ...]) -> None:
     for size in columns:
         checks.whole("columns: components of a column", size, 1)
 

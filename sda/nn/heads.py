@@ -68,9 +68,7 @@ class Classifier(Predictor):
 
     def error(self, answers: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
         """Fraction of the labelled rows (n,), by weight, whose class is another one: ``runs``."""
-        share = self.has_target(y).to(wide(y.device))
-        if weights is not None:
-            share = share * weights.to(y.device)
+        share = self.shares(y, weights).to(wide(y.device))
         return ((answers != y) * share).sum(-1) / share.sum()
 
     def constant(self, y: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -174,8 +172,7 @@ class Regressor(Predictor):
 
         A target that never changes in these rows counts as one of variance 1.
         """
-        known = self.has_target(y)
-        share = known.to(wide(y.device)) if weights is None else weights.to(y.device) * known
+        share = self.shares(y, weights)
         share = (share / share.sum()).unsqueeze(-1)
         y, answers = (one.to(share.dtype).nan_to_num(0) for one in (y, answers))
         variance = (share * (y - (share * y).sum(-2, keepdim=True)).square()).sum(-2)

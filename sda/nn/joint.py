@@ -35,10 +35,6 @@ class Joint(LayerPlan):
             raise ValueError("hidden must list the units of each layer, got none")
         object.__setattr__(self, "hidden", tuple(checks.whole("hidden", n, 1) for n in self.hidden))
 
-    def without_noise(self) -> Self:
-        """The plan of an ordinary deep autoencoder."""
-        return self._with(corruption=Masking(0.0), emphasis=Emphasis())
-
     def unpretrained(self) -> Self:
         """The plan of encoders alone."""
         return self.without_noise()._with(reconstruction=CrossEntropy(), tied=True)

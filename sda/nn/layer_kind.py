@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sda.common import checks
 from sda.common.layout import Layout
-from sda.nn.corruption import Corrupted, Corruption, Masking
+from sda.nn.corruption import Corrupted, Corruption, Emphasis, Masking
 from sda.nn.distributions import Distribution
 from sda.nn.encoder import Activation
 from sda.nn.optimisers import Descent
@@ -41,8 +41,8 @@ class LayerPlan(ABC):
         }
         return self._with(**known)
 
-    def without_noise(self) -> "LayerPlan":
-        """The plan as init=saa trains it: no corruption, and a kind's own noise is off.
+    def without_noise(self) -> Self:
+        """The plan as init=saa trains it: no corruption, no emphasis, a kind's own noise is off.
 
         Raises:
             ValueError: it has no field ``corruption``, and does not say how this is done.
@@ -50,7 +50,8 @@ class LayerPlan(ABC):
         if not hasattr(self, "corruption"):
             kind = type(self).__name__
             raise ValueError(f"init=saa trains without noise, and {kind} has no corruption to set")
-        return self._with(corruption=Masking(0.0))
+        plain = {"emphasis": Emphasis()} if hasattr(self, "emphasis") else {}
+        return self._with(corruption=Masking(0.0), **plain)
 
     def unpretrained(self) -> "LayerPlan":
         """The plan as init=random builds it, without what only pretraining reads, such as noise.

@@ -65,6 +65,11 @@ class Predictor(nn.Module, ABC):
     def has_target(self, y: Tensor) -> Tensor:
         """Which rows of y (n, ...) have a target, (n,) bool."""
 
+    def shares(self, y: Tensor, weights: Tensor | None) -> Tensor:
+        """What each row of y counts, (n,): 0 without a target, else its weight, or 1."""
+        known = self.has_target(y)
+        return known.to(wide(y.device)) if weights is None else weights.to(y.device) * known
+
     @abstractmethod
     def targets(self, y: Tensor) -> Tensor:
         """What ``output`` is a distribution of, (..., n, k): y (..., n, ...) in its terms."""
@@ -209,8 +214,7 @@ class Predictor(nn.Module, ABC):
         """
         device = self.weight.device
         y = y.to(device)
-        known = self.has_target(y)
-        share = known.to(wide(device)) if weights is None else weights.to(device) * known
+        share = self.shares(y, weights)
         loss = torch.zeros(self.runs, dtype=wide(device), device=device)
         answers = []
         for rows, own, part in zip(

@@ -164,8 +164,7 @@ class SharedDescent(NamedOptimiser):
         parameters: dict[str, nn.Parameter],
         plans: Sequence[Training],
         remembered: Mapping[str, Tensor],
-        precision: Precision,
-        averaging: Sequence[float],
+        *rest: Any,
     ) -> None:
         self._rows = self._taken = 0
         self._is_plain = plans[0].is_plain
@@ -173,7 +172,7 @@ class SharedDescent(NamedOptimiser):
             name + self._BUFFER * (self._is_plain and name in parameters): kept
             for name, kept in remembered.items()
         }
-        super().__init__(parameters, plans, named, precision, averaging)
+        super().__init__(parameters, plans, named, *rest)
 
     def _gradients_of(self, parameters: dict[str, nn.Parameter]) -> dict[str, Tensor]:
         """One after the other, and the number of rows behind them: one sum for all."""

@@ -29,10 +29,7 @@ from sda.training.settings import Pretraining
 
 @dataclass
 class Progress:
-    """Where pretraining stands at each yield; with the weights, all that is needed to go on.
-
-    It holds references, not copies.
-    """
+    """Where pretraining stands at each yield: with the weights, all to go on; no copies."""
 
     depth: int = 0
     epoch: int = -1  # of the layer ``depth``; -1: not begun
