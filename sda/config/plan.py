@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from sda.common.layout import Block, Layout
-from sda.common.precision import Precision
 from sda.common.rows import deviations, shared
 from sda.data.splits import Splits
 from sda.nn.boltzmann import counterpart
@@ -23,7 +22,6 @@ from sda.runs import model_file
 from sda.runs.arms import UNREAD, Init
 from sda.runs.folder import MODEL, PRETRAINED
 from sda.runs.identity import described
-from sda.training import pretraining
 from sda.training.settings import Finetuning, Pretraining
 
 
@@ -141,10 +139,11 @@ class Run:
         """The precision of each layer's products and of fine-tuning's, on this machine."""
         trained = self.is_pretrained and self.start is None
         pairs = zip(self._like(), self.pretraining, strict=True) if trained else ()
-        layers = [pretraining.used(layer, plan, self.device) for layer, plan in pairs]
+        layers = [
+            plan.precision_on(self.device, layer.method == "closed form") for layer, plan in pairs
+        ]
         fast = all(layer.encoder is not None for layer in self._like())
-        wanted, rows = Precision(self.finetuning.precision), self.finetuning.batch_size
-        return [*map(str, layers), str(wanted.resolved(self.device, rows, fast))]
+        return [*map(str, layers), str(self.finetuning.precision_on(self.device, fast))]
 
     def reads(self, key: str) -> bool:
         """Whether a setting has an effect on it; noise of rows may be that of ``corruption``."""

@@ -15,7 +15,7 @@ from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training import finetuning
 from sda.training.minibatches import Labelled
-from sda.training.preconditions import tell_of_wide_rows
+from sda.training.preconditions import warn_of_wide_rows
 from sda.training.settings import Finetuning
 
 Part = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]  # rows, targets, weights
@@ -49,7 +49,7 @@ class Supervised(Stacked, ABC):
         if not goes_on:
             self._scaling = Scaling.of(train[0], self.scaling)
         given, held = (self._labelled(*part) for part in (train, valid))
-        tell_of_wide_rows(given.x)
+        warn_of_wide_rows(given.x)
         if not goes_on:
             stack = StackedDenoisingAutoencoder.plan(x.shape[1], self._layers(given.x), self._seed)
             self._pretrain(stack, given.x, held.x)
@@ -101,4 +101,4 @@ class Supervised(Stacked, ABC):
             for epoch in epochs:
                 shown.note(epoch, "fine-tuning", plan.epochs, plan.learning_rate)
                 self.history_.append(epoch.row(0))
-        finetuning.tell_of_one_answer(self.network_, valid)
+        finetuning.warn_of_one_answer(self.network_, valid)

@@ -39,7 +39,7 @@ def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
         for settings in plan.pretraining
     ]
     tuning = plan.finetuning
-    network = (*map(str, tuning.company), str(plan.initialisation))
+    network = (*map(str, tuning.batch_key), str(plan.initialisation))
     where = (
         plan.start and plan.start.weights,
         str(plan.device),

@@ -50,7 +50,7 @@ def check(plan: Run, splits: Splits) -> None:
     network = heads.predictor(stack, splits.n_classes, splits.n_targets, plan.seed)
     preconditions.check_finetuning(network, train, valid, [plan.finetuning], plan.device)
     preconditions.check_labelled("test", test, network)  # now, not when all is trained
-    preconditions.tell_of_wide_rows(train[0])
+    preconditions.warn_of_wide_rows(train[0])
 
 
 def run(
@@ -248,7 +248,7 @@ def _end(
     predicted = None
     if state.plans[number].test:
         tested, predicted = judging.tested_on(classifier, splits)
-    finetuning.tell_of_one_answer(classifier, valid)
+    finetuning.warn_of_one_answer(classifier, valid)
     result |= {"valid_error": float(valid_error), "valid_loss": float(valid_loss)}
     result |= tested | outcome.judged_on(splits)
     if splits.kind == "numbers":

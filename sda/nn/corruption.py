@@ -31,7 +31,7 @@ class Corruption(ABC):
     kind is a frozen dataclass.
     """
 
-    leaves_intact: ClassVar[bool] = True  # whether some components stay as they are, and are told
+    leaves_intact: ClassVar[bool] = True  # whether some components stay as they are; ``hit`` tells
     mixes_rows: ClassVar[bool] = False  # whether a row's values may come from other rows
 
     @abstractmethod
@@ -47,7 +47,7 @@ class Corruption(ABC):
         return self
 
     def on(self, layout: Layout) -> "Corruption":
-        """The same, told what only the data know, such as columns; most need nothing."""
+        """The same, given what only the data know, such as columns; most need nothing."""
         return self
 
 

@@ -57,7 +57,7 @@ class Distribution(ABC):
         return mean
 
     def on(self, layout: Layout) -> "Distribution":
-        """The same, told what only the data know, such as columns; most need nothing."""
+        """The same, given what only the data know, such as columns; most need nothing."""
         return self
 
     def check_columns(self, low: Tensor, high: Tensor, what: str) -> None:

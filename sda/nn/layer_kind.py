@@ -33,7 +33,7 @@ class LayerPlan(ABC):
         """Make the layer for inputs of n_visible components, with weights from ``generator``."""
 
     def on(self, layout: Layout) -> Self:
-        """The plan, told what only the data know of its inputs."""
+        """The plan, given what only the data know of its inputs."""
         known = {
             name: part.on(layout)
             for name, part in vars(self).items()
@@ -230,7 +230,7 @@ class LayerKind(nn.Module, ABC):
         return torch.where(x.isnan(), 0.0, x) if self.reconstruction.missing else x
 
     def encoder_parameters(self) -> dict[str, nn.Parameter]:
-        """Parameters that fine-tuning moves, by name: those of the layer, unless said."""
+        """Parameters that fine-tuning moves, by name: those of the layer, for most."""
         return dict(self.named_parameters())
 
     def filters(self) -> Tensor | None:

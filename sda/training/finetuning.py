@@ -11,7 +11,6 @@ from torch import Tensor
 import sda.common.progress as display
 from sda.common import processes
 from sda.common.errors import DivergenceError
-from sda.common.precision import Precision
 from sda.common.rows import joint, wide
 from sda.common.seeding import stream
 from sda.nn.optimisers import Descent
@@ -76,11 +75,11 @@ def finetune(
                 raise DivergenceError(epoch.fault(settings.learning_rate))
             history.append(epoch)
             bar.show(epoch.epoch, epoch.readable())
-    tell_of_one_answer(network, valid)
+    warn_of_one_answer(network, valid)
     return history
 
 
-def tell_of_one_answer(network: Predictor, valid: Pairs) -> None:
+def warn_of_one_answer(network: Predictor, valid: Pairs) -> None:
     """Warn of an ordinary network that answers the same to all validation rows, if they differ."""
     answers = network.predict(valid[0])
     known = valid[1][network.has_target(valid[1])]
@@ -111,7 +110,7 @@ def finetuning_epochs(
         network: with runs (R,), or ordinary: then R is 1.
         train: rows (n, d) and targets (n, ...), the same for all runs, with weights or without.
         valid: rows (m, d) and targets (m, ...).
-        settings: for each run, of one ``company``: those of one batch size, and so on.
+        settings: for each run, of one ``batch_key``: one batch size, and so on.
         seeds: of the runs.
         progress: where to go on from.
         at_least: runs that make an epoch worth while; with fewer still training, return, so that
@@ -124,8 +123,7 @@ def finetuning_epochs(
     rows = training_rows(train.y, network, settings[0].labelled, seeds)
     network.scale_to([train.y[own.to(train.y.device)] for own in rows])
     parameters = network.trained_parameters(settings[0].encoders)
-    wanted, fast = Precision(settings[0].precision), network.is_in_closed_form
-    precision = wanted.resolved(network.weight.device, settings[0].batch_size, fast)
+    precision = settings[0].precision_on(network.weight.device, network.is_in_closed_form)
     averaging = [plan.averaging for plan in settings]
     with torch.no_grad():
         for name, weight in progress.last.items():

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from sda.common import processes
-from sda.common.precision import Precision
 from sda.common.rows import check_rows, extent, extents
 from sda.nn.layer_kind import LayerKind
 from sda.nn.optimisers import check_free
@@ -42,8 +41,7 @@ def check_pretraining(
                 f"pretraining needs settings for each of {len(stack)} layers, got {len(plans)}"
             )
         for plan, layer in zip(plans, stack, strict=True):
-            fast = layer.method != "autograd"
-            Precision(plan.precision).check(device or x.device, plan.batch_size, fast)
+            plan.check_precision(device or x.device, layer.method != "autograd")
         if valid is None and any(plan.patience is not None for plan in plans):
             raise ValueError("early stopping (patience) needs validation rows, got none")
     lowest.check_inputs(low, high, "the inputs of layer 1")
@@ -71,8 +69,7 @@ def check_finetuning(
     check_labelled("validation", valid, network)
     check_free(network.trained_parameters(settings[0].encoders))
     for plan in settings:
-        where = device or train[0].device
-        Precision(plan.precision).check(where, plan.batch_size, network.is_in_closed_form)
+        plan.check_precision(device or train[0].device, network.is_in_closed_form)
         known = int(network.has_target(train[1]).sum())
         if plan.labelled is not None and plan.labelled > known:
             which = "the training rows" + (" with labels" if known < len(train[1]) else "")
@@ -156,7 +153,7 @@ def check_extent(layer: LayerKind, codes: Tensor, depth: int) -> None:
     layer.check_inputs(*extent(codes), f"the inputs of layer {depth + 1}")
 
 
-def tell_of_wide_rows(x: Tensor) -> None:
+def warn_of_wide_rows(x: Tensor) -> None:
     """Warn of training rows x (n, d) that are few for their columns."""
     n, d = x.shape
     if d > WIDE * n:

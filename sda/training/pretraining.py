@@ -10,7 +10,6 @@ from torch import Tensor
 import sda.common.progress as display
 from sda.common import processes
 from sda.common.errors import DivergenceError
-from sda.common.precision import Precision
 from sda.common.rows import in_blocks, wide
 from sda.common.seeding import stream
 from sda.nn.corruption import Corruption
@@ -142,8 +141,8 @@ def pretraining_epochs(
             plans = [run[depth] for run in settings]
             judge = None
             if valid_codes is not None:
-                trial = layer.corruptions if trials is None else trials[depth]
-                judge = Judge(layer, valid_codes, depth, seeds, trial, storage)
+                own = layer.corruptions if trials is None else trials[depth]
+                judge = Judge(layer, valid_codes, depth, seeds, own, storage)
             noise = [plan.corruption for plan in plans if plan.corruption is not None]
             noisy = NoisyRows(x, stack, depth, noise) if noise else None
             progress.top = {}  # that was a layer below
@@ -174,7 +173,8 @@ def pretrain_layer(
     """
     check_extent(layer, codes, depth)
     parameters = dict(layer.named_parameters())
-    descent = planned(parameters, plans, progress.optimiser, used(layer, plans[0]))
+    precision = plans[0].precision_on(layer.like.device, layer.method == "closed form")
+    descent = planned(parameters, plans, progress.optimiser, precision)
     stopping = EarlyStopping(parameters, layer.runs, plans, progress.stopping)
     if progress.finite is not None:
         stopping.finite &= progress.finite.to(stopping.finite.device)
@@ -240,9 +240,3 @@ def encode(layer: LayerKind, x: Tensor, storage: Storage = IN_MEMORY) -> Tensor:
     """Clean codes (*runs, n, h) of x (n, d) or (R, n, d), encoded once and kept."""
     codes = (layer.encode(rows) for rows in in_blocks(x, layer.like.device))
     return storage.keep(codes, x.shape[-2])
-
-
-def used(layer: LayerKind, plan: Pretraining, device: torch.device | None = None) -> Precision:
-    """The precision that a layer is trained with on a device; None: where it is."""
-    fast = layer.method == "closed form"
-    return Precision(plan.precision).resolved(device or layer.like.device, plan.batch_size, fast)

@@ -26,7 +26,7 @@ class Judge:
         clean: its input on validation rows, (m, d) or (R, m, d).
         depth: of the layer; names the draw.
         seeds: of the runs.
-        trial: what corrupts the rows, for each run; often what the layer trains with.
+        corruptions: of the rows, for each run; often those that the layer trains with.
         storage: where the corrupted rows are kept.
     """
 
@@ -36,7 +36,7 @@ class Judge:
         clean: Tensor,
         depth: int,
         seeds: Sequence[int],
-        trial: Sequence[Corruption],
+        corruptions: Sequence[Corruption],
         storage: Storage = IN_MEMORY,
     ) -> None:
         self._layer = layer
@@ -44,9 +44,9 @@ class Judge:
         self._draws = ("validation units", depth), list(seeds)
         self._device = layer.like.device
         noise = [stream(seed, "validation corruption", depth) for seed in seeds]
-        drawn = (corrupt(rows, trial, noise, layer.runs).x for rows in self._blocks(clean))
+        drawn = (corrupt(rows, corruptions, noise, layer.runs).x for rows in self._blocks(clean))
         self._corrupted = storage.keep(drawn, clean.shape[-2])
-        own = [a == b for a, b in zip(trial, layer.corruptions, strict=True)]
+        own = [a == b for a, b in zip(corruptions, layer.corruptions, strict=True)]
         self._own = torch.tensor(own, device=self._device).reshape(layer.runs)
 
     def errors(self) -> tuple[Tensor, Tensor]:
@@ -161,6 +161,6 @@ def note_best_depth(
     """
     errors = denoising_errors(stack, clean, corruption, seed)
     stack.best_depth = 1 + min(range(len(stack)), key=lambda depth: errors[1 + depth])
-    told = ", ".join(f"{error:.4g}" for error in errors[1:])
-    _log.info("layers that denoise best: %d (squared errors: %s)", stack.best_depth, told)
+    figures = ", ".join(f"{error:.4g}" for error in errors[1:])
+    _log.info("layers that denoise best: %d (squared errors: %s)", stack.best_depth, figures)
     return errors

@@ -78,6 +78,14 @@ class Training:
             return 0.5 * (1 + math.cos(math.pi * min(t / self.epochs, 1)))
         return 1.0
 
+    def precision_on(self, device: torch.device, closed_form: bool) -> Precision:
+        """The precision of a step on a device; ``closed_form``: whether it is one of ours."""
+        return Precision(self.precision).resolved(device, self.batch_size, closed_form)
+
+    def check_precision(self, device: torch.device, closed_form: bool) -> None:
+        """Raise ValueError where the precision cannot be had there; warn where it does not pay."""
+        Precision(self.precision).check(device, self.batch_size, closed_form)
+
     @property
     def is_plain(self) -> bool:
         """Whether this is gradient descent with momentum and decay, and nothing else."""
@@ -159,7 +167,7 @@ class Finetuning(Training):
             )
 
     @property
-    def company(self) -> tuple[object, ...]:
+    def batch_key(self) -> tuple[object, ...]:
         """Equal for settings whose runs can be fine-tuned together."""
         kind = (self.labelled, self.corruption is None, self.encoders)
         drops = (self.dropout > 0, self.input_dropout > 0)
