@@ -1,6 +1,5 @@
 """Restricted Boltzmann machines: against ones small enough to enumerate, and scikit-learn's."""
 
-import copy
 import itertools
 import math
 
@@ -31,8 +30,7 @@ from sda import (
 from sda.data.digits import digits
 from sda.nn import boltzmann
 from sda.nn.optimisers import Descent
-from sda.runs import model_file
-from sda.training.pretraining import Progress, pretraining_epochs
+from sda.training.pretraining import pretraining_epochs
 
 D, H = 6, 4
 SETTINGS = Pretraining(epochs=2, learning_rate=0.1, batch_size=8)
@@ -293,17 +291,6 @@ def test_runs_of_one_batch_draw_independently():
     assert not torch.equal(company[0].weight[0], company[0].weight[1])
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_going_on_from_any_epoch_of_any_layer_ends_in_the_same_bits(momentum):
-    x, settings = rows(), [[Pretraining(3, 0.5, 8, momentum=momentum)] * 2]
-    net, progress, kept = stack(d=9, hidden=(7, 5)), Progress(), []
-    for _ in pretraining_epochs(net, x, settings, [0], progress=progress):
-        kept.append((copy.deepcopy(net), copy.deepcopy(progress)))
-    for half_way, where in kept:
-        list(pretraining_epochs(half_way, x, settings, [0], progress=where))
-        assert equal(weights(half_way), weights(net))
-
-
 def test_each_layer_is_trained_on_the_clean_codes_of_the_layer_below(monkeypatch):
     seen = {}
     original = RestrictedBoltzmannMachine.update
@@ -367,22 +354,6 @@ def test_machines_and_denoising_autoencoders_do_not_join():
 def test_a_machine_has_the_initial_weights_of_a_denoising_autoencoder():
     other = StackedDenoisingAutoencoder.plan(D, [Layer(H, Masking(0.0))], 0)
     assert equal(weights(stack()), weights(other))
-
-
-def test_a_stack_of_machines_comes_back_from_its_file(tmp_path):
-    net = stack(hidden=(5, 3))
-    pretrain(net, rows(d=D), SETTINGS, 0)
-    for network in (net, Classifier(net, 2, seed=0)):
-        model_file.save(network, tmp_path / "model.safetensors")
-        loaded = model_file.load(tmp_path / "model.safetensors")
-        assert equal(weights(loaded), weights(network))
-        layers = loaded if network is net else loaded.stack
-        assert [type(layer) for layer in layers] == [RestrictedBoltzmannMachine] * 2
-    before = copy.deepcopy(net)
-    again = model_file.load(tmp_path / "model.safetensors").stack
-    for one in (again, before):  # and goes on training as what it was
-        pretrain(one, rows(d=D), SETTINGS, 1)
-    assert equal(weights(again), weights(before))
 
 
 def test_the_classifier_on_machines_is_trained_in_closed_form():

@@ -26,13 +26,10 @@ from sda import (
     SquaredError,
     StackedDenoisingAutoencoder,
     finetune,
-    load,
     pretrain,
-    save,
     stream,
 )
 from sda.analysis import pictures
-from sda.training.pretraining import Progress, pretraining_epochs
 
 CLEAN = Masking(0.0)
 LOOKS = torch.randn(4, 2 * 8 * 6, generator=stream(0, "looks"))  # what pictures are mixed of
@@ -172,26 +169,6 @@ def test_a_classifier_on_it_is_fine_tuned_down_to_the_kernels():
     finetune(network, (X, Y), (X, Y), Finetuning(30, 1.0, 10), seed=0)
     assert float(network.error_rate(X, Y)) < 0.1
     assert not torch.equal(before, net[0].weight)
-
-
-def test_it_resumes_and_is_saved_to_the_same_bits(tmp_path):
-    plans = (Convolutional(4, Masking(0.1), kernel=2, tied=False),)
-    net, progress, kept = stack(*plans), Progress(), []
-    for _ in pretraining_epochs(net, X, [[SETTINGS] * 2], [0], progress=progress):
-        state = dict(vars(progress))
-        state["optimiser"] = {k: v.clone() for k, v in progress.optimiser.items()}
-        kept.append(({k: v.clone() for k, v in net.state_dict().items()}, state))
-    for weights, state in kept[1::2]:
-        again = stack(*plans)
-        again.load_state_dict(weights)
-        list(pretraining_epochs(again, X, [[SETTINGS] * 2], [0], progress=Progress(**state)))
-        assert all(
-            torch.equal(a, b) for a, b in zip(again.parameters(), net.parameters(), strict=True)
-        )
-    save(net, tmp_path / "model.safetensors")
-    found = load(tmp_path / "model.safetensors")
-    assert [one.plan() for one in found] == [one.plan() for one in net]
-    assert torch.equal(found.reconstruct(X), net.reconstruct(X))
 
 
 def test_kernels_are_pictures_of_their_own_size_and_seen_through_the_layers_below():

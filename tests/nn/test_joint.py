@@ -19,7 +19,6 @@ from sda import (
     stream,
 )
 from sda.config import compose, schema
-from sda.runs.model_file import load, save
 
 X = torch.rand(30, 6, generator=stream(0, "rows"))
 
@@ -53,7 +52,7 @@ def test_all_its_layers_learn_together_and_the_clean_input_comes_out_better():
         assert not torch.equal(new, old)
 
 
-def test_fine_tuning_moves_its_encoders_alone_and_it_is_saved(tmp_path):
+def test_fine_tuning_moves_its_encoders_alone():
     plan = Joint((5, 4), Masking(0.2), tied=False)
     network = Classifier(StackedDenoisingAutoencoder.plan(6, [plan], seed=0), 2, seed=0)
     before = {name: p.detach().clone() for name, p in network.stack[0].named_parameters()}
@@ -62,10 +61,6 @@ def test_fine_tuning_moves_its_encoders_alone_and_it_is_saved(tmp_path):
     after = dict(network.stack[0].named_parameters())
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == set(network.stack[0].encoder_parameters())
-    save(network, tmp_path / "model.safetensors")
-    again = load(tmp_path / "model.safetensors")
-    assert torch.equal(again.predict(X), network.predict(X))
-    assert again.stack[0].plan() == plan
 
 
 def test_the_command_line_names_it():

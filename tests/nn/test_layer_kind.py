@@ -14,12 +14,10 @@ from sda import (
     Pretraining,
     StackedDenoisingAutoencoder,
     finetune,
-    join,
     pretrain,
     save,
     stream,
 )
-from sda.training.pretraining import Progress, pretraining_epochs
 
 X = torch.rand(60, 9, generator=stream(0, "x"))
 Y = (X[:, 0] > X[:, 1]).long()
@@ -46,26 +44,6 @@ def test_it_is_pretrained_stacked_and_fine_tuned():
     assert float(network.error_rate(X, Y)) < 0.3
     assert all(not torch.equal(a, b) for a, b in zip(before[:1], bits(net)[:1], strict=True))
     assert torch.equal(net.encode(X, 1), net[0].encode(X))
-
-
-def test_it_resumes_to_the_same_bits_with_what_its_updates_remember():
-    net, progress, kept = stack(), Progress(), []
-    for _ in pretraining_epochs(net, X, [[SETTINGS] * 2], [0], progress=progress):
-        weights = {name: weight.clone() for name, weight in net.state_dict().items()}
-        state = {k: dict(v) if isinstance(v, dict) else v for k, v in vars(progress).items()}
-        state["optimiser"] = {k: v.clone() for k, v in progress.optimiser.items()}
-        kept.append((weights, state))
-    for weights, state in kept[:4]:
-        again = stack()
-        again.load_state_dict(weights)
-        list(pretraining_epochs(again, X, [[SETTINGS] * 2], [0], progress=Progress(**state)))
-        assert all(torch.equal(a, b) for a, b in zip(bits(again), bits(net), strict=True))
-        assert state["depth"] > 0 or again[0].seen == net[0].seen
-
-
-def test_it_is_trained_alone():
-    with pytest.raises(ValueError, match="a MaxoutLayer is trained alone"):
-        join([stack(), stack()])
 
 
 def test_it_is_no_part_of_a_model_file_and_that_is_said(tmp_path):

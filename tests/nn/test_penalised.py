@@ -10,7 +10,6 @@ from sda import (
     Classifier,
     Contractive,
     CrossEntropy,
-    Finetuning,
     Layer,
     Masking,
     Penalised,
@@ -18,14 +17,11 @@ from sda import (
     Sparsity,
     SquaredError,
     StackedDenoisingAutoencoder,
-    finetune,
-    join,
     pretrain,
     stream,
 )
 from sda.config import compose, schema
 from sda.nn.penalised import jacobian_norm
-from sda.runs.model_file import load, save
 
 X = torch.rand(20, 6, generator=stream(0, "rows"), dtype=torch.float64)
 
@@ -113,19 +109,11 @@ def test_training_brings_down_what_the_penalty_names(penalty, activation, figure
     assert found[0] < 0.7 * found[1]
 
 
-def test_it_fine_tunes_in_closed_form_is_saved_and_joins_no_batch(tmp_path):
+def test_it_is_pretrained_by_autograd_and_fine_tuned_in_closed_form():
     plan = Penalised(5, Masking(0.2), penalty=Contractive(0.1))
-    network = Classifier(StackedDenoisingAutoencoder.plan(6, [plan], seed=0), 2, seed=0)
-    assert network.stack[0].method == "autograd"
-    assert network.is_in_closed_form
-    rows = (X.float(), (X[:, 0] > X[:, 1]).long())
-    finetune(network, rows, rows, Finetuning(2, 0.1, 5), seed=0)
-    save(network, tmp_path / "model.safetensors")
-    again = load(tmp_path / "model.safetensors")
-    assert again.stack[0].plan() == network.stack[0].plan()
-    assert torch.equal(again.predict(rows[0]), network.predict(rows[0]))
-    with pytest.raises(ValueError, match="trained alone"):
-        join([network.stack, network.stack])
+    stack = StackedDenoisingAutoencoder.plan(6, [plan], seed=0)
+    assert stack[0].method == "autograd"
+    assert Classifier(stack, 2, seed=0).is_in_closed_form
 
 
 def test_the_command_line_names_it_and_arms_leave_out_what_they_do_not_read():

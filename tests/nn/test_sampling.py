@@ -13,15 +13,10 @@ from sda import (
     GaussianUnits,
     Layer,
     Masking,
-    Pretraining,
     StackedDenoisingAutoencoder,
     Stochastic,
-    chains,
     from_the_prior,
     from_the_top,
-    load,
-    pretrain,
-    save,
     stream,
 )
 from sda.nn.corruption import Corrupted
@@ -129,26 +124,6 @@ def test_codes_of_a_gsn_are_free_of_noise_and_take_the_levels_above_into_account
     torch.testing.assert_close(layer.encode(X), settled)
     assert layer.encoder is None
     assert GSN(H, Masking(0.2)).build(D, stream(0)).encoder is not None
-
-
-@pytest.mark.parametrize(
-    "plan",
-    [
-        GSN(H, Masking(0.1), walkback=2, above=(5, 4), units=BernoulliUnits()),
-        Stochastic(H, Masking(0.1), units=GaussianUnits(0.5)),
-        Boltzmann(H),
-    ],
-    ids=lambda plan: type(plan).__name__,
-)
-def test_every_kind_is_saved_and_sampled_alike(plan, tmp_path):
-    stack = StackedDenoisingAutoencoder.plan(D, [plan, Layer(H, Masking(0.1))], seed=0)
-    pretrain(stack, X, Pretraining(1, 0.1, 20), seed=0)
-    save(stack, tmp_path / "model.safetensors")
-    again = load(tmp_path / "model.safetensors")
-    for layer in (1, 2):
-        first, second = (next(chains(s, X, layer, stream(0))) for s in (stack, again))
-        assert first.shape == X.shape
-        assert torch.equal(first, second)
 
 
 def test_from_the_top_draws_each_layer_from_the_decoder_above_it():
