@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sda.common.program import program
 
+TICKED = 40  # runs that TensorBoard's page ticks by itself; it has no option for that
+
 
 def main(words: list[str]) -> int:
     """Serve the runs in a folder until Ctrl-C."""
@@ -17,7 +19,8 @@ def main(words: list[str]) -> int:
         raise ValueError(
             f"there is no folder {folder} with runs; give one: {program()} tensorboard FOLDER"
         )
-    if not any(folder.rglob("events.out.tfevents.*")):
+    runs = {path.parent for path in folder.rglob("events.out.tfevents.*")}
+    if not runs:
         raise ValueError(
             f"no run in {folder} has written events: tensorboard=true does (the default)"
         )
@@ -26,4 +29,6 @@ def main(words: list[str]) -> int:
     server = tensorboard.program.TensorBoard()
     server.configure(argv=["tensorboard", "--logdir", str(folder), *words[named:]])
     print("all runs on the same axes: the page CUSTOM SCALARS, #custom_scalars in the address")
+    if len(runs) > TICKED:
+        print(f"of more than {TICKED} runs none is ticked there at first: press TOGGLE ALL RUNS")
     return int(server.main() or 0)

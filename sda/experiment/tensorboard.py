@@ -1,4 +1,8 @@
-"""What TensorBoard shows of a network while it trains: filters, reconstructions, histograms."""
+"""What TensorBoard shows of a network while it trains: filters, reconstructions, histograms.
+
+Curves have one card for all runs, pictures and histograms one for each. These are in groups of their
+own, ``pictures`` and ``values``, which TensorBoard, sorting by name, puts after the curves.
+"""
 
 import time
 from collections.abc import Sequence
@@ -82,9 +86,9 @@ class Show:
         }
         for tag, picture in seen.items():
             if picture is not None:
-                book.picture(epoch, f"layer{depth + 1}/{tag}", picture)
-        book.histogram(epoch, f"layer{depth + 1}/weights", _sample(layer.like))
-        book.histogram(epoch, f"layer{depth + 1}/codes", _sample(codes))
+                book.picture(epoch, f"pictures/layer{depth + 1}/{tag}", picture)
+        book.histogram(epoch, f"values/layer{depth + 1}/weights", _sample(layer.like))
+        book.histogram(epoch, f"values/layer{depth + 1}/codes", _sample(codes))
         self._spent += time.monotonic() - begin
 
     @torch.no_grad()
@@ -98,9 +102,10 @@ class Show:
             codes = layer.encode(codes)
             picture = self._filters(stack, number - 1)
             if picture is not None:
-                book.picture(epoch, f"fine-tuning/filters/layer{number}", picture)
-            book.histogram(epoch, f"fine-tuning/weights/layer{number}", _sample(layer.like))
-            book.histogram(epoch, f"fine-tuning/codes/layer{number}", _sample(codes))
+                book.picture(epoch, f"pictures/fine-tuning/layer{number}/filters", picture)
+            own = f"values/fine-tuning/layer{number}"
+            book.histogram(epoch, f"{own}/weights", _sample(layer.like))
+            book.histogram(epoch, f"{own}/codes", _sample(codes))
         self._spent += time.monotonic() - begin
 
     @torch.no_grad()

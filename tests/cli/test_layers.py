@@ -115,7 +115,7 @@ def test_a_kind_of_ones_own_trains_from_the_command_line_with_all_that_a_run_has
     assert type(stack[0]).__name__ == "MaxoutLayer"
     assert stack[0].plan().corruption == Masking(0.25)
     events = EventAccumulator(str(folder)).Reload()
-    assert "layer1/clean_corrupted_reconstructed" in events.Tags()["images"]
+    assert "pictures/layer1/clean_corrupted_reconstructed" in events.Tags()["images"]
     assert run(*words, "finetune.learning_rate=0.2") in (0, None)
     assert "layer 1: pretrained already, taken from earlier runs" in caplog.text
     assert run("resume", str(folder), "parts=[my_parts]") in (0, None)
@@ -148,7 +148,7 @@ def test_convolutional_layers_are_shown_with_kernels_and_reconstructions(mine):
     assert [one.n_hidden for one in stack] == [4 * 4 * 4, 5 * 2 * 2, 9]
     assert [one.corruptions[0] for one in stack] == 3 * [Masking(0.3)]
     events = EventAccumulator(str(folder)).Reload()
-    seen = {f"layer{k}/{tag}" for k in (1, 2, 3) for tag in ("filters", PICTURE)}
-    assert seen | {"fine-tuning/filters/layer3"} <= {*events.Tags()["images"]}
-    (kernels, *_) = events.Images("layer1/filters")
+    seen = {f"pictures/layer{k}/{tag}" for k in (1, 2, 3) for tag in ("filters", PICTURE)}
+    assert seen | {"pictures/fine-tuning/layer3/filters"} <= {*events.Tags()["images"]}
+    (kernels, *_) = events.Images("pictures/layer1/filters")
     assert (kernels.width, kernels.height) == (4 * (4 + 1) + 1, 4 + 2)

@@ -4,6 +4,7 @@ import pytest
 from tiny_script import QUICK, called
 
 from sda.config import catalogue, compose
+from sda.data.mnist import at_hand
 from sda.experiment.job import Job
 from sda.experiment.launch import train_jobs
 
@@ -32,7 +33,12 @@ VIEWS = (  # on runs of their own, in test_views.py
 
 def words_of(name, runs, out):
     """What a script is called with; None: only with the published data or runs of its own."""
+    arms = [
+        next(p for p in runs.iterdir() if f"init-{arm}_" in p.name) for arm in ("random", "sda")
+    ]
+    few = ["stack.hidden=[9]", "data.n_train=100", "pretrain.epochs=1", "finetune.epochs=1"]
     known = dict.fromkeys(VIEWS) | {
+        "before_after.py": [*arms, "--out", out / "before_after.png"],
         "benchmark_convolution.py": ["--smallest"],
         "benchmark_estimators.py": ["--smallest"],
         "benchmark_step.py": ["--smallest"],
@@ -42,6 +48,7 @@ def words_of(name, runs, out):
         "data_parallel.py": ["--smallest"],
         "data_pictures.py": None,
         "data_report.py": None,
+        "depth_spread.py": [runs, out / "depth_spread.png"],
         "few_labels.py": ["--quick", "--out", out / "few_labels.csv"],
         "figure3.py": None,
         "figure5.py": None,
@@ -58,6 +65,7 @@ def words_of(name, runs, out):
         "searched.py": [runs],
         "table1.py": ["--out", out],
         "throughput.py": ["--smallest"],
+        "trajectories.py": [*few, "--seeds", 2, "--out", out / "t.png"] if at_hand(None) else None,
         "tokens.py": ["--epochs", 1, "--out", out / "tokens.csv"],
     }
     return known[name]

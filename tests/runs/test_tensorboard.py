@@ -7,6 +7,8 @@ import urllib.request
 import warnings
 
 import pytest
+import tiny_run
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sda.runs.logbook import Logbook
 
@@ -126,3 +128,14 @@ def test_its_table_of_settings_is_complete_and_every_column_sorts(served):
         asked |= {"allowedStatuses": ["STATUS_SUCCESS"]}
         asked |= {"colParams": [{"hparam": name, "order": "ORDER_DESC"}]}
         assert ask(address, "plugin/hparams/session_groups", asked)["totalSize"] == runs
+
+
+def test_the_groups_of_curves_come_before_those_with_a_card_for_each_run(tmp_path):
+    folder = tmp_path / "runs" / "one"
+    tiny_run.train(folder, "tensorboard=true")
+    tags = EventAccumulator(str(folder)).Reload().Tags()
+    curves = {tag.split("/")[0] for tag in tags["scalars"]}
+    others = {tag.split("/")[0] for kind in ("images", "histograms") for tag in tags[kind]}
+    assert curves and others == {"values", "pictures"}
+    outcome = {"valid_error", "test_error"}  # of the table of settings: a point each
+    assert max(curves - outcome) < min(others)
