@@ -1,7 +1,7 @@
 r"""Filters before and after fine-tuning, of each layer: Erhan et al. (2010), figures 3 and 4.
 
-    SDA_DATA=<folder of MNIST> ./run -m experiment=depth_spread stack.hidden='[200,200,200]' seed=0 \
-      finetune.learning_rate=0.3 data.n_train=10000 pretrain.epochs=40 name=before_after
+    SDA_DATA=<folder of MNIST> ./run -m experiment=depth_spread stack.hidden='[200,200,200]' \
+      seed=0 finetune.learning_rate=0.3 data.n_train=10000 pretrain.epochs=40 name=before_after
     ./run experiments/before_after.py runs/before_after/init*
 
 For the runs given, pretrained or not, what excites the first units of each layer most: of all

@@ -1,7 +1,7 @@
 """What TensorBoard shows of a network while it trains: filters, reconstructions, histograms.
 
-Curves have one card for all runs, pictures and histograms one for each. These are in groups of their
-own, ``pictures`` and ``values``, which TensorBoard, sorting by name, puts after the curves.
+Curves have one card for all runs, pictures and histograms one for each. These are in groups of
+their own, ``pictures`` and ``values``, which TensorBoard, sorting by name, puts after the curves.
 """
 
 import time

@@ -136,6 +136,7 @@ def test_the_groups_of_curves_come_before_those_with_a_card_for_each_run(tmp_pat
     tags = EventAccumulator(str(folder)).Reload().Tags()
     curves = {tag.split("/")[0] for tag in tags["scalars"]}
     others = {tag.split("/")[0] for kind in ("images", "histograms") for tag in tags[kind]}
-    assert curves and others == {"values", "pictures"}
+    assert curves
+    assert others == {"values", "pictures"}
     outcome = {"valid_error", "test_error"}  # of the table of settings: a point each
     assert max(curves - outcome) < min(others)
