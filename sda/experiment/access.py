@@ -36,7 +36,8 @@ def place(plan: "Run | Baseline", runs_folder: str, overrides: list[str]) -> Pat
 
     Words that the arm does not read are left out: a sweep over noise has one random arm.
     """
-    said = [word.lstrip("+~") for word in overrides if "=" in word]
+    plain = [word.lstrip("+~") for word in overrides if "=" in word]
+    said = {word.partition("=")[0]: word for word in plain}.values()  # the last of a key holds
     unsaid = ("init", "seed", "experiment", "data", "baseline", "name", "published")
     words = [f"init={plan.init}", f"seed={plan.seed}"]
     words += sorted(

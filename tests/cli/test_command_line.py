@@ -24,7 +24,7 @@ from sda.cli import compare, options, repeat
 from sda.common import terminal, threads
 from sda.config import catalogue, compose, schema
 from sda.data import published
-from sda.experiment import launch
+from sda.experiment import access, launch
 from sda.experiment.job import Job
 from sda.experiment.launch import train_jobs
 from sda.runs.folder import RunFolder
@@ -576,6 +576,14 @@ def test_a_command_with_a_closed_output_does_its_work(line):
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_setting_that_is_said_twice_has_the_last_value_and_one_place_in_the_name():
+    words = ["init=sda", "pretrain.epochs=1", "finetune.epochs=2", "pretrain.epochs=3"]
+    plan = schema.build(compose.resolved(compose.compose(words)))
+    assert plan.pretraining[0].epochs == 3
+    path = access.place(plan, "runs", words)
+    assert path.name == "init-sda_seed-0_finetune.epochs-2_pretrain.epochs-3"
 
 
 def test_folder_names_are_safe_short_and_distinct():
