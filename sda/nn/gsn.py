@@ -27,7 +27,6 @@ from sda.common import checks
 from sda.nn.autoencoder import DerivedAutoencoder, Layer
 from sda.nn.corruption import Corrupted
 from sda.nn.encoder import Activation
-from sda.nn.layer_kind import LayerPlan
 from sda.nn.stochastic import BernoulliUnits, GaussianUnits, Units
 
 
@@ -84,10 +83,6 @@ class GenerativeStochasticNetwork(DerivedAutoencoder):
     def encoder(self) -> Activation | None:  # type: ignore[override]
         """s, where there is one level only."""
         return None if self._plan.above else self.activation
-
-    def plan(self) -> LayerPlan:
-        """What the layer was built from."""
-        return self._plan
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes h₁ (..., n, h) of inputs x (..., n, d), without noise."""

@@ -1,6 +1,7 @@
 """What every kind of layer can do: go on to the same bits, come back from its file, join or not."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -74,6 +75,17 @@ def test_it_comes_back_from_its_file_and_goes_on_as_what_it_was(kind, tmp_path):
     for one in (again, net):
         sda.pretrain(one, X, SETTINGS, seed=1)
     assert same(again, net)
+
+
+@ours
+@pytest.mark.parametrize("scale", [*sda.Initialisation])
+def test_it_can_be_saved_from_whatever_weights_it_started(kind, scale, tmp_path):
+    has = [hasattr(plan, "initialisation") for plan in KINDS[kind]]
+    plans = [replace(plan, initialisation=scale) if own else plan
+             for plan, own in zip(KINDS[kind], has, strict=True)]  # fmt: skip
+    net = sda.StackedDenoisingAutoencoder.plan((2, 6, 4), plans, seed=0)
+    sda.save(net, tmp_path / "model.safetensors")
+    assert torch.equal(sda.load(tmp_path / "model.safetensors").encode(X), net.encode(X))
 
 
 @every
