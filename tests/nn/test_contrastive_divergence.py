@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from rounding import near
 from sklearn.neural_network import BernoulliRBM
 from sklearn.utils import check_random_state
+from small import equal, weights
 
 from sda import (
     Boltzmann,
@@ -72,14 +73,6 @@ def log_likelihood(layer, x):
 def descent(layer, rate=0.1, momentum=0.0, decay=0.0):
     n = max(1, *layer.runs) if layer.runs else 1
     return Descent(dict(layer.named_parameters()), [rate] * n, [momentum] * n, [decay] * n)
-
-
-def weights(module):
-    return [p.detach().clone() for p in module.parameters()]
-
-
-def equal(first, second):
-    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def rows(n=34, d=9, purpose="x"):

@@ -2,17 +2,16 @@
 
 import copy
 import dataclasses
+from functools import partial
 
 import pytest
 import torch
 from rounding import near
+from small import network
 
 from sda import (
     Classifier,
     Finetuning,
-    Layer,
-    Masking,
-    StackedDenoisingAutoencoder,
     finetune,
     join,
     stream,
@@ -21,14 +20,10 @@ from sda.nn.optimisers import Descent
 from sda.training.finetuning import finetuning_epochs
 from sda.training.minibatches import dropout
 
+make = partial(network, classes=2)
 SETTINGS = Finetuning(epochs=3, learning_rate=0.5, batch_size=8, dropout=0.5, input_dropout=0.2)
 X = torch.rand(60, 9, generator=stream(0, "rows"))
 TRAIN = (X, (X[:, 0] > X[:, 1]).long())
-
-
-def make(seed=0, hidden=(12, 7)):
-    plans = [Layer(n, Masking(0.3)) for n in hidden]
-    return Classifier(StackedDenoisingAutoencoder.plan(9, plans, seed), 2, seed=seed)
 
 
 def test_what_stays_is_scaled_so_that_means_stay():

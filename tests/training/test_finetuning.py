@@ -7,6 +7,8 @@ import inspect
 import pytest
 import torch
 from rounding import near
+from small import labelled
+from small import network as make
 
 from sda import (
     Classifier,
@@ -18,7 +20,6 @@ from sda import (
     digits,
     finetune,
     join,
-    stream,
 )
 from sda.nn import predictor as classifiers
 from sda.training import finetuning
@@ -27,17 +28,7 @@ from sda.training.finetuning import Progress, finetuning_epochs
 SETTINGS = Finetuning(epochs=6, learning_rate=0.5, batch_size=8)
 
 
-def labelled(n, purpose):
-    x = torch.rand(n, 9, generator=stream(0, purpose))
-    return x, (x[:, 0] + x[:, 1] > 1).long() + (x[:, 2] > 0.7).long()
-
-
 TRAIN, VALID = labelled(60, "train"), labelled(40, "valid")
-
-
-def make(seed=0, fraction=0.3, **choices):
-    plans = [Layer(n, Masking(fraction), **choices) for n in (12, 7)]
-    return Classifier(StackedDenoisingAutoencoder.plan(9, plans, seed), 3, seed=seed)
 
 
 def weights(module):

@@ -1,14 +1,15 @@
 """On a GPU: a captured step is the step, many runs are their single ones, precisions round."""
 
+from functools import partial
+
 import pytest
 import torch
+from small import stack
 
 from sda import (
     Boltzmann,
     Classifier,
     Emphasis,
-    Layer,
-    Masking,
     Pretraining,
     StackedDenoisingAutoencoder,
     join,
@@ -26,12 +27,8 @@ from sda.training.pretraining import pretraining_epochs
 from sda.training.settings import Finetuning
 
 pytestmark = pytest.mark.gpu
+make = partial(stack, hidden=(48, 32), d=40)
 GPU = torch.device("cuda")
-
-
-def make(seed=0, **choices):
-    plans = [Layer(n, Masking(0.3), **choices) for n in (48, 32)]
-    return StackedDenoisingAutoencoder.plan(40, plans, seed)
 
 
 def rows(n):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from rounding import near
+from small import labelled
 
 from sda import (
     Classifier,
@@ -16,7 +17,6 @@ from sda import (
     StackedDenoisingAutoencoder,
     finetune,
     join,
-    stream,
 )
 from sda.__main__ import main
 from sda.common.rows import shared
@@ -34,12 +34,7 @@ from sda.training.pretraining import pretraining_epochs
 SETTINGS = Finetuning(epochs=5, learning_rate=0.5, batch_size=8, labelled=20)
 
 
-def rows(n, purpose):
-    x = torch.rand(n, 9, generator=stream(0, purpose))
-    return x, (x[:, 0] + x[:, 1] > 1).long() + (x[:, 2] > 0.7).long()
-
-
-TRAIN, VALID = rows(60, "train"), rows(40, "valid")
+TRAIN, VALID = labelled(60, "train"), labelled(40, "valid")
 
 
 def trained(train=TRAIN, seed=0, **changes):

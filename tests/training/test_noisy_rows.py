@@ -2,19 +2,19 @@
 
 import dataclasses
 import itertools
+from functools import partial
 
 import pytest
 import torch
 from rounding import near
+from small import stack
 
 from sda import (
     Gaussian,
-    Layer,
     Masking,
     Pretraining,
     SaltAndPepper,
     SquaredError,
-    StackedDenoisingAutoencoder,
     join,
     pretrain,
     select,
@@ -26,14 +26,10 @@ from sda.nn.autoencoder import DenoisingAutoencoder
 from sda.training.minibatches import NoisyRows
 from sda.training.pretraining import Progress, pretraining_epochs
 
+make = partial(stack, fraction=0.0)
 NOISY = Pretraining(epochs=2, learning_rate=0.1, batch_size=8, corruption=Masking(0.3))
 X, VALID = (torch.rand(n, 9, generator=stream(0, name)) + 0.01 for n, name in ((30, "x"), (7, "v")))
 X, VALID = X / 1.01, VALID / 1.01  # in (0, 1]: what is 0 was masked
-
-
-def make(seed=0, fraction=0.0, **choices):
-    plans = [Layer(n, Masking(fraction), **choices) for n in (7, 5, 4)]
-    return StackedDenoisingAutoencoder.plan(9, plans, seed)
 
 
 def bits(stack):

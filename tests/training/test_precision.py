@@ -1,13 +1,14 @@
 """Rounded products: what is rounded, what is not, and where it is refused."""
 
 import warnings
+from functools import partial
 
 import pytest
 import torch
+from small import stack
 
 from sda import (
     Classifier,
-    Layer,
     Masking,
     Pretraining,
     StackedDenoisingAutoencoder,
@@ -26,11 +27,7 @@ from sda.training.pretraining import pretraining_epochs
 from sda.training.settings import Finetuning
 
 pytestmark = pytest.mark.filterwarnings("ignore:precision=bf16")
-
-
-def make(seed=0, tied=True, hidden=(48, 32), activation="sigmoid"):
-    plans = [Layer(n, Masking(0.3), tied=tied, activation=activation) for n in hidden]
-    return StackedDenoisingAutoencoder.plan(40, plans, seed)
+make = partial(stack, hidden=(48, 32), d=40)
 
 
 def rows(n, runs=()):

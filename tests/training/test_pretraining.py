@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import torch
 from rounding import near
+from small import equal, weights
+from small import rows as data
+from small import stack as make
 
 import sda
 from sda import (
@@ -34,23 +37,6 @@ from sda.training.pretraining import Progress, pretraining_epochs
 from sda.training.reconstruction_error import denoising_errors
 
 SETTINGS = Pretraining(epochs=2, learning_rate=0.1, batch_size=8)
-
-
-def data(n=30, d=9, purpose="x"):
-    return torch.rand(n, d, generator=stream(0, purpose))
-
-
-def make(seed=0, fraction=0.3, hidden=(7, 5, 4), **choices):
-    plans = [Layer(n, Masking(fraction), **choices) for n in hidden]
-    return StackedDenoisingAutoencoder.plan(9, plans, seed)
-
-
-def weights(module):
-    return [p.detach().clone() for p in module.parameters()]
-
-
-def equal(first, second):
-    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def spy(monkeypatch):

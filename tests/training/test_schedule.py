@@ -7,17 +7,15 @@ import math
 import pytest
 import torch
 from rounding import near
+from small import labelled
+from small import network as make
 
 from sda import (
     Classifier,
     Finetuning,
-    Layer,
-    Masking,
     Pretraining,
-    StackedDenoisingAutoencoder,
     finetune,
     join,
-    stream,
 )
 from sda.nn.optimisers import Descent
 from sda.training import finetuning
@@ -27,17 +25,7 @@ from sda.training.pretraining import pretraining_epochs
 SETTINGS = Finetuning(epochs=4, learning_rate=0.5, batch_size=8)
 
 
-def labelled(n, purpose):
-    x = torch.rand(n, 9, generator=stream(0, purpose))
-    return x, (x[:, 0] + x[:, 1] > 1).long()
-
-
 TRAIN, VALID = labelled(60, "train"), labelled(40, "valid")
-
-
-def make(seed=0):
-    plans = [Layer(n, Masking(0.3)) for n in (12, 7)]
-    return Classifier(StackedDenoisingAutoencoder.plan(9, plans, seed), 2, seed=seed)
 
 
 def rates(schedule, epochs=10, **more):
@@ -136,7 +124,7 @@ def test_fine_tuning_goes_on_to_the_same_bits(change):
 def test_averages_of_runs_together_are_those_of_the_runs_alone():
     each = [dataclasses.replace(SETTINGS, averaging=s, epochs=n) for s, n in ((0.9, 4), (0.0, 2))]
     alone = [make(0), make(1)]
-    together = Classifier(join([make(0).stack, make(1).stack]), 2, seed=[0, 1])
+    together = Classifier(join([make(0).stack, make(1).stack]), 3, seed=[0, 1])
     kept = Progress()
     list(finetuning_epochs(together, TRAIN, VALID, each, [0, 1], kept, at_least=2))
     fewer = finetuning.take(kept, [0])
