@@ -128,7 +128,7 @@ def test_averages_of_runs_together_are_those_of_the_runs_alone():
     kept = Progress()
     list(finetuning_epochs(together, TRAIN, VALID, each, [0, 1], kept, at_least=2))
     fewer = finetuning.take(kept, [0])
-    assert fewer.optimiser["average of weight"].shape == (1, 7, 2)
+    assert fewer.optimiser["average of weight"].shape == (1, 7, 3)
     list(finetuning_epochs(together, TRAIN, VALID, each, [0, 1], kept))
     for run, (single, settings) in enumerate(zip(alone, each, strict=True)):
         finetune(single, TRAIN, VALID, settings, seed=run)
