@@ -1,10 +1,11 @@
-"""Every measured figure in a document stands in a file of results, or the page says that none was kept.
+"""Every measured figure of a document is in a file of results, or the page says that none was kept.
 
 A comment in a page, ``<!-- numbers: figures/units.csv -->``, says where the figures below it come
-from, up to the next such comment or heading: files or folders in ``experiments/results``;
-``definitions`` for settings, formulas and what the papers say (``whole page`` of all of a page); ``not kept`` where the page tells
-that the output was not kept. ``line by line`` asks that each row of a table is of one line of the
-file, ``counted`` that a table counts its lines. After ``| also`` stand figures of other sources, such as a paper's beside ours.
+from, up to the next such comment or heading: files or folders in ``experiments/results``.
+``definitions`` is for settings, formulas and what the papers say (``whole page``: of all of it),
+``not kept`` for figures whose output was not kept, which the page must tell. ``line by line`` asks
+that each row of a table is of one line of the file, ``counted`` that a table counts its lines.
+After ``| also`` stand figures of other sources, such as a paper's beside ours.
 """
 
 import csv
@@ -49,7 +50,7 @@ def prose(text):
 
 
 def measured(text):
-    """Figures as they stand: decimals, numbers with a unit, and the cells of tables but the first."""
+    """Figures as they stand: decimals, numbers with a unit, cells of tables but the first."""
     for match in NUMBER.finditer(text):
         line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
         cell = line.startswith("|") and line.count("|") > 1
