@@ -1,6 +1,7 @@
 """Every command in a document is one that the program takes."""
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -76,8 +77,6 @@ def test_the_python_of_the_first_page_runs(capsys):
 
 
 def test_every_public_name_has_its_place_in_the_reference():
-    import runpy
-
     sections = runpy.run_path(str(ROOT / "docs" / "conf.py"))["SECTIONS"]
     for name in sda.__all__:
         assert getattr(sda, name).__module__.split(".")[1] in sections, name
@@ -99,3 +98,10 @@ def test_the_walks_through_the_house_name_what_is_in_its_files():
         code = (ROOT / path).read_text()
         for name in re.findall(r"\w+", names):
             assert re.search(rf"^\s*((def|class) )?{name}\b", code, re.M), f"{path}: {name}"
+
+
+def test_the_picture_of_the_packages_is_that_of_their_import_rules():
+    drawn = runpy.run_path(str(ROOT / "docs" / "packages.py"))
+    assert drawn["OUT"].read_text("utf-8") == drawn["picture"]()
+    shown = {package for floor in drawn["floors"]() for package in floor}
+    assert shown == {f"sda.{path.parent.name}" for path in (ROOT / "sda").glob("*/__init__.py")}
