@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "docs" / "_static" / "packages.svg"
 WIDTH, LEFT, HEIGHT, GAP = 760, 40, 62, 12  # pixels
-LETTERS = 6.5  # pixels of a letter, about
+LETTERS = 6.3  # pixels of a letter, about
 FILLS = (
     "#d5e8f5",
     "#d9f0e6",
@@ -36,10 +36,10 @@ def idea(package: str) -> str:
 
 def box(package: str, x: float, y: float, width: float, fill: str) -> str:
     """A package: its name, and its idea in at most two lines."""
-    words = textwrap.wrap(idea(package), int((width - 120) / LETTERS), max_lines=3)
+    words = textwrap.wrap(idea(package), int((width - 128) / LETTERS), max_lines=3)
     first = y + HEIGHT / 2 + 5 - 8 * (len(words) - 1)
     said = "".join(
-        f'<text x="{x + 108:.0f}" y="{first + 16 * k:.0f}">{escape(line)}</text>'
+        f'<text x="{x + 118:.0f}" y="{first + 16 * k:.0f}">{escape(line)}</text>'
         for k, line in enumerate(words)
     )
     return (
