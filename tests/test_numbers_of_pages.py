@@ -9,6 +9,7 @@ After ``| also`` stand figures of other sources, such as a paper's beside ours.
 """
 
 import csv
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -139,6 +140,20 @@ def test_the_table_of_kills_counts_the_lines_of_its_file():
             assert int(cell.strip() or 0) == counts.pop((killed, engine), 0), (killed, engine)
     assert not counts
     assert f"{len(kills)} kills" in " ".join((ROOT / "docs" / "cluster.md").read_text().split())
+
+
+def test_the_readmes_demonstration_is_the_one_whose_figures_are_kept():
+    kept = json.loads((RESULTS / "figures" / "demo.json").read_text("utf-8"))["tables"][0]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for arm in kept["arms"]:
+        names = ("valid_error_mean", "valid_error_sd", "test_error_mean", "test_error_sd")
+        shown = " +".join(f"{100 * arm[name]:.2f}" for name in names)
+        assert re.search(rf"^{arm['arm']} +{arm['seeds']} +{shown} ", readme, re.M), arm["arm"]
+    for pair in kept["pairs"]:
+        figures = (pair["mean"], pair["estimate_ci95"], pair["ci95"])
+        mean, crossed, alone = (f"{100 * figure:.2f}" for figure in figures)
+        shown = rf"{pair['first']} - {pair['second']} +5 +\+{mean} ±{crossed} +±{alone} "
+        assert re.search(rf"^{shown}", readme, re.M), shown
 
 
 def test_a_page_says_in_words_which_figures_have_no_file():
