@@ -54,10 +54,7 @@ class LayerPlan(ABC):
         return self._with(corruption=Masking(0.0), **plain)
 
     def unpretrained(self) -> "LayerPlan":
-        """The plan as init=random builds it, without what only pretraining reads, such as noise.
-
-        So a sweep over that has one random arm.
-        """
+        """The plan as init=random builds it: what only pretraining reads is left out."""
         return self.without_noise() if hasattr(self, "corruption") else self
 
     def of_pictures(self, shape: Shape | None) -> "LayerPlan":

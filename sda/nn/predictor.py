@@ -191,10 +191,7 @@ class Predictor(nn.Module, ABC):
         return total
 
     def predict(self, x: Tensor) -> Tensor:
-        """What is predicted of each row of x (n, d): (*runs, n, ...).
-
-        Rows are what ``pretrain`` takes; else it raises ValueError.
-        """
+        """What is predicted of each row of x (n, d): (*runs, n, ...). Rows: as for ``pretrain``."""
         return self._of_rows(x, self.answer)
 
     @torch.no_grad()

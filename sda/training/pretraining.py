@@ -90,17 +90,15 @@ def pretrain(
         raise ValueError("pretrain takes an ordinary stack; for one with runs: pretraining_epochs")
     each = [settings] * len(stack) if isinstance(settings, Pretraining) else list(settings)
     history: History[LayerEpoch] = History()
+    epochs = pretraining_epochs(stack, x, [each], [seed], valid, None, standing, storage)
     with display.Progress(quiet=not progress) as bar:
-        for epoch in pretraining_epochs(
-            stack, x, [each], [seed], valid, progress=standing, storage=storage
-        ):
+        for epoch in epochs:
             plan = each[epoch.depth]
             if epoch.diverged(0):
                 raise DivergenceError(epoch.fault(plan.learning_rate))
             history.append(epoch)
             if epoch.epoch == 0 or not bar.has_begun:
-                name = f"layer {epoch.depth + 1}"
-                bar.begin(name, plan.epochs, epoch.epoch, epoch.beside())
+                bar.begin(f"layer {epoch.depth + 1}", plan.epochs, epoch.epoch, epoch.beside())
             bar.show(epoch.epoch, epoch.readable())
     if valid is not None:
         note_best_depth(stack, valid, stack[0].corruptions[0], seed)
