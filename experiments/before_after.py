@@ -28,7 +28,7 @@ from sda.nn.heads import Classifier
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import model_file
 from sda.runs.folder import RunFolder
-from sda.runs.pretrained import pretrained_stack
+from sda.runs.model_file import pretrained_stack
 
 SHOWN = 36  # units of a layer
 STEPS = 200

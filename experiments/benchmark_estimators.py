@@ -77,7 +77,7 @@ def command(x: np.ndarray, y: np.ndarray, hidden: tuple[int, ...]) -> None:
             "finetune.epochs=1", "tensorboard=false", "init=sda", f"runs_folder={Path(folder)}",
         ]  # fmt: skip
         job = Job(compose.resolved(compose.compose(words)), words)
-        train_together([job], splits, overwrite=False)
+        train_together([job], splits)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from sda.runs import ledger
 from sda.runs.layer_store import LayerStore, Stored
 from sda.sweeps import sweep
 from sda.sweeps.executors.executor import Executor
-from sda.sweeps.queue import Queue
+from sda.sweeps.sweep import Queue
 from sda.sweeps.worker import Outcome
 
 ROOT = Path(__file__).parents[1]

@@ -1,7 +1,10 @@
 """One thread for every test, since bits depend on it; no cache but the tests' own."""
 
 import os
+import shutil
+import sys
 
+import own_parts
 import pytest
 import torch
 from tiny_campaign import conf, done, tiny  # noqa: F401 - fixtures
@@ -45,3 +48,19 @@ def nobodys_parts(monkeypatch):
 def called_by_nobody(monkeypatch):
     """What the tests say of commands does not depend on how they were started."""
     monkeypatch.delenv("SDA_CALLED", raising=False)
+
+
+@pytest.fixture
+def somewhere(tmp_path, monkeypatch):
+    """A command is given in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A module of a user's own, ``my_parts``, in the folder that a command is given in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    shutil.copy(own_parts.__file__, tmp_path / "my_parts.py")
+    yield tmp_path
+    sys.modules.pop("my_parts", None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import sda
-from sda.cli import combinations
+from sda.cli import train
 from sda.cli.main import _help
 from sda.cli.options import COMMANDS
 from sda.config import compose, schema
@@ -49,7 +49,7 @@ TRAINING = [p for p in EVERY if p not in (*SCRIPTS, *OTHERS, *NEITHER, *OWN)]
 def test_what_a_page_has_one_train_is_a_run_or_a_sweep_of_them(words):
     words = [w for w in words if not w.startswith(("-", *THEIRS)) and "<" not in w and w != "job"]
     aside = [w for w in words if w.startswith("hydra/launcher=")]
-    runs, own = combinations.split([w for w in words if w not in aside], [])
+    runs, own = train.split([w for w in words if w not in aside], [])
     plan = schema.build(compose.resolved(compose.compose([*runs[0], *own])))
     assert plan.init
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from sda.config import catalogue, published
+from sda.config import catalogue
 from sda.experiment.launch import train_jobs
 from sda.runs import ledger
 from sda.runs.folder import RunFolder
@@ -59,7 +59,7 @@ def tiny(conf, tmp_path, monkeypatch):
     """How to read it: hours, further words."""
     monkeypatch.setattr(catalogue, "folder", lambda: conf)
     monkeypatch.setattr(protocol, "FINALISTS", 2)
-    caches = (cell._job, published.row)
+    caches = (cell._job, catalogue.published)
     for one in caches:
         one.cache_clear()
     yield lambda hours, *words: campaign.read(

@@ -12,7 +12,7 @@ from sda.common.seeding import stream
 from sda.common.signals import Interrupted
 from sda.config import compose, schema
 from sda.data.splits import Rows, Splits
-from sda.experiment import access, launch, recorder
+from sda.experiment import job, launch, recorder
 from sda.experiment.job import Job
 from sda.runs import model_file
 
@@ -38,11 +38,11 @@ def plan(*words):
 
 
 def train(path, *words, resume=False, overwrite=False, data=None):
-    run = Job(plan(*words)[1], [], Path(path))
+    run = Job(plan(*words)[1] | {"overwrite": overwrite}, [], Path(path))
     if not resume:
-        access.refuse_occupied(run.path, overwrite)
-    launch.train_together([run], data or splits(), overwrite=overwrite)
-    return access.outcome(run.path)
+        run.refuse_occupied()
+    launch.train_together([run], data or splits())
+    return job.outcome(run.path)
 
 
 def in_a_child(action):
@@ -60,12 +60,12 @@ def in_a_child(action):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def killed(path, number, event="after the save", init="sda"):
+def killed(path, number, *words, event="after the save", data=None):
     """Train in a child that is killed when an event comes for the ``number``-th time."""
 
     def action():
         at_event(event, number, kill)
-        train(path, f"init={init}")
+        train(path, *(words or ["init=sda"]), data=data)
 
     assert in_a_child(action) == -signal.SIGKILL
 
@@ -75,11 +75,11 @@ def at_event(event, number, action):
     count = iter(range(1, 1000))
     original = recorder.Recorder.after_epoch
 
-    def counted(self, standing, due):
+    def counted(self, due):
         k = next(count)
         if k == number and event == "before the save":
             action()
-        original(self, standing, due)
+        original(self, due)
         if k == number and event == "after the save":
             action()
 

@@ -11,7 +11,7 @@ from sda.config import schema
 from sda.data.splits import Splits
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs.folder import RunFolder
-from sda.runs.pretrained import pretrained_stack
+from sda.runs.model_file import pretrained_stack
 
 
 class Pretrained(NamedTuple):

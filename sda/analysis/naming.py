@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sda.runs import identity
-from sda.runs.arms import Init
-from sda.runs.identity import comparable
+from sda.runs.identity import Init, comparable, word
 from sda.runs.results import Trained
-from sda.runs.settings import word
 
 POINTED_AT = "vars."  # an experiment's own values, which settings point at
 ORDER = {init.value: place for place, init in enumerate(Init)}

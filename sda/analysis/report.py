@@ -12,7 +12,7 @@ from sda.analysis.tables import Block
 from sda.analysis.verdict import verdict
 from sda.analysis.versions import versions
 from sda.data.splits import Splits
-from sda.runs.settings import depth
+from sda.runs.identity import depth
 
 MOST_PAIRS = 45  # of a page: those of ten arms
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sda.runs.arms import Init
+from sda.runs.identity import Init
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
 LINES = ("-o", "-s", "-^", "-D", "-v", "-P")  # of curves of other things than arms

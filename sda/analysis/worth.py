@@ -10,7 +10,7 @@ from sda.analysis import comparison, curves, intervals
 from sda.analysis.comparison import Arm, Pair
 from sda.analysis.styles import styles
 from sda.analysis.tables import Block
-from sda.runs.arms import Init
+from sda.runs.identity import Init
 from sda.runs.results import Trained
 
 NETWORKS = (Init.random, Init.saa, Init.sda)

@@ -13,7 +13,7 @@ from sda.analysis.comparison import Comparison
 from sda.common import checks, files
 from sda.common.program import program
 from sda.runs import results
-from sda.runs.settings import Plain, flat
+from sda.runs.identity import Plain, flat
 
 NOTHING = 2  # exit code: there is nothing to compare
 

@@ -4,24 +4,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from sda.common.errors import DataError
 from sda.common.program import program
-from sda.data import description, digits, mnist
+from sda.data import description, mnist
 from sda.data.downloads import downloads, fetch
 from sda.data.folders import cache_folder
-from sda.data.generated import (
-    backgrounds,
-    coloured_shapes,
-    convexity,
-    natural_patches,
-    rectangle_images,
-    rectangles,
-    rotations,
-)
-from sda.data.generated.basic import basic
 from sda.data.published import PROBLEMS, find_original
 from sda.data.sources import SOURCES
 from sda.data.splits import Splits
@@ -33,22 +22,6 @@ SETS: dict[str, tuple[str, int | None]] = {
     "digits": ("1000 297 500", 10),
     "patches": ("20000 5000 5000", None),
     "coloured": ("5000 1000 5000", 10),
-}
-_OPEN: dict[str, Callable[[argparse.Namespace], Splits]] = {
-    "basic": lambda o: basic(o.folder, o.source),
-    "rot": lambda o: rotations.rot(o.folder, o.source, o.seed),
-    "bg-rand": lambda o: backgrounds.bg_rand(o.folder, o.source, o.seed),
-    "bg-img": lambda o: backgrounds.bg_img(o.folder, o.source, o.seed, o.photographs),
-    "rot-bg-img": lambda o: backgrounds.rot_bg_img(o.folder, o.source, o.seed, o.photographs),
-    "rect": lambda o: rectangles.rect(o.folder, o.source, o.seed),
-    "rect-img": lambda o: rectangle_images.rect_img(o.folder, o.source, o.seed, o.photographs),
-    "convex": lambda o: convexity.convex(o.folder, o.source, o.seed, 6000),
-    "mnist": lambda o: mnist.mnist(o.folder),
-    "digits": lambda o: digits.digits(o.seed),
-    "patches": lambda o: natural_patches.patches(
-        o.photographs, 12, 20000, 5000, 5000, 0.01, 1.0, o.seed
-    ),
-    "coloured": lambda o: coloured_shapes.coloured(5000, 1000, 5000, o.seed),
 }
 _PHOTOGRAPHS = "scikit-learn's two: CC BY 2.0"
 LICENCES = {
@@ -65,7 +38,6 @@ LICENCES = {
     "patches": _PHOTOGRAPHS,
     "coloured": "ours: MIT",
 }
-_OF_ONE_SOURCE = ("mnist", "digits", "patches", "coloured")
 _FROM_MNIST = ("basic", "rot", "bg-rand", "bg-img", "rot-bg-img", "mnist")
 
 
@@ -114,40 +86,40 @@ def _make(names: list[str], options: argparse.Namespace) -> int:
     failed = 0
     for name in names:
         start = time.perf_counter()
-        splits = _opened(name, options)
-        if splits is None:
+        if (splits := _opened(name, options)) is None:
             failed += 1
-            continue
-        rows = " ".join(str(len(part.y)) for part in splits.parts().values())
-        seconds = time.perf_counter() - start
-        print(f"{name:<11} {rows:<18} {splits.source:<20} {seconds:6.2f} s", flush=True)
+        elif options.out is None:
+            rows = " ".join(str(len(part.y)) for part in splits.parts().values())
+            seconds = time.perf_counter() - start
+            print(f"{name:<11} {rows:<18} {splits.source:<20} {seconds:6.2f} s", flush=True)
+        else:
+            _show(name, splits, Path(options.out))
     return int(failed > 0)
 
 
-def _show(names: list[str], options: argparse.Namespace) -> int:
-    failed = 0
-    for name in names:
-        splits = _opened(name, options)
-        if splits is None:
-            failed += 1
-            continue
-        for what, value in description.describe(splits).items():
-            print(f"{name}  {what}: {value}")
-        if splits.image_shape is not None:
-            from sda.analysis import montages  # it imports torch
+def _show(name: str, splits: Splits, folder: Path) -> None:
+    for what, value in description.describe(splits).items():
+        print(f"{name}  {what}: {value}")
+    if splits.image_shape is not None:
+        from sda.analysis import montages  # it imports torch
 
-            for file in montages.save_classes(splits, splits.image_shape, Path(options.out)):
-                print(f"{name}  {file}")
-    return int(failed > 0)
+        for file in montages.save_classes(splits, splits.image_shape, folder):
+            print(f"{name}  {file}")
 
 
 def _opened(name: str, options: argparse.Namespace) -> Splits | None:
-    """The set, or None if it cannot be had, which is told."""
-    if name in _OF_ONE_SOURCE and options.source != "auto":
+    """The set as ``data=NAME`` has it, or None if it cannot be had, which is told."""
+    from sda.config import compose, parts  # Hydra: not to be waited for by who wants the list
+
+    node = compose.resolved(compose.compose([f"data={name}"]))["data"]
+    if "source" not in node and options.source != "auto":
         print(f"{name}: it has one source, got --source {options.source}", file=sys.stderr)
         return None
+    said = {key: getattr(options, key) for key in ("folder", "source", "seed", "photographs")}
+    own = {key: value for key, value in said.items() if key in node and value is not None}
     try:
-        return _OPEN[name](options)
+        function, values = parts.data_function("data", node | own)
+        return function(**values)
     except DataError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return None
@@ -192,10 +164,10 @@ def _parser() -> argparse.ArgumentParser:
         ("list", _list, "name, sizes, classes, the source there is here, what is cached"),
         ("fetch", _fetch, "download the published files into the cache (needs the network)"),
         ("make", _make, "read or generate into the cache"),
-        ("show", _show, "a montage per class, and the statistics that the rules promise"),
+        ("show", _make, "a montage per class, and the statistics that the rules promise"),
     ):
         one = commands.add_parser(name, help=text, description=text.capitalize() + ".")
-        one.set_defaults(command=command)
+        one.set_defaults(command=command, out=None)
         if name == "list":
             one.set_defaults(names=["all"])
         else:

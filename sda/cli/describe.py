@@ -6,19 +6,19 @@ from sda.cli import apply
 from sda.data.columns import Column, text_of
 from sda.nn.heads import Classifier
 from sda.nn.predictor import Predictor
-from sda.runs.likelihood import best_depth
 from sda.runs.model import Model
 
 
 def main(words: list[str]) -> int:
     """Say what a model is."""
     places, _ = apply.parsed("describe", words, 1)
-    for line in _lines(Model.load(places[0])):
+    for line in lines(Model.load(places[0])):
         print(line)
     return 0
 
 
-def _lines(model: Model) -> Iterator[str]:
+def lines(model: Model) -> Iterator[str]:
+    """What a model is, line by line."""
     about, network = model.about, model.network
     stack = network.stack if isinstance(network, Predictor) else network
     what = "pretrained stack" if stack is network else type(network).__name__.lower()
@@ -38,7 +38,7 @@ def _lines(model: Model) -> Iterator[str]:
     if isinstance(network, Classifier):
         yield f"classes: {', '.join(model.classes)}"
     if model.pretrained is not None:
-        yield f"reconstructs through layer {best_depth(model.pretrained)} unless told otherwise"
+        yield f"reconstructs through layer {model.pretrained.best_depth or 1} unless told otherwise"
     if about.get("scores"):
         yield f"a score above {model.threshold(0.95):.4g} is unusual (quantile 0.95)"
     if model.encoding is not None:

@@ -14,8 +14,8 @@ from yaml import YAMLError
 from sda.cli.options import own_file
 from sda.common.errors import DivergenceError, of_memory
 from sda.config import catalogue, compose
-from sda.config.near_miss import near_miss
-from sda.runs.settings import flat, key_of
+from sda.config.catalogue import near_miss
+from sda.runs.identity import flat, key_of
 
 LONGEST_MESSAGE = 6  # lines
 WITH = ("baseline=svm_rbf", "data=table")  # choices that have settings of their own

@@ -4,11 +4,31 @@ The .onnx takes raw cells, an input for each column, and is held against onnxrun
 needs pip install 'sda[onnx]'. A folder gets config.json, model.safetensors and a model card.
 """
 
+import json
+import shutil
 from pathlib import Path
 
-from sda.cli import apply
-from sda.runs import export
+from sda.cli import apply, describe
+from sda.nn.predictor import Predictor
+from sda.runs import export, model_file
 from sda.runs.model import Model
+
+CARD = """\
+---
+library_name: sda
+tags: [denoising-autoencoder, tabular]
+---
+
+# {name}: a stacked denoising autoencoder
+
+{lines}
+
+Vincent et al. (2008, 2010).
+
+```sh
+sda {task} model.safetensors new.csv
+```
+"""
 
 
 def main(words: list[str]) -> int:
@@ -22,7 +42,22 @@ def main(words: list[str]) -> int:
         worst = export.onnx(model, target)
         print(f"{target}: differs from this program by at most {worst:.1e} over random rows")
         return 0
-    make = export.program if target.suffix == ".pt2" else export.hub
+    make = export.program if target.suffix == ".pt2" else hub
     make(model, target)
     print(target)
     return 0
+
+
+def hub(model: Model, folder: Path) -> None:
+    """Write a folder in the style of a model hub: config.json, model.safetensors, README.md."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header, _ = model_file.read(model.path)
+    (folder / "config.json").write_text(json.dumps(header, indent=1), encoding="utf-8")
+    shutil.copyfile(model.path, folder / "model.safetensors")
+    name, task = model.about.get("data", "model"), "encode"
+    if isinstance(model.network, Predictor):
+        task = "predict"
+    _, *rest = "\n".join(describe.lines(model)).partition(": ")
+    lines = "".join(rest).removeprefix(": ").replace("\n", "\n- ")
+    card = CARD.format(name=name, lines=f"- {lines}", task=task)
+    (folder / "README.md").write_text(card, encoding="utf-8")

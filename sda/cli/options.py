@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sda.common.program import program
 from sda.config import catalogue
-from sda.config.near_miss import near_miss
-from sda.runs.settings import key_of
+from sda.config.catalogue import near_miss
+from sda.runs.identity import key_of
 
 COMMANDS = (
     "resume", "compare", "report", "worth", "campaign", "data", "tensorboard", "sample",

@@ -1,25 +1,32 @@
 """A report: one HTML page of everything under a folder."""
 
 import argparse
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sda.analysis.comparison import Comparison
+from sda.analysis.comparison import Arm, Comparison, Table
 from sda.analysis.tables import Block
-from sda.cli import compare, repeat
+from sda.cli import compare
 from sda.common import files
 from sda.common.program import program
-from sda.config import catalogue
+from sda.config import catalogue, compose
+from sda.runs import identity
 from sda.runs.folder import RunFolder
+from sda.runs.identity import flat
+from sda.runs.results import Trained
 
 if TYPE_CHECKING:
     from sda.analysis.page import Section
     from sda.data.splits import Splits
 
 NOTHING = 2  # exit code: there is nothing to report
+# Said by the sweep, or no setting of a run.
+ASIDE = {*identity.HARMLESS, "init", "seed", "published", "search", "minutes", "vars"}
+CUT = ("data.folds", "data.fold", "data.repeats", "data.repeat")  # said by folds= or repeats=
 
 
 def page(folder: Path) -> str:
@@ -32,7 +39,7 @@ def page(folder: Path) -> str:
 
     found = compare.compare([folder])
     known = list(_campaign(folder))
-    repeated = {table.data_hash: repeat.commands(table) for table in found.tables}
+    repeated = {table.data_hash: commands(table) for table in found.tables}
     return report.report(folder.resolve().name, found, _data(found), repeated, known)
 
 
@@ -78,6 +85,51 @@ def _campaign(folder: Path) -> Iterator["Section"]:
         "seeds and test rows; in brackets the paper's gap.",
     )
     yield _section("What was chosen", campaign_table.details(rows))
+
+
+def commands(table: Table) -> list[str]:
+    """Commands that repeat the runs of a table, as few as there are; none that was not checked."""
+    groups: dict[tuple[str, ...], list[Arm]] = {}
+    for arm in table.arms:
+        words = words_of(arm.runs[0])
+        if words is not None:
+            words = [word for word in words if identity.key_of(word) not in CUT]
+            words += ["=".join(reversed(table.cuts.split()))] if table.cuts else []
+            seeds = _seeds(sorted({run.seed for run in arm.runs}))
+            groups.setdefault((seeds, *words), []).append(arm)
+    return [_command(arms, *said) for said, arms in groups.items()]
+
+
+def words_of(run: Trained) -> list[str] | None:
+    """The words that ask for a run, but for init and seed; None if they are not known to."""
+    folder = RunFolder(run.path)
+    wanted, said = folder.config, folder.result.get("words") or ()
+    places, aside = flat(wanted), {*identity.HARMLESS, "init", "seed"}
+    words = []
+    for one in said:
+        key = identity.key_of(one)
+        path = places.get(key) if key in identity.PLACES else None
+        if not {key, identity.top(key)} & aside:
+            words.append(one if path is None else f"{key}={identity.word(path)}")
+    try:
+        found = compose.resolved(compose.compose(words))
+    except (ValueError, *compose.FAULTS):
+        return None
+    lacking = identity.changed(flat(found), identity.relevant(flat(wanted), ASIDE))
+    return sorted(words) if said and not lacking else None
+
+
+def _command(arms: Sequence[Arm], seeds: str, *words: str) -> str:
+    inits = ",".join(dict.fromkeys(arm.runs[0].init for arm in arms))
+    said = [*words, f"init={inits}", f"seed={seeds}"]
+    sweep = ["-m"] if "," in inits or not seeds.isdigit() else []
+    return " ".join([program(), *sweep, *map(shlex.quote, said)])
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"range({seeds[0]},{seeds[-1] + 1})" if seeds[0] else f"range({len(seeds)})"
+    return ",".join(map(str, seeds))
 
 
 def _section(title: str, lines: list[list[str]], *notes: str) -> "Section":

@@ -18,8 +18,7 @@ import yaml
 from sda.common import plain_yaml, trust
 from sda.common.program import program
 from sda.runs.folder import RunFolder, no_run
-from sda.runs.identity import CHANGEABLE, MOVABLE
-from sda.runs.settings import Plain, flat, key_of
+from sda.runs.identity import CHANGEABLE, MOVABLE, Plain, flat, key_of
 
 MORE = ("finetune.epochs", "finetune.patience", "pretrain.epochs")  # of a run that has finished
 _log = logging.getLogger(__name__)
@@ -40,12 +39,13 @@ def main(words: list[str]) -> int:
     settings = _changed(folder.config, changes, MORE if is_over else ()) | {"overwrite": False}
     if not more:
         _log.info("finished already:" if is_over else f"going on with {path}")
-    from sda.cli import single  # this and torch take seconds to import: say first what for
+    from sda.cli import single  # these and torch take seconds to import: say first what for
+    from sda.experiment.job import Job
 
     if more:
-        single.go_on_longer(folder.config, settings, path, more)
+        single.go_on_longer(Job(folder.config, [], path), settings, more)
     else:
-        single.go_on(settings, path, lambda member: _changed(member, changes))
+        single.go_on(Job(settings, [], path), lambda member: _changed(member, changes))
     return 0
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from sda.common import processes, threads
 from sda.common.program import program
 from sda.config import schema
-from sda.experiment import access, launch, longer, phases
-from sda.experiment.job import Job
+from sda.experiment import launch, longer, phases
+from sda.experiment.job import Job, outcome
 from sda.runs.folder import RunFolder
-from sda.runs.settings import Plain
+from sda.runs.identity import Plain
 
 _log = logging.getLogger(__name__)
 
@@ -26,55 +26,53 @@ def begin(settings: Plain, words: list[str]) -> None:
         words: those of the command that set something; the run's folder is named by them.
     """
     job = Job(settings, words)
-    plan = job.plan
+    _ = job.plan
     threads.settle(threads.threads(settings["threads"]))
     if _has_followed(job):
         return
-    access.refuse_occupied(job.path, settings["overwrite"], plan.test)
-    launch.train_together([job], schema.load_data(settings), overwrite=settings["overwrite"])
+    job.refuse_occupied()
+    launch.train_together([job], schema.load_data(settings))
     _end(job.path)
 
 
-def go_on(settings: Plain, path: Path, changed: Callable[[Plain], Plain]) -> None:
+def go_on(job: Job, changed: Callable[[Plain], Plain] = dict) -> None:
     """Go on with the run in a folder, and with those that were training with it.
 
     Args:
-        settings: its own, as changed.
-        path: the folder.
+        job: the run, with its settings as changed.
         changed: makes the same changes to the settings of the others.
     """
-    job = Job(settings, [], path)
     try:
         _ = job.plan
     except ValueError as error:
-        raise ValueError(f"{path} holds no run that can go on: {error}") from None
-    threads.settle(threads.threads(settings["threads"]))
+        raise ValueError(f"{job.path} holds no run that can go on: {error}") from None
+    threads.settle(threads.threads(job.config["threads"]))
     if _has_followed(job):
         return
     batch = launch.recorded_batch(job, changed)
-    launch.train_together(batch, schema.load_data(settings), overwrite=False)
-    _end(path)
+    launch.train_together(batch, schema.load_data(job.config))
+    _end(job.path)
 
 
-def go_on_longer(saved: Plain, settings: Plain, path: Path, words: list[str]) -> None:
+def go_on_longer(before: Job, settings: Plain, words: list[str]) -> None:
     """Train a finished run longer, in a folder of its own, or go on with that.
 
     Args:
-        saved: its settings.
+        before: the finished run.
         settings: with more epochs.
-        path: its folder.
         words: those that ask for more.
     """
-    before, now = Job(saved, [], path), Job(settings, [], longer.place(path, words))
+    said = RunFolder(before.path).result.get("words", [])
+    now = Job(settings, [*said, *words], longer.place(before.path, words))
     if _has_followed(now):
         return
     longer.check(before, now)
     target = RunFolder(now.path)
     is_over = target.result.get("status") == "finished"
-    _log.info("finished already:" if is_over else f"going on with {path}")
+    _log.info("finished already:" if is_over else f"going on with {before.path}")
     if not target.config:
         longer.begin(before, now)
-    go_on(settings, now.path, dict)
+    go_on(now)
 
 
 def _has_followed(job: Job) -> bool:
@@ -94,7 +92,7 @@ def _end(path: Path) -> None:
     """Part with the other processes, if there are any, and say how a run ended."""
     processes.told(None)
     processes.leave()
-    _print_result(path, access.outcome(path))
+    _print_result(path, outcome(path))
 
 
 def _print_result(path: Path, result: dict[str, Any]) -> None:

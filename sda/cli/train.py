@@ -1,13 +1,20 @@
 """Train one run, a sweep or the demonstration."""
 
 import logging
+from argparse import Namespace
 from pathlib import Path
 
-from sda.cli import combinations, inspect, options
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from sda.cli import options
 from sda.common import trust
 from sda.common.program import refuse_several
 from sda.config import compose
+from sda.runs.identity import key_of, top
 
+CUTS = {"folds": "fold", "repeats": "repeat"}  # words that sweep over cuts of the data
 _log = logging.getLogger(__name__)
 
 
@@ -21,9 +28,9 @@ def main(words: list[str]) -> int:
     search_path = options.search_path(args.config_dir)
     shown = options.without_launcher(args.overrides) + search_path
     if args.cfg or args.info:
-        inspect.show(shown, args)
+        _show(shown, args)
         return 0
-    train = sweep if args.multirun or combinations.has_cuts(args.overrides) else run
+    train = sweep if args.multirun or has_cuts(args.overrides) else run
     return train(args.overrides, search_path)
 
 
@@ -46,7 +53,7 @@ def sweep(words: list[str], search_path: list[str]) -> int:
     Returns 1 if a run that was asked for has no result in the end.
     """
     refuse_several()
-    runs, aside = combinations.split(options.without_launcher(words), search_path)
+    runs, aside = split(options.without_launcher(words), search_path)
     _log.info("a sweep, runs: %d", len(runs))
     from sda.cli import several  # as above
 
@@ -65,3 +72,53 @@ def demonstrate() -> int:
     status = report.main([str(folder)]) or status
     print(f"the runs are in {folder}; look at them with: {single.tensorboard(folder)}")
     return status
+
+
+def has_cuts(words: list[str]) -> bool:
+    """Whether words ask for several cuts of the data, and so for several runs."""
+    return any(key_of(word) in CUTS for word in words)
+
+
+def _cut(word: str) -> list[str]:
+    """``folds=10`` as what it stands for: data.folds=10 and each of its ten parts once."""
+    key, _, value = word.partition("=")
+    if key_of(key) not in CUTS:
+        return [word]
+    if not value.isdecimal() or int(value) < 2:
+        raise ValueError(
+            f"{key} must be how many cuts of the data to make, 2 at least, got {value}"
+        )
+    return [f"data.{key}={value}", f"data.{CUTS[key]}=range({value})"]
+
+
+def split(words: list[str], search_path: list[str]) -> tuple[list[list[str]], list[str]]:
+    """Split the words of a sweep: those of each run, and those that are Hydra's own.
+
+    Args:
+        words: of the command line; what they sweep over is added to what the files sweep over.
+        search_path: further ones, that say where configuration files lie.
+    """
+    parser = OverridesParser.create()
+    own = [each for word in words if top(word) != "hydra" for each in _cut(word)]
+    aside = [word for word in words if top(word) == "hydra"] + search_path
+    fixed = [o.input_line for o in parser.parse_overrides(own) if not o.is_sweep_override()]
+    sweeper = compose.compose([*filter(None, fixed), *aside]).hydra.sweeper
+    presets = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    runs = BasicSweeper.split_arguments(parser.parse_overrides(presets + own), None)[0]
+    return [list(run) for run in runs], aside
+
+
+def _show(words: list[str], options: Namespace) -> None:
+    """Print a configuration (--cfg job|hydra|all) or how it comes about (--info ...), in YAML.
+
+    Args:
+        words: that set something, and where files lie.
+        options: ``cfg``, ``package``, ``resolve`` and ``info`` of the command line.
+    """
+    with compose.initialised():
+        shown = GlobalHydra.instance().hydra
+        assert shown is not None
+        if options.info:
+            shown.show_info(options.info, "config", words)
+        else:
+            shown.show_cfg("config", words, options.cfg, options.package, options.resolve)

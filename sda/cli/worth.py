@@ -32,9 +32,9 @@ def main(words: list[str]) -> int:
     words = _with_data([word for word in words if not word.startswith(_OWN)])
     minutes = _minutes(own.get("minutes", str(MINUTES)))
     _log.info("is pretraining worth it on %s?", _name(words))
-    from sda.sweeps.worth import plan, probe, run  # torch takes seconds: say first what for
+    from sda.sweeps.worth import plan, probe  # torch takes seconds: say first what for
 
-    known = plan.read(plan.folder_of(_name(words), plan.job(words).config["runs_folder"]))
+    known = plan.read(_name(words), plan.job(words).config["runs_folder"])
     if known is not None and own.get("overwrite") != "true":
         if known.words != words:
             raise ValueError(
@@ -47,7 +47,7 @@ def main(words: list[str]) -> int:
         made = probe.plan(_name(words), words, minutes)
         made.write()
     _say(made)
-    faults = run.run(made)
+    faults = probe.run(made)
     for line in faults:
         _log.error(line)
     _judge(made)
@@ -97,7 +97,7 @@ def _judge(made: "Plan") -> None:
     """Print the verdict and its tables, and write the page."""
     from sda.analysis import tables, worth, worth_page
     from sda.runs import results
-    from sda.sweeps.worth import run
+    from sda.sweeps.worth import probe
 
     finished, _ = results.read([made.folder / "tested"])
     found = worth.points(finished, made.n_train)
@@ -113,7 +113,7 @@ def _judge(made: "Plan") -> None:
     for why in dict.fromkeys(made.left_out.values()):
         arms = [arm for arm, own in made.left_out.items() if own == why]
         about.append(f"Left out: {', '.join(arms)} ({why}).")
-    chosen = worth.choices(run.choices(made), made.n_train)
+    chosen = worth.choices(probe.choices(made), made.n_train)
     page = worth_page.html(made.name, found, held, about, chosen, _command(made))
     files.replace(made.folder / "worth.html", page.encode())
     print(f"\nwritten: {made.folder / 'worth.html'}")

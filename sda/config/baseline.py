@@ -23,8 +23,8 @@ from sda.nn.corruption import Corruption
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import identity
 from sda.runs.folder import PRETRAINED, RunFolder
-from sda.runs.pretrained import pretrained_stack
-from sda.runs.settings import flat
+from sda.runs.identity import flat
+from sda.runs.model_file import pretrained_stack
 
 READ = ("finetune.labelled", "finetune.corruption")  # of the settings of a network
 UNREAD = ("stack", "pretrain", "finetune", "corruption", "reconstruction", "precision", "init")
@@ -57,12 +57,8 @@ class Baseline:
     test: bool
     settings: dict[str, Any]  # flat; parameters under the arm's name
     published: dict[str, Any] | None
-    tensorboard: bool = False
     fills: bool = False  # whether missing cells get the mean of their column over training rows
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-
-    is_pretrained = False
-    joins_batches = False
 
     @property
     def tried(self) -> list[dict[str, Any]]:
@@ -89,7 +85,9 @@ class Baseline:
 
     def reads(self, key: str) -> bool:
         """Whether a setting has an effect on it."""
-        return _reads(key, self.corruption is not None)
+        if key.startswith("corruption."):
+            return self.corruption is not None
+        return key.partition(".")[0] not in UNREAD or key.startswith(READ)
 
     def described(self) -> dict[str, Any]:
         """What decides its numbers, apart from seed and data."""
@@ -127,44 +125,43 @@ def build(plain: Mapping[str, Any], like: Run) -> Baseline:
     grid = {key: _values(f"baseline.grid.{key}", v) for key, v in section("grid", given).items()}
     encoder = _encoder(plain.get("codes_of"), plain.get("layer"))
     trained = RunFolder(encoder.folder).result if encoder else {}
-    seed = int(trained.get("seed", like.seed))  # on codes, that of the run that they are of
     made = estimator("baseline", node, grid)
-    if "random_state" in made.get_params():
-        made.set_params(random_state=seed)
-    noise = like.finetuning.corruption
-    settings = {k: v for k, v in like.settings.items() if _reads(k, noise is not None)}
-    settings |= {"seed": seed, "init": arm}
-    settings |= {f"{arm}.{key}": value for key, value in flat({**node, **given}).items()}
     rows, refit = plain.get("search_rows"), checks.flag("refit", plain.get("refit", False))
-    settings |= {} if rows is None else {"search_rows": checks.whole("search_rows", rows, 2)}
-    settings |= {"refit": True} if refit else {}
-    if encoder:
-        settings |= {"codes_of": str(encoder.folder), "codes_of.weights": encoder.weights}
-        settings |= {"layer": encoder.layer} | _pretraining(trained)
     plan = Baseline(
         name=like.name,
         init=arm,
-        seed=seed,
+        seed=int(trained.get("seed", like.seed)),  # on codes, that of the run that they are of
         estimator=made,
         grid=grid,
         encoder=encoder,
         refit=refit,
-        search_rows=rows,
+        search_rows=None if rows is None else checks.whole("search_rows", rows, 2),
         labelled=like.finetuning.labelled,
-        corruption=noise,
+        corruption=like.finetuning.corruption,
         test=like.test,
-        settings=settings,
+        settings={f"{arm}.{key}": value for key, value in flat({**node, **given}).items()},
         published=like.published,
     )
+    if "random_state" in made.get_params():
+        made.set_params(random_state=plan.seed)
     for parameters in plan.tried:  # refused now, not after an hour
         clone(made).set_params(**parameters)._validate_params()
-    return plan
+    return replace(plan, settings=_settings(plan, like, trained))
 
 
-def _reads(key: str, noisy: bool) -> bool:
-    if key.startswith("corruption."):
-        return noisy
-    return key.partition(".")[0] not in UNREAD or key.startswith(READ)
+def _settings(plan: Baseline, like: Run, trained: Mapping[str, Any]) -> dict[str, Any]:
+    """Flat: what it reads of a network's settings, its own, and those of the codes that it sees."""
+    read = {key: value for key, value in like.settings.items() if plan.reads(key)}
+    read |= {"seed": plan.seed, "init": plan.init} | plan.settings
+    read |= {} if plan.search_rows is None else {"search_rows": plan.search_rows}
+    read |= {"refit": True} if plan.refit else {}
+    if plan.encoder is None:
+        return read
+    # So that compare tells the stacks apart.
+    stack = identity.computed(trained["settings"], str(trained["init"]))
+    read |= {f"codes.{k}": v for k, v in stack.items() if not k.startswith("finetune.")}
+    own = {"codes_of": str(plan.encoder.folder), "codes_of.weights": plan.encoder.weights}
+    return read | own | {"layer": plan.encoder.layer}
 
 
 def _values(name: str, value: Any) -> list[Any]:
@@ -192,9 +189,3 @@ def _encoder(codes_of: Any, layer: Any) -> Encoder | None:
     if checks.whole("layer", layer) > len(stack):
         raise ValueError(f"layer must be at most {len(stack)}, the layers of {folder}, got {layer}")
     return Encoder(folder, layer, stack, weights)
-
-
-def _pretraining(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that a stack was pretrained with, so that compare tells the stacks apart."""
-    read = identity.computed(result["settings"], str(result["init"]))
-    return {f"codes.{key}": value for key, value in read.items() if not key.startswith("finetune.")}

@@ -4,6 +4,7 @@ import functools
 import os
 import pickle
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,17 +16,12 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sda.config import catalogue, published
-from sda.runs.settings import Plain
+from sda.config import catalogue
+from sda.runs.identity import PLACES, Plain
 
 FAULTS = (HydraException, OmegaConfBaseException)  # of words and files that do not go together
 
 _ABSENT = object()
-
-PATHS = (
-    "data_folder", "data.folder", "data.path", "data.train", "data.valid", "data.test",
-    "data.unlabelled", "data.like", "data.photographs", "codes_of", "pretrained",
-)  # fmt: skip
 
 
 def _named(choice: str, *paths: object) -> str:
@@ -33,7 +29,7 @@ def _named(choice: str, *paths: object) -> str:
     return next((Path(str(path)).stem for path in paths if path), choice)
 
 
-OmegaConf.register_new_resolver("published", published.node, replace=True)
+OmegaConf.register_new_resolver("published", catalogue.published_node, replace=True)
 OmegaConf.register_new_resolver("named", _named, replace=True)
 
 
@@ -51,8 +47,8 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     """
     files = tuple(filter(_chooses, overrides))
     values = [word for word in overrides if not _chooses(word)]
-    cfg = _with_values(pickle.loads(_read(str(catalogue.folder()), files)), values)
-    return _by_hydra(str(catalogue.folder()), overrides) if cfg is None else cfg
+    cfg = _with_values(pickle.loads(_read(catalogue.folder(), files)), values)
+    return _by_hydra(overrides) if cfg is None else cfg
 
 
 def _chooses(word: str) -> bool:
@@ -86,8 +82,14 @@ def _with_values(cfg: DictConfig, words: Sequence[str]) -> DictConfig | None:
     return cfg
 
 
-def _by_hydra(folder: str, overrides: Sequence[str]) -> DictConfig:
-    with hydra.initialize_config_dir(folder, job_name="sda", version_base="1.3"):
+def initialised() -> AbstractContextManager[None]:
+    """Hydra with our configuration files."""
+    folder = str(catalogue.folder())
+    return hydra.initialize_config_dir(folder, job_name="sda", version_base="1.3")
+
+
+def _by_hydra(overrides: Sequence[str]) -> DictConfig:
+    with initialised():
         try:
             return hydra.compose("config", list(overrides), return_hydra_config=True)
         except AssertionError as error:  # of OmegaConf, where a word sets something inside null
@@ -95,9 +97,9 @@ def _by_hydra(folder: str, overrides: Sequence[str]) -> DictConfig:
 
 
 @functools.lru_cache(maxsize=256)
-def _read(folder: str, files: tuple[str, ...]) -> bytes:
-    """What Hydra makes of the files, pickled: loading takes a sixth of what a deep copy takes."""
-    return pickle.dumps(_by_hydra(folder, files))
+def _read(_: Path, files: tuple[str, ...]) -> bytes:
+    """What Hydra makes of files in a folder, pickled: a deep copy takes six times as long."""
+    return pickle.dumps(_by_hydra(files))
 
 
 def resolved(cfg: DictConfig) -> Plain:
@@ -106,7 +108,7 @@ def resolved(cfg: DictConfig) -> Plain:
         # For ${hydra:...}. Its set_config would copy all of it, which takes longer than the rest.
         HydraConfig.instance().cfg = cast(HydraConf, cfg)
     plain: Plain = {str(key): _plain(value) for key, value in cfg.items() if key != "hydra"}
-    for path in PATHS:  # as seen from any folder: a run may be gone on with from another
+    for path in PLACES:  # as seen from any folder: a run may be gone on with from another
         section, _, key = path.rpartition(".")
         node = plain.get(section) if section else plain
         if isinstance(node, dict) and isinstance(node.get(key), str):

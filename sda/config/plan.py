@@ -19,9 +19,7 @@ from sda.nn.layer_kind import LayerKind, LayerPlan, Shape
 from sda.nn.mixed import Mixed
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import model_file
-from sda.runs.arms import UNREAD, Init
-from sda.runs.folder import MODEL, PRETRAINED
-from sda.runs.identity import described
+from sda.runs.identity import UNREAD, Init, described
 from sda.training.settings import Finetuning, Pretraining
 
 
@@ -35,9 +33,7 @@ class Start:
     @classmethod
     def of(cls, path: str) -> "Start":
         """That of a model file or a run's folder. Raises ValueError if none was pretrained."""
-        place = Path(path).expanduser()
-        file = place / (PRETRAINED if (place / PRETRAINED).is_file() else MODEL)
-        start = cls(file if place.is_dir() else place, "")
+        start = cls(model_file.file_of(Path(path).expanduser()), "")
         start.stack()
         return dataclasses.replace(start, weights=sha256(start.path.read_bytes()).hexdigest())
 

@@ -17,8 +17,7 @@ from sda.data.splits import Splits
 from sda.nn.corruption import Corruption, Emphasis
 from sda.nn.distributions import Distribution
 from sda.nn.layer_kind import LayerPlan
-from sda.runs.arms import Init
-from sda.runs.settings import Plain, flat
+from sda.runs.identity import Init, Plain, flat
 from sda.training.settings import Finetuning, Pretraining
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sda.common import checks, threads
 from sda.nn.encoder import Activation, Initialisation
-from sda.runs.arms import Init
+from sda.runs.identity import Init
 
 PLANNING = ("search", "minutes")  # for campaigns; no setting of a run
 BASELINE = ("baseline", "search_rows", "refit", "codes_of", "layer")  # no network reads them

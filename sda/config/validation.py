@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic_core import ArgsKwargs, ErrorDetails
 
 from sda.common import checks
-from sda.config.near_miss import near_miss
+from sda.config.catalogue import near_miss
 
 _Made = TypeVar("_Made")
 _CONFIG = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)

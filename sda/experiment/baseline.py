@@ -5,7 +5,6 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,13 +22,13 @@ from sda.common.progress import Progress
 from sda.common.signals import Interrupted, Interruption
 from sda.config.baseline import Baseline, Encoder
 from sda.data.splits import Splits
-from sda.experiment import baseline_rows, judging, outcome
+from sda.experiment import baseline_rows, judging
 from sda.experiment.baseline_rows import Labelled
 from sda.runs import results
 from sda.runs.folder import RunFolder, RunFolderError
-from sda.runs.layer_store import LayerStore
 
 SEARCH = "search.jsonl"  # a line for every setting that has been tried
+FIGURES = ("valid_error", "converged", "seconds")  # of a trial
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +39,10 @@ class Trial(NamedTuple):
     valid_error: float  # fraction of the validation rows, or 1 − R²
     converged: bool
     seconds: float
+
+    def line(self) -> dict[str, Any]:
+        """Of the record: the parameters and the figures."""
+        return self.parameters | dict(zip(FIGURES, self[1:], strict=True))
 
 
 def check(plan: Baseline, splits: Splits) -> None:
@@ -94,7 +97,6 @@ def run(
     plans: Sequence[Baseline],
     splits: Splits,
     folders: Sequence[RunFolder],
-    _: LayerStore | None = None,
 ) -> None:
     """Choose and test a baseline; what has been tried in its folder is not tried again.
 
@@ -109,13 +111,17 @@ def run(
     (plan,), (folder,) = plans, folders
     folder.update_result(status="running", message=None)
     try:
-        with _threads():
+        with threadpool_limits(torch.get_num_threads()):  # also for scikit-learn's own loops
             train = baseline_rows.training(plan, splits)
             rows = baseline_rows.compared(plan, train[1])
             trials = _search(plan, (train[0][rows], train[1][rows]), splits, folder)
             start = time.monotonic()
             chosen = min(trials, key=lambda trial: trial.valid_error)  # the first of equals
-            result = _chosen(plan, chosen, trials) | outcome.judged_on(splits)
+            result = judging.judged_on(splits) | {
+                "chosen": chosen.parameters,
+                "at_edge": at_edge(chosen.parameters, plan.grid),
+                "tried": len(trials),
+            }
             model, converged = fitted(plan, chosen.parameters, train)
             judged = _judged("valid", model, baseline_rows.labelled(plan, splits.valid), splits)
             tested, predicted = tested_on(plan, chosen.parameters, model, train, splits)
@@ -124,16 +130,16 @@ def run(
         raise
     seconds = {"search": sum(t.seconds for t in trials), "test": time.monotonic() - start}
     result |= judged[0] | {"converged": converged, "seconds": seconds}
-    outcome.note_end(folder, splits, predicted, result | tested)
+    judging.note_end(folder, splits, predicted, result | tested)
 
 
 def test(plan: Baseline, splits: Splits, folder: RunFolder) -> None:
     """Test a baseline that was chosen with test=false."""
-    with _threads():
+    with threadpool_limits(torch.get_num_threads()):  # also for scikit-learn's own loops
         train, parameters = baseline_rows.training(plan, splits), folder.result["chosen"]
         model, _ = fitted(plan, parameters, train)
         tested, predicted = tested_on(plan, parameters, model, train, splits)
-    outcome.note_end(folder, splits, predicted, tested)
+    judging.note_end(folder, splits, predicted, tested)
 
 
 def search(
@@ -160,7 +166,7 @@ def tested_on(
 ) -> tuple[dict[str, Any], Tensor | None]:
     """The one place where test rows are read: the error, and what is predicted (n, ...)."""
     if not plan.test:
-        return {"test_error": None, "n_test": None}, None
+        return judging.untested()
     if plan.refit:
         more = baseline_rows.labelled(plan, splits.valid, "validation")
         both = [np.concatenate(parts) for parts in zip(train, more, strict=True)]
@@ -189,7 +195,7 @@ def _search(plan: Baseline, train: Labelled, splits: Splits, folder: RunFolder) 
         progress.begin("search", len(plan.tried), len(trials))
         for trial in search(plan, train, valid, [one.parameters for one in trials]):
             trials.append(trial)
-            lines = [json.dumps(one.parameters | _outcome(one)) + "\n" for one in trials]
+            lines = [json.dumps(one.line()) + "\n" for one in trials]
             files.replace(folder.path / SEARCH, "".join(lines).encode())
             best = min(one.valid_error for one in trials)
             figure = f"R2 {1 - best:.3f}" if splits.n_targets else f"error {100 * best:.2f} %"
@@ -200,28 +206,14 @@ def _search(plan: Baseline, train: Labelled, splits: Splits, folder: RunFolder) 
     return sorted(trials, key=lambda trial: plan.tried.index(trial.parameters))
 
 
-def _outcome(trial: Trial) -> dict[str, Any]:
-    return {key: value for key, value in trial._asdict().items() if key != "parameters"}
-
-
 def _tried(plan: Baseline, folder: RunFolder) -> list[Trial]:
     """The trials in a folder's record; a line that cannot be used is passed over."""
     found = []
     for row in results.rows(folder.path / SEARCH):
         parameters = {key: row[key] for key in plan.grid if key in row}
-        outcome = {key: row[key] for key in Trial._fields if key in row}
-        if parameters in plan.tried and len(outcome) == len(Trial._fields) - 1:
-            found.append(Trial(parameters, **outcome))
+        if parameters in plan.tried and {*FIGURES} <= row.keys():
+            found.append(Trial(parameters, *(row[key] for key in FIGURES)))
     return found
-
-
-def _chosen(plan: Baseline, chosen: Trial, trials: Sequence[Trial]) -> dict[str, Any]:
-    """What a result says of the choice."""
-    return {
-        "chosen": chosen.parameters,
-        "at_edge": at_edge(chosen.parameters, plan.grid),
-        "tried": len(trials),
-    }
 
 
 def at_edge(chosen: dict[str, Any], grid: dict[str, list[Any]]) -> list[str]:
@@ -232,10 +224,3 @@ def at_edge(chosen: dict[str, Any], grid: dict[str, list[Any]]) -> list[str]:
         if numbers and chosen[name] in (min(values), max(values)):
             found.append(name)
     return found
-
-
-@contextmanager
-def _threads() -> Iterator[None]:
-    """As many threads for scikit-learn's own loops as for everything else of this process."""
-    with threadpool_limits(torch.get_num_threads()):
-        yield

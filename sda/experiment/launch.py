@@ -1,8 +1,14 @@
-"""Train runs, or go on with them, each in its folder."""
+"""Train runs, or go on with them, each in its folder.
 
+The data of many runs are read and encoded once, ahead, by the process that they are forked from:
+those of a worker's first run, one in memory for all of its runs. A run with other data, or whose
+files have changed since, reads for itself.
+"""
+
+import json
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,11 +19,14 @@ from sda.common import processes, threads
 from sda.config import schema
 from sda.config.plan import Run
 from sda.data.splits import Splits
-from sda.experiment import access, experiment
+from sda.experiment import experiment
 from sda.experiment.job import Job
-from sda.runs import identity, ledger
+from sda.runs import environment, identity
 from sda.runs.folder import BusyError, RunFolder, RunFolderError
-from sda.runs.layer_store import LayerStore
+from sda.runs.identity import flat
+
+ASKED = "SDA_READ_AHEAD"  # of the environment: which data
+_known: dict[str, Splits] = {}
 
 
 def train_jobs(jobs: Sequence[Job], splits: Splits | None = None) -> None:
@@ -29,16 +38,15 @@ def train_jobs(jobs: Sequence[Job], splits: Splits | None = None) -> None:
     place = {"device": first.config["device"]}
     schema.device(place["device"])
     threads.settle(threads.threads(first.config["threads"]))
-    overwrite = first.config["overwrite"]
-    if not overwrite:
+    if not first.config["overwrite"]:
         one = min(jobs, key=lambda one: RunFolder(one.path).result.get("status") == "finished")
         begun = recorded_batch(one, lambda config: config | place)  # on one device, all of them
         if {run.path.absolute() for run in jobs} <= {run.path.absolute() for run in begun}:
             jobs = begun
-    train_together(jobs, splits or schema.load_data(first.config), overwrite=overwrite)
+    train_together(jobs, splits or schema.load_data(first.config))
 
 
-def train_together(batch: Sequence[Job], splits: Splits, *, overwrite: bool) -> None:
+def train_together(batch: Sequence[Job], splits: Splits) -> None:
     """Train runs of one shape as one program, or go on with them; each has a folder of its own.
 
     The batch is written into every folder, so that it is the same one that goes on after a kill. A
@@ -60,22 +68,20 @@ def train_together(batch: Sequence[Job], splits: Splits, *, overwrite: bool) -> 
     with ExitStack() as closing:
         if len(members) > 1:  # else two processes with one batch would each record a part of it
             _hold(members, Path(batch[0].config["runs_folder"]), closing)
-        folders = [_own(asked, members, splits, overwrite, closing) for asked in batch]
-        own = [folder for folder in folders if folder is not None]
+        folders = [_own(asked, members, splits, closing) for asked in batch]
+        own = [(run, folder) for run, folder in zip(batch, folders, strict=True) if folder]
         if not own:
             raise BusyError(batch[0].path)
-        if all(folder.result.get("status") == "finished" for folder in own):
-            for asked, folder in zip(batch, folders, strict=True):
-                if folder is not None and asked.plan.test and access.is_untested(folder):
+        if all(folder.result.get("status") == "finished" for _, folder in own):
+            for asked, folder in own:
+                if asked.lacks_test(folder):
                     folder.write_config(asked.config)
                     folder.update_result(settings=asked.settings)
                     how.test(asked.plan, splits, folder)
             return
-        for asked, folder in zip(batch, folders, strict=True):
-            if folder is not None:
-                _describe(folder, asked, splits, members)
-        store = LayerStore(own[0].runs_folder / "layers")
-        how.run(plans, splits, folders, store)
+        for asked, folder in own:
+            _describe(folder, asked, splits, members)
+        how.run(plans, splits, folders)
 
 
 def _how(job: Job) -> ModuleType:
@@ -100,20 +106,18 @@ def _hold(members: Sequence[Path], runs_folder: Path, closing: ExitStack) -> Non
     closing.callback(lock.release)
 
 
-def _own(
-    asked: Job, members: list[Path], splits: Splits, overwrite: bool, closing: ExitStack
-) -> RunFolder | None:
+def _own(asked: Job, members: list[Path], splits: Splits, closing: ExitStack) -> RunFolder | None:
     """The open folder of a member; None if its run is, or was, trained by others than these."""
-    before = RunFolder(asked.path)
-    begun = "status" in before.result  # else stopped before it began
-    elsewhere = before.is_held or (begun and not overwrite and before.batch() != members)
+    folder, overwrite = RunFolder(asked.path), asked.config["overwrite"]
+    begun = "status" in folder.result  # else stopped before it began
+    elsewhere = folder.is_held or (begun and not overwrite and folder.batch() != members)
     if elsewhere and len(members) > 1:
         return None
-    folder = access.opened(asked.path, closing)
+    closing.enter_context(folder)
     if overwrite:
         folder.clear()
     elif folder.config:
-        access.check_same(folder, asked.plan, splits)
+        asked.check_same(splits)
     return folder
 
 
@@ -135,7 +139,7 @@ def recorded_batch(
         return [asked]
     for member in members:
         is_near = member.path.is_relative_to(own.runs_folder)
-        if member.config and not (is_near and set(member.described_batch()) == set(own.batch())):
+        if member.config and not (is_near and set(member.batch(begun=False)) == set(own.batch())):
             raise RunFolderError(
                 f"{own.path} says that it was training together with {member.path}, which does not "
                 f"say so; overwrite=true starts {own.path} afresh"
@@ -149,22 +153,73 @@ def recorded_batch(
     return [
         asked
         if member.path == Path(os.path.abspath(asked.path))
-        else Job(changed(member.config), [], member.path)
+        else Job(changed(member.config) | {"overwrite": False}, [], member.path)
         for member in members
     ]
 
 
 def _describe(folder: RunFolder, asked: Job, splits: Splits, members: list[Path]) -> None:
-    """Write down what is about to be computed, before it is."""
-    plan = asked.plan
+    """Write down what is about to be computed, on what data and where, before it is."""
+    plan, described = asked.plan, asked.plan.described()
     own = os.path.abspath(asked.path)
-    described = plan.described()
+    words = {"words": asked.overrides} if asked.overrides else {}  # else those of its beginning
     folder.update_result(
-        format=ledger.FORMAT,
+        **words,
         identity=identity.digest([described, plan.seed, splits.digest()]),
         setting=identity.digest(described),
         plan=described,
         **plan.computed(),
         batch=[os.path.relpath(path, own) for path in members] if len(members) > 1 else [],
+        name=plan.name,
+        data=splits.name,
+        source=splits.source,
+        drawn_from=splits.drawn_from,
+        data_hash=splits.digest(),
+        n_train=len(splits.train.y),
+        kind=splits.kind,
+        classes=splits.classes,
+        cut=splits.cut and splits.cut._asdict(),
+        environment=environment.of(plan.device),
+        init=str(plan.init),
+        seed=plan.seed,
+        published=plan.published,
+        settings=plan.settings,
     )
-    access.describe(folder, plan, asked.config, splits)
+    folder.write_config(asked.config)
+
+
+def ask_ahead(config: Mapping[str, Any]) -> None:
+    """Have the process that is about to start read the data of a run."""
+    os.environ[ASKED] = json.dumps(_asked(config), default=str)
+
+
+def read_ahead() -> None:
+    """Read what was asked for; what cannot be read here, the runs will say."""
+    with suppress(Exception):
+        config = json.loads(os.environ[ASKED])
+        key = _with_files(config)
+        splits = schema.load_data(config)
+        splits.digest()
+        _known[key] = splits
+
+
+def known_ahead(config: Mapping[str, Any]) -> Splits | None:
+    """The data of a run, if they have been read and their files are as they were."""
+    return _known.get(_with_files(config))
+
+
+def _asked(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {"data": config.get("data"), "pretrained": config.get("pretrained")}
+
+
+def _with_files(config: Mapping[str, Any]) -> str:
+    """What is asked for, and when the files that it names were written."""
+    asked = _asked(config)
+    files = []
+    for value in flat(asked).values():
+        if isinstance(value, str) and os.path.exists(value):
+            place = Path(os.path.abspath(value))
+            for file in [place, *(place.iterdir() if place.is_dir() else ())]:
+                state = file.stat()
+                files.append((str(file), state.st_size, state.st_mtime_ns))
+    return json.dumps([asked, sorted(files)], sort_keys=True, default=str)

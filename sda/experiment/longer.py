@@ -7,11 +7,9 @@ the last checkpoint; with more epochs for the top layer it begins again, on othe
 
 import re
 import shutil
-from contextlib import ExitStack
 from pathlib import Path
 
 from sda.config.plan import Run
-from sda.experiment import access
 from sda.experiment.job import Job
 from sda.runs import checkpoint
 from sda.runs.folder import PRETRAINED, RunFolder, folder_name
@@ -76,13 +74,12 @@ def begin(before: Job, now: Job) -> None:
     old, new = before.plan, now.plan
     assert isinstance(old, Run)
     assert isinstance(new, Run)
-    source, target = RunFolder(before.path), RunFolder(now.path)
+    source = RunFolder(before.path)
     falls = new.finetuning.schedule == Schedule.cosine
     saved, _ = checkpoint.latest(source.path / "checkpoint")
     if source.batch() or falls or old.pretraining != new.pretraining or saved is None:
         return
-    with ExitStack() as closing:
-        access.opened(target.path, closing)
+    with RunFolder(now.path) as target:
         names = [PRETRAINED, "metrics.jsonl", "times.jsonl"]
         for file in [*(source.path / name for name in names), *source.path.glob(EVENTS)]:
             if file.is_file():

@@ -2,18 +2,18 @@
 
 import logging
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sda.experiment.recorder import Recorder
-from sda.experiment.state import State
-from sda.experiment.tensorboard import Show
-from sda.nn.stack import single
 from sda.runs import environment, results
 from sda.runs.folder import RunFolder
 from sda.runs.identity import digest
 from sda.runs.layer_store import LayerStore, Stored
+
+if TYPE_CHECKING:
+    from sda.experiment.phases import State
+    from sda.experiment.recorder import Recorder
 
 _log = logging.getLogger(__name__)
 
@@ -25,11 +25,10 @@ class Layers:
     the one below it into the store, and ``end`` with the top one.
     """
 
-    def __init__(
-        self, state: State, recorder: Recorder, show: Show, store: LayerStore | None
-    ) -> None:
-        self._state, self._recorder, self._show, self._store = state, recorder, show, store
-        self._keys = keys(state)
+    def __init__(self, recorder: "Recorder") -> None:
+        self._state, self._recorder = recorder.state, recorder
+        self._store = LayerStore(recorder.first.runs_folder / "layers")
+        self._keys = keys(recorder.state)
         self._held: ExitStack | None = None  # the locks of the layers of one depth,
         self._depth = 0  # this one
 
@@ -42,7 +41,7 @@ class Layers:
     def take(self) -> None:
         """Take the layers that are there, bottom to top, and keep others from training the next."""
         state = self._state
-        while self._store is not None and state.layers.depth < len(self._keys[0]):
+        while state.layers.depth < len(self._keys[0]):
             depth = state.layers.depth
             self._hold(depth)
             found = [self._store.take(own[depth]) for own in self._keys]
@@ -54,8 +53,7 @@ class Layers:
 
     def _fits(self, layer: Stored, depth: int) -> bool:
         """Whether a stored layer has the weights that the layer of a depth has."""
-        assert self._state.stack is not None
-        own = single(self._state.stack, 0)[depth].state_dict()
+        own = self._state.alone(0)[depth].state_dict()
         shapes = {name: weight.shape for name, weight in layer.weights.items()}
         return shapes == {name: weight.shape for name, weight in own.items()}
 
@@ -75,9 +73,8 @@ class Layers:
 
     def _hold(self, depth: int) -> None:
         self._release()
-        if self._store is not None:
-            wanted = [own[depth] for own in self._keys]
-            self._held, self._depth = self._store.hold(wanted, self._recorder.leave_if_asked), depth
+        wanted = [own[depth] for own in self._keys]
+        self._held, self._depth = self._store.hold(wanted, self._recorder.leave_if_asked), depth
 
     def _release(self) -> None:
         if self._held is not None:
@@ -93,30 +90,27 @@ class Layers:
             own = [layer.weights[name] for layer in found]
             parameter.copy_(torch.stack(own) if state.stack.runs else own[0])
         for k, layer in enumerate(found):
-            stack = single(state.stack, k)
+            stack = state.alone(k)
             for run in state.followers(k):
                 for row, seconds in zip(layer.rows, layer.seconds, strict=True):
                     if row["epoch"] > state.layers.epoch:  # the others stand there already
-                        state.seconds[run]["pretrain"] += seconds
                         self._recorder.row(run, row, seconds)
                 last, trial = layer.rows[-1]["epoch"], state.plans[run].trials[depth]
-                self._show.layer(run, stack, depth, last, trial)
+                self._recorder.show.layer(run, stack, depth, last, trial)
         state.layers.depth, state.layers.epoch = depth + 1, -1
         state.layers.optimiser, state.layers.stopping, state.layers.remembered = {}, {}, {}
 
     def _put(self, depth: int) -> None:
         state = self._state
-        assert state.stack is not None
-        assert self._store is not None
         for k, number in enumerate(state.pretrained):
             folders = [self._recorder.folders[run] for run in state.followers(k)]
             folder = next((one for one in folders if one is not None), None)
             if folder is not None and number not in state.failed:
-                weights = single(state.stack, k)[depth].state_dict()
+                weights = state.alone(k)[depth].state_dict()
                 self._store.put(self._keys[k][depth], Stored(weights, *_record(folder, depth)))
 
 
-def keys(state: State) -> list[list[str]]:
+def keys(state: "State") -> list[list[str]]:
     """For each different pretraining, the key of each layer: what its bits depend on."""
     plans = [state.plans[number] for number in state.pretrained]
     here = environment.of(plans[0].device) if plans else {}
@@ -124,7 +118,7 @@ def keys(state: State) -> list[list[str]]:
     together = [[plan.seed, plan.pretraining_plan()] for plan in plans] if len(plans) > 1 else []
     found = []
     for plan in plans:
-        key = digest([state.data_hash, plan.seed, here, together])
+        key = digest([state.splits.digest(), plan.seed, here, together])
         own = []
         for layer, precision in zip(plan.pretraining_plan(), plan.precisions, strict=False):
             key = digest([key, layer, precision, revision])

@@ -1,57 +1,67 @@
 """What runs that train together write: each its own rows, all of them one checkpoint."""
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from sda.common.program import go_on
 from sda.common.signals import Interrupted, Interruption
-from sda.experiment.state import State
-from sda.nn.stack import single
-from sda.runs import checkpoint, model_file
+from sda.experiment import judging
+from sda.experiment.tensorboard import Show
+from sda.runs import checkpoint, ledger, model_file
 from sda.runs.folder import PRETRAINED, RunFolder
-from sda.runs.identity import HARMLESS
+from sda.runs.identity import HARMLESS, relevant
 from sda.runs.logbook import Logbook
 from sda.training.reconstruction_error import note_best_depth
 
+if TYPE_CHECKING:
+    from sda.experiment.phases import State
+
 SAVE_EVERY = 20.0  # seconds between checkpoints within a layer, at least
 SAVE_SHARE = 0.05  # of the time that saving may take
+_log = logging.getLogger(__name__)
 
 
-@dataclass
 class Recorder:
     """Folders and logbooks of a batch. Enter it to open the logbooks and to listen to signals.
 
-    ``folders[r]`` is None for a run whose record is another batch's: it is computed, so that the
-    batch is the same one, and not written down. The first folder has the checkpoint.
+    Args:
+        folders: of the runs; None for one whose record is another batch's: it is computed, so that
+            the batch is the same one, and not written down. The first has the checkpoint.
+        state: of the batch, not begun: it is brought to where the checkpoint was taken.
     """
 
-    folders: Sequence[RunFolder | None]
-    tensorboard: bool
-    saved: dict[str, Any] | None = None  # the checkpoint to go on from
-    books: list[Logbook | None] = field(default_factory=list)
-    epochs: dict[int, int] = field(default_factory=dict)  # of fine-tuning, by run
-
-    def __post_init__(self) -> None:
-        self.first = next(folder for folder in self.folders if folder is not None)
+    def __init__(self, folders: Sequence[RunFolder | None], state: "State") -> None:
+        self.folders, self.state = folders, state
+        self.first = next(folder for folder in folders if folder is not None)
+        self.books: list[Logbook | None] = []
+        self.epochs: dict[int, int] = {}  # of fine-tuning, by run
 
     def __enter__(self) -> "Recorder":
+        """Raises CheckpointError: there are checkpoints and none can be read, or of other runs."""
         self._closing = ExitStack()
-        sizes = self.saved["metrics_sizes"] if self.saved else [0] * len(self.folders)
-        events = self.saved["events"] if self.saved else [{}] * len(self.folders)
+        found, warning = checkpoint.latest(self.first.path / "checkpoint")
+        saved, state = found or {}, self.state
+        if saved:
+            state.restore(saved)
+        sizes = saved.get("metrics_sizes") or [0] * len(self.folders)
+        events = saved.get("events") or [{}] * len(self.folders)
         for folder, size, shown in zip(self.folders, sizes, events, strict=True):
             book = None
             if folder is not None:
-                book = Logbook(folder.path, size or 0, self.tensorboard, shown)
-            if book is not None:
+                book = Logbook(folder.path, size or 0, state.plans[0].tensorboard, shown)
                 self._closing.callback(book.close)
             self.books.append(book)
-        if self.saved:
-            self.epochs = dict(self.saved["epochs"])
+        self.epochs = dict(saved.get("epochs", {}))
+        lost = sum(book.lost for book in self.books if book is not None)
+        if warning or (lost and not saved):
+            what = warning or "no checkpoint is left"
+            _log.warning("%s; epochs to train again: %d", what, lost)
+        self.show = Show(
+            self.books, state.valid[0], state.splits.image_shape, state.plans[0].device
+        )
         self._signals = self._closing.enter_context(Interruption())
         self._clock = self._saved_at = time.monotonic()
         self._save_took = 0.0
@@ -60,32 +70,25 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
-    @property
-    def lost(self) -> int:
-        """Epochs recorded after the last checkpoint, which are trained again."""
-        return sum(book.lost for book in self.books if book is not None)
-
     def tick(self) -> float:
         """Seconds since the last call: the time of an epoch."""
         now = time.monotonic()
         seconds, self._clock = now - self._clock, now
         return seconds
 
-    def open(self, run: int, settings: dict[str, Any]) -> None:
+    def open(self, run: int) -> None:
         """Say that a run has begun, in its folder and in the table of hyper-parameters."""
         self.result(run, status="running", message=None)
-        shown = {
-            key.removesuffix("._target_"): value
-            for key, value in settings.items()
-            if key.split(".")[0] not in (*HARMLESS, "name", "published")
-        }
+        settings = self.state.plans[run].settings
+        known = relevant(settings, (*HARMLESS, "name", "published"))
+        shown = {key.removesuffix("._target_"): value for key, value in known.items()}
         if (book := self.books[run]) is not None:
             book.settings(shown, ("valid_error", "test_error"))
 
     def row(self, run: int, row: dict[str, Any], seconds: float) -> None:
         """Write an epoch of a run down."""
-        phase = row["phase"]
-        if phase == "finetune":
+        self.state.seconds[run][row["phase"]] += seconds
+        if row["phase"] == "finetune":
             self.epochs[run] = row["epoch"]
         if (book := self.books[run]) is None:
             return
@@ -101,25 +104,36 @@ class Recorder:
         if (folder := self.folders[run]) is not None:
             folder.update_result(**changes)
 
-    def pretrained(self, state: State, about: dict[str, Any], valid: Tensor) -> None:
+    def give_up(self, run: int, fault: str) -> None:
+        """Note that a run has diverged; the others go on."""
+        self.state.failed[run] = fault
+        self.result(run, status="diverged", message=fault, seconds=self.state.seconds[run])
+        if (folder := self.folders[run]) is not None:
+            ledger.append(folder.runs_folder, folder.result, None)
+
+    def stopped(self, why: BaseException) -> None:
+        """Note that the runs that have not ended will have to be gone on with."""
+        for run in self.state.unfinished:
+            self.result(run, status="interrupted", message=str(why))
+
+    def pretrained(self) -> None:
         """Save the stacks as pretraining left them: fine-tuning changes their weights.
 
-        ``about`` says what else is known, such as the columns. They know how many layers denoise
-        validation rows (m, d) best.
+        They know their columns, and how many layers denoise validation rows best.
 
         Between the last checkpoint of pretraining and the first one after it, so that a run that
         has got further has the file, killed or not.
         """
+        state = self.state
         for run, k in state.source.items():
             folder = self.folders[run]
             if folder is not None and run not in state.failed:
-                assert state.stack is not None
-                stack, plan = single(state.stack, k), state.plans[run]
-                errors = note_best_depth(stack, valid, plan.trials[0], plan.seed)
+                stack, plan = state.alone(k), state.plans[run]
+                errors = note_best_depth(stack, state.valid[0], plan.trials[0], plan.seed)
                 self.result(run, denoising=errors)
-                model_file.save(stack, folder.path / PRETRAINED, about)
+                model_file.save(stack, folder.path / PRETRAINED, judging.columns_of(state.splits))
 
-    def after_epoch(self, state: State, due: bool) -> None:
+    def after_epoch(self, due: bool) -> None:
         """Save if it is due or long ago; leave if a signal asked for it.
 
         Raises:
@@ -132,7 +146,7 @@ class Recorder:
             sizes = [None if book is None else book.size() for book in self.books]
             events = [{} if book is None else book.events() for book in self.books]
             record = {"metrics_sizes": sizes, "events": events, "epochs": self.epochs}
-            payload = state.payload() | record
+            payload = self.state.payload() | record
             self.first.check_attempt()
             checkpoint.save(self.first.path / "checkpoint", payload)
             self._saved_at = time.monotonic()

@@ -17,7 +17,7 @@ from sda.config import schema
 from sda.nn import sampling
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs.folder import RunFolder
-from sda.runs.pretrained import pretrained_stack
+from sda.runs.model_file import pretrained_stack
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -48,21 +49,21 @@ def revision() -> str:
 
     The SHA-256 of its syntax trees, so that comments and docstrings change nothing.
     """
-    total = hashlib.sha256()
     package = Path(__file__).parents[1]
-    for part in ("common", "nn", "training"):
-        for file in sorted((package / part).rglob("*.py")):
-            total.update(_code(ast.parse(file.read_text("utf-8"))).encode())
-    return total.hexdigest()[:12]
+    parts = [package / part for part in ("common", "nn", "training")]
+    return _digest(file for part in parts for file in sorted(part.rglob("*.py")))
 
 
 def _parts() -> str:
     """Twelve digits of the code of the modules that this command line trusts."""
+    modules = [module.__file__ for _, module in sorted(trusted().items())]
+    return _digest(Path(file) for file in modules if file is not None)
+
+
+def _digest(files: Iterable[Path]) -> str:
     total = hashlib.sha256()
-    for name, module in sorted(trusted().items()):
-        total.update(name.encode())
-        if module.__file__ is not None:
-            total.update(_code(ast.parse(Path(module.__file__).read_text("utf-8"))).encode())
+    for file in files:
+        total.update(_code(ast.parse(file.read_text("utf-8"))).encode())
     return total.hexdigest()[:12]
 
 

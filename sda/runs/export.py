@@ -1,8 +1,6 @@
-"""A model for other programs: ONNX with its preprocessing, torch.export, a folder as on a hub."""
+"""A model for other programs: as ONNX with its preprocessing, or by torch.export."""
 
-import json
 import logging
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,12 @@ from sda.data.columns import OTHER, Column, text_of
 from sda.data.encoding import Encoding
 from sda.nn.heads import Classifier
 from sda.nn.predictor import Predictor
-from sda.runs import model_file
 from sda.runs.model import Model
 
 OPSET = 20
 CLOSE = 1e-5  # how far what ONNX computes may be from what is computed here
 EXAMPLES = 64  # rows that are compared
+FLOAT, DOUBLE = 1, 11  # as ONNX numbers its types
 _LARGE = 1e30  # a category that was never seen
 
 
@@ -85,7 +83,9 @@ def onnx(model: Model, file: Path) -> float:
     cells = {"x": x.nan_to_num(0.0).numpy()}
     if raw:
         assert model.encoding is not None
-        table = _single(model.encoding.table(x.numpy()))
+        table = model.encoding.table(x.numpy())
+        single = {n: np.float32 for n in table if table[n].dtype == np.float64}
+        table = table.astype(single)  # as ONNX gets numbers
         x, cells = model.rows(table), _cells(model.encoding, table)
     answer = session.run(["answer"], cells)[0]
     with torch.no_grad():
@@ -94,15 +94,6 @@ def onnx(model: Model, file: Path) -> float:
     if worst > CLOSE:
         raise ValueError(f"{file}: what ONNX computes differs by {worst:.1e}")
     return worst
-
-
-def hub(model: Model, folder: Path) -> None:
-    """Write a folder in the style of a model hub: config.json, model.safetensors, README.md."""
-    folder.mkdir(parents=True, exist_ok=True)
-    header, _ = model_file.read(model.path)
-    (folder / "config.json").write_text(json.dumps(header, indent=1), encoding="utf-8")
-    shutil.copyfile(model.path, folder / "model.safetensors")
-    (folder / "README.md").write_text(_card(model), encoding="utf-8")
 
 
 def _exported(model: Model) -> Any:
@@ -119,15 +110,15 @@ def _with_ends(network: Any, model: Model, raw: bool) -> Any:
     from onnx import helper, numpy_helper
 
     (given,), (made,) = network.graph.input, network.graph.output
-    nodes, inputs, constants, parts = [], [], [], []
+    nodes, inputs, constants = [], [], []
     for number, column in enumerate(model.encoding.used if model.encoding and raw else ()):
-        own, held = _nodes(column, f"c{number}")
-        nodes += own
-        constants += held
+        made_of = _Encoding(column, f"c{number}")
+        nodes += made_of.nodes
+        constants += made_of.constants
         kind = onnx.TensorProto.FLOAT if _is_float(column) else onnx.TensorProto.STRING
         inputs.append(helper.make_tensor_value_info(column.name, kind, ["rows", 1]))
-        parts.append(f"c{number}")
     if raw:
+        parts = [f"c{number}" for number in range(len(inputs))]
         nodes.append(helper.make_node("Concat", parts, [given.name], axis=1))
     else:
         inputs.append(given)
@@ -154,59 +145,66 @@ def _with_ends(network: Any, model: Model, raw: bool) -> Any:
     return whole
 
 
-def _nodes(column: Column, out: str) -> tuple[list[Any], list[Any]]:
+class _Encoding:
     """Nodes and constants that make components (n, width), 0 if missing, of a column (n, 1)."""
-    from onnx import helper, numpy_helper
 
-    constants: list[Any] = []
-
-    def constant(name: str, value: NDArray[Any]) -> str:
-        constants.append(numpy_helper.from_array(value, f"{out}_{name}"))
-        return f"{out}_{name}"
-
-    def node(kind: str, inputs: list[str], name: str, **more: Any) -> str:
-        nodes.append(helper.make_node(kind, inputs, [f"{out}_{name}"], **more))
-        return f"{out}_{name}"
-
-    nodes: list[Any] = []
-    cell = column.name
-    if _is_float(column):
-        missing = node("IsNaN", [cell], "missing")
-    else:
-        missing = node("Equal", [cell, constant("nothing", np.array([[""]], object))], "missing")
-    if column.is_number:
-        # In double precision: the shift of a date or a year is large beside its scale.
-        wide = node("Cast", [cell], "wide", to=11)
-        moved = node("Sub", [wide, constant("shift", np.array(column.shift))], "moved")
-        value = node("Div", [moved, constant("scale", np.array(column.scale))], "divided")
-        if column.scaling == "unit":
-            low, high = constant("low", np.array(0.0)), constant("high", np.array(1.0))
-            value = node("Clip", [value, low, high], "clipped")
-        value = node("Cast", [value], "value", to=1)
-        zero = constant("zero", np.array([[0]], np.float32))
-        value = node("Where", [missing, zero, value], "known")
-    else:
-        held = column.categories[1:] if column.kind == "binary" else column.categories
+    def __init__(self, column: Column, out: str) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._column, self._out = column, out
         if _is_float(column):
-            known = np.array([held], np.float32)
+            missing = self._node("IsNaN", [column.name], "missing")
         else:
-            known = np.array([[text_of(value) for value in held]], object)
-        value = node(
-            "Cast", [node("Equal", [cell, constant("known", known)], "equal")], "hot", to=1
-        )
-        if column.together:
-            present = node("Cast", [missing], "absent", to=1)
-            axes = constant("axes", np.array([1]))
-            seen = node(
-                "ReduceSum", [node("Concat", [value, present], "all", axis=1), axes], "seen"
-            )
-            one = constant("one", np.array([[1]], np.float32))
-            value = node("Concat", [value, node("Sub", [one, seen], "other")], "parts", axis=1)
-    if column.indicated:
-        flag = node("Cast", [missing], "flag", to=1)
-        value = node("Concat", [value, flag], "flagged", axis=1)
-    nodes.append(helper.make_node("Identity", [value], [out]))
-    return nodes, constants
+            nothing = self._constant("nothing", np.array([[""]], object))
+            missing = self._node("Equal", [column.name, nothing], "missing")
+        value = self._number(missing) if column.is_number else self._categories(missing)
+        if column.indicated:
+            flag = self._node("Cast", [missing], "flag", to=FLOAT)
+            value = self._node("Concat", [value, flag], "flagged", axis=1)
+        self._node("Identity", [value], "")
+
+    def _number(self, missing: str) -> str:
+        """Scaled in double precision: the shift of a date or a year is large beside its scale."""
+        column = self._column
+        wide = self._node("Cast", [column.name], "wide", to=DOUBLE)
+        moved = self._node("Sub", [wide, self._constant("shift", column.shift)], "moved")
+        value = self._node("Div", [moved, self._constant("scale", column.scale)], "divided")
+        if column.scaling == "unit":
+            ends = [self._constant("low", 0.0), self._constant("high", 1.0)]
+            value = self._node("Clip", [value, *ends], "clipped")
+        value = self._node("Cast", [value], "value", to=FLOAT)
+        zero = self._constant("zero", np.array([[0]], np.float32))
+        return self._node("Where", [missing, zero, value], "known")
+
+    def _categories(self, missing: str) -> str:
+        """One of k; rare ones, which are kept together, are what no other is."""
+        column = self._column
+        held = column.categories[1:] if column.kind == "binary" else column.categories
+        words = [] if _is_float(column) else [text_of(value) for value in held]
+        known = np.array([words], object) if words else np.array([held], np.float32)
+        equal = self._node("Equal", [column.name, self._constant("known", known)], "equal")
+        value = self._node("Cast", [equal], "hot", to=FLOAT)
+        if not column.together:
+            return value
+        absent = self._node("Cast", [missing], "absent", to=FLOAT)
+        every = self._node("Concat", [value, absent], "all", axis=1)
+        seen = self._node("ReduceSum", [every, self._constant("axes", np.array([1]))], "seen")
+        one = self._constant("one", np.array([[1]], np.float32))
+        other = self._node("Sub", [one, seen], "other")
+        return self._node("Concat", [value, other], "parts", axis=1)
+
+    def _constant(self, name: str, value: NDArray[Any] | float) -> str:
+        from onnx import numpy_helper
+
+        self.constants.append(numpy_helper.from_array(np.array(value), f"{self._out}_{name}"))
+        return f"{self._out}_{name}"
+
+    def _node(self, kind: str, inputs: list[str], name: str, **more: Any) -> str:
+        from onnx import helper
+
+        made = f"{self._out}_{name}".removesuffix("_")
+        self.nodes.append(helper.make_node(kind, inputs, [made], **more))
+        return made
 
 
 def _is_float(column: Column) -> bool:
@@ -236,11 +234,6 @@ def _examples(model: Model) -> Tensor:
     return torch.from_numpy(np.concatenate(parts, axis=1))
 
 
-def _single(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with numbers as ONNX gets them, in single precision."""
-    return table.astype({n: np.float32 for n in table if table[n].dtype == np.float64})
-
-
 def _cells(encoding: Encoding, table: pd.DataFrame) -> dict[str, NDArray[Any]]:
     """Raw cells (n, 1) of a table, as an ONNX graph takes them."""
     cells = {}
@@ -256,31 +249,3 @@ def _cells(encoding: Encoding, table: pd.DataFrame) -> dict[str, NDArray[Any]]:
             words = ["" if value != value or value is None else text_of(value) for value in own]
             cells[column.name] = np.array(words, object)[:, None]
     return cells
-
-
-def _card(model: Model) -> str:
-    """A model card: what it is, its columns, how it was judged, how it is used."""
-    about, network = model.about, model.network
-    stack = network.stack if isinstance(network, Predictor) else network
-    units = "-".join(str(layer.n_hidden) for layer in stack)
-    lines = [
-        "---", "library_name: sda", "tags: [denoising-autoencoder, tabular]", "---", "",
-        f"# {about.get('data', 'model')}: a stacked denoising autoencoder", "",
-        f"{model.width} inputs, layers of {units}. Vincent et al. (2008, 2010).", "",
-        "| | |", "|---|---|",
-    ]  # fmt: skip
-    for key in ("data", "source", "data_hash", "arm", "seed", "n_train", "version"):
-        if about.get(key) is not None:
-            lines.append(f"| {key} | {about[key]} |")
-    for part in ("valid", "test"):
-        if about.get(f"{part}_error") is not None:
-            error, n = about[f"{part}_error"], about[f"n_{part}"]
-            lines.append(f"| {part} error | {100 * error:.2f} % of {n} rows |")
-    if isinstance(network, Classifier):
-        lines += ["", "Classes: " + ", ".join(model.classes)]
-    if model.encoding is not None:
-        lines += ["", "| column | kind |", "|---|---|"]
-        lines += [f"| {one.name} | {one.kind} |" for one in model.encoding.columns]
-    task = "predict" if isinstance(network, Predictor) else "encode"
-    lines += ["", "```sh", f"sda {task} model.safetensors new.csv", "```", ""]
-    return "\n".join(lines)

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import yaml
@@ -91,6 +91,13 @@ class RunFolder:
             if _ours(stray.relative_to(self.path)):
                 stray.unlink(missing_ok=True)
 
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Give the lock back."""
         if self._lock is not None:
@@ -123,21 +130,23 @@ class RunFolder:
     @property
     def result(self) -> dict[str, Any]:
         """What ``result.json`` says, {} if there is none or it cannot be read."""
-        found = _read_json(self.path / "result.json")
+        try:
+            found = json.loads((self.path / "result.json").read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        if not isinstance(found, dict):
+            return {}
         is_whole = all(isinstance(found[key], KINDS[key]) for key in KINDS if key in found)
         return found if is_whole else {}
 
-    def batch(self) -> list[Path]:
+    def batch(self, begun: bool = True) -> list[Path]:
         """Folders of the runs of its batch, its own included; [] if it trains alone.
 
-        They are kept relative to this one, so that they can be moved together.
+        They are kept relative to this one, so that they can be moved together. Unless this run has
+        ``begun`` the others may not even be described.
         """
-        # Stopped before it began: the others may not even be described.
-        return self.described_batch() if "status" in self.result else []
-
-    def described_batch(self) -> list[Path]:
-        """The same, also before it began."""
-        members = self.result.get("batch") or []
+        result = self.result
+        members = [] if begun and "status" not in result else result.get("batch") or []
         return [Path(os.path.abspath(self.path / str(member))) for member in members]
 
     @property
@@ -148,12 +157,6 @@ class RunFolder:
         names = [folder_name([part]) for part in name.split("/")]
         is_below = list(above.parts[-len(names) :]) == names
         return above.parents[len(names) - 1] if is_below else above
-
-    @property
-    def environment(self) -> dict[str, Any]:
-        """What the run here was trained with, {} if that is not known."""
-        found = self.result.get("environment")
-        return found if isinstance(found, dict) else {}
 
     @property
     def config(self) -> dict[str, Any]:
@@ -169,15 +172,11 @@ class RunFolder:
         self.check_attempt()
         files.replace(self.path / CONFIG, plain_yaml.write(dict(config)).encode())
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON file, atomically. Raises OSError, BusyError."""
-        self.check_attempt()
-        text = json.dumps(content, indent=1, sort_keys=False, default=str) + "\n"
-        files.replace(self.path / name, text.encode())
-
     def update_result(self, **changes: Any) -> None:
-        """Change some entries of ``result.json``, atomically. Raises OSError."""
-        self.write_json("result.json", self.result | changes)
+        """Change some entries of ``result.json``, atomically. Raises OSError, BusyError."""
+        self.check_attempt()
+        text = json.dumps(self.result | changes, indent=1, default=str) + "\n"
+        files.replace(self.path / "result.json", text.encode())
 
     def clear(self) -> None:
         """Remove what an earlier run left here; only files that a run writes."""
@@ -250,11 +249,3 @@ def folder_name(words: list[str]) -> str:
         return safe
     digest = hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
     return f"{safe[:LONGEST_NAME]}_{digest}"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}

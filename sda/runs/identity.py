@@ -1,27 +1,22 @@
-"""Which settings change a run's numbers: plans in plain types, and their digests."""
+"""What a run is known by: its arm, its settings as words and as keys, a digest of its plan."""
 
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
-from sda.runs.arms import UNREAD
-
+Plain = dict[str, Any]
 EXACT = 2**53  # the whole numbers up to here are floats too
+BARE = re.compile(r"[A-Za-z0-9_./-]+")  # text that needs no quotes in Hydra's grammar
 
 # Keys that do not say what is computed. The first of them may change when a run is resumed, the
 # others say what is done with folders, and its folder is given.
 CHANGEABLE = (
-    "threads",
-    "device",
-    "tensorboard",
-    "codes_memory",
-    "data_folder",
-    "data.folder",
-    "test",
-)
+    "threads", "device", "tensorboard", "codes_memory", "data_folder", "data.folder", "test",
+)  # fmt: skip
 HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "executor", "devices")
 # Settings that do not say what an arm computes. The data is known by its hash,
 # the stack that codes come from by the settings it was trained with (`codes.`), the precision by
@@ -29,6 +24,91 @@ HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "executor", "device
 ASIDE = {*HARMLESS, "seed", "name", "published", "data", "codes_of", "precision"}
 # A file may lie elsewhere, where its content is known to be the same.
 MOVABLE = ("data.path", "data.train", "data.valid", "data.test", "data.unlabelled")
+PLACES = (  # settings that are paths
+    *MOVABLE, "data_folder", "data.folder", "data.like", "data.photographs", "codes_of",
+    "pretrained",
+)  # fmt: skip
+# Settings that an arm does not read: they are no difference between two runs of it.
+UNREAD = {
+    "random": ("pretrain.", "corruption.", "reconstruction.", "stack.emphasis.", "stack.tied"),
+    "saa": ("corruption.", "stack.emphasis."),
+    "dbn": ("corruption.", "stack.emphasis."),
+}
+
+
+class Init(StrEnum):
+    """The arm: where fine-tuning starts from.
+
+    ``random``: the initial weights. ``saa``: weights pretrained without corruption (stacked
+    autoassociators). ``dbn``: weights pretrained as restricted Boltzmann machines, by contrastive
+    divergence (a deep belief network). ``sda``: weights pretrained with corruption. All have the
+    same initial weights and see the same minibatches. ``baseline``: another classifier in place of
+    the network; its arm has the name of that.
+    """
+
+    random = "random"
+    saa = "saa"
+    dbn = "dbn"
+    sda = "sda"
+    baseline = "baseline"
+
+
+def key_of(word: str) -> str:
+    """The name of what an override sets."""
+    return word.lstrip("+~").partition("=")[0].strip()
+
+
+def top(word: str) -> str:
+    """The first part of a setting's name, or of a word that sets it."""
+    return key_of(word).partition(".")[0]
+
+
+def word(value: Any) -> str:
+    """A value as an override has it, in Hydra's grammar."""
+    if isinstance(value, str):
+        return value if BARE.fullmatch(value) else json.dumps(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{word(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(word, value)) + "]"
+    return json.dumps(value)
+
+
+def depth(settings: Mapping[str, Any]) -> int:
+    """How many layers flat settings ask for; 0 of what has none."""
+    return len(settings.get("stack.layers") or settings.get("stack.hidden") or ())
+
+
+def flat(plain: Mapping[str, Any], above: str = "") -> Plain:
+    """Nested settings as dotted keys with plain values; lists stay lists."""
+    result: Plain = {}
+    for key, value in plain.items():
+        if isinstance(value, Mapping):
+            result |= flat(value, f"{above}{key}.")
+        else:
+            result[f"{above}{key}"] = value
+    return result
+
+
+def relevant(settings: Mapping[str, Any], aside: Collection[str], init: str = "") -> Plain:
+    """Flat settings without those set ``aside``, alone or by section, or unread by an arm."""
+    unread = UNREAD.get(init, ())
+    return {
+        key: value
+        for key, value in settings.items()
+        if not {key, top(key)} & {*aside} and not key.startswith(unread)
+    }
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> Plain:
+    """The flat settings of ``now`` that were others before, or not there."""
+    known = {key: comparable(value) for key, value in before.items()}
+    return {k: v for k, v in now.items() if k not in known or known[k] != comparable(v)}
+
+
+def computed(settings: Mapping[str, Any], init: str) -> Plain:
+    """The settings that decide what a run computes; what its arm does not read is left out."""
+    return relevant(settings, ASIDE, init) | {"init": init}
 
 
 def described(value: Any) -> Any:
@@ -52,16 +132,6 @@ def described(value: Any) -> Any:
     if not isinstance(value, str | int | float | None):
         raise ValueError(f"a part of a plan must be a frozen dataclass, got {value!r}")
     return value
-
-
-def computed(settings: Mapping[str, Any], init: str) -> dict[str, Any]:
-    """The settings that decide what a run computes; what its arm does not read is left out."""
-    unread = UNREAD.get(init, ())
-    return {
-        key: value
-        for key, value in settings.items()
-        if key.split(".")[0] not in ASIDE and not key.startswith(unread)
-    } | {"init": init}
 
 
 def _kind(kind: type) -> str:
@@ -102,11 +172,9 @@ def differences(
     What says nothing of the numbers, what the arm does not read, and what is set ``aside``, is no
     difference.
     """
-    unread = UNREAD.get(str(now.get("init")), ()) if before.get("init") == now.get("init") else ()
+    arm = str(now.get("init")) if before.get("init") == now.get("init") else ""
     return [
         f"{key}: {before.get(key, 'absent')!r} there, {now.get(key, 'absent')!r} now"
-        for key in sorted(before.keys() | now.keys())
-        if not {key, key.split(".")[0]} & {*HARMLESS, *aside}
-        and not key.startswith(unread)
-        and comparable(before.get(key)) != comparable(now.get(key))
+        for key in sorted(relevant({**before, **now}, {*HARMLESS, *aside}, arm))
+        if comparable(before.get(key)) != comparable(now.get(key))
     ]

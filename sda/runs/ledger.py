@@ -19,15 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sda.common import files
+from sda.runs.identity import PLACES
 from sda.runs.results import DAMAGE
 
 FORMAT = 1
 FOLDER = "ledger"
-ASIDE = ("batch",)  # of a result: where its folder is
-PLACES = (  # settings that are paths: of these a line has the last part
-    "runs_folder", "data_folder", "data.folder", "data.path", "data.photographs", "codes_of",
-    "data.train", "data.valid", "data.test", "data.unlabelled", "data.like", "pretrained",
-)  # fmt: skip
+ASIDE = ("batch", "words")  # of a result: where its folder is, paths as they were typed
 Predictions = tuple[NDArray[Any], NDArray[Any]]  # labels and predicted classes (n,), or numbers
 
 _own: dict[Path, Path] = {}  # the file of this process in each ledger
@@ -38,9 +35,9 @@ def append(runs_folder: Path, result: Mapping[str, Any], predictions: Prediction
     """Add the line of a run that has ended, and what it predicted. Raises OSError."""
     folder = Path(runs_folder).absolute() / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    line = {key: value for key, value in result.items() if key not in ASIDE}
+    line = {"format": FORMAT} | {k: v for k, v in result.items() if k not in ASIDE}
     settings = dict(line.get("settings") or {})
-    for key in PLACES:
+    for key in ("runs_folder", *PLACES):  # of a path the last part
         if isinstance(settings.get(key), str):
             settings[key] = Path(settings[key]).name
     line |= {
@@ -98,7 +95,12 @@ def predictions(folder: Path, name: str | None) -> Predictions:
         ValueError: they are not there, or damaged.
     """
     try:
-        y, predicted = _numbers(folder, str(name)) or _classes(folder, str(name))
+        kept = _arrays(folder, str(name))
+        if "predicted" in kept:
+            y, predicted = kept["y"], kept["predicted"]
+        else:
+            y = _arrays(folder, str(kept["labels"]))["y"].astype(np.int64)
+            predicted = y + kept["apart"]
     except (OSError, ValueError, KeyError, EOFError, *DAMAGE):
         raise ValueError(f"the predictions {name} are not in {folder}, or damaged") from None
     if hashlib.sha256(y.tobytes() + predicted.tobytes()).hexdigest() != name:
@@ -106,26 +108,12 @@ def predictions(folder: Path, name: str | None) -> Predictions:
     return y, predicted
 
 
-def _classes(folder: Path, name: str) -> Predictions:
-    apart = _read(folder, name, "apart")
-    y = _read(folder, str(_read(folder, name, "labels")), "y").astype(np.int64)
-    return y, y + apart
-
-
-def _numbers(folder: Path, name: str) -> Predictions | None:
+def _arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
     with (
         open(folder / "predictions" / f"{name}.npz", "rb") as file,
         np.load(file, allow_pickle=False) as arrays,
     ):
-        return (arrays["y"], arrays["predicted"]) if "predicted" in arrays else None
-
-
-def _read(folder: Path, name: str, part: str) -> NDArray[Any]:
-    with (
-        open(folder / "predictions" / f"{name}.npz", "rb") as file,
-        np.load(file, allow_pickle=False) as arrays,
-    ):
-        return np.asarray(arrays[part])
+        return dict(arrays)
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

@@ -16,17 +16,10 @@ if TYPE_CHECKING:
 FOLDS = 5  # in which columns are hidden to be judged
 
 
-def best_depth(stack: StackedDenoisingAutoencoder) -> int:
-    """How many layers denoise best, if that was measured; else 1."""
-    return getattr(stack, "best_depth", None) or 1
-
-
 @torch.no_grad()
 def logits(stack: StackedDenoisingAutoencoder, x: Tensor, depth: int) -> Tensor:
     """Logits of p(x | codes) of inputs x (n, d), through ``depth`` layers and back."""
-    codes = x
-    for layer in list(stack)[:depth]:
-        codes = layer.encode(codes)
+    codes = stack(x, depth)
     for layer in reversed(list(stack)[1:depth]):
         codes = layer.reconstruction.mean(layer.decode(codes))
     return stack[0].decode(codes)

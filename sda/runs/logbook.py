@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.runs.settings import depth
+from sda.runs.identity import depth
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,14 +62,9 @@ class Logbook:
         self.lost = _rows_behind(record, metrics_size)  # epochs to train again
         self._metrics.truncate(metrics_size)
         self._times = open(folder / "times.jsonl", "a", encoding="utf-8")  # noqa: SIM115
-        self._tensorboard = tensorboard
+        self.shows = tensorboard  # whether there is a TensorBoard to write to
         self._writer: SummaryWriter | None = None
         _cut_events(folder, events or {})
-
-    @property
-    def shows(self) -> bool:
-        """Whether there is a TensorBoard to write to."""
-        return self._tensorboard
 
     def metrics(self, row: Mapping[str, Any]) -> None:
         """Append a row to the record, through to the operating system. Raises OSError."""
@@ -131,7 +126,7 @@ class Logbook:
         What can differ by layer has a column for each layer, and what is null has none: a column of
         several types cannot be sorted. TensorBoard makes the columns from the rows of all runs.
         """
-        if not self._tensorboard:
+        if not self.shows:
             return
         from torch.utils.tensorboard.summary import hparams
 
@@ -165,7 +160,7 @@ class Logbook:
 
     def _show(self, write: "Callable[[SummaryWriter], None]") -> None:
         """Write events if that works; a view that cannot be written never stops a run."""
-        if not self._tensorboard:
+        if not self.shows:
             return
         try:
             if self._writer is None:
@@ -175,7 +170,7 @@ class Logbook:
                 self._writer = SummaryWriter(str(self._folder))
             write(self._writer)
         except Exception as error:
-            self._tensorboard = False
+            self.shows = False
             _log.warning(
                 "TensorBoard events cannot be written any more (%s); "
                 "training goes on, metrics.jsonl is complete",

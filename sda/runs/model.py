@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sda.common import checks
 from sda.common.rows import in_blocks, shared
-from sda.data.columns import Column, numbers
+from sda.data.columns import numbers
 from sda.data.encoding import Encoding
 from sda.nn.heads import Classifier, Regressor
 from sda.nn.predictor import Predictor
@@ -133,20 +133,15 @@ class Model:
         """
         x = self.rows(frame)
         reconstruction = self._decoders[0].reconstruction
-        made = []
-        for logits in self._logits(x, None):
-            if generator is None:
-                made.append(reconstruction.mean(logits))
-            else:
-                made.append(self._drawn(logits, generator))
+        draw = reconstruction.mean if generator is None else partial(self._drawn, generator)
+        made = [draw(logits) for logits in self._logits(x, None)]
         table, filled = self._table(torch.cat(made).numpy(), frame), frame.copy()
-        for name in table.columns:
+        for name in frame.columns[frame.isna().any()].intersection(table.columns):
             missing = frame[name].isna().to_numpy()
-            if missing.any():
-                values = table[name][missing]
-                if is_string_dtype(frame[name].dtype):  # as it stands in a file
-                    values = values.map(_text)
-                filled.loc[missing, name] = values
+            values = table[name][missing]
+            if is_string_dtype(frame[name].dtype):  # as it stands in a file
+                values = values.map(_text)
+            filled.loc[missing, name] = values
         return filled
 
     def score(self, frame: pd.DataFrame, quantile: float = 0.95) -> pd.DataFrame:
@@ -159,15 +154,13 @@ class Model:
         x = self.rows(frame)
         stack = self._decoders
         folds = likelihood.folds_of(self.encoding, x.shape[1])
-        depth = likelihood.best_depth(stack)
-        losses = [
-            likelihood.hidden_loss(stack, rows, folds, depth) for rows in in_blocks(x, x.device)
-        ]
+        depth = stack.best_depth or 1
+        blocks = in_blocks(x, x.device)
+        losses = [likelihood.hidden_loss(stack, rows, folds, depth) for rows in blocks]
         parts = self._by_column(torch.cat(losses).numpy())
         score = parts.sum(axis=1)
-        threshold = self.threshold(quantile)
         parts.insert(0, "score", score)
-        parts.insert(1, "is_unusual", score > threshold)
+        parts.insert(1, "is_unusual", score > self.threshold(quantile))
         return parts.set_index(frame.index)
 
     def threshold(self, quantile: float) -> float:
@@ -214,23 +207,17 @@ class Model:
 
     @torch.no_grad()
     def _codes(self, stack: StackedDenoisingAutoencoder, x: Tensor, depth: int) -> Tensor:
-        blocks = []
-        for rows in in_blocks(x, x.device):
-            codes = rows
-            for layer in list(stack)[:depth]:
-                codes = layer.encode(codes)
-            blocks.append(codes)
-        return torch.cat(blocks)
+        return torch.cat([stack(rows, depth) for rows in in_blocks(x, x.device)])
 
     def _logits(self, x: Tensor, layer: int | None) -> list[Tensor]:
         """Logits of x (n, d), block by block, through so many layers and back."""
         stack = self._decoders
         whole = self._whole(x, stack)
-        asked = likelihood.best_depth(stack) if layer is None else layer
+        asked = layer if layer is not None else stack.best_depth or 1
         depth = checks.whole("layer", asked, 1, len(stack))
         return [likelihood.logits(stack, rows, depth) for rows in in_blocks(whole, x.device)]
 
-    def _drawn(self, logits: Tensor, generator: torch.Generator) -> Tensor:
+    def _drawn(self, generator: torch.Generator, logits: Tensor) -> Tensor:
         """A draw of each component: categories by their chances, numbers around their mean."""
         reconstruction = self._decoders[0].reconstruction
         drawn = reconstruction.sample(logits, generator)
@@ -239,15 +226,8 @@ class Model:
             return drawn
         noise = torch.randn(drawn.shape, generator=generator) * torch.tensor(spread)
         around = reconstruction.mean(logits) + noise
-        return torch.where(self._are_numbers, around, drawn)
-
-    @cached_property
-    def _are_numbers(self) -> Tensor:
-        assert self.encoding is not None
-        kinds = [
-            block.kind == "numeric" for block in self.encoding.blocks for _ in range(block.size)
-        ]
-        return torch.tensor(kinds)
+        kinds = [one.kind == "numeric" for one in self.encoding.blocks for _ in range(one.size)]
+        return torch.where(torch.tensor(kinds), around, drawn)
 
     def _table(self, x: NDArray[Any], frame: pd.DataFrame) -> pd.DataFrame:
         if self.encoding is None:
@@ -259,10 +239,9 @@ class Model:
         if self.encoding is None:
             names = [f"x{k}" for k in range(1, values.shape[1] + 1)]
             return pd.DataFrame(values, columns=names)
-        columns: list[Column] = list(self.encoding.used)
-        starts = np.cumsum([0, *(one.width for one in columns)])[:-1]
+        starts = np.cumsum([0, *(one.width for one in self.encoding.used)])[:-1]
         sums = np.add.reduceat(values, starts, axis=1)
-        return pd.DataFrame(sums, columns=[one.name for one in columns])
+        return pd.DataFrame(sums, columns=[one.name for one in self.encoding.used])
 
 
 def _text(value: Any) -> str:

@@ -15,77 +15,25 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+import sda
 from sda.common import files
 from sda.common.trust import trusted
-from sda.nn.autoencoder import Layer
-from sda.nn.boltzmann import Boltzmann
-from sda.nn.combined_corruption import Compose, Scheduled
-from sda.nn.convolutional import Convolutional
-from sda.nn.corruption import Corruption, Emphasis, Gaussian, Masking, SaltAndPepper, Swap
-from sda.nn.densities import LearnedVariance, MixtureDensity, RectifiedSquaredError
-from sda.nn.distributions import Categorical, CrossEntropy, Distribution, SquaredError
-from sda.nn.gsn import GSN
+from sda.nn.corruption import Corruption, Emphasis
+from sda.nn.distributions import Distribution
 from sda.nn.heads import Classifier, Regressor
-from sda.nn.joint import Joint
 from sda.nn.layer_kind import LayerPlan
-from sda.nn.mixed import Mixed
-from sda.nn.penalised import L1, Contractive, Penalised, Sparsity
-from sda.nn.picture_corruption import (
-    BlockMasking,
-    Blur,
-    ColourDropping,
-    DownSampling,
-    PatchShuffling,
-)
+from sda.nn.penalised import Penalty
 from sda.nn.predictor import Predictor
-from sda.nn.sequence_corruption import Deletion, LocalShuffling, Replacement
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.nn.stochastic import BernoulliUnits, GaussianUnits, Stochastic
-from sda.nn.variational import Variational
+from sda.nn.stochastic import Units
 from sda.runs.checkpoint import CheckpointError
+from sda.runs.folder import MODEL, PRETRAINED, RunFolder, RunFolderError, no_run
 from sda.runs.identity import described
 
 FORMAT = 1
 _OLD = "{} is a model of sda 0.1, or of another program; this version reads model.safetensors only"
 _BEFORE = "pretrained."  # before the names of weights as they were before fine-tuning
-PARTS = (
-    Layer,
-    Boltzmann,
-    Stochastic,
-    Variational,
-    GSN,
-    GaussianUnits,
-    BernoulliUnits,
-    Convolutional,
-    Penalised,
-    Sparsity,
-    L1,
-    Contractive,
-    Joint,
-    Masking,
-    SaltAndPepper,
-    Gaussian,
-    Swap,
-    BlockMasking,
-    Blur,
-    ColourDropping,
-    DownSampling,
-    PatchShuffling,
-    Deletion,
-    LocalShuffling,
-    Replacement,
-    Compose,
-    Scheduled,
-    CrossEntropy,
-    SquaredError,
-    RectifiedSquaredError,
-    Categorical,
-    LearnedVariance,
-    MixtureDensity,
-    Mixed,
-    Emphasis,
-)
-KINDS: dict[str, Any] = {kind.__name__: kind for kind in PARTS}
+PARTS = (LayerPlan, Corruption, Distribution, Penalty, Units, Emphasis)
 Network = StackedDenoisingAutoencoder | Predictor
 
 
@@ -161,6 +109,36 @@ def load_all(path: str | Path) -> Saved:
             raise CheckpointError(f"{path} holds NaN or infinite weights in {name}")
     assert pretrained is None or isinstance(pretrained, StackedDenoisingAutoencoder)
     return Saved(network, pretrained, about)
+
+
+def pretrained_stack(folder: Path, key: str = "") -> StackedDenoisingAutoencoder:
+    """Load it, on the CPU; ``key`` is the setting that names the folder, for a refusal.
+
+    Raises:
+        RunFolderError: the folder holds no run, or one that has not been pretrained.
+    """
+    where = f"{key}={folder}" if key else str(folder)
+    result = RunFolder(folder).result
+    if not result:
+        said = no_run(folder, "readable result.json")
+        raise RunFolderError(f"{key}: {said}" if key else said)
+    if result.get("init") == "random":
+        raise RunFolderError(f"{where} has no pretrained stack: its arm is random")
+    try:
+        stack = load(folder / PRETRAINED)
+    except (CheckpointError, OSError) as error:
+        raise RunFolderError(
+            f"{key or 'this'} needs the folder of a run that has been pretrained: {error}"
+        ) from None
+    if not isinstance(stack, StackedDenoisingAutoencoder):
+        raise RunFolderError(f"{folder / PRETRAINED} holds no stack")
+    return stack
+
+
+def file_of(place: Path) -> Path:
+    """A model file itself; of a run's folder the pretrained stack, or else the finished model."""
+    file = place / (PRETRAINED if (place / PRETRAINED).is_file() else MODEL)
+    return file if place.is_dir() else place
 
 
 def write(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -251,12 +229,11 @@ def _known(plain: Any) -> Any:
 
 
 def _kind(name: str) -> Any:
-    """A part that comes with sda, or that is of a module which this command line trusts."""
-    if name in KINDS:
-        return KINDS[name]
+    """A public part of sda, or one of a module which this command line trusts."""
     place, _, own = name.rpartition(".")
+    kind = getattr(sda, name) if name in sda.__all__ else None
     if place in trusted():
         kind = vars(trusted()[place]).get(own)
-        if inspect.isclass(kind) and issubclass(kind, (Corruption, Distribution, LayerPlan)):
-            return kind
+    if inspect.isclass(kind) and issubclass(kind, PARTS):
+        return kind
     raise KeyError(f"unknown part {name!r}; one of your own needs parts=[module]")

@@ -27,6 +27,8 @@ NEEDED: dict[str, tuple[type, ...]] = {
     "test_error": (float, int),
 }
 
+CUT = {"way": str, "number": int, "total": int, "rows": str}  # what says which cut of rows it is
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -221,14 +223,6 @@ def in_folder(path: Path) -> Trained | Unfinished:
     return run
 
 
-def _is_no_cut(cut: Any) -> bool:
-    """Whether it is none that can be compared with others of the same rows."""
-    kinds = {"way": str, "number": int, "total": int, "rows": str}
-    return not isinstance(cut, dict) or any(
-        not isinstance(cut.get(key), kind) for key, kind in kinds.items()
-    )
-
-
 def fault_of(result: dict[str, Any]) -> str | None:
     """What keeps a finished result from being compared."""
     for key, kinds in NEEDED.items():
@@ -238,12 +232,13 @@ def fault_of(result: dict[str, Any]) -> str | None:
         most = math.inf if result.get("kind") == "numbers" else 1
         if key.endswith("_error") and not 0 <= float(result[key]) <= most:
             return f"has a {key} outside [0, 1] (got {value!r})"
-    for key, kind in {"seconds": dict, "published": dict}.items():
-        if not isinstance(result.get(key) or {}, kind):
+    for key in ("seconds", "published", "cut"):
+        parts = result.get(key) or {}
+        is_whole = isinstance(parts, dict)
+        if key == "seconds" and is_whole:
+            is_whole = all(isinstance(value, float | int) for value in parts.values())
+        if key == "cut" and is_whole and parts:
+            is_whole = all(isinstance(parts.get(name), kind) for name, kind in CUT.items())
+        if not is_whole:
             return f"has no usable {key} (got {result[key]!r})"
-    if (cut := result.get("cut")) is not None and _is_no_cut(cut):
-        return f"has no usable cut (got {cut!r})"
-    seconds = (result.get("seconds") or {}).values()
-    if not all(isinstance(value, float | int) for value in seconds):
-        return f"has no usable seconds (got {result['seconds']!r})"
     return None if result["n_test"] > 0 else "counts no test rows"

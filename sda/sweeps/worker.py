@@ -18,7 +18,7 @@ from sda.common.errors import LackingError, of_memory
 from sda.common.signals import Interrupted, Interruption
 from sda.common.terminal import reopen_closed, show_messages
 from sda.common.trust import trust, trusted
-from sda.experiment import ahead
+from sda.experiment import launch
 from sda.experiment.job import Job
 from sda.experiment.launch import train_jobs
 from sda.runs.folder import BusyError, RunFolder
@@ -61,7 +61,7 @@ class Child:
     def __init__(self, task: Sequence[Job], told: Sequence[Job]) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([PRELOAD])
-        ahead.ask(task[0].config)
+        launch.ask_ahead(task[0].config)
         _start_server()
         # Says how it ended; readable when it has, however that was, and whoever it was forked from.
         self.report, sender = context.Pipe(duplex=False)
@@ -129,7 +129,7 @@ def _work(jobs: Sequence[Job], modules: Sequence[str], sender: Connection) -> No
         trust(modules)
         with Interruption(at_once=True):  # training itself listens with more patience
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
-            train_jobs(jobs, ahead.known(jobs[0].config))
+            train_jobs(jobs, launch.known_ahead(jobs[0].config))
     except Interrupted as error:
         fault, passing = error, STOPPED
     except BusyError as error:  # the lock was taken since it was looked at

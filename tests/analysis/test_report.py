@@ -3,6 +3,7 @@
 import html.parser
 import json
 import shlex
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ import yaml
 from sda.analysis import confusions, learned, page, verdict
 from sda.analysis.intervals import Difference, Estimate
 from sda.analysis.tables import Block
-from sda.cli import compare, repeat, report
+from sda.cli import compare, report
 from sda.common import plain_yaml
 from sda.config import compose, schema
 from sda.data.digits import digits
@@ -80,7 +81,7 @@ def test_the_page_of_a_sweep_has_all_that_a_colleague_asks_for_and_needs_nothing
 
 def test_the_commands_of_a_page_ask_for_the_runs_of_its_table(trained):
     (table,) = compare.compare([trained]).tables
-    (command,) = repeat.commands(table)
+    (command,) = report.commands(table)
     words = shlex.split(command)[shlex.split(command).index("-m", 2) + 1 :]
     assert {"init=random,sda", "seed=0,1", "stack.hidden=[6]"} <= set(words)
     one = [word for word in words if not word.startswith(("init", "seed"))]
@@ -92,14 +93,16 @@ def test_the_commands_of_a_page_ask_for_the_runs_of_its_table(trained):
 
 def test_a_configuration_that_no_words_ask_for_has_no_command(trained, tmp_path):
     (table,) = compare.compare([trained]).tables
-    run = replace(table.arms[0].runs[0], path=tmp_path)
-    config = plain_yaml.read((table.arms[0].runs[0].path / "config.yaml").read_text())
-    for changed in ({"stack": config["stack"] | {"unheard": 1}}, {"data": None}):
+    first = table.arms[0].runs[0]
+    run = replace(first, path=tmp_path)
+    assert report.words_of(first)
+    assert report.words_of(run) is None
+    shutil.copy(first.path / "result.json", tmp_path)
+    config = plain_yaml.read((first.path / "config.yaml").read_text())
+    tuned = {"finetune": config["finetune"] | {"patience": 7}}
+    for changed in ({"stack": config["stack"] | {"unheard": 1}}, {"data": None}, tuned):
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | changed))
-        assert repeat.words_of(run) is None
-    changed = {"finetune": config["finetune"] | {"patience": 7}, "name": "a b,c"}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | changed))
-    assert 'name="a b,c"' in repeat.words_of(run)
+        assert report.words_of(run) is None
 
 
 def test_data_that_are_not_at_hand_cost_the_reconstructions_alone(trained, monkeypatch):

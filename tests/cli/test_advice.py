@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run
 
 import sda
-from sda.__main__ import main
 from sda.cli.options import COMMANDS
 
 QUICK = ["stack.hidden=[6,5]", "pretrain.epochs=1", "finetune.epochs=1", "tensorboard=false"]
@@ -26,13 +26,6 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "FOLDER" / "experiment" / "NAME.yaml").write_text("# @package _global_\nseed: 4\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-
-
-def run(*words):
-    with pytest.raises(SystemExit) as end:
-        main(list(words))
-    code = end.value.code
-    return (1, code) if isinstance(code, str) else (code or 0, "")
 
 
 ADVICE = [

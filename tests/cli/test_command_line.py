@@ -17,51 +17,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import QUICK, ROOT, SHORT, environment, run, shell
 
 import sda
 from sda.__main__ import main
-from sda.cli import compare, options, repeat
+from sda.cli import compare, options, report
 from sda.common import terminal, threads
-from sda.config import catalogue, compose, schema
+from sda.config import catalogue, schema
 from sda.data import published
-from sda.experiment import access, launch
+from sda.experiment import launch
 from sda.experiment.job import Job
 from sda.experiment.launch import train_jobs
 from sda.runs.folder import RunFolder
 from sda.sweeps import sweep
-from sda.sweeps.executors import local
-from sda.sweeps.executors.local import Local
+from sda.sweeps.executors import executor
+from sda.sweeps.executors.executor import Local
 
-ROOT = Path(__file__).parents[2]
 LAUNCHERS = [[], ["hydra/launcher=side_by_side"], ["hydra/launcher=batched"]]
-QUICK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2"]
+pytestmark = pytest.mark.usefixtures("somewhere")
 
 
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def run(*words):
-    """Run a command in this process; return its exit status as the shell sees it, and message."""
-    with pytest.raises(SystemExit) as end:
-        main(list(words))
-    code = end.value.code
-    return (1, code) if isinstance(code, str) else (code or 0, "")
-
-
-def shell(*words, **environment):
-    """Run a command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "sda", *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
-SHORT = ["stack.hidden=[4]", "pretrain.epochs=1", "finetune.epochs=2", "tensorboard=false"]
 BARE = ["~corruption.fraction", "~corruption.exact", "~corruption.value"]
 ONE_CELL = "campaign.tiers=[{data: [rect], arms: [CELL], runs: 1, seeds: 1}]"
 REFUSED = [
@@ -143,7 +118,7 @@ REFUSED = [
     (["campaign", "table1", "-m"], "a campaign takes key=value, no options; got -m"),
     (
         ["campaign", "table1", "campaign.hours=1", ONE_CELL.replace("CELL", "5")],
-        "one of arms of a tier must be text, got 5",
+        "campaign.tiers.0.arms must be text, got 5",
     ),
     (
         ["campaign", "table1", "campaign.hours=1", ONE_CELL.replace("CELL", "sda4")],
@@ -416,7 +391,7 @@ def test_a_run_whose_data_have_moved_goes_on_with_data_folder(tmp_path, monkeypa
 
 def test_what_a_resumed_run_changes_holds_for_those_it_trains_together_with(tmp_path, monkeypatch):
     words = [[*QUICK, "init=random", f"seed={seed}", "tensorboard=false"] for seed in (0, 1)]
-    asked = [Job(compose.resolved(compose.compose(own)), own) for own in words]
+    asked = [Job.of(own) for own in words]
     train_jobs(asked)
     RunFolder(asked[1].path).update_result(status="interrupted")
     going_on = []
@@ -460,9 +435,9 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
     for seed, epochs in ((0, 10**6), (1, 2)):
         words = [*QUICK, f"seed={seed}", "tensorboard=false", "init=random"]
         words += [f"finetune.epochs={epochs}", "finetune.patience=null"]
-        jobs.append(Job(compose.resolved(compose.compose(words)), words))
+        jobs.append(Job.of(words))
 
-    class Watched(local.Child):
+    class Watched(executor.Child):
         def __init__(self, task, told):
             super().__init__(task, told)
             if task[0] is jobs[0]:
@@ -473,7 +448,7 @@ def test_a_run_whose_process_dies_is_named_and_leaves_the_others_alone(tmp_path,
             time.sleep(0.05)
         os.kill(pid, signal.SIGKILL)
 
-    monkeypatch.setattr(local, "Child", Watched)
+    monkeypatch.setattr(executor, "Child", Watched)
     outcomes = sweep.run_all(jobs, Local(2))
     assert "its process died" in outcomes[0].fault
     assert outcomes[0].objective == float("inf")
@@ -503,7 +478,7 @@ def test_a_closed_output_or_a_poor_environment_is_no_crash(tmp_path):
     assert done.returncode == 0, done.stderr
     command = f"{sys.executable} -m sda --help | head -1"
     piped = subprocess.run(
-        ["sh", "-c", command], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        ["sh", "-c", command], env=environment(),
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert piped.stderr == ""
@@ -531,7 +506,7 @@ def test_a_line_that_nobody_reads_is_lost_and_so_are_those_after_it(monkeypatch)
 def test_a_sweep_whose_output_nobody_reads_any_more_trains_all_its_runs(tmp_path, words):
     subprocess.run(
         ["bash", "-c", f"{sys.executable} -m sda {' '.join(QUICK)} tensorboard=false {words}"],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env=environment(),
         capture_output=True, timeout=120,
     )  # fmt: skip
     results = sorted((tmp_path / "runs" / "digits").glob("*/result.json"))
@@ -572,7 +547,7 @@ def test_a_sweep_that_ends_well_exits_0_whatever_launches_it(launcher):
 def test_a_command_with_a_closed_output_does_its_work(line):
     done = subprocess.run(
         ["sh", "-c", f"{sys.executable} -m sda {line}"],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env=environment(),
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -580,9 +555,9 @@ def test_a_command_with_a_closed_output_does_its_work(line):
 
 def test_a_setting_that_is_said_twice_has_the_last_value_and_one_place_in_the_name():
     words = ["init=sda", "pretrain.epochs=1", "finetune.epochs=2", "pretrain.epochs=3"]
-    plan = schema.build(compose.resolved(compose.compose(words)))
-    assert plan.pretraining[0].epochs == 3
-    path = access.place(plan, "runs", words)
+    asked = Job.of(words)
+    assert asked.plan.pretraining[0].epochs == 3
+    path = asked.path
     assert path.name == "init-sda_seed-0_finetune.epochs-2_pretrain.epochs-3"
 
 
@@ -609,7 +584,7 @@ def test_an_interrupted_sweep_saves_stops_and_the_same_command_goes_on_with_it(
     words += ["finetune.epochs=3", "tensorboard=false"]
     sweep = subprocess.Popen(
         [sys.executable, "-m", "sda", *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env=environment(),
         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0,
     )  # fmt: skip
     folders = tmp_path / "runs" / "digits"
@@ -664,7 +639,7 @@ def test_a_command_imports_only_what_it_needs(words, needed):
         " sys.exit(end.code or ' '.join(there))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", code], env=environment(),
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert {*done.stderr.split()} == needed
@@ -677,8 +652,7 @@ def without_slow_modules(*words):
     """Run a command in a process that cannot import what takes long to import."""
     code = f"import sys; sys.modules.update(dict.fromkeys({SLOW})); from sda.__main__ import main; "
     command = [sys.executable, "-c", code + "main(sys.argv[1:])", *words]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -848,7 +822,7 @@ def test_small_data_are_cut_several_times_and_every_row_is_tested_once(tmp_path,
     assert "Nadeau and Bengio" in printed
     (table,) = compare.compare([tmp_path / "runs"]).tables
     assert sum(run.n_test for run in table.arms[0].runs) == 45
-    (command,) = repeat.commands(table)
+    (command,) = report.commands(table)
     assert "folds=3" in command.split()
     assert "data.fold" not in command
 

@@ -1,41 +1,16 @@
 """Hydra as its users know it: its launchers, --cfg and --info, one's own files and parts."""
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands import ROOT, SHORT, run, shell
 
-from sda.__main__ import main
 from sda.cli import options
 from sda.runs import results
 
-ROOT = Path(__file__).parents[2]
-SHORT = ["stack.hidden=[4]", "pretrain.epochs=1", "finetune.epochs=2", "tensorboard=false"]
-
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def run(*words):
-    with pytest.raises(SystemExit) as end:
-        main(list(words))
-    code = end.value.code
-    return (1, code) if isinstance(code, str) else (code or 0, "")
-
-
-def shell(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "sda", *words],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+pytestmark = pytest.mark.usefixtures("somewhere")
 
 
 @pytest.mark.slow

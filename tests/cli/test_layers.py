@@ -1,17 +1,13 @@
 """`stack.layers`: layers of any kinds, named in a file or on the command line."""
 
 import json
-import shutil
-import signal
-import sys
 
-import own_parts
 import pytest
 import tiny_run
+from commands import run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sda import Masking
-from sda.__main__ import main
 from sda.common import trust
 from sda.config import compose, schema
 from sda.runs import model_file
@@ -26,28 +22,11 @@ CONVOLUTIONAL = ["stack.hidden=null", "stack.layers=[{_target_: sda.Convolutiona
                  "kernel: 2}, {_target_: sda.Layer, n_hidden: 6}]"]  # fmt: skip
 
 
-@pytest.fixture
-def mine(tmp_path, monkeypatch):
-    """A module of a user's own, in the folder that a command is given in."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(trust, "_trusted", {})
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    shutil.copy(own_parts.__file__, tmp_path / "my_parts.py")
-    yield tmp_path
-    sys.modules.pop("my_parts", None)
-
-
 PICTURE = "clean_corrupted_reconstructed"
 
 
 def plan(*words):
     return schema.build_run(compose.resolved(compose.compose(list(words))))
-
-
-def run(*words):
-    with pytest.raises(SystemExit) as end:
-        main(list(words))
-    return end.value.code
 
 
 @pytest.mark.parametrize("init", ["random", "saa", "dbn", "sda"])
@@ -108,7 +87,7 @@ def test_the_arms_of_a_kind_of_ones_own(mine):
 def test_a_kind_of_ones_own_trains_from_the_command_line_with_all_that_a_run_has(mine, caplog):
     words = [*MAXOUT, "parts=[my_parts]", "data._target_=my_parts.dice", "+data.rows=40",
              "pretrain.epochs=2", "finetune.epochs=1", "name=mine"]  # fmt: skip
-    assert run(*words) in (0, None)
+    assert run(*words) == (0, "")
     (folder,) = (mine / "runs" / "mine").iterdir()
     assert json.loads((folder / "result.json").read_text())["step"] == "autograd and closed form"
     stack = model_file.load(folder / "model.safetensors").stack
@@ -116,23 +95,18 @@ def test_a_kind_of_ones_own_trains_from_the_command_line_with_all_that_a_run_has
     assert stack[0].plan().corruption == Masking(0.25)
     events = EventAccumulator(str(folder)).Reload()
     assert "pictures/layer1/clean_corrupted_reconstructed" in events.Tags()["images"]
-    assert run(*words, "finetune.learning_rate=0.2") in (0, None)
+    assert run(*words, "finetune.learning_rate=0.2") == (0, "")
     assert "layer 1: pretrained already, taken from earlier runs" in caplog.text
-    assert run("resume", str(folder), "parts=[my_parts]") in (0, None)
+    assert run("resume", str(folder), "parts=[my_parts]") == (0, "")
 
 
 @pytest.mark.parametrize("layers", [MAXOUT, CONVOLUTIONAL], ids=["Maxout", "Convolutional"])
-def test_a_kind_is_resumed_to_the_same_bits(mine, layers):
+def test_a_kind_is_resumed_to_the_same_bits(mine, layers, monkeypatch):
     trust.trust(["my_parts"])
+    tiny_run.save_every(0.0, monkeypatch)
     tiny_run.train(mine / "straight" / "run", *layers)
     for number in (2, 5, 8):  # in its own layer, in the layer above, in fine-tuning
-
-        def action(number=number):
-            tiny_run.at_event("after the save", number, tiny_run.kill)
-            tiny_run.recorder.SAVE_EVERY, tiny_run.recorder.SAVE_SHARE = 0.0, 1e9
-            tiny_run.train(mine / str(number) / "run", *layers)
-
-        assert tiny_run.in_a_child(action) == -signal.SIGKILL
+        tiny_run.killed(mine / str(number) / "run", number, *layers)
         tiny_run.train(mine / str(number) / "run", *layers, resume=True)
         straight = tiny_run.outcome(mine / "straight" / "run")
         assert tiny_run.outcome(mine / str(number) / "run") == straight
@@ -142,7 +116,7 @@ def test_convolutional_layers_are_shown_with_kernels_and_reconstructions(mine):
     words = ["stack=convolutional", "stack.layers.0.channels=4", "stack.layers.1.channels=5",
              "stack.layers.2.n_hidden=9", "pretrain.epochs=1", "pretrain.learning_rate=0.002",
              "finetune.epochs=1", "data=digits", "corruption.fraction=0.3"]  # fmt: skip
-    assert run(*words) in (0, None)
+    assert run(*words) == (0, "")
     (folder,) = (mine / "runs" / "digits").glob("init*")
     stack = model_file.load(folder / "model.safetensors").stack
     assert [one.n_hidden for one in stack] == [4 * 4 * 4, 5 * 2 * 2, 9]

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from commands import run as run_command
 from PIL import Image
-from tiny_run import train
+from tiny_run import plan, train
 
-from sda.cli import main as cli
 from sda.config import schema
 
 WORDS = ["init=sda", "finetune.epochs=1", "reconstruction=cross_entropy"]
@@ -15,23 +15,19 @@ WORDS = ["init=sda", "finetune.epochs=1", "reconstruction=cross_entropy"]
 def run(tmp_path_factory):
     """A finished run of two layers on bits."""
     folder = tmp_path_factory.mktemp("sample") / "run"
-    words = ["data=bits", "data.n_train=60", "data.n_valid=30", *WORDS]
-    from sda.config import compose
-
-    plain = compose.resolved(compose.compose([*words, "data.n_test=30"]))
-    train(folder, *words, "data.n_test=30", data=schema.load_data(plain))
+    words = ["data=bits", "data.n_train=60", "data.n_valid=30", "data.n_test=30", *WORDS]
+    data = schema.load_data(plan(*words)[1])
+    train(folder, *words, data=data)
     return folder
 
 
 def sample(*words):
-    with pytest.raises(SystemExit) as end:
-        cli.main(["sample", *map(str, words)])
-    return end.value.code
+    return run_command("sample", *words)
 
 
 def test_chains_are_drawn_into_a_picture_and_an_array(run, tmp_path):
     words = ["chains=3", "steps=8", "every=2"]
-    assert sample(run, *words, f"out={tmp_path}") == 0
+    assert sample(run, *words, f"out={tmp_path}") == (0, "")
     with np.load(tmp_path / "samples.npz") as found:
         start, drawn = found["start"], found["drawn"]
     assert (start.shape, drawn.shape) == ((3, 4), (3, 4, 4))
@@ -47,7 +43,10 @@ def test_chains_are_drawn_into_a_picture_and_an_array(run, tmp_path):
 def test_a_seed_names_what_is_drawn(run, tmp_path, words):
     drawn = []
     for seed in (1, 1, 2):
-        assert sample(run, "chains=3", "steps=20", *words, f"seed={seed}", f"out={tmp_path}") == 0
+        assert sample(run, "chains=3", "steps=20", *words, f"seed={seed}", f"out={tmp_path}") == (
+            0,
+            "",
+        )
         with np.load(tmp_path / "samples.npz") as found:
             drawn.append(found["drawn"])
     assert np.array_equal(drawn[0], drawn[1])
@@ -67,8 +66,8 @@ def test_a_seed_names_what_is_drawn(run, tmp_path, words):
     ],
 )
 def test_what_cannot_be_drawn_is_told_in_a_line(run, words, said):
-    assert said in sample(run, *words)
+    assert said in sample(run, *words)[1]
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    assert "holds no run" in sample(tmp_path)
+    assert "holds no run" in sample(tmp_path)[1]

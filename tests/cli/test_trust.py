@@ -1,47 +1,23 @@
 """A folder from a stranger runs nothing; a person's own parts run where the command names them."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import own_parts
 import pytest
 import yaml
+from commands import QUICK as QUICK_RUN
+from commands import run, shell
 
-from sda.__main__ import main
 from sda.config import compose
 from sda.runs.folder import RunFolder
 
-ROOT = Path(__file__).parents[2]
-QUICK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2", "tensorboard=false"]
+QUICK = [*QUICK_RUN, "tensorboard=false"]
 HALVING = ["~corruption.fraction", "~corruption.exact", "~corruption.value"]
 HALVING += ["corruption._target_=my_parts.Halving", "+corruption.share=0.5"]
 DICE = ["data._target_=my_parts.dice", "+data.rows=40"]
-
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def shell(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "sda", *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-
-
-def run(*words):
-    """Run a command in this process; return its exit status as the shell sees it, and message."""
-    with pytest.raises(SystemExit) as end:
-        main(list(words))
-    code = end.value.code
-    return (1, code) if isinstance(code, str) else (code or 0, "")
+pytestmark = pytest.mark.usefixtures("somewhere")
 
 
 def config(**changes):

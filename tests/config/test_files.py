@@ -20,7 +20,7 @@ from sda import (
     Swap,
 )
 from sda.config import catalogue, compose, schema
-from sda.runs.arms import Init
+from sda.runs.identity import Init
 
 FILES = sorted(catalogue.folder().rglob("*.yaml"))
 APART = ("campaign",)  # of another command: test_campaign.py
@@ -212,7 +212,7 @@ def test_a_type_may_differ_by_layer():
 )
 def test_what_is_kept_of_files_gives_what_hydra_gives(words):
     words = ["experiment=table1/rect", "arm=dbn1", *words]
-    alone = compose._by_hydra(str(catalogue.folder()), words)
+    alone = compose._by_hydra(words)
     for _ in range(2):
         assert compose.resolved(compose.compose(words)) == compose.resolved(alone)
 
@@ -220,7 +220,7 @@ def test_what_is_kept_of_files_gives_what_hydra_gives(words):
 @pytest.mark.parametrize("word", ["pretrain.rate=1", "seed=1,2", "pretrain=3", "seed.a=1"])
 def test_a_word_that_hydra_refuses_is_refused_with_its_message(word):
     with pytest.raises((*compose.FAULTS, ValueError)) as alone:
-        compose._by_hydra(str(catalogue.folder()), [word])
+        compose._by_hydra([word])
     with pytest.raises((*compose.FAULTS, ValueError)) as kept:
         compose.compose([word])
     assert str(kept.value) == str(alone.value)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_run import plan, splits, train
 
-from sda.experiment import state as states
+from sda.experiment import phases as states
 from sda.experiment.pretrained import keys
 from sda.runs import model_file
 from sda.runs.folder import MODEL
@@ -12,7 +12,7 @@ from sda.runs.folder import MODEL
 
 def test_the_first_layers_are_those_of_a_whole_pretraining_in_the_store():
     first, whole = (
-        keys(states.State([plan(*words)[0]], 6, 2, splits().digest()))[0]
+        keys(states.State([plan(*words)[0]], splits()))[0]
         for words in (["pretrain.first=1"], ["pretrain.epochs=2"])
     )
     assert first[0] == whole[0]

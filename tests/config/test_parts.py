@@ -4,10 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
-import shutil
-import sys
 
-import own_parts
 import pytest
 import yaml
 
@@ -18,17 +15,6 @@ from sda.nn.autoencoder import Layer
 from sda.nn.corruption import Corruption, Emphasis, Masking
 from sda.nn.distributions import CrossEntropy, Distribution, SquaredError
 from sda.nn.layer_kind import LayerPlan
-
-
-@pytest.fixture
-def mine(tmp_path, monkeypatch):
-    """A module of a user's own, in the folder that a command is given in."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(trust, "_trusted", {})
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    shutil.copy(own_parts.__file__, tmp_path / "my_parts.py")
-    yield "my_parts"
-    sys.modules.pop("my_parts", None)
 
 
 def everything():
@@ -96,18 +82,18 @@ def test_what_else_is_named_is_refused_before_it_is_called(target):
 
 
 def test_the_command_line_trusts_a_module_with_the_same_kinds_and_no_others(mine):
-    assert trust.taken(["seed=3", f"parts=[{mine}]"]) == ["seed=3"]
-    halving = parts.part("corruption", {"_target_": f"{mine}.Halving", "share": 0.5}, Corruption)
+    assert trust.taken(["seed=3", "parts=[my_parts]"]) == ["seed=3"]
+    halving = parts.part("corruption", {"_target_": "my_parts.Halving", "share": 0.5}, Corruption)
     assert halving.share == 0.5
-    function, values = parts.data_function("data", {"_target_": f"{mine}.dice", "rows": 4})
+    function, values = parts.data_function("data", {"_target_": "my_parts.dice", "rows": 4})
     assert len(function(**values).train.y) == 4
     for name in ("noise", "Corruption", "np", "torch.load"):
         with pytest.raises(ValueError, match="_target_ must name"):
-            parts.part("corruption", {"_target_": f"{mine}.{name}"}, Corruption)
+            parts.part("corruption", {"_target_": f"my_parts.{name}"}, Corruption)
         with pytest.raises(ValueError, match="_target_ must name"):
-            parts.data_function("data", {"_target_": f"{mine}.{name}"})
+            parts.data_function("data", {"_target_": f"my_parts.{name}"})
     with pytest.raises(ValueError, match="must be a number, got 'x'"):
-        parts.part("corruption", {"_target_": f"{mine}.Halving", "share": "x"}, Corruption)
+        parts.part("corruption", {"_target_": "my_parts.Halving", "share": "x"}, Corruption)
 
 
 def test_a_part_has_parts_of_its_own_and_what_it_does_not_say_is_common_to_all():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,6 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.svm import SVC
 
 from sda import KernelSVC, Masking, stream
-from sda.__main__ import main
 from sda.analysis import comparison, text
 from sda.common.signals import Interrupted
 from sda.config import compose, schema
@@ -29,16 +29,12 @@ from sda.runs import identity, ledger, model_file
 from sda.runs.folder import RunFolder, RunFolderError
 from sda.runs.results import Trained, read
 from sda.sweeps import sweep
-from sda.sweeps.executors.local import Local
+from sda.sweeps.executors.executor import Local
 from sda.training.minibatches import labelled_rows
 
 SVM = ["baseline=svm_rbf", "baseline.grid.C=[1,10]", "baseline.grid.gamma=[0.5,1]"]
 NETWORK = ["stack.hidden=[9,8]", "pretrain.epochs=1", "finetune.epochs=2", "tensorboard=false"]
-
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("somewhere")
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +53,7 @@ def splits(every):
 
 def run(*words):
     """Run a command; return its message, empty if it did what was asked."""
-    with pytest.raises(SystemExit) as end:
-        main(list(words))
-    return end.value.code or ""
+    return commands.run(*words)[1]
 
 
 def asked(path, *words, overwrite=False):
@@ -72,7 +66,7 @@ def asked(path, *words, overwrite=False):
 def settle(path, splits, *words, overwrite=False):
     """Choose and test a baseline in a folder; return its plan."""
     job = asked(path, *words, overwrite=overwrite)
-    launch.train_together([job], splits, overwrite=overwrite)
+    launch.train_together([job], splits)
     return job.plan
 
 
@@ -167,8 +161,7 @@ def test_a_baseline_that_was_not_tested_is_tested_later_without_a_search(
 
 def test_noise_of_one_setting_makes_another_folder_and_what_is_unread_none(tmp_path):
     def folder(*words):
-        words = [*SVM, *words]
-        return Job(compose.resolved(compose.compose(words)), list(words)).path.name
+        return Job.of([*SVM, *words]).path.name
 
     noisy = ["finetune.corruption=${corruption}"]
     assert folder(*noisy, "corruption.fraction=0.1") != folder(*noisy, "corruption.fraction=0.4")

@@ -123,7 +123,7 @@ def test_a_folder_without_write_permission_is_told_in_one_line(tmp_path, lock, m
         if os.getuid() == 0:
             os.setuid(65534)  # permissions do not bind root
         with pytest.raises((RunFolderError, OSError), match="Permission denied") as error:
-            launch.train_together([asked], data, overwrite=False)
+            launch.train_together([asked], data)
         assert "\n" not in str(error.value)
 
     assert in_a_child(refused) == 0

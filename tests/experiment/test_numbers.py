@@ -2,14 +2,13 @@
 
 import dataclasses
 import json
-import signal
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import r2_score, root_mean_squared_error
-from tiny_run import at_event, in_a_child, kill, outcome, splits, train
+from tiny_run import killed, outcome, splits, train
 
 from sda import Regressor
 from sda.analysis import text
@@ -112,12 +111,7 @@ def test_a_table_of_numbers_is_predicted_in_its_own_units(tmp_path):
 
 def test_it_ends_in_the_same_bits_when_it_was_killed(tmp_path):
     data = numbers()
-
-    def dies():
-        at_event("after the save", 6, kill)
-        train(tmp_path / "run", "init=sda", data=data)
-
-    assert in_a_child(dies) == -signal.SIGKILL
+    killed(tmp_path / "run", 6, "init=sda", data=data)
     train(tmp_path / "whole", "init=sda", data=data)
     train(tmp_path / "run", "init=sda", data=data, resume=True)
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")

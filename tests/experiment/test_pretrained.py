@@ -7,16 +7,16 @@ import time
 import pytest
 
 from sda.common.signals import Interrupted
-from sda.config import compose, schema
-from sda.experiment import access, experiment, judging, pretrained
-from sda.experiment.job import Job
+from sda.config import schema
+from sda.experiment import experiment, judging, pretrained
+from sda.experiment.job import Job, outcome
 from sda.experiment.launch import train_jobs
+from sda.experiment.phases import State
 from sda.experiment.recorder import Recorder
-from sda.experiment.state import State
 from sda.runs import environment
 from sda.runs.layer_store import LayerStore
 from sda.sweeps import sweep
-from sda.sweeps.executors.local import Local
+from sda.sweeps.executors.executor import Local
 from sda.training import pretraining
 
 QUICK = [
@@ -27,9 +27,7 @@ LATER = ["finetune.learning_rate=1.0", "finetune.labelled=300"]
 
 
 def job(folder, *words):
-    every = [*QUICK, *words]
-    plain = compose.resolved(compose.compose([*every, f"runs_folder={folder}"]))
-    return Job(plain, every)
+    return Job.of([*QUICK, *words, f"runs_folder={folder}"])
 
 
 def trained(folder, *words):
@@ -149,8 +147,8 @@ def test_a_run_stopped_within_a_layer_that_another_has_finished_since_takes_it(
 ):
     original, count = Recorder.after_epoch, iter(range(100))
 
-    def stopped(self, state, due):
-        original(self, state, True)
+    def stopped(self, due):
+        original(self, True)
         if next(count) == 1:  # epochs 0 and 1 of the first layer are written down
             raise Interrupted(2, "now")
 
@@ -231,7 +229,7 @@ def test_a_run_of_a_search_reads_no_test_rows_and_is_tested_when_asked(tmp_path,
     other = trained(tmp_path / "alone")
     assert again["test_error"] == json.loads((other / "result.json").read_text())["test_error"]
     assert again["identity"] == result["identity"]
-    assert access.outcome(path)["valid_error"] == result["valid_error"]
+    assert outcome(path)["valid_error"] == result["valid_error"]
 
 
 def test_a_layer_that_was_put_under_another_key_is_not_taken(tmp_path, depths):
@@ -267,4 +265,4 @@ def test_what_libraries_round_by_is_part_of_a_layers_key(tmp_path, monkeypatch, 
 
 
 def experiment_state(asked):
-    return State([schema.build_run(asked.config)], 64, 10, "hash")
+    return State([schema.build_run(asked.config)], schema.load_data(asked.config))

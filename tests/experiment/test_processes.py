@@ -90,7 +90,7 @@ def test_two_processes_do_what_one_does_to_rounding(tmp_path, kind):
         assert said.count("in runs/tiny/") == 1, said  # one of them tells
     one, two = run_of(tmp_path / "one"), run_of(tmp_path / "two")
     assert_close(one, two)
-    assert RunFolder(two).environment["threads"] == "2 x 1"
+    assert RunFolder(two).result["environment"]["threads"] == "2 x 1"
     assert len(list((tmp_path / "two/runs/ledger").glob("*.jsonl"))) == 1
 
 

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tiny_run import at_event, in_a_child, kill, killed, outcome, plan, save_every, splits, train
 
 from sda.experiment import experiment, launch, longer
-from sda.experiment import outcome as outcome_module
+from sda.experiment import judging as outcome_module
 from sda.experiment.job import Job
 from sda.nn.optimisers import Descent
 from sda.runs import checkpoint, model_file
@@ -120,7 +120,7 @@ def test_a_resumed_run_does_not_train_finished_layers_again(tmp_path, monkeypatc
 
 
 def test_the_random_arm_resumes_too_and_is_never_pretrained(tmp_path, uninterrupted):
-    killed(tmp_path / "run", 2, init="random")
+    killed(tmp_path / "run", 2, "init=random")
     train(tmp_path / "run", "init=random", resume=True)
     assert outcome(tmp_path / "run") == uninterrupted["random"]
     assert b'"pretrain"' not in outcome(tmp_path / "run")[1]
@@ -128,7 +128,7 @@ def test_the_random_arm_resumes_too_and_is_never_pretrained(tmp_path, uninterrup
 
 @pytest.mark.parametrize("number", [2, 5, 8])
 def test_restricted_boltzmann_machines_resume_too(tmp_path, uninterrupted, number):
-    killed(tmp_path / "run", number, init="dbn")
+    killed(tmp_path / "run", number, "init=dbn")
     train(tmp_path / "run", "init=dbn", resume=True)
     assert outcome(tmp_path / "run") == uninterrupted["dbn"]
     assert outcome(tmp_path / "run")[0]["step"] == "contrastive divergence"
@@ -142,13 +142,8 @@ def test_optimisers_averages_and_dropout_resume_too(tmp_path, number, monkeypatc
         "pretrain.schedule=inverse_time", "finetune.optimiser=rmsprop", "finetune.schedule=cosine",
         "finetune.learning_rate=0.01", "finetune.averaging=0.9", "finetune.dropout=0.2",
     ]  # fmt: skip
-
-    def interrupted():
-        at_event("after the save", number, kill)
-        train(tmp_path / "killed" / "run", *words)
-
     train(tmp_path / "whole" / "run", *words)
-    assert in_a_child(interrupted) == -signal.SIGKILL
+    killed(tmp_path / "killed" / "run", number, *words)
     train(tmp_path / "killed" / "run", *words, resume=True)
     assert outcome(tmp_path / "killed" / "run") == outcome(tmp_path / "whole" / "run")
 
@@ -256,13 +251,13 @@ def test_a_run_with_other_settings_or_other_data_is_refused_with_what_differs(tm
 def test_a_run_that_goes_on_elsewhere_says_that_bits_may_differ(tmp_path, key, monkeypatch, caplog):
     monkeypatch.setattr(experiment, "run", lambda *_: None)
     run, folder = Job(plan("init=sda")[1], [], tmp_path / "run"), RunFolder(tmp_path / "run")
-    launch.train_together([run], splits(), overwrite=False)
-    here = folder.environment
+    launch.train_together([run], splits())
+    here = folder.result["environment"]
     folder.update_result(environment=here | {key: "other"})
-    launch.train_together([run], splits(), overwrite=False)
+    launch.train_together([run], splits())
     told = [f"resumed elsewhere ({key} other -> {here[key]}): bits may differ"]
     assert caplog.messages == told
-    launch.train_together([run], splits(), overwrite=False)
+    launch.train_together([run], splits())
     assert caplog.messages == told  # and not again
 
 
@@ -275,7 +270,7 @@ def test_a_checkpoint_knows_whose_it_is_when_the_result_is_gone(tmp_path, seed, 
     (tmp_path / "run" / "result.json").unlink()
     run = Job(plan("init=sda", f"seed={seed}")[1], [], tmp_path / "run")
     with pytest.raises(CheckpointError, match=rf"the checkpoint here is another run's \({said}\)"):
-        launch.train_together([run], splits(data), overwrite=False)
+        launch.train_together([run], splits(data))
 
 
 def test_damaged_checkpoints_are_no_fresh_start(tmp_path):
@@ -350,12 +345,7 @@ def test_tensorboard_does_not_change_a_bit(tmp_path, uninterrupted):
 def test_tensorboard_has_every_epoch_of_a_killed_run_once(tmp_path, number, monkeypatch):
     save_every(1e9, monkeypatch)
     path = tmp_path / "run"
-
-    def action():
-        at_event("after the save", number, kill)
-        train(path, "init=sda", "tensorboard=true")
-
-    assert in_a_child(action) == -signal.SIGKILL
+    killed(path, number, "init=sda", "tensorboard=true")
     train(path, "init=sda", "tensorboard=true", resume=True)
     shown = [
         (value.tag, event.step)

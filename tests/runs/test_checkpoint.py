@@ -7,6 +7,7 @@ import signal
 
 import pytest
 import torch
+from tiny_run import in_a_child
 
 from sda import (
     Classifier,
@@ -74,8 +75,8 @@ def test_a_kill_anywhere_in_a_save_leaves_a_good_checkpoint(tmp_path, step, monk
     """Kill before the step-th file event of the second save."""
     folder = tmp_path / "checkpoint"
     checkpoint.save(folder, payload(1))
-    pid = os.fork()
-    if pid == 0:
+
+    def save():
         events = iter(range(100))
 
         def counted(call):
@@ -89,8 +90,8 @@ def test_a_kill_anywhere_in_a_save_leaves_a_good_checkpoint(tmp_path, step, monk
         for name in ("replace", "fsync", "open", "close"):
             setattr(os, name, counted(getattr(os, name)))
         checkpoint.save(folder, payload(2))
-        os._exit(0)
-    os.waitpid(pid, 0)
+
+    assert in_a_child(save) in (0, -signal.SIGKILL)
     RunFolder(tmp_path).open()
     saved, warning = checkpoint.latest(folder)
     assert saved["epoch"] in (1, 2)
@@ -119,19 +120,22 @@ def test_whoever_opens_a_run_folder_sweeps_what_killed_writers_left_and_nothing_
     owner.close()
 
 
+def fails_on_a_full_disk(size, write):
+    """Write in a child that may write files of so many bytes."""
+
+    def full():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        with pytest.raises(OSError, match="too large"):
+            write()
+
+    assert in_a_child(full) == 0
+
+
 def test_a_full_disk_keeps_the_old_checkpoint_and_leaves_nothing_else(tmp_path):
     checkpoint.save(tmp_path, payload(1))
     before = sorted(path.name for path in tmp_path.iterdir())
-    pid = os.fork()
-    if pid == 0:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-        try:
-            checkpoint.save(tmp_path, {"weights": torch.rand(5000)})
-        except OSError:
-            os._exit(7)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    fails_on_a_full_disk(4096, lambda: checkpoint.save(tmp_path, {"weights": torch.rand(5000)}))
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert checkpoint.latest(tmp_path)[0]["epoch"] == 1
 
@@ -140,16 +144,7 @@ def test_a_model_that_cannot_be_saved_leaves_the_one_that_was_there(tmp_path):
     path = tmp_path / "model.safetensors"
     model_file.save(network(), path)
     before = path.read_bytes()
-    pid = os.fork()
-    if pid == 0:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-        try:
-            model_file.save(network(), path)
-        except OSError:
-            os._exit(7)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    fails_on_a_full_disk(1000, lambda: model_file.save(network(), path))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 

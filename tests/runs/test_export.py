@@ -7,6 +7,7 @@ import torch
 from mixed_table import SPECIES, mixed_table
 
 from sda import Classifier, Layer, Masking, Regressor, StackedDenoisingAutoencoder, save
+from sda.cli.export import hub
 from sda.data.encoding import Encoding
 from sda.runs import export
 from sda.runs.model import Model
@@ -92,10 +93,14 @@ def test_a_torch_program_computes_the_same_for_any_number_of_rows(tmp_path):
 
 def test_a_folder_as_on_a_hub_has_the_model_its_configuration_and_a_card(tmp_path):
     own = model(tmp_path)
-    export.hub(own, tmp_path / "hub")
+    hub(own, tmp_path / "hub")
     config = json.loads((tmp_path / "hub" / "config.json").read_text())
     assert config["plan"]["n_visible"] == own.width
     pd.testing.assert_frame_equal(Model.load(tmp_path / "hub").predict(rows()), own.predict(rows()))
     card = (tmp_path / "hub" / "README.md").read_text()
-    for part in ("library_name: sda", "test error | 25.00 % of 40 rows", "| town | categorical |"):
+    for part in (
+        "library_name: sda",
+        "- test error 25.00 % of 40 rows",
+        "- column 'town': categorical",
+    ):
         assert part in card

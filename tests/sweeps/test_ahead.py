@@ -7,11 +7,11 @@ from multiprocessing import forkserver
 import numpy as np
 import pytest
 
-from sda.config import compose, schema
-from sda.experiment import ahead
+from sda.config import schema
+from sda.experiment import launch
 from sda.experiment.job import Job
 from sda.sweeps import sweep
-from sda.sweeps.executors.local import Local
+from sda.sweeps.executors.executor import Local
 
 
 def table(path, seed):
@@ -25,7 +25,7 @@ def job(folder, path, seed):
         f"seed={seed}", "data=table", f"data.path={path}", "stack.hidden=[5]", "init=random",
         "finetune.epochs=1", "tensorboard=false", f"runs_folder={folder}", "name=t",
     ]  # fmt: skip
-    return Job(compose.resolved(compose.compose(words)), words)
+    return Job.of(words)
 
 
 def test_data_that_were_read_ahead_are_those_of_the_files_as_they_are(tmp_path, monkeypatch):
@@ -33,19 +33,19 @@ def test_data_that_were_read_ahead_are_those_of_the_files_as_they_are(tmp_path, 
     config = job(tmp_path, tmp_path / "t.csv", 0).config
     reads = []
     load = schema.load_data
-    monkeypatch.setattr(ahead, "_known", {})
+    monkeypatch.setattr(launch, "_known", {})
     monkeypatch.setattr(schema, "load_data", lambda plain: (reads.append(1), load(plain))[1])
-    monkeypatch.setenv(ahead.ASKED, "")
-    ahead.ask(config)
-    ahead.read()
+    monkeypatch.setenv(launch.ASKED, "")
+    launch.ask_ahead(config)
+    launch.read_ahead()
     same = job(tmp_path, tmp_path / "t.csv", 1).config
-    assert ahead.known(config) is ahead.known(same) is not None
+    assert launch.known_ahead(config) is launch.known_ahead(same) is not None
     assert len(reads) == 1
-    assert ahead.known(config | {"data": config["data"] | {"scaling": "unit"}}) is None
+    assert launch.known_ahead(config | {"data": config["data"] | {"scaling": "unit"}}) is None
     os.utime(tmp_path / "t.csv", (0, 0))
-    assert ahead.known(config) is None
-    monkeypatch.setenv(ahead.ASKED, json.dumps({"data": {"_target_": "sda.nothing"}}))
-    ahead.read()  # says nothing: the run will
+    assert launch.known_ahead(config) is None
+    monkeypatch.setenv(launch.ASKED, json.dumps({"data": {"_target_": "sda.nothing"}}))
+    launch.read_ahead()  # says nothing: the run will
 
 
 @pytest.mark.slow

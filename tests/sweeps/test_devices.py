@@ -8,18 +8,17 @@ import pytest
 import torch
 
 from sda.common.errors import LackingError
-from sda.config import compose, schema
+from sda.config import schema
 from sda.experiment.job import Job
 from sda.runs import environment
 from sda.sweeps import sweep, worker
-from sda.sweeps.executors import choice, local, remote
+from sda.sweeps.executors import choice, executor
 
 SHORT = ["stack.hidden=[9]", "pretrain.epochs=1", "finetune.epochs=1", "tensorboard=false"]
 
 
 def job(folder, *words):
-    every = [*SHORT, *words, f"runs_folder={folder}"]
-    return Job(compose.resolved(compose.compose(every)), every)
+    return Job.of([*SHORT, *words, f"runs_folder={folder}"])
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ class Placed:
 
 
 def test_runs_of_several_gpus_go_to_the_one_with_the_fewest(tmp_path, two_gpus, monkeypatch):
-    monkeypatch.setattr(local, "Child", Placed)
+    monkeypatch.setattr(executor, "Child", Placed)
     asked = job(tmp_path, "device=cuda", "devices=[0,1]", "jobs=4")
     on = choice.executor(asked.config)
     while on.is_free:
@@ -97,8 +96,7 @@ def test_a_run_for_which_memory_does_not_suffice_may_go_to_another_worker(tmp_pa
 def test_a_worker_without_what_a_run_needs_leaves_it_to_another_and_the_last_says_so(tmp_path):
     engine = pytest.importorskip("sda.sweeps.executors.dask")
     asked = job(tmp_path / "runs", "device=cuda", "executor=dask")
-    stop = remote.stop_file(str(tmp_path / "runs"))
-    with closing(engine.Dask(None, "local", 2, {}, stop)) as on:
+    with closing(engine.Dask(None, "local", 2, {}, str(tmp_path / "runs"))) as on:
         sent = []
         original = on._send
         on._send = lambda task, lacking, others: (

@@ -8,18 +8,17 @@ import sys
 import threading
 import time
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from sda.config import compose
 from sda.experiment.job import Job
 from sda.runs import ledger
 from sda.runs.folder import RunFolder
 from sda.sweeps import sweep, worker
-from sda.sweeps.executors import remote
-from sda.sweeps.executors.executor import Executor
-from sda.sweeps.executors.local import Local
+from sda.sweeps.executors import executor
+from sda.sweeps.executors.executor import Executor, Local
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what engines warn of is theirs
 ROOT = Path(__file__).parents[2]
@@ -33,12 +32,7 @@ SHORT = [
 
 
 def jobs(folder, words, seeds=(0, 1)):
-    asked = []
-    for seed in seeds:
-        every = [*words, f"seed={seed}"]
-        plain = compose.resolved(compose.compose([*every, f"runs_folder={folder}"]))
-        asked.append(Job(plain, every))
-    return asked
+    return [Job.of([*words, f"seed={seed}", f"runs_folder={folder}"]) for seed in seeds]
 
 
 def record(job):
@@ -78,17 +72,14 @@ def alone(tmp_path_factory):
 @pytest.fixture
 def dask(tmp_path):
     engine = pytest.importorskip("sda.sweeps.executors.dask")
-    stop = remote.stop_file(str(tmp_path / "runs"))
-    with closing(engine.Dask(None, "local", 2, {}, stop)) as on:
+    with closing(engine.Dask(None, "local", 2, {}, str(tmp_path / "runs"))) as on:
         yield on
 
 
 @pytest.fixture
 def slurm(tmp_path):
     engine = pytest.importorskip("sda.sweeps.executors.slurm")
-    stop = remote.stop_file(str(tmp_path / "runs"))
-    options = {"timeout_min": 20}
-    with closing(engine.Slurm("local", 2, options, tmp_path / "slurm", stop)) as on:
+    with closing(engine.Slurm("local", 2, {"timeout_min": 20}, str(tmp_path / "runs"))) as on:
         yield on
 
 
@@ -232,8 +223,8 @@ def test_a_queue_of_ten_thousand_runs_costs_the_scheduler_well_under_a_second_fo
 def test_a_task_travels_as_plain_values_with_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     asked = jobs("runs", SHORT)
-    task = remote.Task.of(asked, asked[:1], remote.stop_file("runs"))
-    again = remote.Task(**json.loads(json.dumps(remote.plain(task))))
+    task = executor.Task.of(asked, asked[:1], tmp_path / "stop")
+    again = executor.Task(**json.loads(json.dumps(asdict(task))))
     assert [folder for _, _, folder in again.runs] == [str(tmp_path / job.path) for job in asked]
     assert again.told == [str(tmp_path / asked[0].path)]
     assert again.runs[0][0]["runs_folder"] == str(tmp_path / "runs")
@@ -265,7 +256,7 @@ def test_a_sweep_tidies_up_after_writers_that_were_killed_but_not_after_those_at
 
 def test_a_task_that_comes_when_all_are_to_stop_trains_nothing(tmp_path):
     asked = jobs(tmp_path, SHORT)
-    stop = remote.stop_file(str(tmp_path))
+    stop = tmp_path / "stop"
     stop.touch()
-    assert remote.train(remote.plain(remote.Task.of(asked, asked, stop))) == []
+    assert executor.train(asdict(executor.Task.of(asked, asked, stop))) == []
     assert not asked[0].path.exists()

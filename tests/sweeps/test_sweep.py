@@ -17,15 +17,15 @@ from filelock import FileLock
 from sda.__main__ import main
 from sda.common import threads
 from sda.common.signals import Interrupted
-from sda.config import compose, schema
+from sda.config import schema
 from sda.experiment import batching, launch, recorder
 from sda.experiment.job import Job
 from sda.experiment.launch import train_jobs
 from sda.runs.folder import BusyError, RunFolder, RunFolderError
 from sda.sweeps import sweep
-from sda.sweeps.executors import local
-from sda.sweeps.executors.local import Local
-from sda.sweeps.queue import Queue
+from sda.sweeps.executors import executor
+from sda.sweeps.executors.executor import Local
+from sda.sweeps.sweep import Queue
 from sda.sweeps.worker import STOPPED, Child
 from sda.training import pretraining
 
@@ -40,12 +40,7 @@ SWEEP = [
 
 
 def jobs(folder, *more, sweep=SWEEP):
-    asked = []
-    for words in sweep:
-        every = [*QUICK, *words, *more]
-        plain = compose.resolved(compose.compose([*every, f"runs_folder={folder}"]))
-        asked.append(Job(plain, every))
-    return asked
+    return [Job.of([*QUICK, *words, *more, f"runs_folder={folder}"]) for words in sweep]
 
 
 def record(job):
@@ -103,8 +98,8 @@ def die_after_saving(asked, number):
         count = iter(range(1, 100))
         original = recorder.Recorder.after_epoch
 
-        def counted(self, standing, due):
-            original(self, standing, True)
+        def counted(self, due):
+            original(self, True)
             if next(count) == number:
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -446,7 +441,7 @@ def test_a_process_that_is_stopped_before_it_trains_tidies_up_and_has_not_failed
             os.close(asked[0])  # a signal may come just before the read: it would wait for ever
             processes.append(self.process)
 
-    monkeypatch.setattr(local, "Child", Waiting)
+    monkeypatch.setattr(executor, "Child", Waiting)
     over = iter([False, True])
     ended = list(sweep._train(Queue([[job]]), Local(1), lambda: next(over)))
     assert [outcome for some in ended for outcome in some] == []

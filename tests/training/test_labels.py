@@ -23,7 +23,7 @@ from sda.common.rows import shared
 from sda.config import compose, schema
 from sda.data.splits import Rows, Splits
 from sda.experiment import experiment
-from sda.experiment.state import State
+from sda.experiment.phases import State
 from sda.nn import predictor as classifiers
 from sda.runs.identity import differences
 from sda.training import finetuning

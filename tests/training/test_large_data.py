@@ -33,7 +33,7 @@ from sda.common.rows import ROWS, extent, floats, in_blocks, shared
 from sda.config import compose, schema
 from sda.data.tables import arrays
 from sda.experiment import baseline_rows
-from sda.experiment.state import State
+from sda.experiment.phases import State
 from sda.runs.folder import RunFolder
 from sda.training.codes import IN_MEMORY, Storage, StorageError
 from sda.training.pretraining import encode, pretraining_epochs

@@ -1,36 +1,34 @@
 """A campaign: a table of data sets and arms, in tiers, and how it is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from sda.common import checks
 from sda.config import compose
-from sda.runs import settings as settings_words
-from sda.runs.arms import Init
-from sda.runs.settings import key_of
+from sda.config.parts import section
+from sda.config.validation import made
+from sda.runs.identity import Init, flat, key_of
 from sda.sweeps.campaign import search
 from sda.sweeps.campaign.cell import Cell, composed
 
 CHOICES = "campaign.choices"
 KEYS = ("campaign.hours", CHOICES, "campaign.tiers", "campaign.words")
 PARTLY = ("data.", "baseline.")  # settings that some cells have and others not
-PARTS = {"data", "arms", "runs", "seeds"}  # of a tier
 
 
 @dataclass(frozen=True)
 class Tier:
     """Cells that are searched and repeated together: every arm on every data set."""
 
-    data: tuple[str, ...]  # conf/experiment/<campaign>/<data>.yaml
-    arms: tuple[str, ...]  # conf/arm/<arm>.yaml
+    data: list[str]  # conf/experiment/<campaign>/<data>.yaml
+    arms: list[str]  # conf/arm/<arm>.yaml
     runs: int  # of an arm's search that have learned something
     seeds: int  # of the chosen setting
 
     def __post_init__(self) -> None:
-        checks.whole("runs of a tier", self.runs, 1)
-        checks.whole("seeds of a tier", self.seeds, 1)
+        checks.whole("runs", self.runs, 1)
+        checks.whole("seeds", self.seeds, 1)
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,8 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
         raise ValueError("a campaign needs its hours: campaign.hours=2")
     for key in ("tiers", "words"):
         _check_list(f"campaign.{key}", plain[key])
+    places = {f"campaign.tiers.{k}": node for k, node in enumerate(plain["tiers"])}
+    tiers = [made(place, Tier, section(place, node)) for place, node in places.items()]
     words = (*plain["words"], *(word for word in overrides if word not in own))
     search.refuse(words, search.OWN, "which it sets itself in every run")
     search.refuse(words, ("overwrite",), "since it goes on with what the ledger has")
@@ -70,7 +70,7 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
     return Campaign(
         name,
         checks.number("campaign.hours", plain["hours"], 0),
-        tuple(map(_tier, plain["tiers"])),
+        tuple(tiers),
         words,
         Path(compose.resolved(compose.compose(given))["runs_folder"]),
         _choices(plain["choices"]),
@@ -84,16 +84,6 @@ def _choices(folder: object) -> Path | None:
     if not any(path.glob("*.jsonl")):
         raise ValueError(f"{CHOICES} must be a folder with a ledger (*.jsonl), got {path}")
     return path
-
-
-def _tier(plain: Any) -> Tier:
-    if not isinstance(plain, dict) or set(plain) != PARTS:
-        raise ValueError(f"a tier must have data, arms, runs and seeds, got {plain}")
-    for key in ("data", "arms"):
-        _check_list(f"{key} of a tier", plain[key])
-        for name in plain[key]:
-            checks.text(f"one of {key} of a tier", name)
-    return Tier(tuple(plain["data"]), tuple(plain["arms"]), plain["runs"], plain["seeds"])
 
 
 def _check_list(name: str, value: object) -> None:
@@ -118,10 +108,10 @@ def _cell(campaign: Campaign, data: str, arm: str) -> Cell:
     if cell.config["init"] != Init.baseline:
         sought = search.read(cell.config)
         search.refuse(known, sought.keys(), f"which the search of {cell} sets")
-        return cell.searching(sought)
+        return replace(cell, search=sought)
     return cell
 
 
 def _is_known(cell: Cell, word: str) -> bool:
     """Whether a cell has a use for a word: not one of other data, nor of another baseline."""
-    return not word.startswith(PARTLY) or key_of(word) in settings_words.flat(cell.config)
+    return not word.startswith(PARTLY) or key_of(word) in flat(cell.config)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from sda.config import compose, schema
+from sda.config import schema
 from sda.experiment.job import Job
 from sda.runs import identity
-from sda.runs.arms import UNREAD
-from sda.runs.identity import HARMLESS, comparable
-from sda.runs.settings import flat, word
-from sda.sweeps.campaign import proposals, protocol
+from sda.runs.identity import HARMLESS, changed, flat, relevant, word
+from sda.sweeps.campaign import protocol, search
 from sda.sweeps.campaign.protocol import Line, Setting
 from sda.sweeps.campaign.search import Search
 
@@ -34,10 +32,6 @@ class Cell:
 
     def __str__(self) -> str:
         return f"{self.data} {self.arm}"
-
-    def searching(self, sought: Search) -> Cell:
-        """The cell with its search."""
-        return replace(self, search=sought)
 
     def job(self, values: Sequence[str], seed: int, test: bool) -> Job:
         """One run of the cell; those of a search do not read the test rows."""
@@ -72,10 +66,10 @@ class Cell:
         """The run that Optuna would try next; it is asked with what the ledger has."""
         assert self.search is not None
         outcomes = [
-            (_nested(one.one["settings"]), one.score([protocol.SEARCHED])[0])
+            (one.one["settings"], one.score([protocol.SEARCHED])[0])
             for _, one in sorted(ended.items())
         ]
-        words = proposals.propose(self.search.space, outcomes) if self.search.space else None
+        words = search.propose(self.search.space, outcomes) if self.search.space else None
         return [] if words is None else [self.job(words, protocol.SEARCHED, test=False)]
 
     def to_confirm(self, lines: Sequence[Line]) -> list[Job]:
@@ -83,7 +77,7 @@ class Cell:
         if self.search is None:
             return []
         return [
-            self.again(one.one, seed, test=False)
+            self.job(self.values(one.one), seed, test=False)
             for one in protocol.finalists(lines)
             for seed in protocol.AGAIN
             if seed not in one.lines
@@ -115,22 +109,11 @@ class Cell:
         converted = [line for line in lines if "row" in line]
         return self.values(converted[0]) if converted else None
 
-    def again(self, line: Line, seed: int, test: bool) -> Job:
-        """The run of a line with another seed."""
-        return self.job(self.values(line), seed, test)
-
     def values(self, line: Line) -> list[str]:
         """What a line's run set that the cell does not, as overrides."""
-        before, now = flat(self.config), dict(line["settings"])
+        before, own = flat(self.config), line["settings"]
         aside = (*HARMLESS, "name", "published", "seed", "vars")
-        idle = UNREAD.get(str(line["init"]), ())
-        differ = {
-            key: value
-            for key, value in now.items()
-            if comparable(before.get(key, "absent")) != comparable(value)
-            and not {key, key.split(".")[0]} & set(aside)
-            and not key.startswith(idle)
-        }
+        differ = changed(before, relevant(own, aside, str(line["init"])))
         found: dict[str, Any] = {}
         for key, value in differ.items():
             section, _, last = key.rpartition(".")
@@ -138,24 +121,7 @@ class Cell:
                 found.setdefault(section, {})[last] = value
             else:
                 found[key] = value
-        return sorted(f"{key}={_written(value)}" for key, value in found.items())
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_written(one)}" for key, one in value.items()) + "}"
-    return word(value)
-
-
-def _nested(settings: dict[str, Any]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for key, value in settings.items():
-        *sections, last = key.split(".")
-        inside = nested
-        for part in sections:
-            inside = inside.setdefault(part, {})
-        inside[last] = value
-    return nested
+        return sorted(f"{key}={word(value)}" for key, value in found.items())
 
 
 def composed(campaign: str, data: str, arm: str, words: tuple[str, ...] = ()) -> Cell:
@@ -165,8 +131,7 @@ def composed(campaign: str, data: str, arm: str, words: tuple[str, ...] = ()) ->
 
 @functools.cache
 def _job(campaign: str, data: str, arm: str, values: tuple[str, ...]) -> Job:
-    words = [f"experiment={campaign}/{data}", f"arm={arm}", *values]
-    return Job(compose.resolved(compose.compose(words)), words)
+    return Job.of([f"experiment={campaign}/{data}", f"arm={arm}", *values])
 
 
 @functools.cache

@@ -12,13 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from sda.common.terminal import clock
-from sda.config import compose, schema
+from sda.config import schema
 from sda.experiment.job import Job
-from sda.runs import identity, ledger
-from sda.runs.settings import key_of, top
+from sda.runs import ledger
 from sda.sweeps import sweep
 from sda.sweeps.campaign import campaign, protocol
 from sda.sweeps.campaign.campaign import Campaign, Tier
@@ -46,7 +44,10 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     """
     until = time.monotonic() + 3600 * plan.hours
     tiers = checked(plan)
-    with closing(executor(_settings(plan))) as on:
+    first = next((cell for _, cells in tiers for cell in cells), None)
+    if first is None:
+        return True, []
+    with closing(executor(first.config)) as on:
         _log.info("%s: reading its data sets", plan.name)  # where they are not, making them
         tiers, absent = _at_hand(tiers)
         _log.info("to go: %s", to_go(plan, tiers))
@@ -173,12 +174,6 @@ def unobtainable(cells: Iterable[Cell]) -> dict[str, str]:
 def _faults(outcomes: Iterable[Outcome]) -> list[str]:
     """A line for every run that failed; one that diverged was tried, and is worth knowing."""
     return sweep.faults([o for o in outcomes if o.result.get("status") != "diverged"])
-
-
-def _settings(plan: Campaign) -> dict[str, Any]:
-    """What its words make of the settings that are no cell's."""
-    words = [word for word in plan.words if {key_of(word), top(word)} & {*identity.HARMLESS}]
-    return compose.resolved(compose.compose(words))
 
 
 def folder_of(plan: Campaign) -> Path:

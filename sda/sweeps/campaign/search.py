@@ -1,18 +1,34 @@
-"""The search of an arm: settings, supervised rates, a space for proposals."""
+"""The search of an arm: a list of settings with their rates, then what Optuna proposes.
+
+A space names the settings that are searched, each with its values: ``{from: 0.05, to: 0.5}``, the
+same with ``log: true`` where ratios matter, or ``{among: [50, 100, 200]}``. The sampler is the
+tree-structured Parzen estimator of Bergstra et al. (2011), seeded with how many were tried: with
+one version of Optuna the same outcomes lead to the same proposal.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+)
+
 from sda.common import checks
-from sda.runs.arms import UNREAD
-from sda.runs.settings import key_of
-from sda.sweeps.campaign import proposals
+from sda.runs.identity import UNREAD, flat, key_of, word
 
 RATE = "finetune.learning_rate"
 OWN = ("experiment", "arm", "name", "init", "seed", "test", RATE)  # a campaign sets them
 PLACE = ("overwrite", "runs_folder")  # of all its runs
+STARTUP = 4  # outcomes before the model is believed; of a cell's list there are more
+ASKED = 100  # times, for something that has not been tried
+Space = dict[str, BaseDistribution]
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 @dataclass(frozen=True)
@@ -21,7 +37,7 @@ class Search:
 
     settings: tuple[tuple[str, ...], ...]  # overrides
     rates: tuple[float, ...]  # of fine-tuning
-    space: proposals.Space  # {}: there are no proposals
+    space: Space  # {}: there are no proposals
 
     @property
     def listed(self) -> list[tuple[str, ...]]:
@@ -37,9 +53,9 @@ def refuse(
     words: Iterable[str], keys: Collection[str], why: str, whose: str = "a campaign's words"
 ) -> None:
     """Raise ValueError for an override of one of the keys."""
-    for word in words:
-        if key_of(word) in keys:
-            raise ValueError(f"{whose} must not set {key_of(word)}, {why}: got {word!r}")
+    for one in words:
+        if key_of(one) in keys:
+            raise ValueError(f"{whose} must not set {key_of(one)}, {why}: got {one!r}")
 
 
 def read(plain: Mapping[str, Any]) -> Search:
@@ -78,15 +94,15 @@ def read(plain: Mapping[str, Any]) -> Search:
 def _refuse_followed(plain: Mapping[str, Any], words: Sequence[str], idle: tuple[str, ...]) -> None:
     """Raise ValueError where what an arm does not read may be read in another place after all."""
     noisy = [part for part in ("pretrain", "finetune") if plain[part].get("corruption")]
-    for word in words:
-        if noisy and key_of(word).startswith(idle) and key_of(word).startswith("corruption."):
+    for key in map(key_of, words):
+        if noisy and key.startswith(idle) and key.startswith("corruption."):
             raise ValueError(
-                f"{plain['name']}: a search of init={plain['init']} must not set {key_of(word)} "
+                f"{plain['name']}: a search of init={plain['init']} must not set {key} "
                 f"beside {noisy[0]}.corruption, which may follow it"
             )
 
 
-def _space(described: Any, plain: Mapping[str, Any], idle: tuple[str, ...]) -> proposals.Space:
+def _space(described: Any, plain: Mapping[str, Any], idle: tuple[str, ...]) -> Space:
     """The space without what has no effect on the arm."""
     if not isinstance(described, Mapping):
         raise ValueError(f"search.space must name settings and their values, got {described}")
@@ -94,4 +110,86 @@ def _space(described: Any, plain: Mapping[str, Any], idle: tuple[str, ...]) -> p
         if key in described and key != RATE:
             raise ValueError(f"search.space must not have {key}, which the campaign sets itself")
     used = {key: values for key, values in described.items() if not str(key).startswith(idle)}
-    return proposals.space(used, plain)
+    return space(used, plain)
+
+
+def space(described: Mapping[str, Any], plain: Mapping[str, Any]) -> Space:
+    """Read a space of settings of a resolved configuration.
+
+    Raises:
+        ValueError: it is none, or has a setting that the configuration lacks; in one line.
+    """
+    searched = {key: _distribution(key, values) for key, values in described.items()}
+    _values(searched, flat(plain))
+    return searched
+
+
+def propose(searched: Space, tried: Sequence[tuple[Mapping[str, Any], float]]) -> list[str] | None:
+    """Propose values for all settings of a space, as overrides ``key=value``.
+
+    Args:
+        searched: the space.
+        tried: flat settings and their validation errors. Those that lie outside the
+            space teach nothing.
+
+    Returns:
+        The overrides; None if nothing was found that has not been tried.
+    """
+    known = [(_values(searched, settings), error) for settings, error in tried]
+    sampler = optuna.samplers.TPESampler(
+        seed=len(tried), n_startup_trials=STARTUP, multivariate=True
+    )
+    study = optuna.create_study(sampler=sampler)
+    for values, error in known:
+        if all(_contains(searched[key], value) for key, value in values.items()):
+            trial = optuna.trial.create_trial(params=values, distributions=searched, value=error)
+            study.add_trial(trial)
+    for _ in range(ASKED):
+        asked = study.ask(searched).params
+        values = {key: _rounded(searched[key], value) for key, value in asked.items()}
+        if all(values != before for before, _ in known):
+            return [f"{key}={value}" for key, value in values.items()]
+    return None
+
+
+def _distribution(key: str, values: Any) -> BaseDistribution:
+    named = set(values) if isinstance(values, Mapping) else set()
+    if named == {"among"} and isinstance(values["among"], list) and values["among"]:
+        return CategoricalDistribution([word(value) for value in values["among"]])
+    if {"from", "to"} <= named <= {"from", "to", "log"}:
+        log = checks.flag(f"search.space {key} log", values.get("log", False))
+        low = checks.number(f"search.space {key} from", values["from"], 0)
+        high = checks.number(f"search.space {key} to", values["to"], low)
+        if not log or low > 0:
+            return FloatDistribution(low, high, log=log)
+    raise ValueError(
+        f"search.space {key} must be {{from: a, to: b}}, {{from: a, to: b, log: true}} with "
+        f"a > 0, or {{among: [...]}}, got {values}"
+    )
+
+
+def _values(searched: Space, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Look up what flat settings have of a space. Raises ValueError if they lack one."""
+    found = {}
+    for key, distribution in searched.items():
+        if key not in settings:
+            is_group = any(name.startswith(f"{key}.") for name in settings)
+            what = "a group of settings, not one" if is_group else "no setting of these runs"
+            raise ValueError(f"search.space has {key}, which is {what}")
+        is_choice = isinstance(distribution, CategoricalDistribution)
+        found[key] = word(settings[key]) if is_choice else settings[key]
+    return found
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, FloatDistribution)
+    return isinstance(value, float | int) and distribution.low <= value <= distribution.high
+
+
+def _rounded(distribution: BaseDistribution, value: Any) -> Any:
+    """Two digits, which a name of a folder can bear, of what is no choice."""
+    if isinstance(distribution, FloatDistribution):
+        return min(max(float(f"{value:.2g}"), distribution.low), distribution.high)
+    return value

@@ -7,10 +7,8 @@ from statistics import fmean
 from typing import Any
 
 from sda.analysis import intervals, tables
-from sda.config import published
-from sda.runs.arms import UNREAD
-from sda.runs.identity import HARMLESS, comparable
-from sda.runs.settings import word
+from sda.config import catalogue
+from sda.runs.identity import HARMLESS, comparable, relevant, word
 from sda.sweeps.campaign import protocol
 from sda.sweeps.campaign.protocol import SEARCHED, Line, Setting
 
@@ -52,7 +50,7 @@ class Row:
     @property
     def published(self) -> float | None:
         """The paper's test error."""
-        return published.row(self.data_set.partition(",")[0])[2].get(self.arm)
+        return catalogue.published(self.data_set.partition(",")[0])[2].get(self.arm)
 
     @property
     def reached(self) -> bool | None:
@@ -84,19 +82,14 @@ def rows(lines: Sequence[Line], campaign: str = "table1") -> list[Row]:
         before = found.get((row.data_set, row.arm)) if row else None
         if row and (before is None or before.seeds <= row.seeds):
             found[row.data_set, row.arm] = row
+    order = {name: place for place, name in enumerate((*SETS, *HEADINGS))}
+    last = len(order)
     return sorted(
         found.values(),
-        key=lambda row: (
-            _place(SETS, row.data_set),
-            row.data_set,
-            _place(tuple(HEADINGS), row.arm),
-            row.arm,
+        key=lambda one: (
+            order.get(one.data_set, last), one.data_set, order.get(one.arm, last), one.arm,
         ),
-    )
-
-
-def _place(order: Sequence[str], name: str) -> int:
-    return order.index(name) if name in order else len(order)
+    )  # fmt: skip
 
 
 def _row(lines: Sequence[Line]) -> Row | None:
@@ -135,11 +128,8 @@ def _network(lines: Sequence[Line], one: Setting) -> Row:
 def _baseline(line: Line) -> Row:
     chosen, error = line["chosen"], float(line["test_error"])
     grid = {key.rpartition(".")[2]: value for key, value in line["settings"].items()}
-    tried = [
-        {key: value}
-        for key in chosen
-        for value in (grid[key] if isinstance(grid.get(key), list) else [])
-    ]
+    lists = {key: grid[key] for key in chosen if isinstance(grid.get(key), list)}
+    tried = [{key: value} for key, values in lists.items() for value in values]
     return Row(
         **_common(line),
         seeds=1,
@@ -167,12 +157,7 @@ def _common(line: Line) -> dict[str, Any]:
 
 
 def _settings(line: Line) -> dict[str, Any]:
-    idle = UNREAD.get(str(line["init"]), ())
-    return {
-        key: value
-        for key, value in line["settings"].items()
-        if key.split(".")[0] not in NO_SETTING and not key.startswith(idle)
-    }
+    return relevant(line["settings"], NO_SETTING, str(line["init"]))
 
 
 def _told(settings: Mapping[str, Any], searched: Sequence[Mapping[str, Any]]) -> str:
@@ -202,8 +187,8 @@ def as_printed(rows: Sequence[Row], shown: Callable[[Row], str]) -> list[list[st
         rows: of the cells.
         shown: what a cell says, ``full`` or ``brief``.
     """
-    present = dict.fromkeys(row.arm for row in rows)
-    arms = sorted(present, key=lambda arm: _place(tuple(HEADINGS), arm))
+    present = {row.arm for row in rows}
+    arms = [*(arm for arm in HEADINGS if arm in present), *sorted(present - {*HEADINGS})]
     lines = [["data set", *(HEADINGS.get(arm, arm) for arm in arms)]]
     for data_set in dict.fromkeys(row.data_set for row in rows):
         own = {row.arm: row for row in rows if row.data_set == data_set}

@@ -1,14 +1,10 @@
 """The executor that a configuration names; the engines are imported when they are asked for."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from sda.common import threads
 from sda.config import schema
-from sda.sweeps.executors import remote
-from sda.sweeps.executors.executor import Executor
-from sda.sweeps.executors.local import Local
+from sda.sweeps.executors.executor import Executor, Local
 
 EACH = {"timeout_min": 240, "mem_gb": 4, "cpus_per_task": 1}  # of Slurm
 MOST = 1000  # tasks that a Slurm array may have, where nothing is said
@@ -20,21 +16,18 @@ def executor(plain: dict[str, Any]) -> Executor:
     Raises:
         ValueError: in one line: an engine is not installed, or not there.
     """
-    asked = schema.executor(plain)
-    stop = remote.stop_file(plain["runs_folder"])
+    asked, place = schema.executor(plain), plain["runs_folder"]
+    options = asked.options or {}
     try:
         if asked.name == "dask":
             from sda.sweeps.executors.dask import Dask
 
-            workers = slots(plain)
-            return Dask(asked.address, asked.cluster or "local", workers, asked.options or {}, stop)
+            return Dask(asked.address, asked.cluster or "local", slots(plain), options, place)
         if asked.name == "slurm":
             from sda.sweeps.executors.slurm import Slurm
 
-            folder = Path(os.path.abspath(plain["runs_folder"]), "slurm")
             most = MOST if isinstance(asked.jobs, str) else asked.jobs
-            options = EACH | (asked.options or {})
-            return Slurm(asked.cluster or "slurm", most, options, folder, stop)
+            return Slurm(asked.cluster or "slurm", most, EACH | options, place)
     except ImportError as error:
         raise ValueError(
             f"executor={asked.name} needs {error.name}: pip install 'sda[{asked.name}]'"

@@ -4,14 +4,14 @@ import importlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from distributed import Client, LocalCluster
 
 from sda.experiment.job import Job
-from sda.sweeps.executors import remote
-from sda.sweeps.executors.executor import PAUSE, Executor
+from sda.sweeps.executors import executor
+from sda.sweeps.executors.executor import PAUSE
 from sda.sweeps.worker import LACKING, Outcome
 
 AHEAD = 2  # tasks that are sent for each thread, so that no worker waits for the next
@@ -20,7 +20,7 @@ JOBQUEUE = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}
 _log = logging.getLogger(__name__)
 
 
-class Dask(Executor):
+class Dask(executor.Remote):
     """Sends tasks to Dask's workers. A task whose worker dies goes to another, and goes on there.
 
     So does one whose worker lacks what it needs, such as a GPU.
@@ -31,7 +31,7 @@ class Dask(Executor):
         cluster: ``local`` (processes of this machine), ``ssh``, ``slurm``, ``pbs`` or ``lsf``.
         workers: how many to start.
         options: what the class of the cluster takes, by name.
-        stop: the file that tells runs to stop, in the folder that all machines share.
+        runs_folder: one that all machines share.
 
     Raises:
         ValueError: no scheduler answers, or the cluster cannot be started.
@@ -43,17 +43,16 @@ class Dask(Executor):
         cluster: str,
         workers: int,
         options: Mapping[str, Any],
-        stop: Path,
+        runs_folder: str,
     ) -> None:
-        self._stop = stop
+        super().__init__(runs_folder)
         self._cluster = None if address else _started(cluster, workers, options)
         try:
             self._client = Client(address or self._cluster, timeout=10)
         except OSError as error:
             raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
-        self._running: dict[
-            Any, tuple[remote.Task, set[str]]
-        ] = {}  # with the workers that lack something for it
+        # With the workers that lack something for it.
+        self._running: dict[Any, tuple[executor.Task, set[str]]] = {}
         self._threads = self._count()
         _log.info("dask: %s", self._client.dashboard_link)
 
@@ -69,7 +68,7 @@ class Dask(Executor):
 
     def submit(self, task: Sequence[Job], told: Sequence[Job]) -> None:
         """Send a task to the scheduler."""
-        self._send(remote.Task.of(task, told, self._stop), set(), None)
+        self._send(executor.Task.of(task, told, self._stop), set(), None)
 
     def ended(self) -> list[Outcome]:
         """The outcomes of tasks that are over."""
@@ -79,13 +78,9 @@ class Dask(Executor):
             time.sleep(PAUSE)
         return [outcome for future in over for outcome in self._outcomes(future)]
 
-    def stop(self) -> None:
-        """Leave word for the runs in progress; tasks that have not begun end at once."""
-        self._stop.touch()
-
     def close(self) -> None:
         """Leave the scheduler; end the cluster that was started."""
-        self._stop.unlink(missing_ok=True)
+        super().close()
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
@@ -107,10 +102,10 @@ class Dask(Executor):
                 return []
         return outcomes
 
-    def _send(self, task: remote.Task, lacking: set[str], others: set[str] | None) -> None:
+    def _send(self, task: executor.Task, lacking: set[str], others: set[str] | None) -> None:
         """Send a task to any worker, or to those that may have what the first ones lacked."""
         only = {"workers": sorted(others), "allow_other_workers": True} if others else {}
-        future = self._client.submit(remote.train, remote.plain(task), pure=False, **only)
+        future = self._client.submit(executor.train, asdict(task), pure=False, **only)
         self._running[future] = task, lacking
 
 

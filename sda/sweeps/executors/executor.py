@@ -1,16 +1,35 @@
-"""The interface of executors; nothing above knows which one it has."""
+"""What trains the tasks of a sweep: child processes of this machine, or tasks that travel.
 
+A task that travels goes to another machine as plain values, and a child process trains its runs
+there. The two machines share the folder of the runs, and nothing else. A run that is to stop is
+told by a file in it; a run whose worker dies ends too, saved, since its process watches its parent.
+"""
+
+import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import current_process
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+from sda.common.trust import trust, trusted
 from sda.experiment.job import Job
-from sda.sweeps.worker import Outcome
+from sda.runs.folder import RunFolder
+from sda.sweeps.worker import Child, Outcome
 
 PAUSE = 0.2  # seconds between two looks at what else is asked for
+LOOK = 0.5  # seconds between two looks whether the runs of a task are to stop
 
 
 class Executor(ABC):
-    """Takes tasks, each the runs of one process, and gives back how their runs ended."""
+    """Takes tasks, each the runs of one process, and gives back how their runs ended.
+
+    Nothing above knows which executor it has.
+    """
 
     @property
     @abstractmethod
@@ -36,3 +55,112 @@ class Executor(ABC):
 
     def close(self) -> None:  # noqa: B027  (most have nothing to close)
         """Give back what was started for it; nothing is being trained any more."""
+
+
+class Local(Executor):
+    """Trains each task in a process of its own: the death of one costs its runs alone.
+
+    Args:
+        slots: processes side by side.
+        devices: of the GPUs that they share, a process each in turn; none: as the runs say.
+    """
+
+    def __init__(self, slots: int, devices: Sequence[str] = ()) -> None:
+        self._slots, self._devices = slots, devices
+        self._running: dict[Child, str | None] = {}  # and on which device
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a process may be started."""
+        return len(self._running) < self._slots
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no process."""
+        return not self._running
+
+    def submit(self, task: Sequence[Job], told: Sequence[Job]) -> None:
+        """Start a process; where there are several GPUs, on the one with the fewest."""
+        at_work = Counter(self._running.values())
+        place = min(self._devices, key=lambda device: at_work[device], default=None)
+        if place is not None:
+            task = [Job(job.config | {"device": place}, job.overrides, job.path) for job in task]
+        self._running[Child(task, told)] = place
+
+    def ended(self) -> list[Outcome]:
+        """The outcomes of processes that are over."""
+        over = wait([child.report for child in self._running], timeout=PAUSE)
+        ended = [child for child in self._running if child.report in over]
+        for child in ended:
+            del self._running[child]
+        return [outcome for child in ended for outcome in child.outcomes()]
+
+    def stop(self) -> None:
+        """Pass the wish on as a signal."""
+        for child in self._running:
+            child.ask_to_stop()
+
+
+@dataclass(frozen=True)
+class Task:
+    """The runs of one process, as plain values; paths are absolute."""
+
+    runs: list[tuple[dict[str, Any], list[str], str]]  # configuration, words, folder
+    told: list[str]  # folders of the runs whose outcomes are wanted
+    modules: list[str]  # whose parts may be named
+    stop: str  # the file that says to stop
+
+    @classmethod
+    def of(cls, task: Sequence[Job], told: Sequence[Job], stop: Path) -> "Task":
+        """Pack the runs of a task."""
+        runs = []
+        for job in task:
+            runs_folder = os.path.abspath(job.config["runs_folder"])
+            config = job.config | {"runs_folder": runs_folder}
+            runs.append((config, job.overrides, os.path.abspath(job.path)))
+        return cls(runs, [os.path.abspath(job.path) for job in told], list(trusted()), str(stop))
+
+    def start(self) -> Child:
+        """Start the process that trains the runs, on the machine that this is called on."""
+        trust(self.modules)
+        # A worker of Dask is a daemon, which may have no children lest they outlive it: ours end.
+        getattr(current_process(), "_config", {})["daemon"] = False
+        jobs = [Job(config, words, Path(folder)) for config, words, folder in self.runs]
+        return Child(jobs, [job for job in jobs if str(job.folder) in self.told])
+
+    def finish(self, child: Child) -> list[Outcome]:
+        """Wait for the process, and have it stop where the file says so."""
+        asked = False
+        while not wait([child.report], timeout=LOOK):
+            if not asked and Path(self.stop).exists():
+                asked = True
+                child.ask_to_stop()
+        return child.outcomes()
+
+    def lost(self, why: object) -> list[Outcome]:
+        """The message for runs of which no worker has reported anything."""
+        line = " ".join(str(why).split()) or type(why).__name__
+        return [Outcome(folder, RunFolder(Path(folder)).result, line) for folder in self.told]
+
+
+def train(plain: dict[str, Any]) -> list[Outcome]:
+    """Train the runs of a task, given as ``asdict``; what a worker calls."""
+    task = Task(**plain)
+    if Path(task.stop).exists():
+        return []
+    return task.finish(task.start())
+
+
+class Remote(Executor):
+    """An executor whose runs are told to stop by a file in the folder that all machines share."""
+
+    def __init__(self, runs_folder: str) -> None:
+        self._stop = Path(os.path.abspath(runs_folder), f"stop-{uuid4().hex[:8]}")
+
+    def stop(self) -> None:
+        """Leave word for the runs in progress; tasks that have not begun end at once."""
+        self._stop.touch()
+
+    def close(self) -> None:
+        """Take the word back."""
+        self._stop.unlink(missing_ok=True)

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import submitit
 
 from sda.experiment.job import Job
-from sda.sweeps.executors import remote
-from sda.sweeps.executors.executor import PAUSE, Executor
+from sda.sweeps.executors import executor
+from sda.sweeps.executors.executor import PAUSE
 from sda.sweeps.worker import Child, Outcome
 
 
@@ -22,7 +23,7 @@ class Requeued:
 
     def __call__(self) -> list[Outcome]:
         """Train the runs of the task, or go on with them."""
-        task = remote.Task(**self._plain)
+        task = executor.Task(**self._plain)
         if Path(task.stop).exists():
             return []
         self._child = task.start()
@@ -36,31 +37,32 @@ class Requeued:
         return submitit.helpers.DelayedSubmission(Requeued(self._plain))
 
 
-class Slurm(Executor):
+class Slurm(executor.Remote):
     """Submits tasks as they come, those of one look as one job array.
 
     Args:
         cluster: ``slurm``, or ``local``: submitit's processes of this machine, to try it out.
         most: tasks that are submitted and not over.
         options: what submitit's ``update_parameters`` takes: timeout_min, mem_gb, slurm_partition.
-        folder: of submitit's files, in one that all machines share.
-        stop: the file that tells runs to stop, in such a folder too.
+        runs_folder: one that all machines share; submitit's files are in it too.
 
     Raises:
         ValueError: there is no Slurm here, or it does not know an option.
     """
 
     def __init__(
-        self, cluster: str, most: int, options: Mapping[str, Any], folder: Path, stop: Path
+        self, cluster: str, most: int, options: Mapping[str, Any], runs_folder: str
     ) -> None:
+        super().__init__(runs_folder)
+        folder = self._stop.with_name("slurm")
         try:
             self._engine = submitit.AutoExecutor(folder=folder, cluster=cluster)
             self._engine.update_parameters(**options)
         except (RuntimeError, NameError, TypeError) as error:
             raise ValueError(f"executor=slurm: {' '.join(str(error).split())}") from None
-        self._most, self._stop = most, stop
-        self._waiting: list[remote.Task] = []
-        self._running: dict[str, tuple[submitit.Job[Any], remote.Task]] = {}
+        self._most = most
+        self._waiting: list[executor.Task] = []
+        self._running: dict[str, tuple[submitit.Job[Any], executor.Task]] = {}
 
     @property
     def is_free(self) -> bool:
@@ -74,12 +76,12 @@ class Slurm(Executor):
 
     def submit(self, task: Sequence[Job], told: Sequence[Job]) -> None:
         """Note a task; the next look submits it, with the others that have come."""
-        self._waiting.append(remote.Task.of(task, told, self._stop))
+        self._waiting.append(executor.Task.of(task, told, self._stop))
 
     def ended(self) -> list[Outcome]:
         """The outcomes of tasks that are over."""
         if self._waiting:
-            work = [Requeued(remote.plain(task)) for task in self._waiting]
+            work = [Requeued(asdict(task)) for task in self._waiting]
             with self._engine.batch():
                 jobs = [self._engine.submit(one) for one in work]
             for job, task in zip(jobs, self._waiting, strict=True):
@@ -89,14 +91,6 @@ class Slurm(Executor):
         if not over:
             time.sleep(PAUSE)
         return [outcome for name in over for outcome in self._outcomes(name)]
-
-    def stop(self) -> None:
-        """Leave word for the runs in progress; tasks that have not begun end at once."""
-        self._stop.touch()
-
-    def close(self) -> None:
-        """Take the word back."""
-        self._stop.unlink(missing_ok=True)
 
     def _outcomes(self, name: str) -> list[Outcome]:
         job, task = self._running.pop(name)

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sda.common import files
-from sda.config import compose
-from sda.experiment import access
-from sda.experiment.job import Job
-from sda.runs.arms import Init
+from sda.experiment.job import Job, folder_of
+from sda.runs.identity import Init
 
 FILE = "plan.json"
 SEARCHED = 0  # the seed that settings are compared with; the others are fresh
@@ -40,7 +38,7 @@ class Plan:
     @property
     def folder(self) -> Path:
         """Where the plan, the runs and the page are."""
-        return folder_of(self.name, self.runs_folder)
+        return folder_of(f"worth/{self.name}", self.runs_folder)
 
     @property
     def fresh(self) -> range:
@@ -101,20 +99,14 @@ class Plan:
         )
 
 
-def folder_of(name: str, runs_folder: str) -> Path:
-    """Where what is known of some data is."""
-    return access.folder_of(f"worth/{name}", runs_folder)
-
-
 def job(words: Sequence[str]) -> Job:
     """The run of words beside the experiment's."""
-    words = ["experiment=worth", *words]
-    return Job(compose.resolved(compose.compose(words)), words)
+    return Job.of(["experiment=worth", *words])
 
 
-def read(folder: Path) -> Plan | None:
-    """The plan in a folder. Raises ValueError if there is one that cannot be read."""
-    file = folder / FILE
+def read(name: str, runs_folder: str) -> Plan | None:
+    """The plan for some data. Raises ValueError if there is one that cannot be read."""
+    file = folder_of(f"worth/{name}", runs_folder) / FILE
     if not file.exists():
         return None
     try:

@@ -17,11 +17,11 @@ from sda.config import schema
 from sda.runs.folder import RunFolder
 from sda.runs.identity import digest
 from sda.sweeps import sweep
-from sda.sweeps.campaign import campaign, proposals, protocol
+from sda.sweeps.campaign import campaign, protocol, search
 from sda.sweeps.campaign import run as campaign_run
 from sda.sweeps.campaign.protocol import AGAIN, FRESH, SEARCHED
 from sda.sweeps.campaign.search import read as read_search
-from sda.sweeps.executors.local import Local
+from sda.sweeps.executors.executor import Local
 
 
 def cells(plan):
@@ -126,11 +126,11 @@ def test_a_proposal_is_told_validation_errors_and_is_the_same_when_asked_again(d
     first = sda.to_search(found, 5)
     assert first == sda.to_search([line | {"test_error": 0.3} for line in found[::-1]], 5)
     told = []
-    monkeypatch.setattr(proposals, "propose", lambda space, tried: told.append(tried))
+    monkeypatch.setattr(search, "propose", lambda space, tried: told.append(tried))
     errors = sorted(line["valid_error"] for line in found)
     sda.to_search(found, 5)
     assert sorted(error for _, error in told[0]) == errors
-    assert {plain["corruption"]["fraction"] for plain, _ in told[0]} == {0.1, 0.4}
+    assert {settings["corruption.fraction"] for settings, _ in told[0]} == {0.1, 0.4}
 
 
 def test_without_hours_nothing_is_begun(tiny, tmp_path):
@@ -164,7 +164,7 @@ def ledger_lines(folder):
 def test_the_words_of_a_line_make_its_run_again(done):
     for cell in cells(done)[:2]:
         for line in own(done, cell):
-            job = cell.again(line, 77, test=True)
+            job = cell.job(cell.values(line), 77, test=True)
             assert digest(schema.build_run(job.config).described()) == line["setting"]
 
 
@@ -450,14 +450,17 @@ def test_a_campaign_without_hours_or_name_is_refused():
             "what a call sets of a campaign must be one of campaign.hours, campaign.choices, "
             "campaign.tiers, campaign.words, got 'campaign.huors'",
         ),
-        ("campaign.tiers=[3]", "a tier must have data, arms, runs and seeds, got 3"),
         (
-            "campaign.tiers=[{data: [a], runs: 1}]",
-            "a tier must have data, arms, runs and seeds, got {'data': ['a'], 'runs': 1}",
+            "campaign.tiers=[3]",
+            "campaign.tiers.0 must be settings of its own, key: value; got 3",
+        ),
+        (
+            "campaign.tiers=[{data: [a], arms: [b], runs: 1}]",
+            "the setting campaign.tiers.0.seeds is missing: a run needs it",
         ),
         (
             "campaign.tiers=[{data: basic, arms: [sda3], runs: 1, seeds: 1}]",
-            "data of a tier must be a list, got 'basic'",
+            "campaign.tiers.0.data must be a list, got 'basic'",
         ),
     ],
 )
@@ -469,4 +472,4 @@ def test_tiers_of_another_shape_are_refused_in_one_line(word, said):
 def test_a_word_that_only_the_data_of_its_cells_know_leaves_its_folder_alone():
     plan = campaign.read("table1", ["campaign.hours=1", "data.photographs=pictures", "jobs=3"])
     assert campaign_run.folder_of(plan) == Path("runs/table1")
-    assert campaign_run._settings(plan)["jobs"] == 3
+    assert all(cell.config["jobs"] == 3 for cell in cells(plan))

@@ -10,8 +10,8 @@ from sda.__main__ import main
 from sda.cli import worth
 from sda.config import compose
 from sda.data.digits import digits
-from sda.runs.arms import Init
-from sda.sweeps.worth import plan, probe, run
+from sda.runs.identity import Init
+from sda.sweeps.worth import plan, probe
 
 ARMS = {"random": ["a", "b", "c", "d"], "sda": ["a pretrain.epochs=1", "b"], "knn": ["c"]}
 TIMES = {
@@ -78,10 +78,10 @@ def test_a_baseline_that_would_take_too_much_is_left_out_with_a_word(splits):
 def test_a_plan_is_written_and_read_back(splits, tmp_path):
     made = dataclasses.replace(fitting(splits, 10), runs_folder=str(tmp_path))
     made.write()
-    assert plan.read(made.folder) == made
+    assert plan.read(made.name, made.runs_folder) == made
     (made.folder / plan.FILE).write_text("{}")
     with pytest.raises(ValueError, match="is no plan"):
-        plan.read(made.folder)
+        plan.read(made.name, made.runs_folder)
 
 
 def test_settings_are_compared_without_test_rows_and_tested_with_fresh_seeds(splits, tmp_path):
@@ -108,8 +108,8 @@ def test_the_choice_is_the_lowest_validation_error_then_cross_entropy(splits, tm
         job.path.mkdir(parents=True)
         said = {"valid_error": error, "valid_loss": loss, "status": status}
         (job.path / "result.json").write_text(json.dumps(said))
-    assert run.chosen(made.arms["sda"], jobs) == made.arms["sda"][2]
-    assert run.chosen(made.arms["sda"][3:], jobs[3:]) is None
+    assert probe.chosen(made.arms["sda"], jobs) == made.arms["sda"][2]
+    assert probe.chosen(made.arms["sda"][3:], jobs[3:]) is None
 
 
 def test_what_a_baseline_chose_of_its_grid_is_what_is_tested(splits, tmp_path):
@@ -120,7 +120,7 @@ def test_what_a_baseline_chose_of_its_grid_is_what_is_tested(splits, tmp_path):
     said = {"valid_error": 0.1, "status": "finished",
             "chosen": {"max_features": "sqrt", "min_samples_leaf": 2}}  # fmt: skip
     (job.path / "result.json").write_text(json.dumps(said))
-    setting = run.chosen(made.arms["random_forest"], [job])
+    setting = probe.chosen(made.arms["random_forest"], [job])
     tested = made.job("random_forest", setting, None, 1, test=True)
     assert tested.plan.tried == [{"max_features": "sqrt", "min_samples_leaf": 2}]
 
@@ -144,7 +144,7 @@ def test_a_second_call_follows_the_plan_and_other_words_are_refused(
     made = fitting(splits, 10)
     made.write()
     followed = []
-    monkeypatch.setattr(run, "run", lambda known: followed.append(known) or [])
+    monkeypatch.setattr(probe, "run", lambda known: followed.append(known) or [])
     assert "no run" in answered("digits") or "no folder" in answered("digits")
     assert followed == [made, made]
     assert "the plan in runs/worth/digits is followed" in capsys.readouterr().out
@@ -178,7 +178,7 @@ def test_the_question_is_answered_with_a_page(answered, tmp_path, capsys, monkey
     assert verdict.startswith(("Yes, ", "No: "))
     assert verdict in page
     assert "knn" in page
-    made = plan.read(tmp_path / "runs" / "worth" / "digits")
+    made = plan.read("digits", "runs")
     assert made.words == ["data=digits", "stack.hidden=[20]", "jobs=2"]
 
 
