@@ -122,12 +122,13 @@ class Run:
         reconstruction = getattr(self.layers[0], "reconstruction", None)
         rows = layout(splits, is_measured=isinstance(reconstruction, Mixed))
         below = [Layout(reach=layer.example().reach) for layer in self.layers[:-1]]
+        names = splits.classes or tuple(map(str, range(splits.n_classes)))
         layers = (layer.on(own) for layer, own in zip(self.layers, [rows, *below], strict=True))
         return dataclasses.replace(
             self,
             layers=tuple(layers),
             pretraining=tuple(_on_rows(plan, rows) for plan in self.pretraining),
-            finetuning=_on_rows(self.finetuning, rows),
+            finetuning=_on_rows(self.finetuning.of_classes(names), rows),
         )
 
     @property

@@ -16,6 +16,7 @@ from pandas.api import types
 
 from sda.common import checks
 from sda.common.errors import DataFormatError
+from sda.data.formats.cells import written
 
 KINDS = ("numeric", "binary", "categorical", "date", "ignored")
 SCALINGS = ("standard", "unit", "quantiles", "none")
@@ -243,10 +244,11 @@ def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.fl
         plain = cells.astype(object) if isinstance(cells.dtype, pd.CategoricalDtype) else cells
         fast = as_numbers(plain) if types.is_string_dtype(plain.dtype) else None
         found = pd.to_numeric(plain, errors="coerce") if fast is None else fast
-        if types.is_string_dtype(cells.dtype) and (found.isna() & cells.notna()).any():
-            found = pd.to_numeric(plain.str.replace(",", "."), errors="coerce")
         values = found.to_numpy(np.float64, na_value=np.nan)
         wrong = np.isnan(values) & cells.notna().to_numpy()
+        if wrong.any() and types.is_string_dtype(cells.dtype):
+            values = np.where(wrong, [_written(cell) for cell in plain], values)
+            wrong &= np.isnan(values)
         told = "no number"
         if not wrong.any():
             wrong, told = np.abs(values) > _LARGEST, "infinite or too large for float32"
@@ -257,6 +259,12 @@ def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.fl
             f"{f' ({int(wrong.sum())} such)' if wrong.sum() > 1 else ''}"
         )
     return np.asarray(values)
+
+
+def _written(cell: object) -> float:
+    """A number with commas or a sign; NaN for anything else."""
+    found = written(cell) if isinstance(cell, str) else None
+    return found[0] if found else math.nan
 
 
 def as_numbers(cells: pd.Series) -> pd.Series | None:

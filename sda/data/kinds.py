@@ -11,9 +11,8 @@ from pandas.api import types
 
 from sda.common.errors import DataFormatError
 from sda.data.columns import KINDS, as_numbers, numbers, spot, text_of
+from sda.data.formats.cells import written
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d:?\d\d)?")
 _HOLE = re.compile(r"\W+|unknown|missing|unlabell?ed|n\.?a\.?", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"(?i:(.*[_ ])?id|index|unnamed(: | column )\d+)|.*[a-z]I[dD]")
@@ -32,7 +31,7 @@ class Kinds(NamedTuple):
 def kind_of(name: str, cells: pd.Series) -> tuple[str, str | None]:
     """What a column is by its cells, raw, and why it would be left out."""
     try:
-        return _kind(name, typed(name, cells))
+        return _kind(name, typed(name, cells)[0])
     except DataFormatError:  # numbers but for a few cells
         return "categorical", None
 
@@ -62,8 +61,10 @@ def settle(frame: pd.DataFrame, given: Mapping[str, str]) -> Kinds:
             raise DataFormatError(f"data.kinds: there is no column {name!r}; there are {there}")
     kinds, remarks = {}, []
     for name in list(frame.columns):
-        asked = given.get(name)
-        cells = frame[name] if asked == "ignored" else typed(name, frame[name], asked)
+        asked, cells = given.get(name), frame[name]
+        if asked != "ignored":
+            cells, doubt = typed(name, cells, asked)
+            remarks += [f"column {name!r} {doubt}"] if doubt else []
         frame[name] = cells
         kinds[name], remark = (asked, None) if asked else _kind(name, cells)
         if remark:
@@ -73,8 +74,10 @@ def settle(frame: pd.DataFrame, given: Mapping[str, str]) -> Kinds:
     return Kinds(kinds, remarks)
 
 
-def typed(name: str, cells: pd.Series, kind: str | None = None) -> pd.Series:
-    """Text as what it says: numbers, dates or categories; other cells as they are.
+def typed(name: str, cells: pd.Series, kind: str | None = None) -> tuple[pd.Series, str]:
+    """Text as what it says: numbers, dates or categories; other cells as they are; and a remark.
+
+    The remark is of numbers that are not written as Python writes them; empty: there are none.
 
     Raises:
         DataFormatError: most cells are numbers and a few are not, or ``kind`` wants numbers; or
@@ -83,24 +86,30 @@ def typed(name: str, cells: pd.Series, kind: str | None = None) -> pd.Series:
     if not (types.is_string_dtype(cells.dtype) or types.is_object_dtype(cells.dtype)):
         if kind in ("numeric", "date") and not types.is_bool_dtype(cells.dtype):
             numbers(name, cells, kind)
-        return _plain(name, cells)
+        return _plain(name, cells), ""
     found = as_numbers(cells)
     if found is not None and kind not in ("categorical", "date"):
-        return found
+        return found, ""
     try:
         words = cells.astype("category")
     except TypeError:  # lists and the like
-        return _plain(name, cells)
+        return _plain(name, cells), ""
     different = list(map(str, words.cat.categories))
     if kind == "date" or (kind is None and different and all(map(_DATE.fullmatch, different))):
         numbers(name, cells, "date")
-        return pd.to_datetime(cells, utc=True).dt.tz_localize(None)
-    decimals = [bool(_NUMBER.fullmatch(v) or _COMMA.fullmatch(v)) for v in different]
-    if kind in (None, "numeric") and any(decimals):
-        if all(decimals):
-            return as_numbers(cells.astype("string").str.replace(",", "."))
-        _refuse_strays(name, cells, words, np.array(decimals), kind)
-    return words if kind != "numeric" else pd.Series(numbers(name, cells), cells.index)
+        return pd.to_datetime(cells, utc=True).dt.tz_localize(None), ""
+    read = [written(word) for word in different]
+    if kind not in (None, "numeric") or not any(read):
+        return words if kind != "numeric" else pd.Series(numbers(name, cells), cells.index), ""
+    if not all(read):
+        _refuse_strays(name, cells, words, np.array([one is not None for one in read]), kind)
+        return words, ""
+    signs = {one[1] for one in read if one}
+    if len(signs) > 1 and kind is None:
+        told = " and ".join(sign or "none" for sign in sorted(signs))
+        return words, f"has numbers with different signs ({told}): it stays a category"
+    told = f"is read as numbers, such as {different[0]!r} as {read[0][0]:g}"
+    return pd.Series(numbers(name, cells), cells.index), told
 
 
 def _plain(name: str, cells: pd.Series) -> pd.Series:

@@ -9,22 +9,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sda.common.errors import DataFormatError
-from sda.data.formats.cells import is_number
 from sda.data.kinds import kind_of
 from sda.data.reading import OTHER_NAMES, PARTS, Source
+from sda.data.targets import are_numbers
 
 # Names by which a label column is known.
-LABELS = ("label", "labels", "class", "classes", "target", "targets", "y", "outcome", "diagnosis")
+LABELS = ("label", "labels", "class", "classes", "target", "targets", "y", "outcome", "diagnosis",
+          "species", "survived", "churn", "churned", "attrition", "fraud", "isfraud", "is_fraud",
+          "spam", "isspam", "is_spam")  # fmt: skip
+SAMPLE = 2000  # rows by which columns are told that may be classes
+FEW = 20  # different values that such a column has at most
 _log = logging.getLogger(__name__)
 
 
-def labels(source: Source, label: str, aside: Collection[str]) -> list[str]:
+def labels(source: Source, label: str, aside: Collection[str], task: str = "auto") -> list[str]:
     """The columns that are predicted; what may surprise is told, or refused.
 
     Args:
         source: the rows.
-        label: as in `Choices`.
+        label: as in `Choices`, like ``task``.
         aside: columns that are for something else.
+        task: classes, numbers or auto.
 
     Raises:
         DataFormatError: a column is not there, or one cannot tell which it is.
@@ -54,7 +59,7 @@ def labels(source: Source, label: str, aside: Collection[str]) -> list[str]:
                 source.name, place, label, name,
             )  # fmt: skip
     if label == "auto" and not called:
-        _check_last(source, names)
+        _check_last(source, names, task)
     return [place]
 
 
@@ -98,20 +103,44 @@ def _is_trailing(source: Source, name: str) -> bool:
     return source.headed is not None and is_unnamed and bool(source.x[name].isna().all())
 
 
-def _check_last(source: Source, names: Sequence[str]) -> None:
-    """Refuse a last column that nobody would predict unasked; warn where the first may be meant."""
-    first, last = names[0], names[-1]
-    kind, remark = kind_of(last, source.x[last])
-    if kind == "date" or (kind == "ignored" and source.x[last].nunique() > 1):
+def _check_last(source: Source, names: Sequence[str], task: str) -> None:
+    """Say that the last column is predicted; refuse what nobody would predict unasked."""
+    *others, last = names
+    cells = source.x[last]
+    kind, remark = kind_of(last, cells)
+    known = _like_classes(source, others)
+    several = known[0] if len(known) == 1 else "COLUMN"
+    if kind == "date" or (kind == "ignored" and cells.nunique() > 1):
         raise DataFormatError(
             f"{source.name}: the last column, {last!r}, is hardly the label: {remark or 'dates'}; "
-            "say data.label=COLUMN, or data.label=none"
+            f"say data.label={several}, or data.label=none"
         )
-    if source.headed is False and kind == "numeric" and not is_number(str(source.x[first].iloc[0])):
-        _log.warning(
-            "%s: predicted is the last column; data.label=first predicts %r, which has words",
-            source.name, first,
+    if task == "auto" and len(known) == 1 and kind == "numeric" and are_numbers(cells):
+        raise DataFormatError(
+            f"{source.name}: the last column, {last!r}, has numbers, and {known[0]!r} looks like "
+            f"classes; say data.label={known[0]}, or data.label=last to predict the numbers"
+        )
+    if known:
+        _log.info(
+            "%s: predicted is the last column, %r; data.label=COLUMN predicts another, such as %s",
+            source.name, last, " or ".join(map(repr, known[:3])),
         )  # fmt: skip
+
+
+def _like_classes(source: Source, names: Sequence[str]) -> list[str]:
+    """Columns of few different words or whole numbers, each there twice on average: by a sample."""
+    if source.is_large:
+        rows = next(source.x.blocks())
+    else:
+        rows = source.x.iloc[:: max(1, len(source.x) // SAMPLE)]
+    found = []
+    for name in names:
+        cells = rows[name].dropna()
+        is_few = 1 < cells.astype(str).nunique() <= min(FEW, len(cells) / 2)
+        kind = kind_of(name, cells)[0] if is_few else "ignored"
+        if kind in ("binary", "categorical") or (kind == "numeric" and not are_numbers(cells)):
+            found.append(name)
+    return found
 
 
 def _column(source: Source, name: str, what: str) -> pd.Series:

@@ -12,7 +12,7 @@ from pandas.api import types
 
 from sda.common.errors import DataFormatError
 from sda.data.columns import Column, Value, as_numbers, numbers, sorted_values, text_of
-from sda.data.formats.cells import is_number
+from sda.data.formats.cells import is_number, written
 from sda.data.kinds import hole
 
 TASKS = ("auto", "classes", "numbers")
@@ -55,19 +55,39 @@ def target(frame: pd.DataFrame, task: str, n_classes: int | None) -> Target:
     is_number = types.is_numeric_dtype(cells.dtype) and not types.is_bool_dtype(cells.dtype)
     if n_classes is not None:
         return _numbered(name, cells, n_classes)
-    if task == "auto" and is_number:
-        values = cells.dropna().to_numpy(np.float64)
-        few = len(np.unique(values)) <= min(_MOST, max(len(values) / _EACH, 2))
-        if not ((values == np.floor(values)).all() and few):
-            return _numbers(frame)
+    if task == "auto" and are_numbers(cells):
+        return _numbers(frame)
     return _classes(name, cells, is_number)
 
 
+def are_numbers(cells: pd.Series) -> bool:
+    """Whether the cells of a target, raw, are numbers to predict: not whole, or many of them."""
+    cells = _typed(cells).dropna()
+    if types.is_bool_dtype(cells.dtype):
+        return False
+    if types.is_numeric_dtype(cells.dtype):
+        values = np.unique(cells.to_numpy(np.float64))
+    else:
+        read = [written(str(cell)) for cell in cells.unique()]
+        if not all(read) or as_numbers(cells) is not None:  # names, or codes such as 007
+            return False
+        values = np.unique([one[0] for one in read if one])
+    few = len(values) <= min(_MOST, max(len(cells) / _EACH, 2))
+    return not (few and (values == np.floor(values)).all())
+
+
 def _numbers(frame: pd.DataFrame) -> Target:
-    y = np.stack([numbers(name, _typed(frame[name])) for name in frame], axis=1).astype(np.float32)
+    read = {str(name): _typed(frame[name]) for name in frame}
+    y = np.stack([numbers(*one) for one in read.items()], axis=1)
+    remarks = [
+        f'"{name}" is read as numbers, such as {cells.iloc[0]!r} as {y[0, k]:g}'
+        for k, (name, cells) in enumerate(read.items())
+        if not types.is_numeric_dtype(cells.dtype) and cells.notna().iloc[0]
+    ]
+    y = y.astype(np.float32)
     y[np.isnan(y).any(axis=1)] = np.nan  # a row has all of its targets, or none
-    columns = tuple(Column(name, "numeric") for name in frame)
-    return Target(columns, y[:, 0] if len(columns) == 1 else y)
+    columns = tuple(Column(name, "numeric") for name in read)
+    return Target(columns, y[:, 0] if len(columns) == 1 else y, tuple(remarks))
 
 
 def _typed(cells: pd.Series) -> pd.Series:

@@ -1,6 +1,7 @@
 """A stack that is pretrained on all rows and fine-tuned to name classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -14,13 +15,11 @@ from sklearn.utils.validation import _check_sample_weight, column_or_1d, validat
 
 from sda.estimators.stacked import KINDS
 from sda.estimators.supervised import Part, Supervised
-from sda.nn.corruption import Corruption
 from sda.nn.heads import Classifier
-from sda.nn.layer_kind import LayerPlan
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.training.settings import Finetuning, Pretraining
 
 
+@dataclass(eq=False, repr=False)
 class SDAClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
     """A stack that is pretrained without labels and fine-tuned with a softmax layer on top.
 
@@ -47,44 +46,8 @@ class SDAClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
         history_: the record, a dictionary for each epoch.
     """
 
-    def __init__(
-        self,
-        hidden: int | Sequence[int | LayerPlan] = (200, 200, 200),
-        *,
-        corruption: float | Corruption | Sequence[float | Corruption] = 0.25,
-        scaling: str | None = "unit",
-        pretrain_epochs: int | Sequence[int] = 30,
-        pretrain_learning_rate: float | Sequence[float] = 0.1,
-        batch_size: int = 20,
-        pretraining: Pretraining | Sequence[Pretraining] | None = None,
-        finetune_epochs: int = 60,
-        finetune_learning_rate: float = 0.3,
-        patience: int | None = 20,
-        finetuning: Finetuning | None = None,
-        validation_fraction: float = 0.2,
-        class_weight: str | Mapping[Any, float] | None = None,
-        unlabelled: Any = None,
-        random_state: int | np.random.RandomState | None = 0,
-        warm_start: bool = False,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden = hidden
-        self.corruption = corruption
-        self.scaling = scaling
-        self.pretrain_epochs = pretrain_epochs
-        self.pretrain_learning_rate = pretrain_learning_rate
-        self.batch_size = batch_size
-        self.pretraining = pretraining
-        self.finetune_epochs = finetune_epochs
-        self.finetune_learning_rate = finetune_learning_rate
-        self.patience = patience
-        self.finetuning = finetuning
-        self.validation_fraction = validation_fraction
-        self.class_weight = class_weight
-        self.unlabelled = unlabelled
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
+    _: KW_ONLY
+    class_weight: str | Mapping[Any, float] | None = None
 
     def fit(
         self,
@@ -110,8 +73,6 @@ class SDAClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
             raise ValueError(f"at least 2 classes are needed, got {len(self.classes_)} class")
         held = None if valid is None else self._held(*valid)
         return self._fit(rows, *self._given(rows, labels, sample_weight), held)
-
-    network_: Classifier
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
         """p(class | x) for rows X (n, d): (n, k), in the order of ``classes_``."""

@@ -1,6 +1,7 @@
 """Missing numbers filled in by a denoising autoencoder: to it a missing cell is one more noise."""
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -10,16 +11,15 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sda.estimators.scaling import Scaling
-from sda.estimators.stacked import KINDS, Stacked, each
-from sda.nn.autoencoder import Layer
-from sda.nn.corruption import Corruption, Masking
-from sda.nn.distributions import CrossEntropy, SquaredError
+from sda.estimators.stacked import KINDS, Stacked
+from sda.nn.corruption import Corruption
+from sda.nn.distributions import SquaredError
 from sda.nn.layer_kind import LayerPlan
 from sda.nn.mixed import Mixed
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.training.settings import Pretraining
 
 
+@dataclass(eq=False, repr=False)
 class SDAImputer(OneToOneFeatureMixin, TransformerMixin, Stacked):  # type: ignore[misc]
     """Fills missing cells of a table of numbers, NaN, and changes no other.
 
@@ -37,30 +37,12 @@ class SDAImputer(OneToOneFeatureMixin, TransformerMixin, Stacked):  # type: igno
         history_: the record, a dictionary for each epoch.
     """
 
-    def __init__(
-        self,
-        hidden: int | Sequence[int | LayerPlan] = 100,
-        *,
-        corruption: float | Corruption | Sequence[float | Corruption] = 0.4,
-        scaling: str | None = "standard",
-        pretrain_epochs: int | Sequence[int] = 300,
-        pretrain_learning_rate: float | Sequence[float] = 0.02,
-        batch_size: int = 20,
-        pretraining: Pretraining | Sequence[Pretraining] | None = None,
-        random_state: int | np.random.RandomState | None = 0,
-        warm_start: bool = False,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden = hidden
-        self.corruption = corruption
-        self.scaling = scaling
-        self.pretrain_epochs = pretrain_epochs
-        self.pretrain_learning_rate = pretrain_learning_rate
-        self.batch_size = batch_size
-        self.pretraining = pretraining
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
+    hidden: int | Sequence[int | LayerPlan] = 100
+    _: KW_ONLY
+    corruption: float | Corruption | Sequence[float | Corruption] = 0.4
+    scaling: str | None = "standard"
+    pretrain_epochs: int | Sequence[int] = 300
+    pretrain_learning_rate: float | Sequence[float] = 0.02
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn from rows X (n, d), NaN where a cell is missing; y is not read."""
@@ -70,8 +52,9 @@ class SDAImputer(OneToOneFeatureMixin, TransformerMixin, Stacked):  # type: igno
         self._begin()
         x = self._scaling(rows)
         if not self.history_:
-            plans = self._numbers(x.shape[1])
-            self.stack_ = StackedDenoisingAutoencoder.plan(x.shape[1], plans, self._seed)
+            d = x.shape[1]
+            plans = self._layers(Mixed((SquaredError(),) * d, (1,) * d))
+            self.stack_ = StackedDenoisingAutoencoder.plan(d, plans, self._seed)
         self._pretrain(self.stack_, x, None)
         return self
 
@@ -85,21 +68,6 @@ class SDAImputer(OneToOneFeatureMixin, TransformerMixin, Stacked):  # type: igno
         made = self._scaling.undone(self.stack_.reconstruct(self._scaling(rows)))
         rows[missing] = made[missing]
         return np.asarray(rows)
-
-    def _numbers(self, d: int) -> list[LayerPlan]:
-        sizes = [self.hidden] if isinstance(self.hidden, int | LayerPlan) else list(self.hidden)
-        noises = each("corruption", self.corruption, len(sizes))
-        lowest = Mixed((SquaredError(),) * d, (1,) * d)
-        return [
-            size
-            if isinstance(size, LayerPlan)
-            else Layer(
-                size,
-                noise if isinstance(noise, Corruption) else Masking(noise),
-                CrossEntropy() if depth else lowest,
-            )
-            for depth, (size, noise) in enumerate(zip(sizes, noises, strict=True))
-        ]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

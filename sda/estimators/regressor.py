@@ -1,6 +1,6 @@
 """A stack that is pretrained on all rows and fine-tuned to predict numbers."""
 
-from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -12,14 +12,12 @@ from torch import Tensor
 
 from sda.estimators.stacked import KINDS
 from sda.estimators.supervised import Supervised
-from sda.nn.corruption import Corruption
 from sda.nn.distributions import Distribution
 from sda.nn.heads import Regressor
-from sda.nn.layer_kind import LayerPlan
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.training.settings import Finetuning, Pretraining
 
 
+@dataclass(eq=False, repr=False)
 class SDARegressor(RegressorMixin, Supervised):  # type: ignore[misc]
     """A stack that is pretrained without targets and fine-tuned to predict one number or several.
 
@@ -34,44 +32,9 @@ class SDARegressor(RegressorMixin, Supervised):  # type: ignore[misc]
         history_: the record, a dictionary for each epoch; ``valid_error`` is 1 - R2.
     """
 
-    def __init__(
-        self,
-        hidden: int | Sequence[int | LayerPlan] = (200, 200, 200),
-        *,
-        corruption: float | Corruption | Sequence[float | Corruption] = 0.25,
-        scaling: str | None = "unit",
-        pretrain_epochs: int | Sequence[int] = 30,
-        pretrain_learning_rate: float | Sequence[float] = 0.1,
-        batch_size: int = 20,
-        pretraining: Pretraining | Sequence[Pretraining] | None = None,
-        finetune_epochs: int = 60,
-        finetune_learning_rate: float = 0.1,
-        patience: int | None = 20,
-        finetuning: Finetuning | None = None,
-        validation_fraction: float = 0.2,
-        output: Distribution | None = None,
-        unlabelled: float | None = None,
-        random_state: int | np.random.RandomState | None = 0,
-        warm_start: bool = False,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden = hidden
-        self.corruption = corruption
-        self.scaling = scaling
-        self.pretrain_epochs = pretrain_epochs
-        self.pretrain_learning_rate = pretrain_learning_rate
-        self.batch_size = batch_size
-        self.pretraining = pretraining
-        self.finetune_epochs = finetune_epochs
-        self.finetune_learning_rate = finetune_learning_rate
-        self.patience = patience
-        self.finetuning = finetuning
-        self.validation_fraction = validation_fraction
-        self.output = output
-        self.unlabelled = unlabelled
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
+    _: KW_ONLY
+    finetune_learning_rate: float = 0.1
+    output: Distribution | None = None
 
     def fit(
         self,
@@ -96,8 +59,6 @@ class SDARegressor(RegressorMixin, Supervised):  # type: ignore[misc]
             x, valid_y = self._checked(*valid, reset=False)
             held = (x, self._targets(valid_y), None)
         return self._fit(rows, self._targets(numbers), own, held)
-
-    network_: Regressor
 
     def predict(
         self,

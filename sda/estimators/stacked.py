@@ -1,6 +1,7 @@
 """What the estimators have in common: rows, layers, pretraining, progress."""
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import Any
 
@@ -14,10 +15,9 @@ from torch import Tensor
 from sda.common.errors import DivergenceError
 from sda.common.progress import Progress
 from sda.common.rows import extent
-from sda.estimators.scaling import Scaling
 from sda.nn.autoencoder import Layer
 from sda.nn.corruption import Corruption, Masking
-from sda.nn.distributions import CrossEntropy, SquaredError
+from sda.nn.distributions import CrossEntropy, Distribution, SquaredError
 from sda.nn.layer_kind import LayerPlan
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training import finetuning, pretraining
@@ -28,21 +28,24 @@ from sda.training.settings import Pretraining
 KINDS = (np.float64, np.float32, np.uint8)  # of rows that are taken as they are
 
 
+@dataclass(eq=False, repr=False)
 class Stacked(BaseEstimator):  # type: ignore[misc]
-    """What the estimators have in common: rows, layers, pretraining."""
+    """What the estimators have in common: rows, layers, pretraining.
 
-    # What each __init__ sets, since scikit-learn reads its words.
-    hidden: int | Sequence[int | LayerPlan]
-    corruption: float | Corruption | Sequence[float | Corruption]
-    scaling: str | None
-    pretrain_epochs: int | Sequence[int]
-    pretrain_learning_rate: float | Sequence[float]
-    batch_size: int
-    pretraining: Pretraining | Sequence[Pretraining] | None
-    random_state: int | np.random.RandomState | None
-    warm_start: bool
-    verbose: bool
-    _scaling: Scaling
+    The fields of a class are its parameters, as scikit-learn reads them off ``__init__``.
+    """
+
+    hidden: int | Sequence[int | LayerPlan] = (200, 200, 200)
+    _: KW_ONLY
+    corruption: float | Corruption | Sequence[float | Corruption] = 0.25
+    scaling: str | None = "unit"
+    pretrain_epochs: int | Sequence[int] = 30
+    pretrain_learning_rate: float | Sequence[float] = 0.1
+    batch_size: int = 20
+    pretraining: Pretraining | Sequence[Pretraining] | None = None
+    random_state: int | np.random.RandomState | None = 0
+    warm_start: bool = False
+    verbose: bool = False
 
     def _rows(self, X: ArrayLike) -> Tensor:
         """New rows as the network takes them."""
@@ -50,10 +53,8 @@ class Stacked(BaseEstimator):  # type: ignore[misc]
         x: Tensor = self._scaling(validate_data(self, X, dtype=KINDS, reset=False))
         return x
 
-    def _layers(self, x: Tensor) -> list[LayerPlan]:
-        """The plan of each layer; the losses suit where rows and codes lie."""
-        low, high = extent(x)
-        is_unit = low >= 0 and high <= 1
+    def _layers(self, lowest: Distribution) -> list[LayerPlan]:
+        """The plan of each layer; ``lowest`` is p(x | codes) of the rows, codes lie in [0, 1]."""
         sizes = [self.hidden] if isinstance(self.hidden, int | LayerPlan) else list(self.hidden)
         noises = each("corruption", self.corruption, len(sizes))
         return [
@@ -62,7 +63,7 @@ class Stacked(BaseEstimator):  # type: ignore[misc]
             else Layer(
                 size,
                 noise if isinstance(noise, Corruption) else Masking(noise),
-                CrossEntropy() if depth or is_unit else SquaredError(),
+                CrossEntropy() if depth else lowest,
             )
             for depth, (size, noise) in enumerate(zip(sizes, noises, strict=True))
         ]
@@ -103,6 +104,12 @@ class Stacked(BaseEstimator):  # type: ignore[misc]
                 self.history_.append(epoch.row(0))
         if valid is not None:
             note_best_depth(stack, valid, stack[0].corruptions[0], self._seed)
+
+
+def of_extent(x: Tensor) -> Distribution:
+    """The loss that suits where rows lie: cross-entropy in [0, 1], else squared error."""
+    low, high = extent(x)
+    return CrossEntropy() if low >= 0 and high <= 1 else SquaredError()
 
 
 def each(name: str, value: Any, n: int) -> Sequence[Any]:

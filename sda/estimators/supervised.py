@@ -2,6 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from sda.estimators.scaling import Scaling
-from sda.estimators.stacked import Shown, Stacked
+from sda.estimators.stacked import Shown, Stacked, of_extent
 from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.training import finetuning
@@ -22,16 +23,17 @@ Part = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]  # rows, targets, 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, repr=False)
 class Supervised(Stacked, ABC):
     """What predictors have in common: labels, the cut, fine-tuning."""
 
-    finetune_epochs: int
-    finetune_learning_rate: float
-    patience: int | None
-    finetuning: Finetuning | None
-    validation_fraction: float
-    unlabelled: Any
-    network_: Predictor
+    _: KW_ONLY
+    finetune_epochs: int = 60
+    finetune_learning_rate: float = 0.3
+    patience: int | None = 20
+    finetuning: Finetuning | None = None
+    validation_fraction: float = 0.2
+    unlabelled: Any = None
 
     def _fit(
         self,
@@ -51,7 +53,8 @@ class Supervised(Stacked, ABC):
         given, held = (self._labelled(*part) for part in (train, valid))
         warn_of_wide_rows(given.x)
         if not goes_on:
-            stack = StackedDenoisingAutoencoder.plan(x.shape[1], self._layers(given.x), self._seed)
+            plans = self._layers(of_extent(given.x))
+            stack = StackedDenoisingAutoencoder.plan(x.shape[1], plans, self._seed)
             self._pretrain(stack, given.x, held.x)
             self.network_ = self._network(stack)
         self._finetune(given, held)

@@ -1,6 +1,6 @@
 """Codes of a stack, pretrained without labels."""
 
-from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
 import numpy as np
@@ -11,13 +11,11 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sda.estimators.scaling import Scaling
-from sda.estimators.stacked import KINDS, Stacked
-from sda.nn.corruption import Corruption
-from sda.nn.layer_kind import LayerPlan
+from sda.estimators.stacked import KINDS, Stacked, of_extent
 from sda.nn.stack import StackedDenoisingAutoencoder
-from sda.training.settings import Pretraining
 
 
+@dataclass(eq=False, repr=False)
 class SDATransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Stacked):  # type: ignore[misc]
     """Codes of a stack of denoising autoencoders, pretrained without labels.
 
@@ -45,32 +43,8 @@ class SDATransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Stacked)
         history_: the record, a dictionary for each epoch.
     """
 
-    def __init__(
-        self,
-        hidden: int | Sequence[int | LayerPlan] = (200, 200, 200),
-        *,
-        corruption: float | Corruption | Sequence[float | Corruption] = 0.25,
-        layer: int | None = None,
-        scaling: str | None = "unit",
-        pretrain_epochs: int | Sequence[int] = 30,
-        pretrain_learning_rate: float | Sequence[float] = 0.1,
-        batch_size: int = 20,
-        pretraining: Pretraining | Sequence[Pretraining] | None = None,
-        random_state: int | np.random.RandomState | None = 0,
-        warm_start: bool = False,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden = hidden
-        self.corruption = corruption
-        self.layer = layer
-        self.scaling = scaling
-        self.pretrain_epochs = pretrain_epochs
-        self.pretrain_learning_rate = pretrain_learning_rate
-        self.batch_size = batch_size
-        self.pretraining = pretraining
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
+    _: KW_ONLY
+    layer: int | None = None
 
     def fit(self, X: ArrayLike, y: object = None, valid: ArrayLike | None = None) -> Self:
         """Pretrain on rows X (n, d).
@@ -87,7 +61,8 @@ class SDATransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Stacked)
         self._begin()
         x = self._scaling(rows)
         if not self.history_:
-            self.stack_ = StackedDenoisingAutoencoder.plan(x.shape[1], self._layers(x), self._seed)
+            plans = self._layers(of_extent(x))
+            self.stack_ = StackedDenoisingAutoencoder.plan(x.shape[1], plans, self._seed)
         self._pretrain(self.stack_, x, None if valid is None else self._rows(valid))
         return self
 

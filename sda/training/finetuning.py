@@ -13,6 +13,7 @@ from sda.common import processes
 from sda.common.errors import DivergenceError
 from sda.common.rows import joint, wide
 from sda.common.seeding import stream
+from sda.nn.heads import Classifier
 from sda.nn.optimisers import Descent
 from sda.nn.predictor import Predictor
 from sda.training.early_stopping import EarlyStopping
@@ -119,7 +120,8 @@ def finetuning_epochs(
     progress = progress if progress is not None else Progress()
     extents = (check_finetuning(network, train, valid, settings), network.stack.extent)
     network.stack.extent = joint(*extents)
-    train, valid = _weighed(train, network), _weighed(valid, network)
+    by_class = _class_weights(settings[0], train[1], network)
+    train, valid = _weighed(train, network, by_class), _weighed(valid, network, by_class)
     rows = training_rows(train.y, network, settings[0].labelled, seeds)
     network.scale_to([train.y[own.to(train.y.device)] for own in rows])
     parameters = network.trained_parameters(settings[0].encoders)
@@ -209,9 +211,31 @@ def training_rows(
     return [known[labelled_rows(len(known), labelled, seed)] for seed in seeds]
 
 
-def _weighed(part: Pairs, network: Predictor) -> Labelled:
+def _class_weights(settings: Finetuning, y: Tensor, network: Predictor) -> Tensor | None:
+    """The weight of each class and 0 at the end, for rows without one, (k + 1,); None: no weights.
+
+    ``balanced`` is n / (k n_c), of n labelled training rows of k classes, n_c of which are of c.
+    """
+    asked = settings.class_weight
+    if asked is None:
+        return None
+    assert isinstance(network, Classifier)
+    k, known = network.n_classes, y[y >= 0]
+    if asked == "balanced":
+        counts = known.bincount(minlength=k)
+        own = len(known) / ((counts > 0).sum() * counts.clamp(min=1))
+    else:
+        assert not isinstance(asked, str)
+        own = torch.tensor([float(asked.get(c, 1.0)) for c in range(k)], device=y.device)
+    return torch.cat([own, own.new_zeros(1)])
+
+
+def _weighed(part: Pairs, network: Predictor, by_class: Tensor | None) -> Labelled:
     """Rows whose weights, if they have any, are 1 on average over the labelled ones."""
     x, y, weights = Labelled(*part)
+    if by_class is not None:
+        own = by_class.to(y.device)[y]
+        weights = own if weights is None else own * weights
     if weights is not None:
         weights = (weights / weights[network.has_target(y)].mean()).to(network.weight.dtype)
     return Labelled(x, y, weights)

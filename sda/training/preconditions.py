@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sda.common import processes
 from sda.common.rows import check_rows, extent, extents
+from sda.nn.heads import Classifier
 from sda.nn.layer_kind import LayerKind
 from sda.nn.optimisers import check_free
 from sda.nn.predictor import Predictor
@@ -70,6 +71,8 @@ def check_finetuning(
     check_free(network.trained_parameters(settings[0].encoders))
     for plan in settings:
         plan.check_precision(device or train[0].device, network.is_in_closed_form)
+        if plan.class_weight is not None and not isinstance(network, Classifier):
+            raise ValueError("finetune.class_weight is of classes, and numbers are predicted")
         known = int(network.has_target(train[1]).sum())
         if plan.labelled is not None and plan.labelled > known:
             which = "the training rows" + (" with labels" if known < len(train[1]) else "")
@@ -156,10 +159,17 @@ def check_extent(layer: LayerKind, codes: Tensor, depth: int) -> None:
 def warn_of_wide_rows(x: Tensor) -> None:
     """Warn of training rows x (n, d) that are few for their columns."""
     n, d = x.shape
-    if d > WIDE * n:
-        _log.warning(
-            "%d training rows of %d columns: so few may teach a network nothing, with pretraining "
-            "or without; hold it against a linear model (baseline=logistic_regression), and keep "
-            "the columns that matter",
-            n, d,
-        )  # fmt: skip
+    if d <= WIDE * n:
+        return
+    low, high = extent(x)
+    told = "so few may teach a network nothing, with pretraining or without"
+    if low >= 0 and high <= 1:
+        told = (
+            "numbers in [0, 1] teach a network nothing then, standardised ones do (data=table; in "
+            "Python scaling='standard', pretrain_learning_rate=0.02)"
+        )
+    _log.warning(
+        "%d training rows of %d columns: %s; hold it against a linear model "
+        "(baseline=logistic_regression), and keep the columns that matter",
+        n, d, told,
+    )  # fmt: skip

@@ -2,8 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -151,6 +151,7 @@ class Finetuning(Training):
     averaging: float = 0.0  # share of the old average at each step; 0: weights are not averaged
     dropout: float = 0.0  # share of the hidden units left out, others for each row and presentation
     input_dropout: float = 0.0  # share of the inputs
+    class_weight: Mapping[str | int, float] | str | None = None  # by class; balanced: n / (k n_c)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -165,13 +166,45 @@ class Finetuning(Training):
                 "finetune.dropout is of units that learn: with finetune.encoders=false it must be "
                 f"0, got {self.dropout!r}"
             )
+        self._check_class_weight()
+
+    def _check_class_weight(self) -> None:
+        asked = self.class_weight
+        if isinstance(asked, Mapping):
+            for name, weight in asked.items():
+                checks.number(f"finetune.class_weight of {name}", weight, 0)
+        elif asked not in (None, "balanced"):
+            raise ValueError(
+                f"finetune.class_weight must be balanced, null or {{CLASS: WEIGHT}}, got {asked!r}"
+            )
+        elif asked and self.labelled is not None:
+            raise ValueError(
+                "finetune.class_weight=balanced counts the labels of all rows: with "
+                "finetune.labelled say the weights, {CLASS: WEIGHT}"
+            )
+
+    def of_classes(self, names: Sequence[str]) -> "Finetuning":
+        """The same with classes that are weighed by name under their numbers.
+
+        Raises ValueError for a class that is not among ``names``.
+        """
+        if not isinstance(self.class_weight, Mapping):
+            return self
+        if unknown := [name for name in self.class_weight if str(name) not in names]:
+            raise ValueError(
+                f"finetune.class_weight: there is no class {unknown[0]!r}; there are "
+                f"{', '.join(names[:12]) or 'none: numbers are predicted'}"
+            )
+        known = {names.index(str(name)): weight for name, weight in self.class_weight.items()}
+        return replace(self, class_weight=known)
 
     @property
     def batch_key(self) -> tuple[object, ...]:
         """Equal for settings whose runs can be fine-tuned together."""
         kind = (self.labelled, self.corruption is None, self.encoders)
         drops = (self.dropout > 0, self.input_dropout > 0)
-        return (*kind, *drops, self.batch_size, str(self.precision), *optimiser(self))
+        weighed = repr(self.class_weight)
+        return (*kind, *drops, weighed, self.batch_size, str(self.precision), *optimiser(self))
 
 
 def optimiser(plan: Training) -> tuple[str, str]:

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn import datasets
 
 from sda.common.errors import DataError, DataFormatError
 from sda.data.formats import parquet
+from sda.data.formats.text import text_blocks
 from sda.data.tables import arrays
 from sda.data.tables import table as own
 
@@ -307,9 +309,70 @@ def test_a_label_column_that_is_not_there_is_told_with_those_that_are(tmp_path):
     )
 
 
-def test_words_first_and_numbers_last_without_a_header_are_told(tmp_path, caplog):
-    table(csv(tmp_path / "a.csv", "".join(f"{'pq'[k % 2]},{k % 7},{k % 5}\n" for k in range(60))))
-    assert "data.label=first predicts 'x1', which has words" in caplog.text
+def flagged(name, last):
+    """Rows with classes in the middle, under a name, and something else in the last column."""
+    x, y = toy()
+    words = np.array(["no", "yes", "maybe"])[y]
+    return pd.DataFrame({"a": x[:, 0], "b": x[:, 1], name: words, "end": last(x)})
+
+
+@pytest.mark.parametrize("name", ["species", "Is_Fraud", "outcome", "diagnosis", "survived"])
+def test_a_column_in_the_middle_that_is_called_like_a_label_is_predicted_with_a_word(name, caplog):
+    data = own(flagged(name, lambda x: x[:, 2]))
+    assert (data.n_classes, data.encoding.target[0].name) == (3, name)
+    assert f"predicted is the column {name!r}, by its name, and not the last one" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        (lambda x: x[:, 2], "has numbers, and 'flower' looks like .*; say data.label=flower"),
+        (lambda x: np.arange(60) * 7 % 61 * 100, "has numbers, and 'flower' looks like classes"),
+        (lambda x: [f"n{k}" for k in range(60)], "is hardly the label.*say data.label=flower"),
+    ],
+)  # fmt: skip
+def test_numbers_or_names_behind_the_only_column_of_classes_are_not_predicted_unasked(last, told):
+    frame = flagged("flower", last)
+    with pytest.raises(DataError, match=f"the last column, 'end', {told}"):
+        own(frame)
+    assert own(frame, label="flower").n_classes == 3
+    if "numbers" in told:
+        assert own(frame, label="last").kind == own(frame, task="numbers").kind == "numbers"
+
+
+def ordinary(which):
+    """A table as people have them, the label last, and what it is called."""
+    if which in ("iris", "wine", "breast_cancer", "digits", "diabetes"):
+        frame = getattr(datasets, f"load_{which}")(as_frame=True).frame
+        return frame.rename(columns={"target": "kind"}), "kind"
+    frame = mixed(200).drop(columns="since").rename(columns={"species": "income_class"})
+    if which == "titanic":
+        frame.insert(0, "Survived", np.arange(200) % 2)
+        return frame, "Survived"
+    return frame, "income_class"
+
+
+@pytest.mark.parametrize(
+    "which", ["iris", "wine", "breast_cancer", "digits", "diabetes", "titanic", "adult"]
+)
+def test_an_ordinary_table_is_read_unasked(which):
+    frame, label = ordinary(which)
+    if which == "diabetes":  # numbers behind numbers, one column of which has two values
+        frame = frame.drop(columns="sex")
+    assert [one.name for one in own(frame).encoding.target] == [label]
+
+
+@pytest.mark.parametrize("headed", [True, False])
+def test_that_the_last_column_is_predicted_is_told_where_others_may_be_meant(
+    tmp_path, caplog, headed
+):
+    head = "odd,b,end\n" if headed else ""
+    rows = "".join(f"{'pq'[k % 2]},{k % 7},{k % 5}\n" for k in range(60))
+    with caplog.at_level(logging.INFO):
+        table(csv(tmp_path / "a.csv", head + rows))
+    names = "'end'; {} such as 'odd' or 'b'" if headed else "'x3'; {} such as 'x1' or 'x2'"
+    said = names.format("data.label=COLUMN predicts another,")
+    assert f"a.csv: predicted is the last column, {said}" in caplog.messages
 
 
 # A6, A7, A9: arrays
@@ -550,16 +613,44 @@ def test_a_number_for_a_missing_cell_is_suggested_and_taken_from_any_form(tmp_pa
     assert data.encoding.missing == ("-999", "?")
 
 
-def test_a_comma_in_a_file_of_commas_separates_thousands(tmp_path):
-    rows = "".join(f'"{k % 7 + 1},{100 + k},000",{k % 3},{"ab"[k % 2]}\n' for k in range(20))
-    data = table(csv(tmp_path / "a.csv", "x,y,kind\n" + rows), scaling="none")
-    assert data.train.x[:, 0].min() > 1e6
+@pytest.mark.parametrize(
+    ("separator", "cell", "value"),
+    [
+        (",", '"{},000"', 1000.0), (",", '"${},000"', 1000.0), (",", '"-{},234.5"', -1234.5),
+        (",", "{}.5%", 1.5), (",", "€ {}.5", 1.5), (",", "-${}", -1.0), (",", "{}e3 £", 1000.0),
+        (";", "{},5", 1.5), (";", "{},234.5", 1234.5), (";", "{}.234,5", 1234.5),
+    ],
+)  # fmt: skip
+def test_numbers_with_commas_and_signs_are_numbers_and_told(
+    tmp_path, caplog, separator, cell, value
+):
+    """A comma in a number separates thousands in a file of commas, else decimals."""
+    lines = [separator.join([cell.format(k % 7 + 1), f"{k % 3}", "ab"[k % 2]]) for k in range(20)]
+    text = separator.join(["x", "y", "kind"]) + "\n" + "\n".join(lines)
+    with caplog.at_level(logging.INFO):
+        data = table(csv(tmp_path / "a.csv", text), scaling="none")
+    assert value in data.encoding.rows(next(text_blocks(tmp_path / "a.csv", (), ["x"])))[:, 0]
+    assert data.train.x[:, 0].std() > 0
+    is_plain = separator == "," and "," in cell and "$" not in cell
+    assert ("column 'x' is read as numbers, such as" in caplog.text) != is_plain
 
 
-def test_commas_for_decimals_are_understood_in_a_file_of_semicolons(tmp_path):
-    rows = "".join(f"{k % 7},5;{k % 3};{'ab'[k % 2]}\n" for k in range(20))
-    data = table(csv(tmp_path / "a.csv", "x;y;kind\n" + rows), scaling="none")
-    assert set(np.unique(data.train.x[:, 0])) <= {k + 0.5 for k in range(7)}
+def test_numbers_of_several_signs_stay_a_category_with_a_word(caplog):
+    frame = mixed().assign(price=np.array(["$5", "€5", "7"])[np.arange(60) % 3])
+    with caplog.at_level(logging.INFO):
+        data = own(frame, label="species")
+    assert "price=€5" in data.encoding.components
+    assert "'price' has numbers with different signs (none and $ and €): it stays" in caplog.text
+
+
+def test_a_target_of_numbers_with_a_sign_is_predicted_as_numbers_with_a_word(caplog):
+    frame = mixed().assign(price=[f"${k}.5" for k in range(60)])
+    with caplog.at_level(logging.INFO):
+        data = own(frame, label="price")
+    assert set(data.train.y) <= {k + 0.5 for k in range(60)}
+    assert "\"price\" is read as numbers, such as '$0.5' as 0.5" in caplog.text
+    few = mixed().assign(share=np.array(["5%", "10%"])[np.arange(60) % 2])
+    assert own(few, label="share").classes == ("10%", "5%")
 
 
 def test_a_file_that_is_not_utf_8_is_read_as_latin_1(tmp_path):

@@ -24,6 +24,7 @@ from sda import (
 from sda.nn import predictor as classifiers
 from sda.training import finetuning
 from sda.training.finetuning import Progress, finetuning_epochs
+from sda.training.minibatches import Labelled
 
 SETTINGS = Finetuning(epochs=6, learning_rate=0.5, batch_size=8)
 
@@ -269,3 +270,51 @@ def test_without_pretraining_the_default_weights_learn_and_the_papers_do_not():
 def digits_cut():
     parts = digits(seed=0).parts()
     return [(part.x[:300], part.y[:300]) for part in (parts["train"], parts["valid"])]
+
+
+@pytest.mark.parametrize("kind", [{}, {"tied": False}])
+@pytest.mark.parametrize("asked", [{0: 3.0, 2: 0.5}, "balanced"])
+def test_class_weights_are_weights_of_the_rows_of_each_class(asked, kind):
+    """Against weights by hand: those of training rows, n / (k n_c) where they are balanced."""
+    y = torch.where(torch.arange(60) < 50, TRAIN[1], -1)
+    counts = y[y >= 0].bincount()
+    own = torch.tensor([3, 1, 0.5]) if asked != "balanced" else 50 / (3 * counts)
+    by_class, by_row = make(**kind), make(**kind)
+    given = [Labelled(x, y, torch.where(y < 0, 0, own[y])) for x, y in ((TRAIN[0], y), VALID)]
+    plan = dataclasses.replace(SETTINGS, class_weight=asked)
+    one = finetune(by_class, (TRAIN[0], y), VALID, plan, seed=0)
+    other = finetune(by_row, *given, SETTINGS, seed=0)
+    assert equal(weights(by_class), weights(by_row))
+    assert [epoch.row(0) for epoch in one] == [epoch.row(0) for epoch in other]
+
+
+def test_runs_of_one_batch_weigh_classes_alike_and_others_train_apart():
+    plan = dataclasses.replace(SETTINGS, class_weight={1: 4.0})
+    alone = [make(seed) for seed in (0, 1)]
+    for seed, network in enumerate(alone):
+        finetune(network, TRAIN, VALID, plan, seed)
+    both = Classifier(join([make(k).stack for k in range(2)]), 3, seed=[0, 1])
+    list(finetuning_epochs(both, TRAIN, VALID, [plan, plan], [0, 1]))
+    for k, network in enumerate(alone):
+        assert near(classifiers.select(both, k).weight, network.weight)
+    assert plan.batch_key != SETTINGS.batch_key
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({"class_weight": "even"}, "must be balanced, null or"),
+        ({"class_weight": {0: -1.0}}, "finetune.class_weight of 0 must be"),
+        ({"class_weight": "balanced", "labelled": 9}, "counts the labels of all rows"),
+    ],
+)
+def test_impossible_class_weights_are_refused(choices, told):
+    with pytest.raises(ValueError, match=told):
+        dataclasses.replace(SETTINGS, **choices)
+
+
+def test_classes_are_weighed_by_name():
+    plan = dataclasses.replace(SETTINGS, class_weight={"yes": 2.0, 7: 3.0})
+    assert plan.of_classes(("7", "no", "yes")).class_weight == {2: 2.0, 0: 3.0}
+    with pytest.raises(ValueError, match="there is no class 7; there are no, yes"):
+        plan.of_classes(("no", "yes"))

@@ -1,5 +1,6 @@
 """Cells as they are written: which are numbers, which are missing."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,14 @@ from pandas.api import types
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "-nan", "-NaN",
            "NULL", "null", "None")  # fmt: skip
 
+_SIGN = r"([$€£¥%]?)\s?"
+_NUMBER = re.compile(rf"{_SIGN}([+-]?){_SIGN}([\d.,]+)([eE][+-]?\d+)?\s?{_SIGN}", re.ASCII)
+_DIGITS = re.compile(
+    r"\d+[.,]?\d*|\.\d+"  # 5.3 and 5,3
+    r"|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,}|\d{1,3}(\.\d{3})+,\d*",
+    re.ASCII,
+)
+
 
 def is_number(cell: str) -> bool:
     """Whether a cell looks like a number: float() takes 1_2 for 12, which is a name."""
@@ -17,6 +26,23 @@ def is_number(cell: str) -> bool:
         return "_" not in cell and bool(np.isfinite(float(cell)))
     except ValueError:
         return False
+
+
+def written(cell: str) -> tuple[float, str] | None:
+    """A number as people write it, and its sign: $ or %, say; None: it is no number.
+
+    "$1,234.5" is 1234.5, "5.3%" is 5.3, "1.234,5" is 1234.5, and "0,5" is 0.5.
+    """
+    found = _NUMBER.fullmatch(cell)
+    if found is None or not _DIGITS.fullmatch(found[4]):
+        return None
+    digits, sign = found[4], found[1] + found[3] + found[6]
+    point = max(",.", key=digits.rfind)  # the last one, unless it is there again
+    other = ",.".replace(point, "") if digits.count(point) == 1 else ",."
+    for mark in other:
+        digits = digits.replace(mark, "")
+    value = found[2] + digits.replace(",", ".") + (found[5] or "")
+    return (float(value), sign) if len(sign) < 2 else None
 
 
 def words(missing: Sequence[str | float]) -> pa.Array:

@@ -27,7 +27,9 @@ from sda.data.formats.cells import is_number, words
 
 SEPARATORS = ",;\t"
 _SNIFFED = 1 << 16  # bytes that the separator is read from
-_THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$"  # 1,234 in a file of commas
+_THOUSANDS = (
+    r"^[$€£¥]?[+-]?[$€£¥]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?[$€£¥%]?$"  # 1,234 in a file of commas
+)
 
 
 def read_text(
