@@ -116,10 +116,11 @@ def _check_last(source: Source, names: Sequence[str], task: str) -> None:
             f"say data.label={several}, or data.label=none"
         )
     if task == "auto" and len(known) == 1 and kind == "numeric" and are_numbers(cells):
-        raise DataFormatError(
-            f"{source.name}: the last column, {last!r}, has numbers, and {known[0]!r} looks like "
-            f"classes; say data.label={known[0]}, or data.label=last to predict the numbers"
-        )
+        _log.warning(
+            "%s: predicted are the numbers of the last column, %r; %r looks like classes: "
+            "data.label=%s predicts those", source.name, last, known[0], known[0],
+        )  # fmt: skip
+        return
     if known:
         _log.info(
             "%s: predicted is the last column, %r; data.label=COLUMN predicts another, such as %s",

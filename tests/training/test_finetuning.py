@@ -296,7 +296,7 @@ def test_runs_of_one_batch_weigh_classes_alike_and_others_train_apart():
     both = Classifier(join([make(k).stack for k in range(2)]), 3, seed=[0, 1])
     list(finetuning_epochs(both, TRAIN, VALID, [plan, plan], [0, 1]))
     for k, network in enumerate(alone):
-        assert near(classifiers.select(both, k).weight, network.weight)
+        assert near(classifiers.single(both, k).weight, network.weight)
     assert plan.batch_key != SETTINGS.batch_key
 
 
