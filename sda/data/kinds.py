@@ -69,8 +69,8 @@ def settle(frame: pd.DataFrame, given: Mapping[str, str]) -> Kinds:
         kinds[name], remark = (asked, None) if asked else _kind(name, cells)
         if remark:
             remarks.append(f"column {name!r} is left out: {remark}")
-        elif doubt := hole(cells) if kinds[name] != "ignored" else None:
-            remarks.append(f"column {name!r}: {doubt}")
+        elif kinds[name] != "ignored" and (missed := hole(cells)):
+            remarks.append(f"column {name!r}: {missed}")
     return Kinds(kinds, remarks)
 
 
@@ -104,11 +104,12 @@ def typed(name: str, cells: pd.Series, kind: str | None = None) -> tuple[pd.Seri
     if not all(read):
         _refuse_strays(name, cells, words, np.array([one is not None for one in read]), kind)
         return words, ""
-    signs = {one[1] for one in read if one}
+    known = [one for one in read if one is not None]
+    signs = {sign for _, sign in known}
     if len(signs) > 1 and kind is None:
         told = " and ".join(sign or "none" for sign in sorted(signs))
         return words, f"has numbers with different signs ({told}): it stays a category"
-    told = f"is read as numbers, such as {different[0]!r} as {read[0][0]:g}"
+    told = f"is read as numbers, such as {different[0]!r} as {known[0][0]:g}"
     return pd.Series(numbers(name, cells), cells.index), told
 
 

@@ -77,6 +77,7 @@ class SDAClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
         """p(class | x) for rows X (n, d): (n, k), in the order of ``classes_``."""
         rows = self._rows(X)
+        assert isinstance(self.network_, Classifier)
         found: NDArray[np.float32] = self.network_.probabilities(rows).cpu().numpy()
         return found
 

@@ -70,6 +70,7 @@ class SDARegressor(RegressorMixin, Supervised):  # type: ignore[misc]
         With ``return_std`` also the deviation of y, which ``output=LearnedVariance()`` learns.
         """
         rows = self._rows(X)
+        assert isinstance(self.network_, Regressor)
         means = self._as_given(self.network_.predict(rows))
         return (means, self._as_given(self.network_.deviation(rows))) if return_std else means
 

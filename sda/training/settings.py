@@ -195,7 +195,9 @@ class Finetuning(Training):
                 f"finetune.class_weight: there is no class {unknown[0]!r}; there are "
                 f"{', '.join(names[:12]) or 'none: numbers are predicted'}"
             )
-        known = {names.index(str(name)): weight for name, weight in self.class_weight.items()}
+        known: dict[str | int, float] = {
+            names.index(str(name)): weight for name, weight in self.class_weight.items()
+        }
         return replace(self, class_weight=known)
 
     @property

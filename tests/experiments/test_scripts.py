@@ -66,6 +66,7 @@ def words_of(name, runs, out):
         "table1.py": ["--out", out],
         "throughput.py": ["--smallest"],
         "trajectories.py": [*few, "--seeds", 2, "--out", out / "t.png"] if at_hand(None) else None,
+        "wide.py": ["--seeds", 2, "--columns", 700, "--out", out / "wide.csv"],
         "tokens.py": ["--epochs", 1, "--out", out / "tokens.csv"],
     }
     return known[name]
