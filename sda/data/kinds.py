@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from sda.common.errors import DataFormatError
-from sda.data.columns import KINDS, as_numbers, numbers, spot, text_of
-from sda.data.formats.cells import written
+from sda.data.columns import KINDS, as_numbers, numbers, spot
+from sda.data.formats.cells import hole, written
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d:?\d\d)?")
-_HOLE = re.compile(r"\W+|unknown|missing|unlabell?ed|n\.?a\.?", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"(?i:(.*[_ ])?id|index|unnamed(: | column )\d+)|.*[a-z]I[dD]")
 _COUNTED = 10  # rows of which a column that counts them is no chance
-_FAR = 2  # ranges of the other numbers
 _NAMES = 0.5  # share of different values from which a column of text is names, not categories
 
 
@@ -124,34 +122,6 @@ def _plain(name: str, cells: pd.Series) -> pd.Series:
             f"{str(cells.iloc[0])[:30]}"
         )
     return cells
-
-
-def hole(cells: pd.Series) -> str | None:
-    """What may stand for a missing cell: a word like ?, or a number far from all others."""
-    found: list[object] = []
-    if isinstance(cells.dtype, pd.CategoricalDtype):
-        found = [word for word in cells.cat.categories if _HOLE.fullmatch(str(word))]
-    elif types.is_numeric_dtype(cells.dtype) and not types.is_bool_dtype(cells.dtype):
-        values = cells.dropna().to_numpy(np.float64)
-        found = [end for end in (values.min(), values.max()) if _is_far(end, values)]
-    for word in found:
-        if count := int((cells == word).sum()):
-            said = text_of(word)
-            return (
-                f"{said!r} stands in {count} rows; say data.missing=['{said}'] if "
-                "it means that there is none"
-            )
-    return None
-
-
-def _is_far(end: float, values: NDArray[np.float64]) -> bool:
-    """Whether a number that is there more than once is the only one far from all the others."""
-    others = values[values != end]
-    if not len(values) > len(others) + 1 > 2:
-        return False
-    low, high = others.min(), others.max()
-    is_far = min(abs(end - low), abs(end - high)) > _FAR * (high - low)
-    return bool(is_far and len(np.unique(others)) >= _COUNTED)
 
 
 def _refuse_strays(

@@ -12,8 +12,7 @@ from pandas.api import types
 
 from sda.common.errors import DataFormatError
 from sda.data.columns import Column, Value, as_numbers, numbers, sorted_values, text_of
-from sda.data.formats.cells import is_number, written
-from sda.data.kinds import hole
+from sda.data.formats.cells import hole, is_number, written
 
 TASKS = ("auto", "classes", "numbers")
 _PLAIN = re.compile(

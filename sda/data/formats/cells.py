@@ -1,4 +1,4 @@
-"""Cells as they are written: which are numbers, which are missing."""
+"""Cells as they are written: which are numbers, which are missing or may be."""
 
 import re
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 from pandas.api import types
 
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "-nan", "-NaN",
@@ -18,6 +19,10 @@ _DIGITS = re.compile(
     r"|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,}|\d{1,3}(\.\d{3})+,\d*",
     re.ASCII,
 )
+
+_HOLE = re.compile(r"\W+|unknown|missing|unlabell?ed|n\.?a\.?", re.IGNORECASE)
+_FAR = 2  # ranges of the other numbers
+_SEVERAL = 10  # other numbers, from which one can stand out
 
 
 def is_number(cell: str) -> bool:
@@ -63,3 +68,31 @@ def blanked(cells: pd.DataFrame, missing: Sequence[str | float]) -> pd.DataFrame
         hit = column.isin(values) if is_counted else column.astype(str).isin(words)
         made[name] = column.mask(hit) if hit.any() else column
     return pd.DataFrame(made, cells.index)
+
+
+def hole(cells: pd.Series) -> str | None:
+    """What may stand for a missing cell: a word like ?, or a number far from all others."""
+    found: list[object] = []
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        found = [word for word in cells.cat.categories if _HOLE.fullmatch(str(word))]
+    elif types.is_numeric_dtype(cells.dtype) and not types.is_bool_dtype(cells.dtype):
+        values = cells.dropna().to_numpy(np.float64)
+        found = [end for end in (values.min(), values.max()) if _is_far(end, values)]
+    for word in found:
+        if count := int((cells == word).sum()):
+            said = str(int(word) if isinstance(word, float) and word.is_integer() else word)
+            return (
+                f"{said!r} stands in {count} rows; say data.missing=['{said}'] if "
+                "it means that there is none"
+            )
+    return None
+
+
+def _is_far(end: float, values: NDArray[np.float64]) -> bool:
+    """Whether a number that is there more than once is the only one far from all the others."""
+    others = values[values != end]
+    if not len(values) > len(others) + 1 > 2:
+        return False
+    low, high = others.min(), others.max()
+    is_far = min(abs(end - low), abs(end - high)) > _FAR * (high - low)
+    return bool(is_far and len(np.unique(others)) >= _SEVERAL)
