@@ -112,7 +112,8 @@ def test_pretraining_sees_all_rows_however_few_have_labels(monkeypatch, tmp_path
 
 def test_runs_that_differ_in_their_number_of_labels_share_their_pretraining():
     plans = [plan(f"finetune.labelled={n}", "finetune.learning_rate=0.1") for n in (10, 30, 10)]
-    state = State(plans[::2], 9, 3)
+    rows = Rows(TRAIN[0].numpy(), TRAIN[1].numpy())
+    state = State(plans[::2], Splits("toy", rows, rows, rows, n_classes=3, source="embedded"))
     assert state.pretrained == [0]
     assert state.followers(0) == [0, 1]
     assert plans[0].pretraining_plan() == plans[1].pretraining_plan()
