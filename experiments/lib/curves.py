@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from sda.analysis import intervals, naming
 from sda.analysis.intervals import Difference
 from sda.analysis.styles import styles
+from sda.config import compose
 from sda.runs import results
 from sda.runs.results import Trained
 
@@ -116,7 +117,8 @@ def best(runs: Sequence[Trained]) -> tuple[str, dict[int, Trained]]:
     """
     candidates: dict[str, dict[int, Trained]] = {}
     for run in runs:
-        known = candidates.setdefault(naming.likeness(run), {}).setdefault(run.seed, run)
+        like = naming.likeness(run, compose.defaults())
+        known = candidates.setdefault(like, {}).setdefault(run.seed, run)
         if (known.valid_error, known.test_error) != (run.valid_error, run.test_error):
             raise ValueError(f"{known.path} and {run.path} are one run with other errors")
     first = [next(iter(own.values())) for own in candidates.values()]

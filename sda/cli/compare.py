@@ -1,7 +1,6 @@
 """Compare finished runs: means, intervals, paired differences, published numbers."""
 
 import argparse
-import functools
 import os
 import shlex
 import sys
@@ -13,7 +12,6 @@ from sda.analysis.comparison import Comparison
 from sda.common import checks, files
 from sda.common.program import program
 from sda.runs import results
-from sda.runs.identity import Plain, flat
 
 NOTHING = 2  # exit code: there is nothing to compare
 
@@ -24,16 +22,10 @@ def compare(folders: Sequence[Path]) -> Comparison:
     Raises:
         ValueError: a folder is missing, or there is no run at all.
     """
-    finished, unfinished = results.read(folders)
-    return comparison.contrast(finished, unfinished, _defaults())
-
-
-@functools.cache
-def _defaults() -> Plain:
-    """Every setting as it is where nothing is said."""
     from sda.config import compose  # Hydra: not to be waited for by who asks for help
 
-    return flat(compose.resolved(compose.compose([])))
+    finished, unfinished = results.read(folders)
+    return comparison.contrast(finished, unfinished, compose.defaults())
 
 
 def write(comparison: Comparison, folder: Path, margin: float = blocks.MARGIN) -> list[Path]:

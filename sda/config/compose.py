@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sda.config import catalogue
-from sda.runs.identity import PLACES, Plain
+from sda.runs.identity import PLACES, Plain, flat
 
 FAULTS = (HydraException, OmegaConfBaseException)  # of words and files that do not go together
 
@@ -49,6 +49,12 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     values = [word for word in overrides if not _chooses(word)]
     cfg = _with_values(pickle.loads(_read(catalogue.folder(), files)), values)
     return _by_hydra(overrides) if cfg is None else cfg
+
+
+@functools.cache
+def defaults() -> Plain:
+    """Every setting, flat, as it is where nothing is said."""
+    return flat(resolved(compose([])))
 
 
 def _chooses(word: str) -> bool:
