@@ -133,5 +133,5 @@ if __name__ == "__main__":
         parser.error(f"--seeds must be at least 2, got {asked.seeds}")
     try:
         main(asked.words, asked.seeds, asked.out)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    except (ValueError, *compose.FAULTS) as error:
+        sys.exit(f"error: {str(error).splitlines()[0]}")

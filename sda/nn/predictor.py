@@ -93,6 +93,11 @@ class Predictor(nn.Module, ABC):
         """Take the units of the targets that each run learns from, (n, ...), unless it has some."""
 
     @property
+    def n_classes(self) -> int:
+        """Number of classes; 0: it predicts numbers."""
+        return 0
+
+    @property
     def runs(self) -> tuple[int, ...]:
         """The leading axis of the parameters: () or (R,)."""
         return self.stack.runs

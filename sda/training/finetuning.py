@@ -13,7 +13,6 @@ from sda.common import processes
 from sda.common.errors import DivergenceError
 from sda.common.rows import joint, wide
 from sda.common.seeding import stream
-from sda.nn.heads import Classifier
 from sda.nn.optimisers import Descent
 from sda.nn.predictor import Predictor
 from sda.training.early_stopping import EarlyStopping
@@ -219,7 +218,6 @@ def _class_weights(settings: Finetuning, y: Tensor, network: Predictor) -> Tenso
     asked = settings.class_weight
     if asked is None:
         return None
-    assert isinstance(network, Classifier)
     k, known = network.n_classes, y[y >= 0]
     if asked == "balanced":
         counts = known.bincount(minlength=k)

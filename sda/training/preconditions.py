@@ -8,7 +8,6 @@ from torch import Tensor
 
 from sda.common import processes
 from sda.common.rows import check_rows, extent, extents
-from sda.nn.heads import Classifier
 from sda.nn.layer_kind import LayerKind
 from sda.nn.optimisers import check_free
 from sda.nn.predictor import Predictor
@@ -71,7 +70,7 @@ def check_finetuning(
     check_free(network.trained_parameters(settings[0].encoders))
     for plan in settings:
         plan.check_precision(device or train[0].device, network.is_in_closed_form)
-        if plan.class_weight is not None and not isinstance(network, Classifier):
+        if plan.class_weight is not None and not network.n_classes:
             raise ValueError("finetune.class_weight is of classes, and numbers are predicted")
         known = int(network.has_target(train[1]).sum())
         if plan.labelled is not None and plan.labelled > known:
