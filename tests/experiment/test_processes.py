@@ -94,13 +94,14 @@ def test_two_processes_do_what_one_does_to_rounding(tmp_path, kind):
     assert len(list((tmp_path / "two/runs/ledger").glob("*.jsonl"))) == 1
 
 
-def when_there_are(epochs, folder):
-    """Wait for so many epochs of fine-tuning."""
+def when_there_are(epochs, folder, run):
+    """Wait for so many epochs of fine-tuning; a run that has ended before says why."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
         for path in folder.glob("runs/tiny/*/metrics.jsonl"):
             if path.read_text().count('"finetune"') >= epochs:
                 return
+        assert run.poll() is None, run.communicate()[0]
         time.sleep(0.02)
     raise AssertionError("no epochs come")
 
@@ -111,13 +112,13 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path):
     (tmp_path / "straight").mkdir()
     assert done(tmp_path / "straight", *words, several=False)[0] == 0
     first = start(tmp_path, *words)
-    when_there_are(5, tmp_path)
+    when_there_are(5, tmp_path, first)
     first.send_signal(signal.SIGTERM)
     assert "interrupted and saved" in first.communicate(timeout=60)[0]
     folder = run_of(tmp_path)
     before = folder / "checkpoint" / "last.pt"
     second = start(tmp_path, "resume", str(folder), several=False)
-    when_there_are(20, tmp_path)
+    when_there_are(20, tmp_path, second)
     saved = before.read_bytes()
     second.send_signal(signal.SIGTERM)
     assert "interrupted and saved" in second.communicate(timeout=60)[0]
@@ -143,7 +144,7 @@ def processes_of(group):
 def test_a_killed_process_ends_all_of_its_run(tmp_path, number, monkeypatch):
     monkeypatch.setenv("SDA_GROUP", group := uuid4().hex)
     run = start(tmp_path, *TINY, *ENDLESS)
-    when_there_are(2, tmp_path)
+    when_there_are(2, tmp_path, run)
     monkeypatch.delenv("SDA_GROUP")
     (victim,) = [pid for pid, own in processes_of(group).items() if own == number]
     os.kill(victim, signal.SIGKILL)
