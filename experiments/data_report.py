@@ -25,7 +25,7 @@ from sda.data.generated.backgrounds import (
 )
 from sda.data.generated.basic import BASIC_LABELS, basic
 from sda.data.generated.convexity import convex
-from sda.data.generated.photographs import LEAST_DEVIATION
+from sda.data.generated.natural_patches import LEAST_DEVIATION
 from sda.data.generated.rectangle_images import rect_img
 from sda.data.generated.rectangles import rect
 from sda.data.generated.rotations import rot

@@ -9,10 +9,9 @@ from pathlib import Path
 from sda.common.errors import DataError
 from sda.common.program import program
 from sda.data import description, mnist
+from sda.data.cache import cache_folder
 from sda.data.downloads import downloads, fetch
-from sda.data.folders import cache_folder
-from sda.data.published import PROBLEMS, find_original
-from sda.data.sources import SOURCES
+from sda.data.sources import PROBLEMS, SOURCES, find_original
 from sda.data.splits import Splits
 
 # name: training, validation and test rows, classes

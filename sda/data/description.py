@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.data.generated.hulls import hull_defects, parts
+from sda.data.generated.convexity import hull_defects, parts
+from sda.data.generated.rectangles import shapes
 from sda.data.splits import Splits
 
 _DECILES = np.arange(0, 1.01, 0.1)
@@ -68,13 +69,9 @@ def outlines(
     across = np.stack([white.any(axis=2), white.any(axis=1)], axis=1)  # (n, row or column, 28)
     first = across.argmax(axis=2)
     last = 27 - across[:, :, ::-1].argmax(axis=2)
-    pixel = np.arange(28)
-    within = (pixel >= first[..., None]) & (pixel <= last[..., None])
-    edge = (pixel == first[..., None]) | (pixel == last[..., None])
-    drawn = (within[:, 0, :, None] & edge[:, 1, None, :]) | (
-        edge[:, 0, :, None] & within[:, 1, None, :]
-    )
-    return last - first + 1, first, np.asarray((drawn == white).all(axis=(1, 2)))
+    size = last - first + 1
+    drawn, _ = shapes(first, size)
+    return size, first, np.asarray((drawn == white).all(axis=(1, 2)))
 
 
 def region_statistics(white: NDArray[np.bool_]) -> Table:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sda.data.checks import checked
-from sda.data.splits import Rows, Splits
+from sda.data.splits import Rows, Splits, checked
 
 _TRAIN, _VALID = 1000, 297  # the remaining 500 rows are the test set
 

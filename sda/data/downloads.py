@@ -8,12 +8,9 @@ import pooch
 import requests
 
 from sda.common.errors import DataError
-from sda.data.folders import downloads_folder
+from sda.data.cache import downloads_folder
 from sda.data.mnist import FILES
-from sda.data.published import (
-    BASE_URL,
-    PROBLEMS,
-)
+from sda.data.sources import BASE_URL, PROBLEMS
 
 MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 _MNIST_SHA256 = {

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sda.data.cache import cached
+from sda.data.cache import cache_folder, cached, identity
 from sda.data.encoding import Encoding
-from sda.data.folders import cache_folder, identity
 from sda.data.formats.parquet import Columns
 from sda.data.splits import Rows, Splits
 

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from sda.common import checks
 from sda.common.errors import DataFormatError, MissingDataError
-from sda.data.checks import checked
-from sda.data.folders import downloads_folder, find
+from sda.data.cache import find
 from sda.data.formats.idx import read_idx
-from sda.data.splits import Rows, Splits
+from sda.data.splits import Rows, Splits, checked
 
 # SHA-256 of all images, then all labels
 _SHA256 = "c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83"
@@ -87,7 +86,7 @@ def pooled(folder: str | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 def _found(folder: str | None) -> dict[str, Path]:
     names: dict[str, tuple[str, ...]] = {w: (f, f"{f}.gz") for w, f in FILES.items()}
-    return find(names, folder, below=("mnist",), last=downloads_folder())
+    return find(names, folder, below="mnist")
 
 
 def _expect(path: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -1,26 +1,77 @@
-"""One name, several sources: the published file where it can be had, else the set made by rule."""
+"""The eight problems of Larochelle et al. (2007): as published, where it is at hand, or by rule."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.common.errors import DataError, MissingDataError
+from sda.common.errors import DataError, DataFormatError, MissingDataError
 from sda.common.program import program
-from sda.data.cache import cached, opened
-from sda.data.checks import checked
-from sda.data.folders import downloads_folder, identity
-from sda.data.published import (
-    PROBLEMS,
-    Problem,
-    find_original,
-    read_original,
-)
-from sda.data.splits import Rows, Splits
+from sda.data.cache import cached, downloads_folder, first_file, identity, opened, places
+from sda.data.formats import archives
+from sda.data.formats.amat import read_amat
+from sda.data.formats.npz import read_npz
+from sda.data.splits import Rows, Splits, checked
 
 SOURCES = ("auto", "original", "regenerated")
+BASE_URL = "http://www.iro.umontreal.ca/~lisa/icml2007data/"
+_SIDE = 28
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One of the eight, as skdata has it; validation rows end the first file."""
+
+    name: str
+    archive: str
+    sha1: str
+    train_file: str  # name of the archive's member, and of the file when extracted
+    test_file: str
+    n_classes: int = 10
+    n_train: int = 10000
+    n_valid: int = 2000
+    sideways: bool = False  # images are stored transposed
+    converted: tuple[str, str] | None = None  # a conversion to .npz: file, SHA-256
+    n_test: int = 50000
+
+    def checksum(self, form: str) -> str | None:
+        """Return the published checksum of a form of the data; extracted text has none."""
+        if form == "converted":
+            return self.converted[1] if self.converted else None
+        return self.sha1 if form == "archive" else None
+
+
+_TURNED = "mnist_all_rotation_normalized_float"
+_TURNED_ON_IMAGES = "mnist_all_background_images_rotation_normalized"  # turned, as both its parts
+PROBLEMS = {problem.name: problem for problem in (
+    Problem("basic", "mnist.zip", "14ac2e9135705499b80bf7efac981377940150c8",
+            "mnist_train.amat", "mnist_test.amat"),
+    Problem("rot", "mnist_rotation_new.zip", "e67f72fa42029f62fd8eb92b0638c1b9761c9a63",
+            f"{_TURNED}_train_valid.amat", f"{_TURNED}_test.amat", sideways=True),
+    Problem("bg-rand", "mnist_background_random.zip", "75e11ec966459c1162979e78ab4e21f9ab7fb5cd",
+            "mnist_background_random_train.amat", "mnist_background_random_test.amat",
+            sideways=True),
+    Problem("bg-img", "mnist_background_images.zip", "fb6fce9ed6372e0068ff7cb3e7b9e78dbda7ceae",
+            "mnist_background_images_train.amat", "mnist_background_images_test.amat",
+            sideways=True),
+    Problem("rot-bg-img", "mnist_rotation_back_image_new.zip",
+            "902bb7e96136dd76e9f2924d7fdb9eb832f7bc33",
+            f"{_TURNED_ON_IMAGES}_train_valid.amat", f"{_TURNED_ON_IMAGES}_test.amat",
+            sideways=True),  # no document says so; both sets that it combines are
+    Problem("rect", "rectangles.zip", "b8d456b1f83bea5efebe76a47a9535adc4b72586",
+            "rectangles_train.amat", "rectangles_test.amat", 2, 1000, 200, converted=(
+                "rectangles.npz",
+                "38e111726266f2ed9707debb2f16e63f44de3f0a7d4ba8d1e0082f62a71886b2")),
+    Problem("rect-img", "rectangles_images.zip", "2700ba92129ae195e93070d8b27f830323573a57",
+            "rectangles_im_train.amat", "rectangles_im_test.amat", 2),
+    Problem("convex", "convex.zip", "61eab3c60e0e1caeaa0b82abf827f1809cfd2ef9",
+            "convex_train.amat", "50k/convex_test.amat", 2, 6000, converted=(
+                "convex.npz",
+                "1d2435d63a835291cc6f53dd6b502b2121f020fa5507ad0bc74ac9ff2caa9f6c")),
+)}  # fmt: skip
 
 
 class Made(NamedTuple):
@@ -60,8 +111,21 @@ def choose(
             f"{name}: no original data: {problem.archive} is neither in the data folder (SDA_DATA "
             f"or data_folder) nor in {downloads_folder()}; run: {program()} data fetch {name}"
         )
-    key = {"rule": dict(rule()), "cut": cuts}
-    return cached(name, key, lambda: _assemble(problem, made_as, make()))
+
+    def drawn() -> Splits:
+        made, n = make(), sum(cuts)
+        x = made.pixels.reshape(len(made.pixels), -1).astype(np.float32)
+        x /= 255
+        first, test = Rows(x[:n], made.labels[:n]), Rows(x[n:], made.labels[n:])
+        return replace(_cut(problem, made_as, first, test), drawn_from=made.drawn_from)
+
+    return cached(name, {"rule": dict(rule()), "cut": cuts}, drawn)
+
+
+def _cut(problem: Problem, source: str, first: Rows, test: Rows) -> Splits:
+    n, shape = problem.n_train, (_SIDE, _SIDE)
+    train, valid = Rows(first.x[:n], first.y[:n]), Rows(first.x[n:], first.y[n:])
+    return checked(Splits(problem.name, train, valid, test, problem.n_classes, source, shape))
 
 
 def _published(problem: Problem, folder: str | None, cuts: list[int]) -> Splits | None:
@@ -72,7 +136,7 @@ def _published(problem: Problem, folder: str | None, cuts: list[int]) -> Splits 
     found = find_original(problem, folder)
     if found is not None:
         key = {"original": problem.checksum(found.form) or identity(found.files), "cut": cuts}
-        return cached(problem.name, key, lambda: read_original(problem, found))
+        return cached(problem.name, key, lambda: _read(problem, found))
     for form in ("archive", "converted"):
         kept = opened(problem.name, {"original": problem.checksum(form), "cut": cuts})
         if kept is not None:
@@ -80,11 +144,69 @@ def _published(problem: Problem, folder: str | None, cuts: list[int]) -> Splits 
     return None
 
 
-def _assemble(problem: Problem, source: str, made: Made) -> Splits:
-    x = made.pixels.reshape(len(made.pixels), -1).astype(np.float32)
-    x /= 255
-    height, width = made.pixels.shape[1:]
-    cuts = [problem.n_train, problem.n_train + problem.n_valid]
-    train, valid, test = map(Rows, np.split(x, cuts), np.split(made.labels, cuts))
-    splits = Splits(problem.name, train, valid, test, problem.n_classes, source, (height, width))
-    return checked(replace(splits, drawn_from=made.drawn_from))
+class Original(NamedTuple):
+    """Where a problem's published data were found, and in which form."""
+
+    form: str  # archive | text | converted
+    files: tuple[Path, ...]
+
+    @property
+    def source(self) -> str:
+        """What a data set from it says of itself."""
+        return "original, converted" if self.form == "converted" else "original"
+
+
+def find_original(problem: Problem, folder: str | None) -> Original | None:
+    """Look for a problem's published files: archive, extracted text, conversion, in this order."""
+    folders = places(folder, below="icml2007")
+    for place in folders:
+        if archive := first_file(place, [problem.archive]):
+            return Original("archive", (archive,))
+        texts = [
+            first_file(place, (name, f"{name}.gz", Path(name).name, f"{Path(name).name}.gz"))
+            for name in (problem.train_file, problem.test_file)
+        ]
+        if texts[0] and texts[1]:
+            return Original("text", (texts[0], texts[1]))
+    for place in folders:
+        if problem.converted and (npz := first_file(place, problem.converted[:1])):
+            return Original("converted", (npz,))
+    return None
+
+
+def _read(problem: Problem, found: Original) -> Splits:
+    """Read, check and cut the published data: upright, row-major, in the published order.
+
+    Raises DataFormatError if a checksum is not the published one or the sizes are others. For text
+    extracted from an archive no checksum was published.
+    """
+    file, members = found.files[0], (problem.train_file, problem.test_file)
+    if expected := problem.checksum(found.form):
+        archives.verify(file, "sha1" if found.form == "archive" else "sha256", expected)
+    if found.form == "converted":
+        held = read_npz(file, ("x_train", "y_train", "x_test", "y_test"))
+        parts = [Rows(held[f"x_{p}"].astype(np.float32), held[f"y_{p}"]) for p in ("train", "test")]
+    elif found.form == "archive":
+        parts = [_read_text(problem, file, member) for member in members]
+    else:
+        parts = [_read_text(problem, text) for text in found.files]
+    expected_rows = (problem.n_train + problem.n_valid, problem.n_test)
+    for which, part, expected_n in zip(("first", "second"), parts, expected_rows, strict=True):
+        if len(part.y) != expected_n:
+            raise DataFormatError(
+                f"{problem.name}: {expected_n} rows expected in the {which} file, got {len(part.y)}"
+            )
+        low, high = float(part.x.min()), float(part.x.max())
+        if low < 0 or high > 1:
+            raise DataFormatError(
+                f"{problem.name}: pixels must be in [0, 1], got {low:g}..{high:g}"
+            )
+    return _cut(problem, found.source, *parts)
+
+
+def _read_text(problem: Problem, path: Path, member: str | None = None) -> Rows:
+    with archives.opened(path, member) as stream:
+        x, y = read_amat(stream, f"{path}:{member}" if member else str(path), _SIDE**2)
+    if problem.sideways:
+        x = x.reshape(-1, _SIDE, _SIDE).swapaxes(1, 2).reshape(-1, _SIDE**2)
+    return Rows(np.ascontiguousarray(x), y)

@@ -1,15 +1,25 @@
-"""What a data set is: training, validation and test rows with their labels."""
+"""What a data set is: training, validation and test rows with their labels, and what must hold."""
 
 import hashlib
-from dataclasses import dataclass
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sda.common.checks import is_sparse
+from sda.common.errors import DataFormatError
+
 if TYPE_CHECKING:  # it needs pandas, which a set of pictures does not
     from sda.data.encoding import Encoding
+
+_LARGEST = float(np.finfo(np.float32).max)
+_BLOCK = 4096  # rows looked at together: memory stays flat for memory-mapped arrays
+_log = logging.getLogger(__name__)
 
 
 class Rows(NamedTuple):
@@ -116,3 +126,137 @@ class Splits:
     @property
     def _seen(self) -> int:
         return 1 + max(int(rows.y.max(initial=-1)) for rows in self.parts().values())
+
+
+def checked(splits: Splits) -> Splits:
+    """Check a data set; return it with every array in the dtype that `Rows` promises.
+
+    Cells of a table may be missing, and rows without label. Raises DataFormatError for what cannot
+    be trained on; warns through `logging` of classes that no training row has and, where rows are
+    no pictures, of constant features.
+    """
+    if splits.n_classes == 1 or (splits.n_classes < 1 and splits.encoding is None):
+        bare = sum(int((~part.labelled).sum()) for part in splits.parts().values())
+        without = f"; {bare} rows have no label (an empty cell, NA, null, None)" * bool(bare)
+        raise DataFormatError(
+            f"{splits.name}: at least 2 classes needed, got {splits.n_classes}{without}"
+        )
+    parts: dict[str, Any] = {
+        part: _checked_rows(splits, part, own) for part, own in splits.parts().items()
+    }
+    widths = {part: own.x.shape[1] for part, own in parts.items()}
+    if len(set(widths.values())) > 1:
+        told = ", ".join(f"{part} {width}" for part, width in widths.items())
+        raise DataFormatError(f"{splits.name}: all splits must have the same columns, got {told}")
+    shape, width = splits.image_shape, widths["train"]
+    if shape is not None and math.prod(shape) != width:
+        raise DataFormatError(
+            f"{splits.name}: image_shape {shape} needs {math.prod(shape)} columns, got {width}"
+        )
+    if splits.kind == "classes":
+        _check_classes(splits, parts)
+    if shape is None and not is_sparse(parts["train"].x):
+        _warn_of_constants(splits.name, parts["train"].x)
+    return replace(splits, **parts)
+
+
+def as_labels(
+    where: str, y: NDArray[Any], n_rows: int, n_classes: int | None = None, bare: bool = False
+) -> NDArray[np.int64]:
+    """Whole numbers 0..n_classes-1, one per row, as int64. Floats must be whole numbers.
+
+    With ``bare``, −1 is a row without label.
+    """
+    if y.dtype.kind not in "fiub":
+        raise DataFormatError(f"{where}: labels must be whole numbers, got dtype {y.dtype}")
+    if y.shape != (n_rows,):
+        raise DataFormatError(
+            f"{where}: labels must have shape ({n_rows},), one per row, got {y.shape}"
+        )
+    top = np.iinfo(np.int64).max if n_classes is None else n_classes
+    wrong = ~((y >= -bare) & (y < top) & (y == np.floor(y)))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        allowed = "from 0 up" if n_classes is None else f"0..{n_classes - 1}"
+        raise DataFormatError(
+            f"{where}: labels must be whole numbers {allowed}, got {y[row].item()!r} in row {row} "
+            f"({int(wrong.sum())} such)"
+        )
+    return y.astype(np.int64, copy=False)
+
+
+def _checked_rows(splits: Splits, part: str, own: Rows) -> Rows:
+    where = f"{splits.name}, {part}"
+    if not is_sparse(own.x):
+        x = _features(where, own.x, holes=splits.encoding is not None)
+    elif np.isfinite(own.x.data).all():
+        x = own.x
+    else:
+        raise DataFormatError(f"{where}: sparse rows must be finite, got NaN or infinity")
+    if splits.kind == "numbers":
+        return Rows(x, own.y.astype(np.float32, copy=False))
+    return Rows(x, as_labels(where, own.y, x.shape[0], splits.n_classes, bare=True))
+
+
+def _features(where: str, x: NDArray[Any], holes: bool) -> NDArray[Any]:
+    """Numbers (n, d), n and d at least 1, as float32, or uint8 as it is; NaN only as ``holes``."""
+    if x.dtype.kind not in "fiub":
+        raise DataFormatError(f"{where}: features must be numbers, got dtype {x.dtype}")
+    if x.ndim != 2:
+        raise DataFormatError(f"{where}: features must have shape (rows, columns), got {x.shape}")
+    if 0 in x.shape:
+        raise DataFormatError(f"{where}: at least 1 row and 1 column needed, got shape {x.shape}")
+    if x.dtype.kind == "f":
+        strange = np.isinf if holes else lambda block: ~np.isfinite(block)
+        _refuse(where, "not a number or infinite", x, strange)
+        if x.dtype.itemsize > 4:  # else all of them are within float32
+            _refuse(where, "too large for float32", x, lambda block: np.abs(block) > _LARGEST)
+    return x if x.dtype == np.uint8 else x.astype(np.float32, copy=False)
+
+
+def _refuse(where: str, fault: str, x: NDArray[Any], faulty: Callable[..., Any]) -> None:
+    """Raise DataFormatError with the number of faulty values and the place of the first."""
+    starts = [np.array([start, 0]) for start in range(0, len(x), _BLOCK)]
+    found = np.concatenate([np.argwhere(faulty(x[k[0] : k[0] + _BLOCK])) + k for k in starts])
+    if len(found):
+        row, column = found[0]
+        raise DataFormatError(
+            f"{where}: {len(found)} value{'s' * (len(found) > 1)} {fault}, first in row {row}, "
+            f"column {column}: {x[row, column].item()!r}"
+        )
+
+
+def _warn_of_constants(name: str, x: NDArray[Any]) -> None:
+    constant = np.asarray(x.min(axis=0) == x.max(axis=0))
+    if constant.any():
+        _log.warning(
+            "%s: %d of %d features are constant over the training rows, first column %d",
+            name, int(constant.sum()), constant.size, int(np.argmax(constant)),
+        )  # fmt: skip
+
+
+def _check_classes(splits: Splits, parts: dict[str, Rows]) -> None:
+    names = splits.classes or tuple(map(str, range(splits.n_classes)))
+    if len(names) != splits.n_classes:
+        raise DataFormatError(
+            f"{splits.name}: {splits.n_classes} classes need as many names, got {len(names)}"
+        )
+
+    def told(classes: NDArray[np.int64]) -> str:
+        return ", ".join(names[k] for k in classes[:10])
+
+    known, *others = (np.unique(own.y[own.y >= 0]) for own in parts.values())
+    if len(known) < 2:
+        raise DataFormatError(
+            f"{splits.name}: training rows of at least 2 classes needed, got only class "
+            f"{told(known) or 'none: no training row has a label'}"
+        )
+    for part, own in zip(("valid", "test"), others, strict=True):
+        unseen, absent = np.setdiff1d(own, known), np.setdiff1d(known, own)
+        if len(absent) and splits.encoding is not None:
+            _log.warning("%s: %s has no row of class %s", splits.name, part, told(absent))
+        if len(unseen):
+            _log.warning(
+                "%s: %s has rows of class %s that no training row has; they count as errors",
+                splits.name, part, told(unseen),
+            )  # fmt: skip

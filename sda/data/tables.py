@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sda.common import checks as ranges
 from sda.common.errors import DataError, DataFormatError, MissingDataError
-from sda.data import checks, cuts, encoded, images, reading, roles, targets
+from sda.data import cuts, encoded, images, reading, roles, targets
 from sda.data.columns import SCALINGS, Column
 from sda.data.encoding import Encoding
 from sda.data.formats.cells import blanked
@@ -22,7 +22,7 @@ from sda.data.formats.npy import read_folder
 from sda.data.formats.parquet import Columns
 from sda.data.kinds import settle
 from sda.data.reading import PARTS, Source
-from sda.data.splits import Cut, Rows, Splits
+from sda.data.splits import Cut, Rows, Splits, checked
 from sda.data.targets import TASKS, Target
 
 _log = logging.getLogger(__name__)
@@ -175,7 +175,10 @@ def _of_folder(folder: Path, choices: Choices) -> Splits:
     found, choices = _flat(folder, choices)
     sizes = [len(x) for x, _ in found.values()]
     for part, (x, y) in found.items():
-        checks.as_features(f"{folder}, {part}", x, levels=True, holes=True)
+        if x.ndim != 2:
+            raise DataFormatError(
+                f"{folder}, {part}: features must have shape (rows, columns), got {x.shape}"
+            )
         if y.shape != (len(x),):
             raise DataFormatError(
                 f"{folder}, {part}: labels must have shape ({len(x)},), one per row, got {y.shape}"
@@ -185,7 +188,6 @@ def _of_folder(folder: Path, choices: Choices) -> Splits:
     codes = np.repeat(list(PARTS.values()), sizes).astype(np.int8)
     parts = {part: x for part, (x, _) in found.items()}
     encoding = _of_levels(parts["train"])
-    checks.same_columns(str(folder), parts)
     return _told(folder.name, parts, known, codes, encoding, choices, [], None)
 
 
@@ -340,7 +342,7 @@ def _told(
         classes=None if numbered else names,
         encoding=encoding,
     )
-    splits = checks.checked(splits)
+    splits = checked(splits)
     _log.info("%s", _decided(name, splits, headed))
     for remark in [*remarks, *(known.remarks if known else ())]:
         _log.info("%s: %s", name, remark)

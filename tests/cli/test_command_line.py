@@ -24,7 +24,7 @@ from sda.__main__ import main
 from sda.cli import compare, options, report
 from sda.common import terminal, threads
 from sda.config import catalogue, schema
-from sda.data import published
+from sda.data import sources
 from sda.experiment import launch
 from sda.experiment.job import Job
 from sda.experiment.launch import train_jobs
@@ -367,8 +367,8 @@ def test_a_run_leaves_the_promised_files_and_is_not_trained_twice(tmp_path, caps
 
 
 def test_a_run_whose_data_have_moved_goes_on_with_data_folder(tmp_path, monkeypatch):
-    small = replace(published.PROBLEMS["rect"], n_train=6, n_valid=4, n_test=4)
-    monkeypatch.setitem(published.PROBLEMS, "rect", small)
+    small = replace(sources.PROBLEMS["rect"], n_train=6, n_valid=4, n_test=4)
+    monkeypatch.setitem(sources.PROBLEMS, "rect", small)
     (tmp_path / "old").mkdir()
     for file, rows in ((small.train_file, 10), (small.test_file, 4)):
         text = "".join("0 " * 783 + f"1 {k % 2}\n" for k in range(rows))

@@ -11,11 +11,11 @@ import pytest
 
 from sda.data import cache as cache_module
 from sda.data.cache import (
+    cache_folder,
     cached,
     entry,
     opened,
 )
-from sda.data.folders import cache_folder
 from sda.data.generated.rectangles import rect
 from sda.data.splits import Rows, Splits
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from sda.common.errors import DataFormatError
-from sda.data.checks import checked
-from sda.data.splits import Rows, Splits
+from sda.data.splits import Rows, Splits, checked
 
 
 def some(n=20, d=4):

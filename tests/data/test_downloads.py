@@ -12,8 +12,8 @@ import pytest
 from sda.cli import data
 from sda.cli.data import main
 from sda.data import downloads as module
+from sda.data.cache import downloads_folder
 from sda.data.downloads import Download, DownloadError, downloads, fetch
-from sda.data.folders import downloads_folder
 
 # requests leaves sockets of refused answers to the garbage collector, which warns at any time
 pytestmark = [

@@ -13,11 +13,10 @@ import pytest
 from sda.common.errors import DataError
 from sda.data.description import chi2, sides_touched
 from sda.data.generated import backgrounds, convexity, rectangle_images, rotations
-from sda.data.generated.convexity import convex
-from sda.data.generated.hulls import hull_defects, parts
-from sda.data.generated.photographs import Photographs
+from sda.data.generated.convexity import convex, hull_defects, parts
+from sda.data.generated.natural_patches import Photographs
 from sda.data.generated.rectangle_images import draw_sizes
-from sda.data.generated.turning import turn
+from sda.data.generated.rotations import turn
 
 # Of the real images (paper's archive, measured): area deciles, and per cent of frame sides touched,
 # parts, and quantiles (5, 25, 50, 75, 95 %) of hull defects.

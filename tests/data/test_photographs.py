@@ -5,8 +5,13 @@ import pytest
 from PIL import Image
 
 from sda.common.errors import DataError, DataFormatError, MissingDataError
-from sda.data.generated.natural_patches import _strip, patches, whitening
-from sda.data.generated.photographs import draw_patches, load_photographs
+from sda.data.generated.natural_patches import (
+    _strip,
+    draw_patches,
+    load_photographs,
+    patches,
+    whitening,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

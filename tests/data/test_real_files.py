@@ -10,8 +10,8 @@ from PIL import Image
 
 from sda.data.description import outlines
 from sda.data.generated import backgrounds, rectangles, rotations
-from sda.data.generated.photographs import draw_patches, load_photographs
-from sda.data.generated.turning import turn
+from sda.data.generated.natural_patches import draw_patches, load_photographs
+from sda.data.generated.rotations import turn
 from sda.data.mnist import pick, pooled
 
 pytestmark = [

@@ -4,16 +4,15 @@ import gzip
 import hashlib
 import zipfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sda.common.errors import DataError, DataFormatError, MissingDataError
-from sda.data import folders, published, sources
+from sda.data import sources
+from sda.data.cache import downloads_folder
 from sda.data.generated.rectangles import rect
-from sda.data.published import PROBLEMS, find_original
-from sda.data.sources import Made, choose
+from sda.data.sources import PROBLEMS, Made, choose, find_original
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +29,7 @@ def outlines(n):
 def small_rect(monkeypatch):
     """`rect` with 6, 2 and 4 rows, so that its archive is quickly written."""
     small = replace(PROBLEMS["rect"], n_train=6, n_valid=2, n_test=4)
-    monkeypatch.setitem(published.PROBLEMS, "rect", small)
+    monkeypatch.setitem(sources.PROBLEMS, "rect", small)
     return small
 
 
@@ -46,7 +45,7 @@ def archive(folder, problem):
 def with_sum_of(path, monkeypatch):
     problem = PROBLEMS["rect"]
     sha1 = hashlib.sha1(path.read_bytes()).hexdigest()
-    monkeypatch.setitem(published.PROBLEMS, "rect", replace(problem, sha1=sha1))
+    monkeypatch.setitem(sources.PROBLEMS, "rect", replace(problem, sha1=sha1))
 
 
 def never():
@@ -133,7 +132,7 @@ def test_extracted_text_that_was_changed_is_read_again(tmp_path, small_rect):
 
 def test_sideways_originals_come_back_upright(tmp_path, monkeypatch):
     small = replace(PROBLEMS["rot"], n_train=2, n_valid=2, n_test=2)
-    monkeypatch.setitem(published.PROBLEMS, "rot", small)
+    monkeypatch.setitem(sources.PROBLEMS, "rot", small)
     image = np.zeros((28, 28), int)
     image[3, 20] = 1
     line = " ".join(map(str, [*image.T.ravel()]))
@@ -167,4 +166,4 @@ def test_every_problem_has_the_papers_sizes():
     assert first.pop("convex") == (6000, 2000, 50000)
     assert set(first.values()) == {(10000, 2000, 50000)}
     assert sources.SOURCES == ("auto", "original", "regenerated")
-    assert Path(folders.downloads_folder()).name == "originals"
+    assert downloads_folder().name == "originals"

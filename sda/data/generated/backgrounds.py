@@ -1,23 +1,21 @@
 """`bg-rand`, `bg-img`, `rot-bg-img`: digits on noise and on photographs."""
 
+from functools import partial
+
 import numpy as np
 
-from sda.data.generated.photographs import (
+from sda.data.generated.natural_patches import (
     LEAST_DEVIATION,
     Photographs,
     draw_patches,
     load_photographs,
     photograph_rule,
 )
-from sda.data.generated.turning import turn
+from sda.data.generated.rotations import SIDE, turn
 from sda.data.mnist import pick
-from sda.data.sources import (
-    Made,
-    choose,
-)
+from sda.data.sources import Made, choose
 from sda.data.splits import Splits
 
-SIDE = 28
 N = 62000
 
 
@@ -37,13 +35,7 @@ def bg_img(folder: str | None, source: str, seed: int, photographs: str | None) 
     As `bg_rand`, with patches out of the pictures in the folder ``photographs``, or out of
     scikit-learn's two if it is None; flat patches are drawn again.
     """
-    return choose(
-        "bg-img",
-        folder,
-        source,
-        lambda: photograph_rule("bg-img 1", seed, photographs),
-        lambda: draw_on_photographs(folder, N, seed, load_photographs(photographs), turned=False),
-    )
+    return _on_photographs("bg-img", folder, source, seed, photographs)
 
 
 def rot_bg_img(folder: str | None, source: str, seed: int, photographs: str | None) -> Splits:
@@ -51,13 +43,18 @@ def rot_bg_img(folder: str | None, source: str, seed: int, photographs: str | No
 
     As `bg_img`; the digit is turned before it is put on the patch.
     """
-    return choose(
-        "rot-bg-img",
-        folder,
-        source,
-        lambda: photograph_rule("rot-bg-img 1", seed, photographs),
-        lambda: draw_on_photographs(folder, N, seed, load_photographs(photographs), turned=True),
-    )
+    return _on_photographs("rot-bg-img", folder, source, seed, photographs)
+
+
+def _on_photographs(
+    name: str, folder: str | None, source: str, seed: int, photographs: str | None
+) -> Splits:
+    def make() -> Made:
+        found, turned = load_photographs(photographs), name == "rot-bg-img"
+        return draw_on_photographs(folder, N, seed, found, turned)
+
+    rule = partial(photograph_rule, f"{name} 1", seed, photographs)
+    return choose(name, folder, source, rule, make)
 
 
 def draw_on_noise(folder: str | None, n: int, seed: int) -> Made:

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sda.common import checks
-from sda.data.checks import checked
-from sda.data.splits import Rows, Splits
+from sda.data.splits import Rows, Splits, checked
 
 MOST_BITS = 12
 

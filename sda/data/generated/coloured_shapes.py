@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from sda.common.errors import DataError
 from sda.data.cache import cached
-from sda.data.checks import checked
-from sda.data.splits import Rows, Splits
+from sda.data.splits import Rows, Splits, checked
 
 SIDE = 32  # pixels
 FINE = 2  # places of a pixel that are looked at, in each direction: edges are smooth

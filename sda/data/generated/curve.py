@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sda.common import checks
-from sda.data.checks import checked
-from sda.data.splits import Rows, Splits
+from sda.data.splits import Rows, Splits, checked
 
 CENTRES = 200
 SHAPES = ("spiral", "circle")

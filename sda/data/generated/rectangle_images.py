@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.data.generated.photographs import (
+from sda.data.generated.natural_patches import (
     LEAST_DEVIATION,
     Photographs,
     draw_patches,
     load_photographs,
     photograph_rule,
 )
-from sda.data.generated.shapes import SIDE, place, size_pairs
+from sda.data.generated.rectangles import SIDE, place, shapes, size_pairs
 from sda.data.sources import Made, choose
 from sda.data.splits import Splits
 
@@ -26,12 +26,12 @@ def rect_img(folder: str | None, source: str, seed: int, photographs: str | None
     and 75 % of the image; pairs of sides and places are uniform. Larochelle et al. (2007); that the
     constants are theirs is not certain.
     """
-
-    def rule() -> dict[str, object]:
-        return photograph_rule("rect-img 1", seed, photographs)
-
     return choose(
-        "rect-img", folder, source, rule, lambda: draw(62000, seed, load_photographs(photographs))
+        "rect-img",
+        folder,
+        source,
+        lambda: photograph_rule("rect-img 1", seed, photographs),
+        lambda: draw(62000, seed, load_photographs(photographs)),
     )
 
 
@@ -39,16 +39,16 @@ def draw(n: int, seed: int, found: Photographs) -> Made:
     """Rectangles out of one patch on another patch (n, 28, 28), and their classes (n,)."""
     rng = np.random.default_rng(seed)
     size = draw_sizes(n, rng)
-    within, _ = place(size, rng)
+    _, within = shapes(place(size, rng), size)
     images, _ = draw_patches(found.images, n, SIDE, LEAST_DEVIATION, rng)
     inside, _ = draw_patches(found.images, n, SIDE, LEAST_DEVIATION, rng)
-    np.copyto(images, inside, where=within[:, 0, :, None] & within[:, 1, None, :])
+    np.copyto(images, inside, where=within)
     return Made(images, (size[:, 0] > size[:, 1]).astype(np.int64), found.told())
 
 
 def draw_sizes(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """(height, width) of ``n`` rectangles, uniform over the pairs that the rule allows, (n, 2)."""
-    pairs = size_pairs(SHORTEST, SIDE, LEAST_DIFFERENCE)
+    pairs = size_pairs(SHORTEST, LEAST_DIFFERENCE)
     area = pairs.prod(axis=1) / SIDE**2
     pairs = pairs[(area >= AREA[0]) & (area <= AREA[1])]
     drawn: NDArray[np.int64] = pairs[rng.integers(len(pairs), size=n)]
