@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sda.analysis.montages import montage, save
+from sda.analysis.pictures import montage, save_png
 from sda.data.splits import Splits
 
 COLUMNS = 20
@@ -18,16 +18,17 @@ def draw_pictures(
     made: dict[str, Splits], real: dict[str, Splits], data: Path, folder: Path
 ) -> None:
     """Write one PNG per set into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, splits in real.items():
         pairs = (by_class(splits, 60), by_class(made[name], 60))
-        save(beside(*(montage(images, 10) for images in pairs)), folder / f"{name}.png", 2)
+        save_png(beside(*(montage(images, 10) for images in pairs)), folder / f"{name}.png", 2)
     for name, start in (("rot", "bnn_mnist_rot_"), ("bg-img", "bnn_mnist_back_image_")):
         originals, labels = reference(data, start)
         ours = np.stack([one_of(made[name], label, k) for k, label in enumerate(labels)])
-        save(beside(montage(originals, 10), montage(ours, 10)), folder / f"{name}.png", 2)
+        save_png(beside(montage(originals, 10), montage(ours, 10)), folder / f"{name}.png", 2)
     for name in ("basic", "bg-rand", "rot-bg-img", "rect-img"):
         images = by_class(made[name], 4 if made[name].n_classes == 10 else 20)
-        save(montage(images, COLUMNS), folder / f"{name}.png", 2)
+        save_png(montage(images, COLUMNS), folder / f"{name}.png", 2)
 
 
 def by_class(splits: Splits, n: int) -> NDArray[np.float32]:

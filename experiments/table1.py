@@ -11,7 +11,6 @@ from pathlib import Path
 
 from lib import script
 
-from sda.analysis import tables
 from sda.common import files
 from sda.runs import ledger
 from sda.sweeps.campaign import gaps, table
@@ -27,9 +26,10 @@ def main(folder: Path, out: Path) -> None:
         raise ValueError(f"no cell of the table is known in {folder}")
     files.replace(out / "table1.md", page(rows, gaps.of(rows, lines, folder)).encode())
     rows = [row for row in rows if "," not in row.data_set]
-    brief = table.markdown(rows, table.brief)
+    brief = table.as_printed(rows, table.brief).piped()
     if out == script.RESULTS:
-        short = table.markdown([row for row in rows if row.arm in SHORT], table.brief)
+        few = [row for row in rows if row.arm in SHORT]
+        short = table.as_printed(few, table.brief).piped()
         for shown, text in (HOUSE / "README.md", short), (HOUSE / "docs" / "papers.md", brief):
             files.replace(shown, with_table(shown.read_text(), text).encode())
     print(brief)
@@ -37,12 +37,10 @@ def main(folder: Path, out: Path) -> None:
 
 def page(rows: list[table.Row], apart: gaps.Gaps) -> str:
     """The table in full, how far the methods are apart, what was chosen."""
-    heads, *lines = gaps.lines(rows, apart)
     text = (script.HERE / "table1_template.md").read_text()
-    text = text.replace("{table}", table.markdown(rows, table.full))
-    text = text.replace("{gaps}", tables.piped(heads, lines))
-    heads, *lines = table.details(rows)
-    return text.replace("{details}", tables.piped(heads, lines))
+    text = text.replace("{table}", table.as_printed(rows, table.full).piped())
+    text = text.replace("{gaps}", gaps.block(rows, apart).piped())
+    return text.replace("{details}", table.details(rows).piped())
 
 
 def with_table(text: str, brief: str) -> str:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sda.analysis import intervals, naming
-from sda.analysis.intervals import Difference
+from sda.analysis.intervals import Estimate
 from sda.analysis.styles import styles
 from sda.config import compose
 from sda.runs import results
@@ -34,7 +34,7 @@ class Point:
     runs: dict[int, Trained]
 
     @property
-    def test_error(self) -> Difference:
+    def test_error(self) -> Estimate:
         """Mean over the seeds with its 95 % t interval, fractions."""
         return intervals.of_mean([run.test_error for run in self.runs.values()])
 
@@ -68,15 +68,15 @@ def points(folder: str, setting: str) -> list[Point]:
 def figures(chosen: str, runs: dict[int, Trained], with_sd: bool = False) -> dict[str, str]:
     """Errors in percent, for a line of a table; with them paired intervals outlive the runs."""
     errors = [run.test_error for run in runs.values()]
-    mean, half_width, seeds = intervals.of_mean(errors)
-    sd = {"sd": f"{100 * statistics.stdev(errors):.2f}" if seeds > 1 else ""}
+    found = intervals.of_mean(errors)
+    sd = {"sd": f"{100 * statistics.stdev(errors):.2f}" if found.n > 1 else ""}
     return {
         "chosen": chosen,
         "valid error": f"{100 * score(runs)[0]:.2f}",
-        "test error": f"{100 * mean:.2f}",
+        "test error": f"{100 * found.mean:.2f}",
         **(sd if with_sd else {}),
-        "95 % interval, ±": percent(half_width),
-        "seeds": str(seeds),
+        "95 % interval, ±": percent(found.half_width),
+        "seeds": str(found.n),
         "test errors": " ".join(f"{k}:{100 * run.test_error:.4f}" for k, run in runs.items()),
     }
 

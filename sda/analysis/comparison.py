@@ -1,22 +1,50 @@
 """Arms beside each other: runs grouped by what they computed, contrasted seed by seed."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sda.analysis import intervals, naming
-from sda.analysis.intervals import Difference, Estimate
-from sda.runs.results import Trained, Unfinished
+from sda.analysis.intervals import Estimate
+from sda.runs.results import Trained, Unfinished, losses
 
 DOUBT = 0.05
+MARGIN = 0.005  # of test error: arms that are surely less apart are level
 MOST_ARMS = 12  # of a table where each is set against each
 Trial = tuple[int, int]  # cut of the data and seed
+Item = TypeVar("Item")
+Key = TypeVar("Key")
+
+
+def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """The items by a key of theirs, in the order they come."""
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+class Published(NamedTuple):
+    """A paper's figure."""
+
+    error: float
+    n_test: int
+    paper: str
+
+    @property
+    def half_width(self) -> float:
+        """Of its 95 % interval over test rows."""
+        return intervals.binomial(self.error, self.n_test)
+
+    def holds(self, error: float) -> bool:
+        """Whether another error lies within that."""
+        return abs(error - self.error) <= self.half_width
 
 
 @dataclass(frozen=True)
@@ -32,18 +60,34 @@ class Arm:
         return self.runs[0].labelled
 
     @property
-    def by_trial(self) -> dict[Trial, Trained]:
-        """The runs by cut and seed."""
-        return {run.trial: run for run in self.runs}
+    def is_numeric(self) -> bool:
+        """Whether numbers are predicted: then R2 is shown, 1 less the error."""
+        return self.runs[0].is_numeric
 
     @property
-    def published(self) -> tuple[float, int, str] | None:
-        """The published figure: test error, test rows, source."""
+    def valid_error(self) -> float:
+        """Mean over the runs."""
+        return float(np.mean([run.valid_error for run in self.runs]))
+
+    @property
+    def test_error(self) -> float:
+        """Mean over the runs."""
+        return float(np.mean([run.test_error for run in self.runs]))
+
+    @property
+    def units(self) -> dict[int, "Arm"]:
+        """Its parts that spread is over: seeds, or cuts with all their seeds."""
+        parts = grouped(self.runs, lambda run: run.trial[0] if run.cut else run.seed)
+        return {number: Arm(self.label, runs) for number, runs in parts.items()}
+
+    @property
+    def published(self) -> Published | None:
+        """The published figure."""
         for run in self.runs:
             entry = run.result.get("published") or {}
             error = (entry.get("test_error") or {}).get(run.init)
             if error is not None:
-                return float(error), int(entry["n_test"]), str(entry.get("paper", ""))
+                return Published(float(error), int(entry["n_test"]), str(entry.get("paper", "")))
         return None
 
 
@@ -53,17 +97,32 @@ class Pair:
 
     first: Arm
     second: Arm
-    difference: Difference  # of test errors, as fractions, with its interval over trials alone
+    difference: Estimate  # of test errors, as fractions, with its interval over trials alone
     estimate: Estimate | None  # the same over test rows too; None: one trial, no predictions
     mcnemar: dict[Trial, float | None]  # p; None without both runs' predictions
     p: float | None = None  # of the estimate, by Holm's correction over the pairs of a table
 
+    def __str__(self) -> str:
+        return f"{self.first.label} - {self.second.label}"
+
     @property
     def better(self) -> Arm | None:
         """The arm that is better, if there is no doubt left of 5 % over the table's claims."""
-        if self.p is None or self.p >= DOUBT:
-            return None
-        return self.second if self.difference.mean > 0 else self.first
+        return None if self.p is None or self.p >= DOUBT else self.ahead
+
+    @property
+    def mean(self) -> float:
+        """First − second, a fraction: of the estimate, where there is one."""
+        return (self.estimate or self.difference).mean
+
+    @property
+    def ahead(self) -> Arm:
+        """The arm that errs less, surely or not."""
+        return self.second if self.mean > 0 else self.first
+
+    def beside(self, arm: Arm) -> Arm:
+        """The other one."""
+        return self.second if arm is self.first else self.first
 
     def is_level(self, margin: float) -> bool:
         """Whether the two are surely less than ``margin``, a fraction, apart."""
@@ -85,6 +144,11 @@ class Table:
     def cuts(self) -> str:
         """How the rows were cut: "10 folds"; empty where they were cut once."""
         return _ways(self.arms[0].runs[0])
+
+    @property
+    def runs(self) -> list[Trained]:
+        """Those of all arms."""
+        return [run for arm in self.arms for run in arm.runs]
 
 
 @dataclass(frozen=True)
@@ -122,16 +186,10 @@ def contrast(
         unfinished: the others.
         defaults: flat settings that need not be told, and that a run without them has too.
     """
-    by_data: dict[tuple[str, ...], list[Trained]] = {}
-    for run in finished:
-        by_data.setdefault(_where(run), []).append(run)
-    comparison = Comparison([], list(unfinished), [])
-    for where, runs in sorted(by_data.items()):
-        table, repeated = _table(where, runs, defaults or {})
-        comparison.repeated.extend(repeated)
-        if table.arms:
-            comparison.tables.append(table)
-    return comparison
+    by_data = sorted(grouped(finished, _where).items())
+    found = [_table(where, runs, defaults or {}) for where, runs in by_data]
+    repeated = [one for _, again in found for one in again]
+    return Comparison([table for table, _ in found if table.arms], list(unfinished), repeated)
 
 
 def _where(run: Trained) -> tuple[str, ...]:
@@ -147,9 +205,8 @@ def _against(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
     """
     if len(arms) <= MOST_ARMS:
         return list(combinations(arms, 2))
-    chosen: dict[int | None, Arm] = {}
-    for arm in sorted(arms, key=lambda arm: float(np.mean([r.valid_error for r in arm.runs]))):
-        chosen.setdefault(arm.labelled, arm)
+    alike = grouped(arms, lambda arm: arm.labelled)
+    chosen = {n: min(own, key=lambda arm: arm.valid_error) for n, own in alike.items()}
     return [(arm, best) for arm in arms if (best := chosen[arm.labelled]) is not arm]
 
 
@@ -161,7 +218,7 @@ def _table(
     where: tuple[str, ...], runs: Sequence[Trained], defaults: Mapping[str, Any]
 ) -> tuple[Table, list[Repeated]]:
     """The arms of one data set, contrasted, and what was run more than once."""
-    groups = _groups(runs, defaults)
+    groups = list(grouped(runs, lambda run: naming.likeness(run, defaults)).values())
     settings = [naming.computed(group) for group in groups]
     names = naming.labels(settings)
     arms, again = [], []
@@ -169,28 +226,18 @@ def _table(
         kept, repeated = _once(label, group)
         again += repeated
         if kept:
-            arms.append((naming.place(kept[0], label), Arm(label, kept)))
-    ordered = [arm for _, arm in sorted(arms, key=lambda pair: pair[0])]
-    pairs = [found for a, b in _against(ordered) if (found := pair(a, b))]
+            arms.append(Arm(label, kept))
+    arms.sort(key=lambda arm: naming.place(arm.runs[0], arm.label))
+    pairs = [found for a, b in _against(arms) if (found := pair(a, b))]
     told = naming.shared(settings, defaults, names)
     data, source, of, _ = where
-    return Table(data, source, of, ordered, corrected(pairs), told), again
-
-
-def _groups(runs: Sequence[Trained], defaults: Mapping[str, Any]) -> list[list[Trained]]:
-    groups: dict[str, list[Trained]] = {}
-    for run in runs:
-        groups.setdefault(naming.likeness(run, defaults), []).append(run)
-    return list(groups.values())
+    return Table(data, source, of, arms, corrected(pairs), told), again
 
 
 def _once(label: str, runs: Sequence[Trained]) -> tuple[list[Trained], list[Repeated]]:
     """One run for each trial, and the trials that were run more than once."""
-    by_trial: dict[Trial, list[Trained]] = {}
-    for run in runs:
-        by_trial.setdefault(run.trial, []).append(run)
     kept, repeated = [], []
-    for (_, seed), same in sorted(by_trial.items()):
+    for (_, seed), same in sorted(grouped(runs, lambda run: run.trial).items()):
         agree = all(_equal(same[0], other) for other in same[1:])
         if agree:
             kept.append(same[0])
@@ -201,74 +248,61 @@ def _once(label: str, runs: Sequence[Trained]) -> tuple[list[Trained], list[Repe
 
 
 def _equal(a: Trained, b: Trained) -> bool:
+    seen = _predictions(a, b)
+    return seen is not None and a.valid_error == b.valid_error and np.array_equal(*seen[1:])
+
+
+def _predictions(a: Trained, b: Trained) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None:
+    """Labels, and what both predict for them; None: that is not there, or of other rows."""
     ours, theirs = a.predictions(), b.predictions()
-    if ours is None or theirs is None or a.valid_error != b.valid_error:
-        return False
-    return bool(np.array_equal(ours[1], theirs[1]))
+    if ours is None or theirs is None or not np.array_equal(ours[0], theirs[0]):
+        return None
+    return *ours, theirs[1]
 
 
 def pair(first: Arm, second: Arm) -> Pair | None:
     """Two arms over the trials that both have; None: there is none, or their labels differ."""
-    ours, theirs = first.by_trial, second.by_trial
+    ours, theirs = ({run.trial: run for run in arm.runs} for arm in (first, second))
     trials = sorted(ours.keys() & theirs.keys())
     if not trials or first.labelled != second.labelled:
         return None
-    both = [(ours[trial], theirs[trial]) for trial in trials]
-    difference = intervals.paired(
-        *zip(*((a.test_error, b.test_error) for a, b in both), strict=True)
-    )
-    mcnemar = {trial: _mcnemar(*runs) for trial, runs in zip(trials, both, strict=True)}
-    return Pair(first, second, difference, _estimate(both), mcnemar)
+    errors = [[own[trial].test_error for trial in trials] for own in (ours, theirs)]
+    mcnemar: dict[Trial, float | None] = dict.fromkeys(trials)
+    apart = {}  # for each test row the loss of the first less that of the second, (n,)
+    for trial in trials:
+        if (seen := _predictions(ours[trial], theirs[trial])) is not None:
+            y, *told = seen
+            mcnemar[trial] = None if first.is_numeric else intervals.mcnemar(y, *told)
+            apart[trial] = np.subtract(*(losses(y, one) for one in told)).astype(np.float32)
+    whole = len(apart) == len(trials)
+    estimate = _estimate(apart, [ours[trial] for trial in trials]) if whole else None
+    return Pair(first, second, intervals.paired(*errors), estimate, mcnemar)
 
 
-def _estimate(both: Sequence[tuple[Trained, Trained]]) -> Estimate | None:
+def _estimate(
+    apart: Mapping[Trial, NDArray[np.float32]], runs: Sequence[Trained]
+) -> Estimate | None:
     """First − second over all that varies: rows and seeds, or cuts of the rows."""
-    by_cut: dict[int, list[NDArray[np.float32]]] = {}
-    for first, second in both:
-        apart = _wrong(first, second)
-        if apart is None:
-            return None
-        by_cut.setdefault(first.trial[0], []).append(apart)
-    if any(len({len(one) for one in cut}) > 1 for cut in by_cut.values()):
+    by_cut = [[apart[t] for t in cut] for cut in grouped(apart, lambda t: t[0]).values()]
+    if any(len({len(one) for one in cut}) > 1 for cut in by_cut):
         return None
-    tables = [np.stack(cut) for cut in by_cut.values()]
-    learned_from = float(np.mean([run.n_learned_from for run, _ in both]))
-    if both[0][0].cut is not None and len(tables) > 1 and learned_from:
+    tables = [np.stack(cut) for cut in by_cut]
+    learned_from = float(np.mean([run.n_learned_from for run in runs]))
+    if runs[0].cut is not None and len(tables) > 1 and learned_from:
         return intervals.resampled(tables, learned_from)
     return intervals.crossed(tables[0]) if len(tables) == 1 and len(tables[0]) > 1 else None
 
 
 def corrected(pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs with their p among all that a table claims."""
-    known = [pair.estimate.p for pair in pairs if pair.estimate is not None]
-    held = iter(intervals.holm(known))
+    held = iter(intervals.holm([pair.estimate.p for pair in pairs if pair.estimate is not None]))
     return [replace(p, p=next(held)) if p.estimate is not None else p for p in pairs]
-
-
-def _wrong(first: Trained, second: Trained) -> NDArray[np.float32] | None:
-    """For each test row the loss of the first less that of the second, (n,)."""
-    ours, theirs = first.predictions(), second.predictions()
-    if ours is None or theirs is None or not np.array_equal(ours[0], theirs[0]):
-        return None
-    losses, others = first.losses(), second.losses()
-    assert losses is not None
-    assert others is not None
-    return np.asarray(losses - others, np.float32)
-
-
-def _mcnemar(first: Trained, second: Trained) -> float | None:
-    ours, theirs = first.predictions(), second.predictions()
-    if ours is None or theirs is None or not np.array_equal(ours[0], theirs[0]):
-        return None
-    if first.is_numeric:
-        return None
-    return intervals.mcnemar(ours[0], ours[1], theirs[1])
 
 
 def interval(run: Trained) -> intervals.Interval:
     """The 95 % interval of a run's test error over test rows."""
-    losses = run.losses() if run.is_numeric else None
-    if losses is None:
+    own = run.losses() if run.is_numeric else None
+    if own is None:
         return intervals.of_error(min(run.test_error, 1.0), run.n_test)
-    half = intervals.Z * float(losses.std()) / math.sqrt(len(losses))
+    half = intervals.Z * float(own.std()) / math.sqrt(len(own))
     return intervals.Interval(run.test_error - half, run.test_error + half, "normal")

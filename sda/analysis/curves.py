@@ -1,8 +1,8 @@
-"""Curves of runs over epochs, a panel for each measure, as a PNG file in memory."""
+"""Curves as PNG files in memory: of runs over epochs, of arms over numbers of labels."""
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from sda.analysis.styles import styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Line = tuple[Sequence[float], Sequence[float]]  # epochs, values
 
@@ -79,6 +80,53 @@ def draw(panels: Sequence[Panel]) -> bytes:
         fontsize=9,
         frameon=False,
     )
+    return _png(figure)
+
+
+def over_labels(
+    arms: Mapping[str, Mapping[int, tuple[float, float]]], bold: Sequence[str]
+) -> bytes:
+    """Draw test errors over numbers of labels, both logarithmic, with bars for their intervals.
+
+    Args:
+        arms: by name and number of labels: mean and half-width, in percent.
+        bold: those that are drawn in thicker lines.
+
+    Returns:
+        A PNG file.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    figure = Figure(figsize=(7.5, 4.6), layout="constrained")
+    axis = figure.subplots()
+    drawn = styles(list(arms))
+    for place, (arm, own) in enumerate(arms.items()):
+        shift = 1 + 0.012 * (place - len(arms) / 2)  # bars side by side
+        means, bars = np.array(list(own.values())).T
+        low = np.minimum(bars, 0.9 * means)  # an axis of logarithms has no 0
+        axis.errorbar(
+            [shift * rows for rows in own], np.maximum(means, 0.01), yerr=[low, bars], label=arm,
+            linewidth=2.2 if arm in bold else 1.2, elinewidth=0.8, capsize=2, markersize=4,
+            **drawn[arm],
+        )  # fmt: skip
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    rows = sorted({number for own in arms.values() for number in own})
+    axis.set_xticks(rows, [str(one) for one in rows])
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    lowest, highest = axis.get_ylim()
+    label = _round_number if highest > 5 * lowest else lambda value, _: f"{value:g}"
+    for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+        which(FuncFormatter(label))
+    axis.set_xlabel("training rows with labels")
+    axis.set_ylabel("test error (%)")
+    axis.grid(alpha=0.25, which="both")
+    axis.legend(frameon=False, fontsize=9)
+    return _png(figure)
+
+
+def _png(figure: "Figure") -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=130)
     return file.getvalue()
@@ -152,7 +200,7 @@ def _finish(axis: "Axes", panel: Panel) -> None:
         axis.set_yscale("log")
         axis.set_ylim(low / 1.1, high * 1.1)
         for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-            which(FuncFormatter(round_number))
+            which(FuncFormatter(_round_number))
     else:
         room = 0.05 * (high - low) or 0.05 * abs(low) or 1.0
         axis.set_ylim(max(low - room, 0) if low >= 0 else low - room, high + room)
@@ -164,7 +212,7 @@ def _settled(values: Sequence[float]) -> Sequence[float]:
     return values[len(values) // 20 :]
 
 
-def round_number(value: float, _: int) -> str:
+def _round_number(value: float, _: int) -> str:
     """Label 1, 2 and 5 of each decade."""
     digit = value / 10 ** math.floor(math.log10(value) + 1e-9)
     return f"{value:g}" if round(digit, 6) in (1, 2, 5) else ""

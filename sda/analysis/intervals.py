@@ -15,21 +15,39 @@ ROUNDING = 1e-12  # a spread below it is none
 FEW = 5  # errors or hits below which the normal interval is too narrow to be shown
 
 
-class Difference(NamedTuple):
-    """A mean, mostly of paired differences, with the half-width of its 95 % t interval over n.
-
-    ``half_width`` is infinite for a single value, and for equal ones: they say nothing of their
-    spread, and an interval of no width would claim to be sure.
-    """
+class Estimate(NamedTuple):
+    """A mean, mostly of differences, and how sure it is: by Student's t."""
 
     mean: float
-    half_width: float
-    n: int
+    error: float  # standard error; 0 where no value differs from another
+    freedom: float  # of its t
+    n: int  # values, seeds or test rows
+    bound: float = math.inf  # half-width where no value differs: they say nothing of their spread
+
+    @property
+    def half_width(self) -> float:
+        """Of the 95 % interval."""
+        return self._half(0.975)
 
     @property
     def excludes_zero(self) -> bool:
         """Whether 0 lies outside the interval."""
         return abs(self.mean) > self.half_width
+
+    @property
+    def p(self) -> float:
+        """Two-sided p that the mean is 0."""
+        if not self.error:
+            return 1.0
+        return float(2 * special.stdtr(self.freedom, -abs(self.mean) / self.error))
+
+    def is_within(self, margin: float) -> bool:
+        """Whether the mean is surely between -margin and margin: two one-sided tests of 5 %."""
+        return abs(self.mean) + self._half(0.95) < margin
+
+    def _half(self, quantile: float) -> float:
+        t = float(special.stdtrit(self.freedom, quantile))
+        return t * self.error if self.error else self.bound
 
 
 class Interval(NamedTuple):
@@ -76,55 +94,24 @@ def of_error(error: float, n: int) -> Interval:
     return Interval(error - half, error + half, "normal")
 
 
-def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Mean of first − second over pairs, with its 95 % t interval.
-
-    Args:
-        first: a value for each pair.
-        second: likewise.
-    """
+def paired(first: Sequence[float], second: Sequence[float]) -> Estimate:
+    """Mean of first − second over pairs, a value of each for every pair."""
     n = len(first)
     if n != len(second) or n < 1:
         raise ValueError(f"pairs need two sequences of one length >= 1, got {n} and {len(second)}")
     return of_mean(np.subtract(first, second))
 
 
-def of_mean(values: Sequence[float] | NDArray[Any]) -> Difference:
-    """Mean of values, of one seed each, with its 95 % t interval."""
+def of_mean(values: Sequence[float] | NDArray[Any]) -> Estimate:
+    """Mean of values, of one seed each; the interval of one value, or of equal ones, is infinite.
+
+    An interval of no width would claim to be sure.
+    """
     mean, deviation = spread(values)
     n = len(values)
     if n == 1 or deviation < ROUNDING:
-        return Difference(mean, math.inf, n)
-    return Difference(mean, float(special.stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n), n)
-
-
-class Estimate(NamedTuple):
-    """A mean over all that varies, test rows among it, and how sure it is."""
-
-    mean: float
-    error: float  # standard error; 0 where no value differs from another
-    freedom: float  # of its t
-    rows: int
-
-    @property
-    def half_width(self) -> float:
-        """Of the 95 % t interval; 3/rows, the bound of what was never seen, where nothing is."""
-        return self._half(0.975)
-
-    @property
-    def p(self) -> float:
-        """Two-sided p that the mean is 0."""
-        if not self.error:
-            return 1.0
-        return float(2 * special.stdtr(self.freedom, -abs(self.mean) / self.error))
-
-    def is_within(self, margin: float) -> bool:
-        """Whether the mean is surely between -margin and margin: two one-sided tests of 5 %."""
-        return abs(self.mean) + self._half(0.95) < margin
-
-    def _half(self, quantile: float) -> float:
-        t = float(special.stdtrit(self.freedom, quantile))
-        return t * self.error if self.error else 3 / self.rows
+        return Estimate(mean, 0.0, 1.0, n)
+    return Estimate(mean, deviation / math.sqrt(n), n - 1, n)
 
 
 def crossed(values: NDArray[Any]) -> Estimate:
@@ -133,7 +120,8 @@ def crossed(values: NDArray[Any]) -> Estimate:
     All seeds are tested on the same rows. The variance of the mean is
     S²_seed/n_seeds + S²_row/n_rows − S²_rest/(n_seeds n_rows), S² the sample variances of the
     seeds' means, of the rows' means, and of what both leave; its degrees of freedom are
-    Satterthwaite's (1946). No component of variance counts as less than none.
+    Satterthwaite's (1946). No component of variance counts as less than none. Where no row differs,
+    the half-width is 3/n_rows, the bound of what was never seen.
 
     Args:
         values: (seeds, rows), two of each at least: 1 where a run errs, or the difference of two.
@@ -152,9 +140,9 @@ def crossed(values: NDArray[Any]) -> Estimate:
     rest = max(float(left), 0.0) / freedoms[2] / (seeds * rows)
     variance = one + other - min(rest, one, other)
     if not variance:
-        return Estimate(mean, 0.0, 1.0, rows)
+        return Estimate(mean, 0.0, 1.0, rows, 3 / rows)
     spent = sum(part**2 / n for part, n in zip((one, other, rest), freedoms, strict=True))
-    return Estimate(mean, math.sqrt(variance), max(1.0, variance**2 / spent), rows)
+    return Estimate(mean, math.sqrt(variance), max(1.0, variance**2 / spent), rows, 3 / rows)
 
 
 def resampled(values: Sequence[NDArray[Any]], train_rows: float) -> Estimate:
@@ -178,40 +166,31 @@ def resampled(values: Sequence[NDArray[Any]], train_rows: float) -> Estimate:
     each = np.concatenate(by_row)
     of_rows = float(np.var(each, ddof=1)) / len(each) if len(each) > 1 else 0.0
     variance = max((1 / len(values) + share) * deviation**2, of_rows)
-    return Estimate(mean, math.sqrt(variance), len(values) - 1.0, len(each))
+    return Estimate(mean, math.sqrt(variance), len(values) - 1.0, len(each), 3 / len(each))
 
 
 def holm(values: Sequence[float]) -> list[float]:
     """Holm's (1979) correction of the p of several claims: each as if it were the only one."""
-    order = sorted(range(len(values)), key=lambda k: values[k])
-    found, most = [0.0] * len(values), 0.0
-    for place, k in enumerate(order):
-        most = max(most, min(1.0, (len(values) - place) * values[k]))
-        found[k] = most
-    return found
+    order, n = np.argsort(values, kind="stable"), len(values)
+    found = np.empty(n)
+    found[order] = np.maximum.accumulate(np.asarray(values)[order] * np.arange(n, 0, -1))
+    return [float(p) for p in np.minimum(found, 1)]
 
 
-def unpaired(first: tuple[float, float, int], second: tuple[float, float, int]) -> Difference:
-    """First − second of two means of unrelated values, with Welch's (1947) 95 % t interval.
+def unpaired(first: tuple[float, float, int], second: tuple[float, float, int]) -> Estimate:
+    """First − second of two means of unrelated values: Welch's (1947) t; n is all their number.
 
     Args:
         first: mean, sample standard deviation and number (>= 2) of its values.
         second: likewise.
-
-    Returns:
-        The difference; n is the number of all values.
     """
     if min(first[2], second[2]) < 2:
         raise ValueError(f"Welch's interval needs two values of each, got {first}, {second}")
     parts = [deviation**2 / n for _, deviation, n in (first, second)]
-    mean, n = first[0] - second[0], first[2] + second[2]
-    if not sum(parts):
-        return Difference(mean, 0.0, n)
-    weights = [
-        part**2 / (count - 1) for part, (*_, count) in zip(parts, (first, second), strict=True)
-    ]
-    freedom = sum(parts) ** 2 / sum(weights)
-    return Difference(mean, float(special.stdtrit(freedom, 0.975)) * math.sqrt(sum(parts)), n)
+    mean, n, variance = first[0] - second[0], first[2] + second[2], sum(parts)
+    spent = parts[0] ** 2 / (first[2] - 1) + parts[1] ** 2 / (second[2] - 1)
+    freedom = variance**2 / spent if variance else 1.0
+    return Estimate(mean, math.sqrt(variance), freedom, n, 0.0)
 
 
 def spread(values: Sequence[float] | NDArray[Any]) -> tuple[float, float]:

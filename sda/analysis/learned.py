@@ -1,30 +1,35 @@
 """Pictures of what finished runs have learned: first-layer filters and reconstructions."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from sda.analysis import pictures
-from sda.analysis.comparison import Arm
 from sda.analysis.page import Figure
 from sda.common.rows import floats, shared
 from sda.common.seeding import stream
-from sda.data.splits import Splits
 from sda.nn.autoencoder import Layer
 from sda.nn.boltzmann import Boltzmann
 from sda.nn.convolutional import ConvolutionalAutoencoder
-from sda.nn.corruption import Corruption
 from sda.nn.encoder import Initialisation
-from sda.nn.layer_kind import LayerPlan
 from sda.nn.predictor import Predictor
 from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs import model_file
 from sda.runs.folder import MODEL, PRETRAINED
-from sda.runs.results import Trained
 from sda.training.minibatches import corrupt
+
+if TYPE_CHECKING:
+    from sda.analysis.comparison import Arm
+    from sda.data.splits import Splits
+    from sda.nn.corruption import Corruption
+    from sda.nn.layer_kind import LayerPlan
+    from sda.runs.results import Trained
 
 TILES = (3, 5)  # rows and columns of a sheet of filters
 EXAMPLES, ACROSS = 8, 2  # reconstructions of a sheet, and how many stand in one of its rows
@@ -55,7 +60,7 @@ def filters(arm: Arm, splits: Splits | None) -> Figure | None:
     if isinstance(stack[0], ConvolutionalAutoencoder):
         shown, shape = pictures.cropped(shown, stack[0].shape)
     sheet = pictures.filters(shown, shape, *TILES)
-    return Figure(pictures.png(_enlarged(sheet)), told, "pixels")
+    return Figure(pictures.png(sheet, SCALE), told, "pixels")
 
 
 def noise(arms: Sequence[Arm]) -> Corruption | None:
@@ -85,7 +90,7 @@ def reconstructions(arm: Arm, splits: Splits | None, trial: Corruption | None) -
     x, hit, again = (view.numpy() for view in (clean, corrupted, made))
     sheet = pictures.reconstructions(x, hit, again, splits.image_shape, ACROSS)
     told = f"{arm.label}: clean, with noise, and as the layer makes it"
-    return Figure(pictures.png(_enlarged(sheet)), told, "pixels")
+    return Figure(pictures.png(sheet, SCALE), told, "pixels")
 
 
 def _stack(run: Trained) -> tuple[StackedDenoisingAutoencoder | None, str]:
@@ -119,7 +124,3 @@ def _shape(n: int, splits: Splits | None) -> pictures.ImageShape | None:
         return splits.image_shape
     side = round(n**0.5)
     return (side, side) if side * side == n else None
-
-
-def _enlarged(sheet: pictures.Picture) -> pictures.Picture:
-    return sheet.repeat(SCALE, axis=0).repeat(SCALE, axis=1)

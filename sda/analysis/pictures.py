@@ -1,4 +1,4 @@
-"""Pictures of filters and reconstructions, grey or in colour: arrays, or PNG files."""
+"""Pictures of filters, reconstructions and rows, grey or in colour: arrays, or PNG files."""
 
 import io
 import math
@@ -14,6 +14,7 @@ ImageShape = tuple[int, ...]  # (height, width) or (channels, height, width)
 
 ZERO = 128  # grey of a weight of 0
 BORDER = 64  # grey of the lines between tiles
+SHEET = 89  # and of those between the pictures of a montage
 
 
 def filters(weight: Array, image_shape: ImageShape | None, rows: int, columns: int) -> Picture:
@@ -90,17 +91,36 @@ def examples(rows: Array, image_shape: ImageShape | None, columns: int, clean: A
     return _tile(_images(grey, image_shape), columns)
 
 
-def save_png(picture: Picture, path: Path) -> None:
+def montage(images: Array, columns: int) -> Picture:
+    """Pictures (n, h, w) or (n, h, w, 3) in [0, 1], ``columns`` to a row, no line around all."""
+    return _tile(255 * images, columns, SHEET)[1:-1, 1:-1]
+
+
+def in_range(rows: NDArray[Any], image_shape: ImageShape) -> Array:
+    """Rows (n, d) as pictures for ``montage``, stretched to [0, 1] if their values leave it.
+
+    Whole numbers of eight bits stand for k/255.
+    """
+    if rows.dtype == np.uint8:
+        rows = rows / np.float32(255)
+    if rows.min() < 0 or rows.max() > 1:
+        low, high = np.quantile(rows, [0.005, 0.995])
+        rows = ((rows - low) / (high - low)).astype(np.float32)
+    return _images(rows, image_shape)
+
+
+def save_png(picture: Picture, path: Path, scale: int = 1) -> None:
     """Write a picture. Raises OSError."""
-    path.write_bytes(png(picture))
+    path.write_bytes(png(picture, scale))
 
 
-def png(picture: Picture) -> bytes:
-    """A picture as a PNG file."""
+def png(picture: Picture, scale: int = 1) -> bytes:
+    """A picture as a PNG file, every pixel ``scale`` pixels wide."""
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, format="PNG")
+    enlarged = picture.repeat(scale, axis=0).repeat(scale, axis=1)
+    Image.fromarray(enlarged).save(file, format="PNG", optimize=True)
     return file.getvalue()
 
 
@@ -118,12 +138,12 @@ def _images(values: NDArray[Any], shape: ImageShape | None) -> NDArray[Any]:
     return np.moveaxis(images, 1, -1) if images.shape[1] == 3 else images.mean(axis=1)
 
 
-def _tile(images: NDArray[Any], columns: int) -> Picture:
+def _tile(images: NDArray[Any], columns: int, line: int = BORDER) -> Picture:
     """Lay pictures (n, h, w, ...) of greys out, with a line of one pixel around each."""
     n, height, width, *colours = images.shape
     rows, columns = math.ceil(n / columns), min(n, columns)
     size = (rows * (height + 1) + 1, columns * (width + 1) + 1, *colours)
-    sheet = np.full(size, BORDER, np.uint8)
+    sheet = np.full(size, line, np.uint8)
     for k, image in enumerate(np.clip(images, 0, 255).round().astype(np.uint8)):
         top, left = 1 + k // columns * (height + 1), 1 + k % columns * (width + 1)
         sheet[top : top + height, left : left + width] = image

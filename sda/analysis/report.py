@@ -1,18 +1,20 @@
 """A report of finished runs for a colleague: the verdict first, how to repeat it last."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from sda.analysis import blocks, confusions, curves, learned
 from sda.analysis.comparison import Arm, Comparison, Table
-from sda.analysis.page import Code, Figure, Folded, Grid, Part, Row, Section, Tabular, Text, page
+from sda.analysis.page import Code, Figure, Folded, Row, Section, Tabular, Text, page
 from sda.analysis.tables import Block
 from sda.analysis.verdict import verdict
-from sda.analysis.versions import versions
-from sda.data.splits import Splits
 from sda.runs.identity import depth
+
+if TYPE_CHECKING:
+    from sda.data.splits import Splits
 
 MOST_PAIRS = 45  # of a page: those of ten arms
 
@@ -37,17 +39,15 @@ def report(
     for table in found.tables:
         splits = (data or {}).get(table.data_hash)
         sections += _table(table, splits, (commands or {}).get(table.data_hash, ()))
-    sections += [Section(what, [Tabular(Block(heads, rows, "l" * len(heads)))])
-                 for what, heads, rows in blocks.lists(found)]  # fmt: skip
-    runs = [run for table in found.tables for arm in table.arms for run in arm.runs]
-    return page(title, [*sections, Section("Versions", [Tabular(versions(runs))])])
+    sections += [Section(what, [Tabular(block)]) for what, block in blocks.lists(found)]
+    versions = blocks.versions(run for table in found.tables for run in table.runs)
+    return page(title, [*sections, Section("Versions", [Tabular(versions)])])
 
 
 def best_of_each_kind(table: Table) -> list[Arm]:
     """Of those with the most seeds: what was repeated had been chosen, a single run may be luck."""
     best: dict[tuple[str, int, int | None], Arm] = {}
-    by_error = sorted(table.arms, key=lambda arm: np.mean([run.valid_error for run in arm.runs]))
-    for arm in sorted(by_error, key=lambda arm: -len(arm.runs)):
+    for arm in sorted(table.arms, key=lambda arm: (-len(arm.runs), arm.valid_error)):
         run = arm.runs[0]
         best.setdefault((run.init, depth(run.result["settings"]), run.labelled), arm)
     return [arm for arm in table.arms if arm in best.values()]
@@ -61,7 +61,7 @@ def _table(table: Table, splits: Splits | None, commands: Sequence[str]) -> Iter
     each, *others = blocks.blocks(best, MOST_PAIRS)
     told = [Text(words, leads=True) for words in verdict(best)]
     alike = [Text(f"{words[0].upper()}{words[1:]}.")] if (words := blocks.alike(table)) else []
-    everything = next(blocks.blocks(table, 0)) if len(arms) < len(table.arms) else each
+    everything = blocks.arms(table) if len(arms) < len(table.arms) else each
     yield Section(blocks.title(table), [*told, Tabular(everything), *alike])
     if everything is not each:
         yield Section("Of each kind the best by mean validation error", [Tabular(each)], 3)
@@ -70,7 +70,8 @@ def _table(table: Table, splits: Splits | None, commands: Sequence[str]) -> Iter
         caption = "validation error and reconstruction over epochs; thin: runs, thick: their mean"
         yield Section("Curves", [Figure(curves.draw(shown), caption)], 3)
     yield from _pictures(arms, splits)
-    yield from _confusions(arms)
+    if parts := confusions.parts(arms):
+        yield Section("Errors by class", parts, 3)
     yield from _settings(table, commands)
 
 
@@ -104,30 +105,10 @@ def _pictures(arms: Sequence[Arm], splits: Splits | None) -> Iterator[Section]:
         yield Section("Reconstructions", [Text(words), Row(made)], 3)
 
 
-def _confusions(arms: Sequence[Arm]) -> Iterator[Section]:
-    errors = confusions.errors(arms)
-    if errors is None:
-        return
-    parts: list[Part] = [Tabular(errors)]
-    if len(errors.rows) <= confusions.MOST:
-        parts.append(Row([_grid(arm, arms) for arm in arms if confusions.matrix(arm) is not None]))
-    yield Section("Errors by class", parts, 3)
-
-
-def _grid(arm: Arm, arms: Sequence[Arm]) -> Grid:
-    counts = confusions.matrix(arm)
-    assert counts is not None
-    caption = f"{arm.label}: percent of the rows of a class (down) taken for each class (across)"
-    return Grid(confusions.names(arms, len(counts)), confusions.shares(counts), caption)
-
-
 def _settings(table: Table, commands: Sequence[str]) -> Iterator[Section]:
     if commands:
         words = "What is not said is a default. The folder of each run has its whole configuration."
         yield Section("How to repeat it", [Code(commands), Text(words)], 3)
-    each = [
-        Folded(arm.label, [Code([f"{key}: {value}" for key, value in own.items()])])
-        for arm in table.arms
-        for own in [arm.runs[0].result["settings"]]
-    ]
+    said = {arm.label: arm.runs[0].result["settings"].items() for arm in table.arms}
+    each = [Folded(arm, [Code([f"{k}: {v}" for k, v in own])]) for arm, own in said.items()]
     yield Section("Settings of the first run of each arm", each, 3)

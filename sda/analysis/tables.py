@@ -3,18 +3,24 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
+WIDTH = 100  # characters of a terminal line
 GAP = 2  # blanks between columns
 NARROWEST = 20  # characters that a column is wrapped to at most
 
 
 @dataclass(frozen=True)
 class Block:
-    """A table of words with the sentences that say how to read it."""
+    """A table of words with the sentences that say how to read it.
+
+    A letter in ``sides`` for each column: ``l`` left, wrapped where too wide; ``n`` and ``w`` left,
+    never wrapped, for names and for what is copied whole; ``r`` right.
+    """
 
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
-    sides: str  # l or r for each column
+    sides: str
     notes: list[str] = field(default_factory=list)  # each a line of a terminal, or two
 
     @property
@@ -22,35 +28,27 @@ class Block:
         """The notes as running text."""
         return "; ".join(note.replace("\n", " ") for note in self.notes)
 
+    def aligned(self) -> str:
+        """Lines of at most ``WIDTH`` characters, if the columns allow it, and the notes below."""
+        plain = [[cell.replace("**", "") for cell in row] for row in (self.heads, *self.rows)]
+        widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
+        flexible = [k for k, side in enumerate(self.sides) if side == "l"]
+        while sum(widths) + GAP * (len(widths) - 1) > WIDTH:
+            widest = max(flexible, key=lambda k: widths[k], default=None)
+            if widest is None or widths[widest] <= NARROWEST:
+                break
+            widths[widest] -= 1
+        head, *body = (_wrapped(row, widths, self.sides) for row in plain)
+        lines = [line for row in body for line in row]
+        rule = "-" * max(map(len, [*head, *lines]))
+        return "\n".join([*head, rule, *lines, *(textwrap.indent(n, "  ") for n in self.notes)])
 
-def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], sides: str, width: int) -> str:
-    """Lay a table out in lines of at most ``width`` characters, if its columns allow it.
-
-    Args:
-        heads: of the columns.
-        rows: of cells.
-        sides: of each column: ``l`` left, wrapped where too wide; ``w`` left, never wrapped, for
-            what is copied whole; ``r`` right.
-        width: of a line, in characters.
-    """
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    flexible = [k for k, side in enumerate(sides) if side == "l"]
-    while sum(widths) + GAP * (len(widths) - 1) > width:
-        widest = max(flexible, key=lambda k: widths[k], default=None)
-        if widest is None or widths[widest] <= NARROWEST:
-            break
-        widths[widest] -= 1
-    lines = [line for row in (heads, *rows) for line in _wrapped(row, widths, sides)]
-    rule = "-" * max(map(len, lines))
-    top = len(_wrapped(heads, widths, sides))
-    return "\n".join([*lines[:top], rule, *lines[top:]])
-
-
-def piped(heads: Sequence[str], rows: Sequence[Sequence[str]], sides: str = "") -> str:
-    """Lay the same table out as Markdown; without sides, all columns are left."""
-    rule = ["---:" if side == "r" else "---" for side in sides or "l" * len(heads)]
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in (heads, rule, *rows)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in escaped)
+    def piped(self) -> str:
+        """The same table as Markdown, without the notes."""
+        rule = ["---:" if side == "r" else "---" for side in self.sides]
+        table = (self.heads, rule, *self.rows)
+        rows = (" | ".join(cell.replace("|", "\\|") for cell in row) for row in table)
+        return "\n".join(f"| {row} |" for row in rows)
 
 
 def _wrapped(row: Sequence[str], widths: Sequence[int], sides: str) -> list[str]:
@@ -62,11 +60,8 @@ def _wrapped(row: Sequence[str], widths: Sequence[int], sides: str) -> list[str]
         for cell, width, side in zip(row, widths, sides, strict=True)
     ]
     lines = []
-    for k in range(max(map(len, cells))):
-        words = [cell[k] if k < len(cell) else "" for cell in cells]
-        parts = [
-            word.rjust(width) if side == "r" else word.ljust(width)
-            for word, width, side in zip(words, widths, sides, strict=True)
-        ]
+    for words in zip_longest(*cells, fillvalue=""):
+        placed = zip(words, widths, sides, strict=True)
+        parts = [w.rjust(n) if side == "r" else w.ljust(n) for w, n, side in placed]
         lines.append((" " * GAP).join(parts).rstrip())
     return lines

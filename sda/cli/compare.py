@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sda.analysis import as_json, blocks, comparison, curves, text
-from sda.analysis.comparison import Comparison
+from sda.analysis import comparison, curves, formats
+from sda.analysis.comparison import MARGIN, Comparison
 from sda.common import checks, files
 from sda.common.program import program
 from sda.runs import results
@@ -28,7 +28,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
     return comparison.contrast(finished, unfinished, compose.defaults())
 
 
-def write(comparison: Comparison, folder: Path, margin: float = blocks.MARGIN) -> list[Path]:
+def write(comparison: Comparison, folder: Path, margin: float = MARGIN) -> list[Path]:
     """Write ``comparison.md``, ``comparison.json`` and, if a run has a record, ``comparison.png``.
 
     The folder is made if need be; each file is written whole or not at all. Returns what was
@@ -36,8 +36,8 @@ def write(comparison: Comparison, folder: Path, margin: float = blocks.MARGIN) -
     """
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
-        "comparison.md": text.markdown(comparison, margin).encode(),
-        "comparison.json": as_json.as_json(comparison).encode(),
+        "comparison.md": formats.markdown(comparison, margin).encode(),
+        "comparison.json": formats.as_json(comparison).encode(),
     }
     shown = curves.panels(comparison)
     if shown:
@@ -55,7 +55,7 @@ def conclude(paths: Sequence[Path]) -> None:
     found = compare(there)
     if not any(len(table.arms) > 1 for table in found.tables):
         return
-    _print(f"\n{text.plain(found)}")
+    _print(f"\n{formats.plain(found)}")
     above = shlex.quote(os.path.relpath(os.path.commonpath([path.absolute() for path in paths])))
     _print(f"\nin files, with curves: {program()} compare {above}")
     _print(f"as a page: {program()} report {above}")
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--margin",
         type=_margin,
-        default=blocks.MARGIN,
+        default=MARGIN,
         help="percentage points; arms surely less apart are level; default: 0.5",
     )
     args = parser.parse_args(argv)
@@ -82,7 +82,7 @@ def main(argv: list[str]) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return NOTHING
-    _print(text.plain(comparison, args.margin))
+    _print(formats.plain(comparison, args.margin))
     written = write(comparison, args.out or args.folders[0], args.margin)
     _print(f"\nwritten: {', '.join(map(str, written))}")
     return 0

@@ -6,6 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
+from sda.analysis import pictures
 from sda.common.errors import DataError
 from sda.common.program import program
 from sda.data import description, mnist
@@ -37,6 +40,7 @@ LICENCES = {
     "patches": _PHOTOGRAPHS,
     "coloured": "ours: MIT",
 }
+_PER_CLASS = 60  # pictures of a montage
 _FROM_MNIST = ("basic", "rot", "bg-rand", "bg-img", "rot-bg-img", "mnist")
 
 
@@ -100,10 +104,14 @@ def _show(name: str, splits: Splits, folder: Path) -> None:
     for what, value in description.describe(splits).items():
         print(f"{name}  {what}: {value}")
     if splits.image_shape is not None:
-        from sda.analysis import montages  # it imports torch
-
-        for file in montages.save_classes(splits, splits.image_shape, folder):
-            print(f"{name}  {file}")
+        folder.mkdir(parents=True, exist_ok=True)
+        for label in range(splits.n_classes):
+            rows = splits.train.x[np.flatnonzero(splits.train.y == label)[:_PER_CLASS]]
+            if len(rows):
+                file = folder / f"{splits.name}-class{label}.png"
+                images = pictures.in_range(rows, splits.image_shape)
+                pictures.save_png(pictures.montage(images, columns=12), file, scale=2)
+                print(f"{name}  {file}")
 
 
 def _opened(name: str, options: argparse.Namespace) -> Splits | None:

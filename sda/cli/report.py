@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sda.analysis.comparison import Arm, Comparison, Table
-from sda.analysis.tables import Block
 from sda.cli import compare
 from sda.common import files
 from sda.common.program import program
@@ -62,7 +61,8 @@ def _campaign(folder: Path) -> Iterator["Section"]:
     name = folder.resolve().name
     if not (catalogue.folder() / "campaign" / f"{name}.yaml").exists():
         return
-    from sda.runs import ledger  # as above
+    from sda.analysis.page import Section, Tabular  # as above
+    from sda.runs import ledger
     from sda.sweeps.campaign import gaps
     from sda.sweeps.campaign import table as campaign_table
 
@@ -71,20 +71,21 @@ def _campaign(folder: Path) -> Iterator["Section"]:
     rows = campaign_table.rows(lines, name)
     if not rows:
         return
-    yield _section(
-        "",
-        campaign_table.as_printed(rows, campaign_table.full),
+    errors = (
         "Test error in percent: mean over fresh seeds, which had no part in the choice, of the "
         "setting with the best mean validation error. Of this ledger alone: the table in "
-        "experiments/results/table1.md may rest on more.",
+        "experiments/results/table1.md may rest on more."
     )
-    yield _section(
-        "Gaps",
-        gaps.lines(rows, gaps.of(rows, lines, record)),
+    apart = (
         "Percentage points of test error, positive: SdA-3 is better, ± the 95 % interval over "
-        "seeds and test rows; in brackets the paper's gap.",
+        "seeds and test rows; in brackets the paper's gap."
     )
-    yield _section("What was chosen", campaign_table.details(rows))
+    shown = {
+        "": campaign_table.as_printed(rows, campaign_table.full, errors),
+        "Gaps": gaps.block(rows, gaps.of(rows, lines, record), apart),
+        "What was chosen": campaign_table.details(rows),
+    }
+    yield from (Section(title, [Tabular(block)]) for title, block in shown.items())
 
 
 def commands(table: Table) -> list[str]:
@@ -130,14 +131,6 @@ def _seeds(seeds: Sequence[int]) -> str:
     if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
         return f"range({seeds[0]},{seeds[-1] + 1})" if seeds[0] else f"range({len(seeds)})"
     return ",".join(map(str, seeds))
-
-
-def _section(title: str, lines: list[list[str]], *notes: str) -> "Section":
-    """A table whose first column names its rows."""
-    from sda.analysis.page import Section, Tabular
-
-    heads, *rows = lines
-    return Section(title, [Tabular(Block(heads, rows, "n" + "l" * len(heads[1:]), list(notes)))])
 
 
 def main(argv: list[str]) -> int:

@@ -95,7 +95,7 @@ def _say(made: "Plan") -> None:
 
 def _judge(made: "Plan") -> None:
     """Print the verdict and its tables, and write the page."""
-    from sda.analysis import tables, worth, worth_page
+    from sda.analysis import worth
     from sda.runs import results
     from sda.sweeps.worth import probe
 
@@ -105,16 +105,14 @@ def _judge(made: "Plan") -> None:
         raise ValueError(f"{made.folder} has no runs of random weights and of SdA to compare")
     held = worth.claims(found)
     for block in (worth.errors(found), worth.differences(held)):
-        rows = [[cell.replace("**", "") for cell in row] for row in block.rows]
-        print(f"\n{tables.aligned(block.heads, rows, block.sides, 100)}")
-        print(textwrap.indent("\n".join(block.notes), "  "))
+        print(f"\n{block.aligned()}")
     print(f"\n{textwrap.fill(worth.verdict(held), 100)}")
     about = [f"{made.told()}. About {made.expected:g} minutes were planned."]
     for why in dict.fromkeys(made.left_out.values()):
         arms = [arm for arm, own in made.left_out.items() if own == why]
         about.append(f"Left out: {', '.join(arms)} ({why}).")
     chosen = worth.choices(probe.choices(made), made.n_train)
-    page = worth_page.html(made.name, found, held, about, chosen, _command(made))
+    page = worth.html(made.name, found, held, about, chosen, _command(made))
     files.replace(made.folder / "worth.html", page.encode())
     print(f"\nwritten: {made.folder / 'worth.html'}")
 

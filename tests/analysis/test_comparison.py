@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from sda.analysis import as_json, curves, naming, text
+from sda.analysis import curves, formats, naming
 from sda.cli import compare
 
 SETTINGS = {
@@ -175,13 +175,13 @@ def test_one_pair_is_said_to_have_no_interval(tmp_path):
     run_folder(tmp_path / "a", "random", 0, 90)
     run_folder(tmp_path / "b", "sda", 0, 30)
     result = compare.compare([tmp_path])
-    assert re.search(r"\+6.00 +- +- +none: one seed", text.plain(result))
+    assert re.search(r"\+6.00 +- +- +none: one seed", formats.plain(result))
     assert not pairs(result)["random", "sda"].difference.excludes_zero
 
 
 def test_the_table_states_sign_and_verdict(tmp_path):
     three_arms(tmp_path)
-    shown = text.plain(compare.compare([tmp_path]))
+    shown = formats.plain(compare.compare([tmp_path]))
     assert "a - b, positive = b better" in shown
     line = next(line for line in shown.splitlines() if line.startswith("random - sda  "))
     assert re.match(r"random - sda +3 +\+6.00 ±1.4\d +- +\de-\d\d  sda better$", line)
@@ -192,11 +192,11 @@ def test_the_verdict_names_whichever_arm_is_better(tmp_path):
     for seed in range(3):
         run_folder(tmp_path / f"a{seed}", "random", seed, 20)
         run_folder(tmp_path / f"b{seed}", "sda", seed, 50)
-    shown = text.plain(compare.compare([tmp_path]))
+    shown = formats.plain(compare.compare([tmp_path]))
     assert re.search(r"-3.00 ±1.06 .* random better", shown)
     for seed in range(3):
         run_folder(tmp_path / f"c{seed}", "sda", seed, 10, settings={"corruption.fraction": 0.4})
-    shown = text.plain(compare.compare([tmp_path]))
+    shown = formats.plain(compare.compare([tmp_path]))
     assert re.search(r"-3.00 ±1.06 .* a better", shown)
     assert re.search(r"\+1.00 ±0.62 .* b better", shown)
 
@@ -205,7 +205,7 @@ def test_an_interval_that_holds_0_decides_nothing(tmp_path):
     for seed, sda in enumerate([30, 70, 55]):
         run_folder(tmp_path / f"a{seed}", "random", seed, 50)
         run_folder(tmp_path / f"b{seed}", "sda", seed, sda)
-    assert "no difference found" in text.plain(compare.compare([tmp_path]))
+    assert "no difference found" in formats.plain(compare.compare([tmp_path]))
 
 
 def test_few_rows_that_differ_by_one_in_every_seed_decide_nothing(tmp_path):
@@ -222,7 +222,7 @@ def test_few_rows_that_differ_by_one_in_every_seed_decide_nothing(tmp_path):
     assert math.isinf(pair.difference.half_width)  # seeds that agree say nothing
     assert pair.estimate.half_width > 1 / 18
     assert pair.better is None
-    assert "no difference found" in text.plain(compare.compare([tmp_path]))
+    assert "no difference found" in formats.plain(compare.compare([tmp_path]))
 
 
 def test_arms_that_make_the_same_mistakes_are_level_where_the_rows_suffice(tmp_path):
@@ -231,8 +231,8 @@ def test_arms_that_make_the_same_mistakes_are_level_where_the_rows_suffice(tmp_p
         run_folder(tmp_path / f"b{seed}", "sda", seed, 50)
     result = compare.compare([tmp_path])
     assert pairs(result)["random", "sda"].estimate.half_width == 3 / N
-    assert re.search(r"\+0.00 ±0.30 .* level$", text.plain(result), re.M)
-    assert "no difference found" in text.plain(result, margin=0.002)
+    assert re.search(r"\+0.00 ±0.30 .* level$", formats.plain(result), re.M)
+    assert "no difference found" in formats.plain(result, margin=0.002)
 
 
 def test_of_several_claims_each_must_be_the_surer(tmp_path):
@@ -274,8 +274,8 @@ def test_without_predictions_a_run_is_compared_but_not_by_mcnemar(tmp_path, dama
     assert pair.difference.n == 2
     assert pair.mcnemar[0, 0] is not None
     assert pair.mcnemar[0, 1] is None
-    assert "none: no predictions" in text.plain(result)
-    assert "missing or damaged" in text.plain(result)
+    assert "none: no predictions" in formats.plain(result)
+    assert "missing or damaged" in formats.plain(result)
 
 
 def test_pickled_predictions_are_not_executed(tmp_path):
@@ -324,11 +324,11 @@ def test_runs_that_did_not_finish_are_listed_with_their_status(tmp_path, status,
     run_folder(tmp_path / "bad", seed=1, status=status, message=message, test_error=None)
     result = compare.compare([tmp_path])
     assert arms(result) == {"sda": 1}
-    shown = text.plain(result)
+    shown = formats.plain(result)
     assert str(tmp_path / "bad") in shown  # whole, to be copied
     shown_words = " ".join(shown.replace(str(tmp_path / "bad"), "").split())
     assert told in shown_words
-    assert told in text.markdown(result)
+    assert told in formats.markdown(result)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_equal_runs_of_one_arm_and_seed_count_once(tmp_path):
     assert pairs(result)["random", "sda"].difference.n == 2
     same = result.repeated[0]
     assert (same.label, same.seed, len(same.paths), same.agree) == ("random", 0, 2, True)
-    assert "equal, counted once" in text.plain(result)
+    assert "equal, counted once" in formats.plain(result)
 
 
 def test_runs_of_one_arm_and_seed_that_disagree_are_refused(tmp_path):
@@ -381,7 +381,7 @@ def test_runs_of_one_arm_and_seed_that_disagree_are_refused(tmp_path):
     result = compare.compare([tmp_path])
     assert arms(result) == {"random": 2, "saa": 2, "sda": 1}
     assert pairs(result)["random", "sda"].difference.n == 1
-    shown = text.plain(result)
+    shown = formats.plain(result)
     assert shown.count("not equal, none used") == 2
     assert "rect: sda, seed 0" in shown
 
@@ -416,23 +416,23 @@ PUBLISHED = {"paper": "Some (2008), Table 1", "n_test": 50_000, "test_error": {"
 def test_published_figures_stand_beside_ours_with_the_deviation(tmp_path, wrong, told):
     run_folder(tmp_path / "a", "random", wrong=90, published=PUBLISHED)
     run_folder(tmp_path / "b", "sda", wrong=wrong, published=PUBLISHED)
-    shown = text.plain(compare.compare([tmp_path]))
+    shown = formats.plain(compare.compare([tmp_path]))
     assert f"1.99 ±0.12  {told}" in shown
     assert "Some (2008), Table 1" in shown
-    assert text.markdown(compare.compare([tmp_path])).count(told) == 1
+    assert formats.markdown(compare.compare([tmp_path])).count(told) == 1
 
 
 def test_a_best_epoch_that_is_the_last_is_marked(tmp_path):
     run_folder(tmp_path / "a", seed=0)
     run_folder(tmp_path / "b", seed=1, best_is_last=True)
-    lines = text.plain(compare.compare([tmp_path])).splitlines()
+    lines = formats.plain(compare.compare([tmp_path])).splitlines()
     assert any(line.endswith("3.00 ±1.06   3.00 ±1.06*") for line in lines)
     assert any("more epochs may help" in line for line in lines)
 
 
 def test_few_wrong_rows_are_shown_with_wilsons_interval(tmp_path):
     run_folder(tmp_path / "a", wrong=0)
-    shown = text.plain(compare.compare([tmp_path]))
+    shown = formats.plain(compare.compare([tmp_path]))
     assert "0.00 [0.00, 0.38]" in shown
     assert "Wilson" in shown
 
@@ -445,21 +445,21 @@ def test_the_terminal_table_fits_a_hundred_columns(tmp_path, wrong):
             told = {"settings": changes, "published": PUBLISHED, "best_is_last": k == 3}
             run_folder(tmp_path / f"{k}-{seed}", "sda", seed, wrong + k, **told)
     result = compare.compare([tmp_path])
-    shown = text.plain(result)
+    shown = formats.plain(result)
     paths = [line for line in shown.splitlines() if str(tmp_path) in line]
     assert max(len(line) for line in shown.splitlines() if line not in paths) <= 100
     assert "51 more pairs" in shown
     assert sum("± 95 %" in line for line in shown.splitlines()) == 1
     verdicts = ("better", "found", "level")
     assert len([line for line in shown.splitlines() if line.rstrip().endswith(verdicts)]) == 15
-    rows = [row for row in text.markdown(result).splitlines() if re.search(r"(r|d|l) \|$", row)]
+    rows = [row for row in formats.markdown(result).splitlines() if re.search(r"(r|d|l) \|$", row)]
     rows = [row for row in rows if re.search(r"(better|found|level) \|$", row)]
     assert len(rows) == len(pairs(result))
 
 
 def test_more_seeds_than_fit_go_on_in_another_block(tmp_path):
     three_arms(tmp_path, seeds=7)
-    shown = text.plain(compare.compare([tmp_path]))
+    shown = formats.plain(compare.compare([tmp_path]))
     assert max(map(len, shown.splitlines())) <= 100
     heads = [line for line in shown.splitlines() if line.startswith("each run's test %")]
     assert [word for line in heads for word in line.split() if word.isdigit()] == list("0123456")
@@ -602,7 +602,7 @@ def test_what_all_runs_share_is_said_once_above_the_table_and_defaults_not_at_al
     assert [arm.label for arm in table.arms] == [
         "random", "saa", "sda corruption.fraction=0.25", "sda corruption.fraction=0.4",
     ]  # fmt: skip
-    shown = text.plain(compare.compare([tmp_path]))
+    shown = formats.plain(compare.compare([tmp_path]))
     assert shown.count("pretrain.epochs=7") == 1
     assert (
         "all with finetune.patience=5, pretrain.epochs=7, stack.hidden=[200,200]"
@@ -628,7 +628,7 @@ def test_arms_of_other_numbers_of_labels_are_never_set_against_each_other(tmp_pa
     order = [f"{init} {n} labels" for n in (50, 1000, "all") for init in ("random", "sda")]
     assert list(arms(result)) == order
     assert list(pairs(result)) == list(zip(order[::2], order[1::2], strict=True))
-    assert "only arms with the same number of labels" in text.plain(result)
+    assert "only arms with the same number of labels" in formats.plain(result)
 
 
 def test_numbers_in_names_are_in_order(tmp_path):
@@ -662,12 +662,12 @@ def test_the_cuts_of_small_data_are_one_table_with_the_corrected_interval(tmp_pa
     apart = np.subtract(wrong["random"], wrong["sda"]) / N
     half = 3.1824 * math.sqrt((1 / 4 + 1000 / 3000) * apart.var(ddof=1))  # t, 3 degrees of freedom
     assert table.pairs[0].estimate.half_width == pytest.approx(half, rel=1e-4)
-    shown = text.plain(compare.compare([tmp_path]))
+    shown = formats.plain(compare.compare([tmp_path]))
     assert "rect (regenerated, f0f0f0f0), 4000 rows in 4 folds" in shown
     assert re.search(rf"random - sda +4 +\+1\.88 ±{100 * half:.2f} +0\.\d+ +no difference", shown)
     assert "Nadeau and Bengio" in shown
     assert "McNemar" not in shown
-    content = json.loads(as_json.as_json(compare.compare([tmp_path])))
+    content = json.loads(formats.as_json(compare.compare([tmp_path])))
     assert content["tables"][0]["cuts"] == "4 folds"
 
 
@@ -679,7 +679,7 @@ def test_the_seeds_of_a_cut_count_as_one_and_cuts_of_other_ways_stand_apart(tmp_
         cut_run(tmp_path / "repeats", "sda", number, 30, way="repeats")
     folds, repeats = compare.compare([tmp_path]).tables
     assert (folds.cuts, repeats.cuts) == ("4 folds", "4 repeats")
-    shown = text.plain(compare.compare([tmp_path]))
+    shown = formats.plain(compare.compare([tmp_path]))
     assert re.search(r"^sda +3 +3\.60 +0\.10 +3\.60 +0\.10", shown, re.M)  # over cuts, not runs
     assert re.search(r"^sda +3\.50 +3\.60 +3\.70$", shown, re.M)
 
@@ -697,6 +697,6 @@ def test_of_many_arms_each_is_set_against_the_one_with_the_lowest_validation_err
     found = pairs(compare.compare([tmp_path]))
     assert len(found) == 12
     assert {b for _, b in found} == {"sda corruption.fraction=0.2"}
-    assert "each is set against that with the lowest validation error" in text.plain(
+    assert "each is set against that with the lowest validation error" in formats.plain(
         compare.compare([tmp_path])
     )

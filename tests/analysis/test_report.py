@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from sda.analysis import confusions, learned, page, verdict
-from sda.analysis.intervals import Difference, Estimate
+from sda.analysis.intervals import Estimate
 from sda.analysis.tables import Block
 from sda.cli import compare, report
 from sda.common import plain_yaml
@@ -144,11 +144,12 @@ def test_the_matrix_counts_the_rows_of_every_run_by_class(tmp_path):
     assert counts.sum() == 2000
     assert counts[0, 1] == 6  # the first 30 rows are taken for the next class: three of each
     assert confusions.shares(counts)[0, 1] == pytest.approx(0.03)
-    errors = confusions.errors([arm])
-    assert errors.rows[0] == ["c0", "3.00"]
+    errors, matrices = confusions.parts([arm])
+    assert errors.block.rows[0] == ["c0", "3.00"]
+    assert [grid.names[0] for grid in matrices.parts] == ["c0"]
     (tmp_path / "1" / "test_predictions.npz").unlink()
     (arm,) = compare.compare([tmp_path]).tables[0].arms
-    assert confusions.errors([arm]) is None
+    assert confusions.parts([arm]) == []
 
 
 def test_the_verdict_comes_in_sentences_with_every_interval(tmp_path):
@@ -159,15 +160,20 @@ def test_the_verdict_comes_in_sentences_with_every_interval(tmp_path):
     assert "random (95 % interval 4.5" in words
     assert " and 3.00 points less than saa (95 % interval " in words
     pair = table.pairs[0]
-    unsure = replace(pair, p=0.4, estimate=Estimate(-0.01, 0.02, 50.0, 1000))
+    unsure = replace(pair, p=0.4, estimate=Estimate(-0.01, 0.02, 50.0, 1000, 0.003))
     assert verdict.sentence(unsure).startswith(
         "no difference was found between random and saa (random errs 1.00 points less than saa, "
     )
-    level = replace(pair, p=1.0, estimate=Estimate(0.0, 0.0, 1.0, 1000))
+    level = replace(pair, p=1.0, estimate=Estimate(0.0, 0.0, 1.0, 1000, 0.003))
     assert verdict.sentence(level) == (
         "random and saa are level, surely less than 0.5 points apart"
     )
-    single = replace(pair, p=None, estimate=None, difference=Difference(0.1, np.inf, 1))
+    # Cuts with unequal numbers of seeds: what is claimed goes by the estimate that p is of.
+    turned = replace(pair, p=0.01, estimate=Estimate(-0.01, 0.002, 9.0, 1000))
+    assert pair.difference.mean > 0
+    assert turned.better is turned.first
+    assert verdict.sentence(turned).startswith("random errs 1.00 points less than saa (95 % ")
+    single = replace(pair, p=None, estimate=None, difference=Estimate(0.1, 0.0, 1.0, 1))
     assert "no verdict" in verdict.sentence(single)
 
 

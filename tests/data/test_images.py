@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from sda.analysis import montages, pictures
+from sda.analysis import pictures
 from sda.common.errors import DataFormatError
 from sda.data.generated import coloured_shapes
 from sda.data.generated.coloured_shapes import coloured
-from sda.data.splits import Rows
 from sda.data.tables import arrays, table
 
 RNG = np.random.default_rng(0)
@@ -56,7 +55,7 @@ def test_a_picture_in_colour_is_shown_in_its_colours():
     rows = COLOUR[:4].reshape(4, -1) / 255
     sheet = pictures.reconstructions(rows, rows, rows, (3, 5, 4))
     assert np.array_equal(sheet[1:6, 1:5], np.moveaxis(COLOUR[0], 0, 2))
-    shown = montages.montage(montages.in_range(Rows(COLOUR.reshape(30, -1), Y), (3, 5, 4)), 6)
+    shown = pictures.montage(pictures.in_range(COLOUR.reshape(30, -1), (3, 5, 4)), 6)
     assert np.array_equal(shown[:5, :4], np.moveaxis(COLOUR[0], 0, 2))
     two = pictures.reconstructions(rows, rows, rows, (6, 5, 2))  # channels that are no colours
     assert two.ndim == 2

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sda.analysis import intervals
+from sda.analysis.tables import Block
 from sda.runs import ledger
 from sda.sweeps.campaign import table
 from sda.sweeps.campaign.protocol import Line
@@ -84,20 +85,22 @@ def _wrong(row: Row, seeds: Sequence[int], folder: Path) -> NDArray[np.float32]:
     return np.stack([(y != predicted).astype(np.float32) for y, predicted in pairs])
 
 
-def lines(rows: Sequence[Row], gaps: Gaps) -> list[list[str]]:
+def block(rows: Sequence[Row], gaps: Gaps, *notes: str) -> Block:
     """A line for each data set that has SdA-3: its name, a gap for each other method, the order.
 
     In brackets the paper's gap.
     """
     names = [table.HEADINGS[arm] for arm in OTHERS]
-    said = [["data set", *(f"{name} − SdA-3" for name in names), "in order"]]
+    said = []
     for data_set in dict.fromkeys(row.data_set for row in rows):
         arms = {row.arm: row for row in rows if row.data_set == data_set}
         if OURS in arms:
             compared = {arm: row for arm, row in arms.items() if arm in (OURS, *OTHERS)}
             apart = [_said(arms.get(arm), arms[OURS], gaps) for arm in OTHERS]
             said.append([data_set, *apart, _order(compared)])
-    return said
+    return table.named(
+        ["data set", *(f"{name} − SdA-3" for name in names), "in order"], said, *notes
+    )
 
 
 def _said(other: Row | None, ours: Row, gaps: Gaps) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from sda.analysis import intervals, tables
+from sda.analysis import intervals
+from sda.analysis.tables import Block
 from sda.config import catalogue
 from sda.runs.identity import HARMLESS, comparable, relevant, word
 from sda.sweeps.campaign import protocol
@@ -180,26 +181,26 @@ def _edges(settings: Mapping[str, Any], searched: Sequence[Mapping[str, Any]]) -
     return ", ".join(found)
 
 
-def as_printed(rows: Sequence[Row], shown: Callable[[Row], str]) -> list[list[str]]:
+def as_printed(rows: Sequence[Row], shown: Callable[[Row], str], *notes: str) -> Block:
     """The table as the paper prints it: a line for each data set, a column for each arm.
 
     Args:
         rows: of the cells.
         shown: what a cell says, ``full`` or ``brief``.
+        notes: how to read it.
     """
     present = {row.arm for row in rows}
     arms = [*(arm for arm in HEADINGS if arm in present), *sorted(present - {*HEADINGS})]
-    lines = [["data set", *(HEADINGS.get(arm, arm) for arm in arms)]]
+    lines = []
     for data_set in dict.fromkeys(row.data_set for row in rows):
         own = {row.arm: row for row in rows if row.data_set == data_set}
         lines.append([data_set, *(shown(own[arm]) if arm in own else "not run" for arm in arms)])
-    return lines
+    return named(["data set", *(HEADINGS.get(arm, arm) for arm in arms)], lines, *notes)
 
 
-def markdown(rows: Sequence[Row], shown: Callable[[Row], str]) -> str:
-    """``as_printed``, for Markdown."""
-    heads, *lines = as_printed(rows, shown)
-    return tables.piped(heads, lines)
+def named(heads: Sequence[str], rows: Sequence[Sequence[str]], *notes: str) -> Block:
+    """A table whose first column names its rows."""
+    return Block(heads, rows, "n" + "l" * len(heads[1:]), list(notes))
 
 
 def brief(row: Row) -> str:
@@ -223,23 +224,21 @@ def full(row: Row) -> str:
     return said + paper
 
 
-def details(rows: Sequence[Row]) -> list[list[str]]:
+def details(rows: Sequence[Row]) -> Block:
     """What was chosen for every cell, from how much."""
     heads = [
         "data set", "arm", "data", "runs tried", "chosen", "edge of what was tried",
         "validation error of seed 0", "its mean over seeds", "minutes a run",
     ]  # fmt: skip
-    return [
-        heads,
-        *(
-            [
-                row.data_set, row.arm, row.source, str(row.tried), row.setting, row.edge,
-                percent(row.valid_searched), percent(row.valid),
-                "" if math.isnan(row.minutes) else f"{row.minutes:.1f}",
-            ]
-            for row in rows
-        ),
+    lines = [
+        [
+            row.data_set, row.arm, row.source, str(row.tried), row.setting, row.edge,
+            percent(row.valid_searched), percent(row.valid),
+            "" if math.isnan(row.minutes) else f"{row.minutes:.1f}",
+        ]
+        for row in rows
     ]  # fmt: skip
+    return named(heads, lines)
 
 
 def percent(fraction: float) -> str:

@@ -28,7 +28,7 @@ def row_of(plan, arm):
 
 def _gaps(plan):
     folder = plan.runs_folder / "ledger"
-    return gaps.lines(rows(plan), gaps.of(rows(plan), lines(plan), folder))
+    return gaps.block(rows(plan), gaps.of(rows(plan), lines(plan), folder))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_table_says_what_was_run_and_what_was_not(done):
     machine = row_of(done, "svm_rbf")
     assert (machine.tried, machine.seeds) == (2, 1)
     assert machine.edge in ("lowest C", "highest C")
-    assert "not run" not in table.markdown(rows(done), table.full)
+    assert "not run" not in table.as_printed(rows(done), table.full).piped()
     change(done, lambda line: line["init"] == "sda" and line["seed"] >= FRESH, test_error=None)
     assert [row.arm for row in rows(done)] == ["svm_rbf", "random1"]
 
@@ -75,8 +75,8 @@ def test_a_setting_is_told_by_what_differs_and_the_edges_of_what_was_tried(done)
 
 
 def test_the_validation_error_that_was_searched_is_told_beside_the_mean_over_fresh_seeds(done):
-    heads, first = table.details([row_of(done, "sda1")])
-    told = dict(zip(heads, first, strict=True))
+    shown = table.details([row_of(done, "sda1")])
+    told = dict(zip(shown.heads, shown.rows[0], strict=True))
     own = [one for one in lines(done) if protocol.arm_of(one) == "sda1"]
     chosen = protocol.chosen(own)
     assert told["validation error of seed 0"] == table.percent(chosen.lines[0]["valid_error"])
@@ -96,8 +96,14 @@ def test_gaps_are_over_the_seeds_and_rows_of_both(paired):
     ]  # fmt: skip
     crossed = intervals.crossed(np.subtract(*wrong, dtype=float))
     assert gap == (100 * crossed.mean, 100 * crossed.half_width, "2 seeds and rows")
-    head, line = _gaps(paired)
-    assert head[1:] == ["random, 3 layers − SdA-3", "SAA-3 − SdA-3", "DBN-3 − SdA-3", "in order"]
+    shown = _gaps(paired)
+    (line,) = shown.rows
+    assert shown.heads[1:] == [
+        "random, 3 layers − SdA-3",
+        "SAA-3 − SdA-3",
+        "DBN-3 − SdA-3",
+        "in order",
+    ]
     assert line[0] == "digits"
     assert "over 2 seeds and rows" in line[1]
     assert line[2:4] == ["not run", "not run"]
@@ -105,7 +111,7 @@ def test_gaps_are_over_the_seeds_and_rows_of_both(paired):
 
 def test_predictions_that_are_gone_are_told_in_place_of_a_gap(paired):
     shutil.rmtree(paired.runs_folder / "ledger" / "predictions")
-    *_, line = _gaps(paired)
+    (line,) = _gaps(paired).rows
     assert "the predictions" in line[1]
 
 
@@ -119,7 +125,7 @@ def _row(arm="sda3", data_set="basic", **values):
 
 def test_equal_means_are_told_to_be_equal():
     same = [_row(), _row("random3")]
-    assert gaps.lines(same, gaps.of(same, [], None))[1][-1] == "SdA-3 = random, 3 layers"
+    assert gaps.block(same, gaps.of(same, [], None)).rows[0][-1] == "SdA-3 = random, 3 layers"
 
 
 def test_a_gap_of_rows_without_predictions_is_welchs():
@@ -166,8 +172,8 @@ def test_the_committed_ledger_prints_what_was_published_before_there_was_one():
     )
     assert shown["mnist", "svm_rbf"] == "**1.57** ± 0.24; paper 1.40"
     assert shown["bg-rand", "dbn3"] == "**17.08** ± 0.33 (1 seed); paper 6.73"
-    told = gaps.lines(table.rows(old), gaps.of(table.rows(old), old, RESULTS / "ledger"))
-    lines = {line[0]: line[1:] for line in told}
+    told = gaps.block(table.rows(old), gaps.of(table.rows(old), old, RESULTS / "ledger"))
+    lines = {line[0]: line[1:] for line in told.rows}
     assert lines["rect"] == [
         "**+6.52 ± 1.87 over 5 seeds**", "**+1.11 ± 0.34 over 5 seeds** (+0.42)",
         "+0.45 ± 0.16 over rows, unpaired (+0.61)",
