@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from sda.common.errors import DataError
 
-TRAIN, VALID, TEST = 0, 1, 2
+PARTS = {"train": 0, "valid": 1, "test": 2}
+TRAIN, VALID, TEST = PARTS.values()
 Places = NDArray[np.int64]
 
 
@@ -38,21 +39,17 @@ def cut(
     """
     rng, parts = np.random.default_rng(seed), parts.copy()
     able = y >= 0 if (y >= 0).any() else np.ones(len(y), bool)
-    needs_test, needs_valid = not (parts == TEST).any(), not (parts == VALID).any()
     whole = int(((parts == TRAIN) & able).sum())
-    for part, needed, fraction in (
-        (TEST, needs_test, test_fraction),
-        (VALID, needs_valid, valid_fraction),
-    ):
+    for part, fraction in ((TEST, test_fraction), (VALID, valid_fraction)):
+        if (parts == part).any():
+            continue
         rows = np.flatnonzero((parts == TRAIN) & able)
         own = None if groups is None else groups[rows]
-        if part == TEST and needed and folds is not None:
+        if part == TEST and folds is not None:
             chosen = _folds(y[rows], own, folds, rng) == fold
-        elif needed:
-            least = 2 + (part == TEST and needs_valid)  # rows of a class that all parts can have
-            chosen = _chosen(y[rows], own, round(fraction * whole), least, rng)
         else:
-            continue
+            all_parts = 2 + (part == TEST and not (parts == VALID).any())
+            chosen = _chosen(y[rows], own, round(fraction * whole), all_parts, rng)
         parts[rows[chosen]] = part
     return parts
 
@@ -99,18 +96,17 @@ def _folds(
     if not 2 <= folds <= n:
         what = "rows" if groups is None else "groups"
         raise DataError(f"data.folds must be in 2..{n}, the number of {what}, got {folds}")
-    found = np.empty(len(y), np.int64)
     if groups is None:
-        order = rng.permutation(len(y))
+        order = rng.permutation(n)
         order = order[np.argsort(y[order], kind="stable")]
-        found[order] = np.arange(len(y)) % folds
+        found = np.empty(n, np.int64)
+        found[order] = np.arange(n) % folds
         return found
-    names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    order = rng.permutation(len(names))
+    _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = rng.permutation(n)
     order = order[np.argsort(-sizes[order], kind="stable")]
-    load, place = np.zeros(folds, int), np.empty(len(names), np.int64)
+    load, place = np.zeros(folds, int), np.empty(n, np.int64)
     for group in order:
         place[group] = int(np.argmin(load))
         load[place[group]] += sizes[group]
-    found[:] = place[codes]
-    return found
+    return place[codes]

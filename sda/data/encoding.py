@@ -1,8 +1,10 @@
 """A table as inputs of a network and back: columns with their scaling, categories and classes."""
 
 import dataclasses
+import hashlib
 import json
 import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import safetensors
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from sda.common.errors import DataFormatError
 from sda.data import columns as column
+from sda.data.cache import cache_folder, cached, identity
 from sda.data.columns import Column
+from sda.data.formats.parquet import Columns
+from sda.data.splits import Rows, Splits
 
 _log = logging.getLogger(__name__)
 
@@ -134,6 +140,44 @@ class Encoding:
             if remark:
                 _log.warning("column %r: %s", one.name, remark)
         return x
+
+    def parts(
+        self, frame: pd.DataFrame | Columns, where: Mapping[str, NDArray[np.bool_]]
+    ) -> dict[str, Any]:
+        """Encode the rows of each part, ``where`` (n,) it says: (n, width) float32.
+
+        Those of a large table are read by blocks and kept in the cache, as mapped files: they need
+        memory for a block, whatever their number.
+        """
+        if isinstance(frame, pd.DataFrame):
+            return {part: self.rows(frame, rows) for part, rows in where.items()}
+        cut = hashlib.sha256(b"".join(rows.tobytes() for rows in where.values())).hexdigest()
+        key = {"file": identity([frame.path]), "encoding": self.plain(), "cut": cut}
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
+            kept = cached("table", key, lambda: self._written(folder, frame, where))
+        return {part: rows.x for part, rows in kept.parts().items()}
+
+    def _written(
+        self, folder: str, frame: Columns, where: Mapping[str, NDArray[np.bool_]]
+    ) -> Splits:
+        """The rows of each part in files of a folder."""
+        made = {
+            part: npy.open_memmap(
+                f"{folder}/{part}.npy", "w+", np.float32, (int(rows.sum()), self.width)
+            )
+            for part, rows in where.items()
+        }
+        done, start = dict.fromkeys(where, 0), 0
+        for block in frame.blocks():
+            x = self.rows(block)
+            for part, rows in where.items():
+                own = x[rows[start : start + len(x)]]
+                made[part][done[part] : done[part] + len(own)] = own
+                done[part] += len(own)
+            start += len(x)
+        train, valid, test = (Rows(x, np.full(len(x), -1)) for x in made.values())
+        return Splits("table", train, valid, test, n_classes=0, source="user")
 
     def table(self, x: NDArray[Any]) -> pd.DataFrame:
         """Bring inputs or reconstructions (n, width) back to raw units and categories."""

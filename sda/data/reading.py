@@ -11,28 +11,31 @@ from scipy import sparse
 
 from sda.common.checks import is_sparse
 from sda.common.errors import DataError, DataFormatError, MissingDataError
-from sda.data import images
-from sda.data.cuts import TEST, TRAIN, VALID
+from sda.data.cuts import PARTS
 from sda.data.formats import parquet
+from sda.data.formats.arrays import as_rows, read_folder, read_npz
 from sda.data.formats.cells import blanked
-from sda.data.formats.npz import read_npz
 from sda.data.formats.text import read_text, text_blocks
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npz")  # text may be gzipped: .csv.gz
-PARTS = {"train": TRAIN, "valid": VALID, "test": TEST}
 OTHER_NAMES = {"training": "train", "val": "valid", "validation": "valid", "dev": "valid",
                "testing": "test"}  # fmt: skip
 _ARRAYS = {"data": "x", "images": "x", "features": "x", "inputs": "x", "label": "y", "labels": "y",
            "target": "y", "targets": "y"}  # fmt: skip
 
 
+def part_of(word: str) -> int:
+    """What a word says that a row is for; −1: it is none of the parts."""
+    return PARTS.get(OTHER_NAMES.get(word, word), -1)
+
+
 class Source(NamedTuple):
     """Rows as they were read.
 
     ``x`` is a table; or a matrix (n, d) where they are grey levels (uint8), pictures, of
-    ``image_shape``, or sparse, which stays what it is. ``y`` are labels that stand apart from the
-    table, None where they are columns of it, or there are none. ``parts`` says what each row is for
-    (n,), as far as the files do.
+    ``image_shape``, or sparse, which stays what it is; or the mapped matrices of a folder, by part.
+    ``y`` are labels that stand apart from the table, None where they are columns of it, or there
+    are none. ``parts`` says what each row is for (n,), as far as the files do.
     """
 
     name: str
@@ -47,6 +50,11 @@ class Source(NamedTuple):
     def is_matrix(self) -> bool:
         """Whether x is no table."""
         return not isinstance(self.x, pd.DataFrame | parquet.Columns)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether x is a table in memory, labels and all: others can stand below it."""
+        return isinstance(self.x, pd.DataFrame) and self.y is None
 
     @property
     def is_large(self) -> bool:
@@ -68,12 +76,27 @@ def of_files(
     if len(found) == 1:
         return next(iter(found.values()))
     for what, source in found.items():
-        if source.is_matrix or source.is_large or source.y is not None:
+        if not source.is_whole:
             raise DataError(
                 f"{source.name} (data.{what}): only tables (.csv, .tsv, .parquet) below a GB can "
                 "be given in several files; arrays of several parts belong in one .npz or a folder"
             )
     return _joined(found)
+
+
+def of_folder(folder: Path) -> Source:
+    """Take the files of a folder, mapped: they are cut already, and used as they are.
+
+    Raises DataFormatError, like `read_folder`.
+    """
+    x, labels, shape = dict[str, NDArray[Any]](), list[pd.Series](), None
+    for part, (features, y) in read_folder(folder).items():
+        x[part], own = _matrix(f"{folder}, {part}", features)
+        labels.append(of_labels(y, len(x[part]), f"{folder}, {part}"))
+        shape = shape or own
+    codes = np.repeat(list(PARTS.values()), list(map(len, labels))).astype(np.int8)
+    whole = pd.concat(labels, ignore_index=True).rename_axis("row")
+    return Source(folder.name, x, whole, codes, image_shape=shape)
 
 
 def of_frame(frame: pd.DataFrame, name: str = "table") -> Source:
@@ -102,21 +125,27 @@ def of_arrays(
         x = np.ma.filled(x.astype(np.float64), np.nan)
     shape = None
     if not is_sparse(x):
-        x, shape = images.as_rows(name, x.astype(x.dtype.newbyteorder("="), copy=False))
-        if x.dtype.kind not in "fiub" or x.ndim != 2 or 0 in x.shape:
-            raise DataFormatError(
-                f"{name}: features must be numbers (rows, columns), at least one of each, got "
-                f"{x.dtype} of shape {x.shape}"
-            )
-    if parts is None:
-        parts = np.zeros(x.shape[0], np.int8)
-    labels = None if y is None else of_labels(y, x.shape[0], name)
+        x, shape = _matrix(name, x.astype(x.dtype.newbyteorder("="), copy=False))
+    n = x.shape[0]
+    labels = None if y is None else of_labels(y, n, name)
+    source = Source(name, x, labels, np.zeros(n, np.int8) if parts is None else parts)
     if is_sparse(x):
-        return Source(name, sparse.csr_matrix(x, dtype=np.float32), labels, parts)
+        return source._replace(x=sparse.csr_matrix(x, dtype=np.float32))
     if x.dtype == np.uint8 or shape is not None:
         levels = x if x.dtype == np.uint8 else x.astype(np.float32)
-        return Source(name, levels, labels, parts, image_shape=shape)
-    return as_table(Source(name, x, labels, parts))
+        return source._replace(x=levels, image_shape=shape)
+    return as_table(source)
+
+
+def _matrix(name: str, x: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, ...] | None]:
+    """Numbers (n, d), and the shape of a picture where they were pictures."""
+    rows, shape = as_rows(name, x)
+    if rows.dtype.kind not in "fiub" or rows.ndim != 2 or 0 in rows.shape:
+        raise DataFormatError(
+            f"{name}: features must be numbers (rows, columns), at least one of each, got "
+            f"{rows.dtype} of shape {rows.shape}"
+        )
+    return rows, shape
 
 
 def of_labels(y: NDArray[Any], n: int, name: str) -> pd.Series:
@@ -140,8 +169,9 @@ def _flat(y: NDArray[Any]) -> NDArray[Any]:
 
 def as_table(source: Source) -> Source:
     """A dense matrix as a table whose columns are called x1, x2, ..."""
-    if is_sparse(source.x):
-        raise DataError(f"{source.name}: sparse rows are used as they are: data.scaling=none")
+    if is_sparse(source.x) or isinstance(source.x, dict):
+        what = "a folder, memory-mapped" if isinstance(source.x, dict) else "sparse rows"
+        raise DataError(f"{source.name}: {what}: used as they are: needs data.scaling=none")
     names = [f"x{k}" for k in range(1, source.x.shape[1] + 1)]
     frame = pd.DataFrame(source.x, columns=names, copy=False).rename_axis("row")
     return source._replace(x=frame, is_table=False)
@@ -173,15 +203,17 @@ def with_unlabelled(
     source: Source, path: str, missing: Sequence[str | float], header: str
 ) -> Source:
     """Add the training rows without labels of a file: a table, with or without label columns."""
-    if source.is_matrix or source.is_large or source.y is not None:
+    if not source.is_whole:
         raise DataError(
             "data.unlabelled goes with tables below a GB; larger ones have rows without a label, "
             "arrays a row -1 or NaN in y"
         )
     columns = list(source.x.columns)
     extra = _of_file(_existing(path, "unlabelled"), missing, header, columns)
-    if extra.is_matrix or extra.y is not None:
-        raise DataError(f"{path} (data.unlabelled) must be a table (.csv, .tsv, .parquet)")
+    if not extra.is_whole:
+        raise DataError(
+            f"{path} (data.unlabelled) must be a table (.csv, .tsv, .parquet) below a GB"
+        )
     foreign = [name for name in extra.x if name not in columns]
     if foreign:
         raise DataFormatError(f"{path} (data.unlabelled) has the column {foreign[0]!r}, "

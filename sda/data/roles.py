@@ -9,9 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sda.common.errors import DataFormatError
-from sda.data.kinds import kind_of
-from sda.data.reading import OTHER_NAMES, PARTS, Source
-from sda.data.targets import are_numbers
+from sda.data.kinds import are_numbers, kind_of
+from sda.data.reading import Source, part_of
 
 # Names by which a label column is known.
 LABELS = ("label", "labels", "class", "classes", "target", "targets", "y", "outcome", "diagnosis",
@@ -47,20 +46,35 @@ def labels(source: Source, label: str, aside: Collection[str], task: str = "auto
         names.pop()
     if not names:
         raise DataFormatError(f"{source.name}: no column has a value")
-    called = [name for name in names if name.lower() in LABELS]
-    called = [name for name in called if not {"x", name} <= {*names}]  # coordinates
-    if label == "auto" and called and called != names[-1:]:
-        return [_by_name(source, called, names[-1])]
+    return [_placed(source, names, label, task)]
+
+
+def _placed(source: Source, names: Sequence[str], label: str, task: str) -> str:
+    """The first or last column; unless said, the one that is called like a label."""
     place = names[0 if label == "first" else -1]
-    for name in called:
-        if name != place:
-            _log.warning(
-                "%s: predicted is %r, the %s column, though one is called %r (data.label)",
-                source.name, place, label, name,
-            )  # fmt: skip
-    if label == "auto" and not called:
+    called = [name for name in names if name.lower() in LABELS]
+    called = [name for name in called if name.lower() != "y" or "x" not in names]  # coordinates
+    if label != "auto":
+        for name in called:
+            if name != place:
+                _log.warning(
+                    "%s: predicted is %r, the %s column, though one is called %r (data.label)",
+                    source.name, place, label, name,
+                )  # fmt: skip
+        return place
+    if len(called) > 1:
+        raise DataFormatError(
+            f"{source.name}: the columns {' and '.join(map(repr, called))} may both be the label; "
+            f"say which with data.label, as in data.label={called[0]}"
+        )
+    if called and called[0] != place:
+        _log.warning(
+            "%s: predicted is the column %r, by its name, and not the last one, %r; "
+            "data.label=last predicts that", source.name, called[0], place,
+        )  # fmt: skip
+    elif not called:
         _check_last(source, names, task)
-    return [place]
+    return called[0] if called else place
 
 
 def parts(source: Source, name: str | None) -> NDArray[np.int8]:
@@ -68,8 +82,7 @@ def parts(source: Source, name: str | None) -> NDArray[np.int8]:
     if name is None:
         return source.parts
     words = _column(source, name, "part").astype(str).str.strip().str.lower()
-    said = {word: PARTS.get(OTHER_NAMES.get(word, word), -1) for word in words.unique()}
-    codes: NDArray[np.int8] = words.map(said).to_numpy(np.int8)
+    codes: NDArray[np.int8] = words.map(part_of).to_numpy(np.int8)
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
         raise DataFormatError(
@@ -82,19 +95,6 @@ def parts(source: Source, name: str | None) -> NDArray[np.int8]:
 def groups(source: Source, name: str | None) -> NDArray[Any] | None:
     """The number of the group of each row (n,); None: there are none."""
     return None if name is None else pd.factorize(_column(source, name, "group"))[0]
-
-
-def _by_name(source: Source, called: Sequence[str], last: str) -> str:
-    if len(called) > 1:
-        raise DataFormatError(
-            f"{source.name}: the columns {' and '.join(map(repr, called))} may both be the label; "
-            f"say which with data.label, as in data.label={called[0]}"
-        )
-    _log.warning(
-        "%s: predicted is the column %r, by its name, and not the last one, %r; data.label=last "
-        "predicts that", source.name, called[0], last,
-    )  # fmt: skip
-    return called[0]
 
 
 def _is_trailing(source: Source, name: str) -> bool:

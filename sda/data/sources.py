@@ -13,7 +13,7 @@ from sda.common.program import program
 from sda.data.cache import cached, downloads_folder, first_file, identity, opened, places
 from sda.data.formats import archives
 from sda.data.formats.amat import read_amat
-from sda.data.formats.npz import read_npz
+from sda.data.formats.arrays import read_npz
 from sda.data.splits import Rows, Splits, checked
 
 SOURCES = ("auto", "original", "regenerated")

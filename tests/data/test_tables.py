@@ -124,8 +124,9 @@ def test_a_large_parquet_is_read_by_blocks_into_mapped_files_that_are_the_same(
         mapped = table(path, missing=[-9])
         assert (mapped.digest(), mapped.encoding) == (whole.digest(), whole.encoding)
         assert isinstance(mapped.train.x.base, np.memmap)
-    with pytest.raises(DataError, match="below a GB"):
-        table(path, unlabelled=str(path))
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    for labelled in (path, tmp_path / "a.csv"):
+        assert "below a GB" in refusal(labelled, unlabelled=str(path))
 
 
 def test_a_large_parquet_needs_memory_for_a_column_and_a_block(tmp_path, monkeypatch):
@@ -290,6 +291,8 @@ def test_a_label_column_elsewhere_than_last_is_found_by_its_name_and_told(tmp_pa
     caplog.clear()
     assert table(tmp_path / "a.csv", label="last", task="numbers").kind == "numbers"
     assert "predicted is 'p2', the last column, though one is called 'Label'" in caplog.text
+    points = pd.DataFrame({"label": y, "x": x[:, 0], "y": x[:, 1]})  # y is a coordinate
+    assert own(points).encoding.target[0].name == "label"
     frame.insert(0, "y", y)
     frame.to_csv(tmp_path / "a.csv", index=False)
     assert "'y' and 'Label' may both be the label" in refusal(tmp_path / "a.csv")

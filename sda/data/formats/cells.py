@@ -33,6 +33,11 @@ def is_number(cell: str) -> bool:
         return False
 
 
+def is_counted(cells: pd.Series) -> bool:
+    """Whether cells have numbers for a type: true and false are none."""
+    return types.is_numeric_dtype(cells.dtype) and not types.is_bool_dtype(cells.dtype)
+
+
 def written(cell: str) -> tuple[float, str] | None:
     """A number as people write it, and its sign: $ or %, say; None: it is no number.
 
@@ -64,8 +69,7 @@ def blanked(cells: pd.DataFrame, missing: Sequence[str | float]) -> pd.DataFrame
     values = [float(word) for word in words if is_number(word)]
     made = {}
     for name, column in cells.items():
-        is_counted = types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
-        hit = column.isin(values) if is_counted else column.astype(str).isin(words)
+        hit = column.isin(values) if is_counted(column) else column.astype(str).isin(words)
         made[name] = column.mask(hit) if hit.any() else column
     return pd.DataFrame(made, cells.index)
 
@@ -75,7 +79,7 @@ def hole(cells: pd.Series) -> str | None:
     found: list[object] = []
     if isinstance(cells.dtype, pd.CategoricalDtype):
         found = [word for word in cells.cat.categories if _HOLE.fullmatch(str(word))]
-    elif types.is_numeric_dtype(cells.dtype) and not types.is_bool_dtype(cells.dtype):
+    elif is_counted(cells):
         values = cells.dropna().to_numpy(np.float64)
         found = [end for end in (values.min(), values.max()) if _is_far(end, values)]
     for word in found:

@@ -26,7 +26,7 @@ from sda.data.formats.archives import opened
 from sda.data.formats.cells import is_number, words
 
 SEPARATORS = ",;\t"
-_SNIFFED = 1 << 16  # bytes that the separator is read from
+BLOCK = 1 << 22  # bytes that are read together
 _THOUSANDS = (
     r"^[$€£¥]?[+-]?[$€£¥]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?[$€£¥%]?$"  # 1,234 in a file of commas
 )
@@ -52,23 +52,16 @@ def read_text(
     Raises:
         DataFormatError: not a table of text, or one whose header cannot be told.
     """
-    encoding = _encoding(path)
-    first, separator = _first_line(path, encoding)
-    columns = _columns(path, encoding, separator, len(first), words(missing))
+    text = _Text(path, missing)
+    columns = [pa.chunked_array(chunks) for chunks in zip(*text.blocks(), strict=True)]
     if header == "auto":
-        headed = bool(set(named) & set(first)) or _is_header(path, first, columns)
+        headed = bool({*named} & {*text.first}) or _is_header(path, text.first, columns)
     else:
         headed = header == "yes"
-    names = _names(path, first) if headed else [f"x{k}" for k in range(1, len(first) + 1)]
-    if headed:
-        columns = [column.slice(1) for column in columns]
-    if not len(columns[0]):
+    names, n = text.names(headed), len(columns[0]) - headed
+    if not n:
         raise DataFormatError(f"{path}: no rows" + " below the header" * headed)
-    frame = pd.DataFrame(
-        {n: c.to_pandas(types_mapper=_text) for n, c in zip(names, columns, strict=True)}
-    )
-    frame.index = pd.Index(_lines(path, encoding, separator, len(frame), headed), name="line")
-    return frame, headed
+    return _frame(names, columns, headed, text.lines(n, headed)), headed
 
 
 def text_blocks(
@@ -78,42 +71,131 @@ def text_blocks(
 
     The first line is a header if it has one of ``names``; None: if none of its cells is a number.
     """
-    encoding = _encoding(path)
-    first, separator = _first_line(path, encoding)
+    text = _Text(path, missing)
+    first = text.first
     headed = not any(map(is_number, first)) if names is None else bool({*names} & {*first})
-    columns = _names(path, first) if headed else [f"x{k}" for k in range(1, len(first) + 1)]
-    line, none = 1 + headed, words(missing)
-    try:
-        with opened(path) as stream:
-            reader = arrow.open_csv(stream, *_how(encoding, separator, len(first), 1 << 22))
-            for number, batch in enumerate(reader):
-                cells = [_cleaned(column, none, separator) for column in batch.columns]
-                if headed and number == 0:
-                    cells = [column.slice(1) for column in cells]
-                made = zip(columns, cells, strict=True)
-                frame = pd.DataFrame({n: c.to_pandas(types_mapper=_text) for n, c in made})
-                frame.index = pd.RangeIndex(line, line + len(frame), name="line")
-                line += len(frame)
-                if len(frame):
-                    yield frame
-    except pa.ArrowInvalid as error:
-        raise DataFormatError(_fault(path, encoding, separator, first_line(error))) from None
+    columns, start, line = text.names(headed), int(headed), 1 + headed
+    for cells in text.blocks():
+        n = len(cells[0]) - start
+        if n:
+            yield _frame(columns, cells, start, range(line, line + n))
+        start, line = 0, line + n
 
 
-def _text(kind: pa.DataType) -> Any:
-    return pd.ArrowDtype(kind)
+def _frame(
+    names: list[str], columns: list[Any], start: int, lines: NDArray[np.int64] | range
+) -> pd.DataFrame:
+    """The cells from a place on, under the names of columns, with their lines."""
+    cells = {
+        name: column.slice(start).to_pandas(types_mapper=pd.ArrowDtype)
+        for name, column in zip(names, columns, strict=True)
+    }
+    return pd.DataFrame(cells).set_axis(pd.Index(lines, name="line"))
+
+
+class _Text:
+    """A table in a file: how it is encoded and separated, and ``first``, the cells of a line.
+
+    That is the first one that is not blank; the separator is the one that splits it most.
+    """
+
+    def __init__(self, path: Path, missing: Sequence[str | float]) -> None:
+        self._path, self._missing, self._encoding = path, words(missing), _encoding(path)
+        with _as_text(path, self._encoding) as stream:
+            lines = [line for line in itertools.islice(stream, 20) if line.strip()]
+        if not lines:
+            raise DataFormatError(f"{path}: the file is empty")
+        cells = {s: list(csv.reader(lines[:2], delimiter=s)) for s in SEPARATORS}
+        found = max(SEPARATORS, key=lambda s: min(map(len, cells[s])))
+        self._separator = "\t" if ".tsv" in path.suffixes else found
+        self.first = [cell.strip() for cell in cells[self._separator][0]]
+        if len(self.first) < 2:
+            raise DataFormatError(
+                f"{path}: line 1: at least two columns needed, separated by comma, semicolon or "
+                f"tab; got {lines[0].strip()[:60]!r}"
+            )
+
+    def names(self, headed: bool) -> list[str]:
+        """The names of the columns; one without a name is called by its place."""
+        if not headed:
+            return [f"x{k}" for k in range(1, len(self.first) + 1)]
+        names = [cell or f"unnamed column {k}" for k, cell in enumerate(self.first, 1)]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise DataFormatError(f"{self._path}: line 1: the column {twice[0]!r} is there twice")
+        return names
+
+    def blocks(self) -> Iterator[list[pa.Array]]:
+        """The columns by blocks, without blanks around cells, null where one is missing.
+
+        The first line is one of them.
+        """
+        kinds = {f"f{k}": pa.string() for k in range(len(self.first))}
+        encoding = "utf-8" if self._encoding == "utf-8-sig" else self._encoding
+        how = (
+            arrow.ReadOptions(
+                autogenerate_column_names=True,
+                use_threads=False,
+                block_size=BLOCK,
+                encoding=encoding,
+            ),
+            arrow.ParseOptions(delimiter=self._separator, newlines_in_values=True),
+            arrow.ConvertOptions(column_types=kinds),
+        )
+        try:
+            with opened(self._path) as stream:
+                for batch in arrow.open_csv(stream, *how):
+                    yield [self._cleaned(column) for column in batch.columns]
+        except pa.ArrowInvalid as error:
+            raise DataFormatError(f"{self._path}: {self._fault(first_line(error))}") from None
+
+    def lines(self, n: int, headed: bool) -> NDArray[np.int64] | range:
+        """The line of each of n rows; counted slowly only where a row is not a line."""
+        with opened(self._path) as stream:
+            breaks, last = 0, b"\n"
+            while block := stream.read(1 << 24):
+                breaks, last = breaks + block.count(b"\n"), block[-1:]
+        if breaks + (last != b"\n") == n + headed:
+            return range(1 + headed, n + 1 + headed)
+        lines = [line for line, _ in self._rows()]
+        return np.array(lines[len(lines) - n :])
+
+    def _cleaned(self, cells: pa.Array) -> pa.Array:
+        cells = pc.utf8_trim_whitespace(cells)
+        if self._separator == "," and pc.any(pc.match_substring(cells, ",")).as_py():
+            are = pc.match_substring_regex(cells, _THOUSANDS)
+            cells = pc.if_else(are, pc.replace_substring(cells, ",", ""), cells)
+        none = pc.is_in(cells, value_set=self._missing)
+        return pc.if_else(none, pa.scalar(None, pa.string()), cells)
+
+    def _rows(self) -> Iterator[tuple[int, int]]:
+        """The line in the file where each row begins, and its number of cells."""
+        with _as_text(self._path, self._encoding) as text:
+            reader, before = csv.reader(text, delimiter=self._separator), 0
+            for cells in reader:
+                if cells:
+                    yield before + 1, len(cells)
+                before = reader.line_num
+
+    def _fault(self, told: str) -> str:
+        """What the parser says; the file's line where rows differ in their number of cells."""
+        rows = self._rows()
+        _, width = next(rows, (1, 0))
+        for line, cells in rows:
+            if cells != width:
+                return f"line {line}: {width} columns in the first line, {cells} here"
+        return told
 
 
 def _encoding(path: Path) -> str:
     """UTF-8 if all of the file is; what a spreadsheet of western Europe writes otherwise."""
     with opened(path) as stream:
-        start = stream.read(_SNIFFED)
+        start = stream.read(1 << 16)
         if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return "utf-16"
         if b"\0" in start:
             raise DataFormatError(f"{path}: not a text file (it holds zero bytes)")
     try:
-        with _opened_text(path, "utf-8-sig") as text:
+        with _as_text(path, "utf-8-sig") as text:
             while text.read(1 << 24):
                 pass
     except UnicodeDecodeError:
@@ -122,105 +204,10 @@ def _encoding(path: Path) -> str:
 
 
 @contextmanager
-def _opened_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
+def _as_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
     """The lines of a file as they are, unzipped."""
     with opened(path) as stream, io.TextIOWrapper(stream, encoding, newline="") as text:
         yield text
-
-
-def _first_line(path: Path, encoding: str) -> tuple[list[str], str]:
-    """Cells of the first line that is not blank, and the separator: the one that splits it most."""
-    with _opened_text(path, encoding) as stream:
-        lines = [line for line in itertools.islice(stream, 20) if line.strip()]
-    if not lines:
-        raise DataFormatError(f"{path}: the file is empty")
-    found = max(SEPARATORS, key=lambda s: min(_fields(line, s) for line in lines[:2]))
-    if ".tsv" in path.suffixes:
-        found = "\t"
-    cells = next(csv.reader(io.StringIO(lines[0]), delimiter=found))
-    if len(cells) < 2:
-        raise DataFormatError(
-            f"{path}: line 1: at least two columns needed, separated by comma, semicolon or tab; "
-            f"got {lines[0].strip()[:60]!r}"
-        )
-    return [cell.strip() for cell in cells], found
-
-
-def _fields(line: str, separator: str) -> int:
-    return len(next(csv.reader(io.StringIO(line), delimiter=separator)))
-
-
-def _columns(
-    path: Path, encoding: str, separator: str, width: int, words: pa.Array
-) -> list[pa.ChunkedArray]:
-    """All cells as text without blanks around them, null where missing; the first line too."""
-    try:
-        with opened(path) as stream:
-            table = arrow.read_csv(stream, *_how(encoding, separator, width))
-    except pa.ArrowInvalid as error:
-        raise DataFormatError(_fault(path, encoding, separator, first_line(error))) from None
-    found = []
-    for name in table.column_names:
-        found.append(_cleaned(table[name], words, separator))
-        table = table.drop_columns(name)  # so that the text is in memory once
-    return found
-
-
-def _cleaned(cells: Any, words: pa.Array, separator: str) -> Any:
-    cells = pc.utf8_trim_whitespace(cells)
-    if separator == "," and pc.any(pc.match_substring(cells, ",")).as_py():
-        are = pc.match_substring_regex(cells, _THOUSANDS)
-        cells = pc.if_else(are, pc.replace_substring(cells, ",", ""), cells)
-    return pc.if_else(pc.is_in(cells, value_set=words), pa.scalar(None, pa.string()), cells)
-
-
-def _how(encoding: str, separator: str, width: int, block: int | None = None) -> tuple[Any, ...]:
-    """Read all cells as text, the first line as any other."""
-    kinds = {f"f{k}": pa.string() for k in range(width)}
-    return (
-        arrow.ReadOptions(
-            autogenerate_column_names=True,
-            use_threads=False,
-            block_size=block,
-            encoding="utf-8" if encoding == "utf-8-sig" else encoding,
-        ),
-        arrow.ParseOptions(delimiter=separator, newlines_in_values=True),
-        arrow.ConvertOptions(column_types=kinds),
-    )
-
-
-def _rows(path: Path, encoding: str, separator: str) -> Iterator[tuple[int, int]]:
-    """The line in the file where each row begins, and its number of cells."""
-    with _opened_text(path, encoding) as stream:
-        reader, before = csv.reader(stream, delimiter=separator), 0
-        for cells in reader:
-            if cells:
-                yield before + 1, len(cells)
-            before = reader.line_num
-
-
-def _fault(path: Path, encoding: str, separator: str, told: str) -> str:
-    """What the parser says, with the file's line where rows differ in their number of cells."""
-    rows = _rows(path, encoding, separator)
-    _, width = next(rows, (1, 0))
-    for line, cells in rows:
-        if cells != width:
-            return f"{path}: line {line}: {width} columns in the first line, {cells} here"
-    return f"{path}: {told}"
-
-
-def _lines(
-    path: Path, encoding: str, separator: str, n: int, headed: bool
-) -> NDArray[np.int64] | range:
-    """The line of each of n rows; counted slowly only where a row is not a line."""
-    with opened(path) as stream:
-        breaks, last = 0, b"\n"
-        while block := stream.read(1 << 24):
-            breaks, last = breaks + block.count(b"\n"), block[-1:]
-    if breaks + (last != b"\n") == n + headed:
-        return range(1 + headed, n + 1 + headed)
-    lines = [line for line, _ in _rows(path, encoding, separator)]
-    return np.array(lines[len(lines) - n :])
 
 
 def _is_header(path: Path, first: list[str], columns: list[pa.ChunkedArray]) -> bool:
@@ -233,12 +220,13 @@ def _is_header(path: Path, first: list[str], columns: list[pa.ChunkedArray]) -> 
     below = [column.slice(1) for column in columns]
     numbers = [float(cell) for cell in first if is_number(cell)]
     words = [
-        k for k, cell in enumerate(first) if re.search(r"[^\W\d]", cell) and columns[k][0].is_valid
+        k
+        for k, cell in enumerate(first)
+        if re.search(r"[^\W\d]", cell) and columns[k][0].is_valid and not is_number(cell)
     ]
-    words = [k for k in words if not is_number(first[k])]
-    if not len(below[0]) or any(is_number_column(below[k]) for k in words):
+    if not len(below[0]) or any(_are_numbers(below[k]) for k in words):
         return bool(words)
-    if any(_occurs(first[k], below[k]) for k in words):
+    if any(pc.any(pc.equal(below[k], first[k])).as_py() for k in words):
         return False
     if len(numbers) < 2:
         return (not numbers and len(set(first)) == len(first)) or (bool(numbers) and "" in first)
@@ -264,19 +252,7 @@ def _may_name(steps: NDArray[np.float64], below: list[pa.ChunkedArray]) -> bool:
     return len(steps) >= 5 and bool((steps > 0).all()) and not (np.diff(row) > 0).all()
 
 
-def _occurs(cell: str, below: pa.ChunkedArray) -> bool:
-    return bool(pc.any(pc.equal(below, cell)).as_py())
-
-
-def _names(path: Path, first: list[str]) -> list[str]:
-    """The header; a column without a name is called by its place."""
-    names = [cell or f"unnamed column {k}" for k, cell in enumerate(first, 1)]
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise DataFormatError(f"{path}: line 1: the column {twice[0]!r} is there twice")
-    return names
-
-
-def is_number_column(cells: pa.ChunkedArray) -> bool:
+def _are_numbers(cells: pa.ChunkedArray) -> bool:
     """Whether all cells that are there are numbers, and one is there."""
     try:
         return bool(pc.any(pc.is_finite(pc.cast(cells, pa.float64()))).as_py())
