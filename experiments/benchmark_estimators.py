@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--smallest", action="store_true", help="the smallest sizes, for a test")
     is_small = parser.parse_args().smallest
     torch.set_num_threads(1)
-    n, d, hidden, times = (200, 20, (9, 8), 1) if is_small else (10_000, 784, (500, 500, 500), 5)
+    n, d, hidden, times = (200, 20, (9, 8), 1) if is_small else (10_000, 784, (500, 500, 500), 15)
     rng = np.random.default_rng(0)
     x, y = rng.random((n, d), np.float32), rng.integers(10, size=n)
     valid = (x[: n // 10], y[: n // 10])

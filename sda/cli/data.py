@@ -23,8 +23,11 @@ SETS: dict[str, tuple[str, int | None]] = {
     "mnist": ("50000 10000 10000", 10),
     "digits": ("1000 297 500", 10),
     "patches": ("20000 5000 5000", None),
+    "colour_patches": ("20000 5000 5000", None),
     "coloured": ("5000 1000 5000", 10),
+    "text": ("2255 471 472", None),
 }
+_WIDTH = max(map(len, SETS))
 _PHOTOGRAPHS = "scikit-learn's two: CC BY 2.0"
 LICENCES = {
     "basic": "MNIST's",
@@ -38,7 +41,9 @@ LICENCES = {
     "mnist": "its page states none; often given as CC BY-SA 3.0",
     "digits": "UCI: CC BY 4.0",
     "patches": _PHOTOGRAPHS,
+    "colour_patches": _PHOTOGRAPHS,
     "coloured": "ours: MIT",
+    "text": "ours: MIT",
 }
 _PER_CLASS = 60  # pictures of a montage
 _FROM_MNIST = ("basic", "rot", "bg-rand", "bg-img", "rot-bg-img", "mnist")
@@ -53,17 +58,18 @@ def main(argv: list[str]) -> int:
 
 def _list(names: list[str], options: argparse.Namespace) -> int:
     kept = _kept()
-    print(f"{'name':<11} {'train valid test':<18} {'classes':>7}  {'here':<20} cached")
+    print(f"{'name':<{_WIDTH}} {'train valid test':<18} {'classes':>7}  {'here':<20} cached")
     for name in names:
         rows, classes = SETS[name]
         cached = sorted(kept.get(name, ()))
         here = next((k for k in cached if k.startswith("original")), _here(name, options))
-        print(f"{name:<11} {rows:<18} {classes or '-':>7}  {here:<20} {', '.join(cached) or '-'}")
+        told = f"{rows:<18} {classes or '-':>7}  {here:<20} {', '.join(cached) or '-'}"
+        print(f"{name:<{_WIDTH}} {told}")
     print(
         "\nLicences, of the rows that are made or found here (photographs of yours have their own):"
     )
     for name in names:
-        print(f"{name:<11} {LICENCES[name]}")
+        print(f"{name:<{_WIDTH}} {LICENCES[name]}")
     print(
         "\ndata=table takes your own .csv, .tsv, .parquet or .npz file; data=arrays a folder too."
     )
@@ -76,12 +82,12 @@ def _fetch(names: list[str], options: argparse.Namespace) -> int:
     for name in names:
         for wanted in downloads(name):
             try:
-                print(f"{name:<11} {fetch(wanted)}", flush=True)
+                print(f"{name:<{_WIDTH}} {fetch(wanted)}", flush=True)
             except DataError as error:
                 failed += 1
                 print(f"{name}: {error}", file=sys.stderr)
         if not downloads(name):
-            print(f"{name:<11} nothing to fetch: it comes with scikit-learn or is made here")
+            print(f"{name:<{_WIDTH}} nothing to fetch: it comes with scikit-learn or is made here")
     return int(failed > 0)
 
 
@@ -94,7 +100,7 @@ def _make(names: list[str], options: argparse.Namespace) -> int:
         elif options.out is None:
             rows = " ".join(str(len(part.y)) for part in splits.parts().values())
             seconds = time.perf_counter() - start
-            print(f"{name:<11} {rows:<18} {splits.source:<20} {seconds:6.2f} s", flush=True)
+            print(f"{name:<{_WIDTH}} {rows:<18} {splits.source:<20} {seconds:6.2f} s", flush=True)
         else:
             _show(name, splits, Path(options.out))
     return int(failed > 0)
@@ -134,7 +140,7 @@ def _opened(name: str, options: argparse.Namespace) -> Splits | None:
 
 def _here(name: str, options: argparse.Namespace) -> str:
     """Where a set would come from now, without making it."""
-    if name == "digits":
+    if name in ("digits", "text"):
         return "embedded"
     found = find_original(PROBLEMS[name], options.folder) if name in PROBLEMS else None
     if found is not None:

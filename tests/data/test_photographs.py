@@ -6,10 +6,11 @@ from PIL import Image
 
 from sda.common.errors import DataError, DataFormatError, MissingDataError
 from sda.data.generated.natural_patches import (
-    _strip,
+    colour_patches,
     draw_patches,
     load_photographs,
     patches,
+    strip,
     whitening,
 )
 
@@ -88,6 +89,6 @@ def test_no_patch_of_one_split_overlaps_one_of_another(tmp_path):
     columns = np.tile(np.arange(200, dtype=np.uint8), (40, 1))
     for name in "ab":
         Image.fromarray(columns).save(tmp_path / f"{name}.png")
-    strips = [_strip(columns, part) for part in ("train", "valid", "test")]
+    strips = [strip(columns, part) for part in ("train", "valid", "test")]
     assert [len(np.unique(strip)) for strip in strips] == [140, 30, 30]
     assert len(np.unique(np.concatenate([np.unique(strip) for strip in strips]))) == 200

@@ -1,4 +1,4 @@
-"""`patches`, whitened patches of photographs; and photographs as the material of backgrounds."""
+"""`patches` and `colour_patches` of photographs; and photographs as the material of backgrounds."""
 
 import hashlib
 import math
@@ -45,10 +45,7 @@ def patches(
     the picture, and the larger, the smoother the patches. ``deviation``, above 0, is the root mean
     square of all training values; the whitened pictures of Olshausen have √0.1.
     """
-    sizes = [n_train, n_valid, n_test]
-    if side < 2 or min(sizes) < 2:
-        told = dict(zip(_SHARES, sizes, strict=True))
-        raise DataError(f"patches need a side and sizes of 2 or more, got {side} and {told}")
+    sizes = _sizes(side, n_train, n_valid, n_test)
     if not (0 <= regularisation < math.inf and 0 < deviation < math.inf):
         raise DataError(
             "patches need a regularisation of 0 or more and a deviation above 0, "
@@ -56,27 +53,64 @@ def patches(
         )
 
     def make() -> Splits:
-        found, rng = load_photographs(photographs), np.random.default_rng(seed)
-        drawn = [
-            draw_patches([_strip(i, part) for i in found.images], n, side, 0.0, rng)
-            for part, n in zip(_SHARES, sizes, strict=True)
-        ]
-        raw = [x.reshape(len(x), -1) / 255.0 for x, _ in drawn]
+        found = load_photographs(photographs)
+        drawn = _draw(found, side, sizes, seed)
+        raw = [x / 255.0 for x, _ in drawn]
         mean, whiten = whitening(raw[0], regularisation)
         whiten *= deviation / np.sqrt(np.square((raw[0] - mean) @ whiten).mean())
-        train, valid, test = (
+        white = [
             Rows(((x - mean) @ whiten).astype(np.float32), whose)
             for x, (_, whose) in zip(raw, drawn, strict=True)
-        )
-        about: dict[str, Any] = {"image_shape": (side, side), "drawn_from": found.told()}
-        n_classes = len(found.images)
-        return checked(Splits("patches", train, valid, test, n_classes, "regenerated", **about))
+        ]
+        return _splits("patches", white, found, (side, side))
 
     key = {
         "rule": "patches 2", "photographs": _known(photographs), "side": side, "sizes": sizes,
         "regularisation": regularisation, "deviation": deviation, "seed": seed,
     }  # fmt: skip
     return cached("patches", key, make)
+
+
+def colour_patches(
+    photographs: str | None, side: int, n_train: int, n_valid: int, n_test: int, seed: int
+) -> Splits:
+    """Patches (3, side, side) of photographs in colour, as they are, uint8; else as ``patches``."""
+    sizes = _sizes(side, n_train, n_valid, n_test)
+
+    def make() -> Splits:
+        found = load_photographs(photographs, "RGB")
+        rows = [Rows(*drawn) for drawn in _draw(found, side, sizes, seed)]
+        return _splits("colour_patches", rows, found, (3, side, side))
+
+    known = {"photographs": _known(photographs), "side": side, "sizes": sizes, "seed": seed}
+    return cached("colour_patches", {"rule": "colour patches 1", **known}, make)
+
+
+def _sizes(side: int, *sizes: int) -> list[int]:
+    if side < 2 or min(sizes) < 2:
+        told = dict(zip(_SHARES, sizes, strict=True))
+        raise DataError(f"patches need a side and sizes of 2 or more, got {side} and {told}")
+    return list(sizes)
+
+
+def _draw(
+    found: "Photographs", side: int, sizes: list[int], seed: int
+) -> list[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Patches of each part as rows, and whose photograph each is."""
+    rng, drawn = np.random.default_rng(seed), []
+    for part, n in zip(_SHARES, sizes, strict=True):
+        strips = [strip(image, part) for image in found.images]
+        x, whose = draw_patches(strips, n, side, 0.0, rng)
+        drawn.append((x.reshape(n, -1), whose))
+    return drawn
+
+
+def _splits(name: str, rows: list[Rows], found: "Photographs", shape: tuple[int, ...]) -> Splits:
+    train, valid, test = rows
+    about: dict[str, Any] = {"image_shape": shape, "drawn_from": found.told()}
+    return checked(
+        Splits(name, train, valid, test, len(found.images), "regenerated", **about)
+    )
 
 
 def whitening(
@@ -90,13 +124,17 @@ def whitening(
     return mean, (axes * scale) @ axes.T
 
 
-def _strip(image: NDArray[np.uint8], part: str) -> NDArray[np.uint8]:
+def strip(image: NDArray[np.uint8], part: str) -> NDArray[np.uint8]:
+    """What a part draws its patches from: of the width of a photograph its share."""
     start, end = (round(share * image.shape[1]) for share in _SHARES[part])
     return np.ascontiguousarray(image[:, start:end])
 
 
 class Photographs(NamedTuple):
-    """Grey images (h, w) uint8, and the SHA-256 of what decoding gave: JPEG decoders differ."""
+    """Images uint8, grey (h, w) or in colour (h, w, 3), and the SHA-256 of what decoding gave.
+
+    Decoders of JPEG differ.
+    """
 
     images: list[NDArray[np.uint8]]
     digest: str
@@ -106,17 +144,17 @@ class Photographs(NamedTuple):
         return f"{len(self.images)} photographs, sha256 of their pixels {self.digest}"
 
 
-def load_photographs(folder: str | None) -> Photographs:
+def load_photographs(folder: str | None, mode: str = "L") -> Photographs:
     """All pictures of a folder in the order of their names, or scikit-learn's two if it is None.
 
-    Colours become grey by the luma of ITU-R 601, as Pillow has it.
+    ``mode`` is Pillow's: "RGB", or "L", where colours become grey by the luma of ITU-R 601.
     """
     if folder is None:
         from sklearn.datasets import load_sample_images  # here: it takes a second to import
 
-        images = [_grey(Image.fromarray(colour)) for colour in load_sample_images().images]
+        images = [_pixels(Image.fromarray(one), mode) for one in load_sample_images().images]
     else:
-        images = [_read(file) for file in picture_files(folder)]
+        images = [_read(file, mode) for file in picture_files(folder)]
     total = hashlib.sha256()
     for image in images:
         total.update(str(image.shape).encode())
@@ -142,13 +180,13 @@ def draw_patches(
     least_deviation: float,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Patches (n, side, side) and the photographs that they are from (n,).
+    """Patches (n, side, side), in colour (n, 3, side, side), and whose photograph each is (n,).
 
     The photograph is uniform, the place uniform in it. A patch whose grey levels (0..255) have a
     standard deviation below ``least_deviation`` is drawn again.
     """
     windows = [_windows(image, side) for image in photographs]
-    patches = np.empty((n, side, side), np.uint8)
+    patches = np.empty((n, *windows[0].shape[2:]), np.uint8)
     whose = np.empty(n, np.int64)
     missing = np.arange(n)
     for _ in range(1000):
@@ -159,7 +197,8 @@ def draw_patches(
             places = (corner[mine] * window.shape[:2]).astype(np.intp)
             patches[missing[mine]] = window[places[:, 0], places[:, 1]]
         whose[missing] = which
-        missing = missing[patches[missing].std(axis=(1, 2)) < least_deviation]
+        axes = tuple(range(1, patches.ndim))
+        missing = missing[patches[missing].std(axis=axes) < least_deviation]
         if not len(missing):
             return patches, whose
     raise DataFormatError(
@@ -169,23 +208,23 @@ def draw_patches(
 
 
 def _windows(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    if min(image.shape) < side:
+    if min(image.shape[:2]) < side:
         raise DataFormatError(f"a photograph of {image.shape} is smaller than {side} x {side}")
-    return np.lib.stride_tricks.sliding_window_view(image, (side, side))
+    return np.lib.stride_tricks.sliding_window_view(image, (side, side), axis=(0, 1))
 
 
-def _read(file: Path) -> NDArray[np.uint8]:
+def _read(file: Path, mode: str) -> NDArray[np.uint8]:
     try:
         with Image.open(file) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise DataFormatError(f"{file}: {image.width} x {image.height} is too large")
-            return _grey(image)
+            return _pixels(image, mode)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise DataFormatError(f"{file}: not a readable picture ({error})") from None
 
 
-def _grey(image: Image.Image) -> NDArray[np.uint8]:
-    return np.asarray(image.convert("L"), dtype=np.uint8)
+def _pixels(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    return np.asarray(image.convert(mode), dtype=np.uint8)
 
 
 def photograph_rule(name: str, seed: int, photographs: str | None) -> dict[str, object]:
