@@ -78,11 +78,11 @@ def whole(patches: Tensor, like: Tensor, side: int) -> Tensor:
 def restored(run: Pretrained, x: Tensor, clean: Tensor) -> dict[str, Tensor]:
     """The unseen patches damaged as in training, and restored in both ways."""
     layer = run.stack[0]
-    damaged = layer.corruption(clean, sda.stream(1, "unseen")).x
+    damaged = layer.corruptions[0](clean, sda.stream(1, "unseen")).x
     if layer.n_hidden < x.shape[1]:
         beside = {"linear map": principal(x, layer.n_hidden, damaged)}
     else:
-        beside = {"linear map": linear(x, layer.corruption, damaged)}
+        beside = {"linear map": linear(x, layer.corruptions[0], damaged)}
     return {"damaged": damaged, **beside, "autoencoder": run.stack.reconstruct(damaged)}
 
 
@@ -126,7 +126,7 @@ def draw(
     for line, (task, own) in zip(axes, views.items(), strict=True):
         name = task.replace("_", " ")
         for column, (way, patches) in enumerate(own.items()):
-            cut = patches.split([one[0].numel() // side**2 for one in unseen] + [len(patches)])
+            cut = patches.split([one[0].numel() // side**2 for one in unseen])
             for which, one in enumerate(unseen):
                 axis = line[len(unseen) * column + which]
                 made = whole(cut[which], one, side).clamp(0, 1)

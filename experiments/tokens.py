@@ -63,7 +63,7 @@ def letters_of(data: Splits) -> str:
 def restored(run: Pretrained, data: Splits, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Letters of the test windows, of the damaged ones (-1: none), which were hit, what is told."""
     x = torch.from_numpy(data.test.x[::APART])
-    damaged = run.stack[0].corruption(x, sda.stream(1, "unseen"))
+    damaged = run.stack[0].corruptions[0](x, sda.stream(1, "unseen"))
     places = (len(x), -1, n)
     seen = damaged.x.reshape(places)
     letters = torch.where(seen.any(-1), seen.argmax(-1), -1)
@@ -146,7 +146,9 @@ def draw(rows: list[dict[str, str]], shown: dict[str, tuple[Tensor, ...]], alpha
                 start += words.shape[1] + 3
         line += 1.5
     windows.set_ylim(line, -1)
-    windows.set_title("as written; as seen (· nothing); as told (blue: hit, right)", fontsize=9)
+    windows.set_title(
+        "as written; as seen (· nothing); as told (blue: hit and right, orange: wrong)", fontsize=9
+    )
     return figure
 
 

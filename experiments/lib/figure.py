@@ -38,18 +38,24 @@ def initial_layer(folder: Path) -> NDArray[np.float32]:
 def runs_by(setting: str, folder: str) -> dict[Any, Path]:
     """Folders of the finished runs in a folder by the value of a setting that each has once.
 
+    A run without labels is finished when it is pretrained.
+
     Raises:
         ValueError: a run is not finished or has no such setting, or two have the same value.
     """
-    trained, unfinished = results.read([Path(folder)])
-    if unfinished:
-        raise ValueError(f"{unfinished[0].path} is {unfinished[0].status}, not finished")
-    for run in trained:
-        if setting not in run.result["settings"]:
-            raise ValueError(f"{run.path} is a run of another experiment: it has no {setting}")
-    found = {run.result["settings"][setting]: run.path for run in trained}
-    if len(found) < len(trained):
-        raise ValueError(f"{folder} must hold one run for each {setting}, got {len(trained)} runs")
+    trained, others = results.read([Path(folder)])
+    for run in others:
+        if run.status != "pretrained":
+            raise ValueError(f"{run.path} is {run.status}, not finished")
+    paths = sorted(run.path for run in (*trained, *others))
+    found = {}
+    for path in paths:
+        settings = RunFolder(path).result["settings"]
+        if setting not in settings:
+            raise ValueError(f"{path} is a run of another experiment: it has no {setting}")
+        found[settings[setting]] = path
+    if len(found) < len(paths):
+        raise ValueError(f"{folder} must hold one run for each {setting}, got {len(paths)} runs")
     return found
 
 

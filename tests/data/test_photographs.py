@@ -92,3 +92,17 @@ def test_no_patch_of_one_split_overlaps_one_of_another(tmp_path):
     strips = [strip(columns, part) for part in ("train", "valid", "test")]
     assert [len(np.unique(strip)) for strip in strips] == [140, 30, 30]
     assert len(np.unique(np.concatenate([np.unique(strip) for strip in strips]))) == 200
+
+
+def test_patches_in_colour_are_the_levels_of_their_photograph_channel_by_channel(tmp_path):
+    ramp = np.arange(60 * 80, dtype=np.uint8).reshape(60, 80)
+    Image.fromarray(np.stack([ramp, ramp // 2, 255 - ramp], -1)).save(tmp_path / "a.png")
+    Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(tmp_path / "b.png")
+    data = colour_patches(str(tmp_path), 5, 40, 10, 10, 0)
+    assert data.image_shape == (3, 5, 5)
+    assert data.train.x.dtype == np.uint8
+    red, green, blue = data.train.x.reshape(-1, 3, 5, 5)[data.train.y == 0].transpose(1, 0, 2, 3)
+    np.testing.assert_array_equal(green, red // 2)
+    np.testing.assert_array_equal(blue, 255 - red)
+    assert (np.diff(red.astype(int), axis=-1) % 256 == 1).all()
+    assert not data.train.x[data.train.y == 1].any()

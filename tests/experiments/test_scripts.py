@@ -26,8 +26,8 @@ def runs(tmp_path_factory):
 
 
 VIEWS = (  # on runs of their own, in test_views.py
-    "compatibility.py", "identity.py", "information.py", "manifold.py", "stack_samples.py",
-    "units.py", "vae.py", "walkback.py",
+    "compatibility.py", "identity.py", "information.py", "manifold.py", "restoration.py",
+    "stack_samples.py", "tokens.py", "units.py", "vae.py", "walkback.py",
 )  # fmt: skip
 
 
@@ -61,13 +61,11 @@ def words_of(name, runs, out):
         "large_data.py": ["--rows", 500, "--folder", out],
         "noise.py": [runs, out / "noise.png"],
         "relatives.py": [runs, out / "relatives.png"],
-        "restoration.py": ["--epochs", 1, "--patches", 200, "--out", out / "restored.png"],
         "searched.py": [runs],
         "table1.py": ["--out", out],
         "throughput.py": ["--smallest"],
         "trajectories.py": [*few, "--seeds", 2, "--out", out / "t.png"] if at_hand(None) else None,
         "wide.py": ["--seeds", 2, "--columns", 700, "--out", out / "wide.csv"],
-        "tokens.py": ["--epochs", 1, "--out", out / "tokens.csv"],
     }
     return known[name]
 

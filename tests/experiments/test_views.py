@@ -14,6 +14,7 @@ BITS = ["data=bits", "data.n_train=40", "data.n_valid=20", "data.n_test=20"]
 CURVE = ["data=curve", "data.n_train=60", "data.n_valid=30", "data.n_test=20"]
 NOISE = ["corruption=gaussian", "reconstruction=squared_error"]
 STOCHASTIC = f"{{_target_: sda.Stochastic, n_hidden: 3, corruption: {CLEAN}, tied: false}}"
+PATCHES = ["data.side=4", "data.n_train=60", "data.n_valid=20", "data.n_test=20"]
 SLOWLY = "pretrain.learning_rate=0.0001"  # its cost has no bound while few epochs have passed
 
 
@@ -33,7 +34,15 @@ RUNS = {  # of each script: words of each run
     "identity.py": [[f"init={init}", "reconstruction=squared_error"] for init in ("saa", "sda")],
     "information.py": [["data=digits", f"corruption.fraction={f}"] for f in (0.0, 0.25)],
     "manifold.py": [[*CURVE, *NOISE, f"corruption.std={std}"] for std in (0.1, 0.2)],
+    "restoration.py": [
+        ["experiment=restoration", "stack.hidden=null", *PATCHES, f"vars.task={task}"]
+        for task in ("no_colour", "noisy_code_4")
+    ],
     "stack_samples.py": [[f"init={init}", "stack.hidden=[9,8]"] for init in ("sda", "dbn")],
+    "tokens.py": [
+        ["experiment=tokens", "stack.hidden=null", "data.step=20", f"vars.noise={noise}"]
+        for noise in ("masking", "deletion")
+    ],
     "units.py": [
         layers("bernoulli", STOCHASTIC),
         [*layers("variational", f"{{_target_: sda.Variational, n_hidden: 3, corruption: {CLEAN}}}"),
