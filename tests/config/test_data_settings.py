@@ -24,6 +24,7 @@ def test_every_set_that_the_commands_know_has_a_file_and_the_other_way_round():
 def test_a_file_gives_exactly_the_parameters_of_its_function(file):
     text = file.read_text(encoding="utf-8")
     given = yaml.safe_load(text)
+    given = given.get("data", given)  # one that sets more than the data has them below
     module, _, name = given.pop("_target_").rpartition(".")
     function = getattr(importlib.import_module(module), name)
     assert list(given) == list(inspect.signature(function).parameters)
