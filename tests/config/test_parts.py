@@ -56,7 +56,8 @@ def test_of_all_that_is_in_the_package_only_the_kind_that_a_place_needs_is_accep
 
 def test_of_all_that_is_in_the_package_only_the_data_sets_are_accepted_as_data():
     files = (catalogue.folder() / "data").glob("*.yaml")
-    nodes = [yaml.safe_load(file.read_text()) for file in files]  # a table's is that of arrays
+    texts = [yaml.safe_load(file.read_text()) for file in files]
+    nodes = [text.get("data", text) for text in texts]  # a table's is that of arrays
     sets = {node["_target_"].rpartition(".")[2] for node in nodes if "_target_" in node}
     found = set()
     for target in EVERYTHING:
