@@ -23,8 +23,7 @@ from torch import Tensor
 
 import sda
 from sda.common.rows import floats
-from sda.data.generated.natural_patches import strip
-from sda.data.generated.photographs import load_photographs
+from sda.data.generated.natural_patches import load_photographs, strip
 from sda.runs.folder import RunFolder
 
 HEIGHT = 200  # pixels of a picture, at most

@@ -108,9 +108,7 @@ def _draw(
 def _splits(name: str, rows: list[Rows], found: "Photographs", shape: tuple[int, ...]) -> Splits:
     train, valid, test = rows
     about: dict[str, Any] = {"image_shape": shape, "drawn_from": found.told()}
-    return checked(
-        Splits(name, train, valid, test, len(found.images), "regenerated", **about)
-    )
+    return checked(Splits(name, train, valid, test, len(found.images), "regenerated", **about))
 
 
 def whitening(
