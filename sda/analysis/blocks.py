@@ -77,8 +77,8 @@ def _arm_row(arm: Arm, is_published: bool) -> list[str]:
         row.append(_rmse(arm.runs))
     if is_published and (paper := arm.published):
         verdict = "inside" if paper.holds(mean) else "outside"
-        row.append(f"{_percent(paper.error)} ±{_percent(paper.half_width)}")
-        row.append(f"{_points(mean - paper.error)} {verdict}")
+        row.append(f"{_percent(paper.test_error)} ±{_percent(paper.half_width)}")
+        row.append(f"{_points(mean - paper.test_error)} {verdict}")
     elif is_published:
         row += ["-", "-"]
     return row
@@ -197,9 +197,9 @@ def lists(comparison: Comparison) -> Iterator[tuple[str, Block]]:
     if comparison.repeated:
         used = {True: "equal, counted once", False: "not equal, none used"}
         rows = [
-            [f"{same.data}: {same.label}, seed {same.seed}", used[same.agree], str(path)]
+            [f"{same.data}: {same.arm}, seed {same.seed}", used[same.agree], str(path)]
             for same in comparison.repeated
-            for path in same.paths
+            for path in same.folders
         ]
         yield "Run more than once", Block(["run", "use", "folder"], rows, "llw")
 

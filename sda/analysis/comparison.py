@@ -33,18 +33,18 @@ def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list
 class Published(NamedTuple):
     """A paper's figure."""
 
-    error: float
+    test_error: float
     n_test: int
     paper: str
 
     @property
     def half_width(self) -> float:
         """Of its 95 % interval over test rows."""
-        return intervals.binomial(self.error, self.n_test)
+        return intervals.binomial(self.test_error, self.n_test)
 
     def holds(self, error: float) -> bool:
         """Whether another error lies within that."""
-        return abs(error - self.error) <= self.half_width
+        return abs(error - self.test_error) <= self.half_width
 
 
 @dataclass(frozen=True)
@@ -158,10 +158,10 @@ class Repeated:
     Runs that agree in every prediction count as one; of runs that do not, none is used.
     """
 
-    label: str
+    arm: str
     data: str
     seed: int
-    paths: list[Path]
+    folders: list[Path]
     agree: bool
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sda.analysis.comparison import Arm
-from sda.analysis.page import Grid, Part, Row, Tabular
+from sda.analysis.page import Grid, Part, Row
 from sda.analysis.tables import Block
 
 MOST = 12  # classes of a matrix that a page has room for
@@ -24,7 +24,7 @@ def parts(arms: Sequence[Arm]) -> list[Part]:
     rows = [[name, *(_error(counts, k) for _, counts in counted)] for k, name in enumerate(names)]
     note = "percent of the test rows of a class that are taken for another, over all runs of an arm"
     heads = ["class", *(label for label, _ in counted)]
-    errors = Tabular(Block(heads, rows, "l" + "r" * len(counted), [note]))
+    errors = Block(heads, rows, "l" + "r" * len(counted), [note])
     if len(names) > MOST:
         return [errors]
     what = "percent of the rows of a class (down) taken for each class (across)"

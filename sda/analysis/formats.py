@@ -44,73 +44,37 @@ def as_json(comparison: Comparison) -> str:
     """
     content = {
         "tables": [
-            {
-                "data": table.data,
-                "source": table.source,
-                "data_hash": table.data_hash,
-                "cuts": table.cuts or None,
-                "shared": table.shared,
-                "arms": [_arm(arm) for arm in table.arms],
-                "pairs": [_pair(pair) for pair in table.pairs],
-            }
+            {key: getattr(table, key) for key in ("data", "source", "data_hash", "shared")}
+            | {"cuts": table.cuts or None, "arms": [*map(_arm, table.arms)]}
+            | {"pairs": [*map(_pair, table.pairs)]}
             for table in comparison.tables
         ],
         "unfinished": [
-            {"folder": str(run.path), "status": run.status, "message": run.message}
+            {"folder": run.path, "status": run.status, "message": run.message}
             for run in comparison.unfinished
         ],
-        "repeated": [
-            {
-                "arm": same.label,
-                "data": same.data,
-                "seed": same.seed,
-                "folders": [str(path) for path in same.paths],
-                "agree": same.agree,
-            }
-            for same in comparison.repeated
-        ],
+        "repeated": [vars(same) for same in comparison.repeated],
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return json.dumps(content, indent=1, allow_nan=False, default=str) + "\n"
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
-    _, valid_sd = intervals.spread([run.valid_error for run in arm.runs])
-    test, test_sd = intervals.spread([run.test_error for run in arm.runs])
-    paper = arm.published
-    return {
-        "arm": arm.label,
-        "init": arm.runs[0].init,
-        "seeds": len({run.seed for run in arm.runs}),
-        "valid_error_mean": arm.valid_error,
-        "valid_error_sd": _or_none(valid_sd),
-        "test_error_mean": test,
-        "test_error_sd": _or_none(test_sd),
-        "published": paper
-        and {
-            "paper": paper.paper,
-            "test_error": paper.error,
-            "n_test": paper.n_test,
-            "ci95": paper.half_width,
-            "deviation": test - paper.error,
-            "inside": paper.holds(test),
-        },
-        "runs": [_run(run) for run in arm.runs],
-    }
+    found = {"arm": arm.label, "init": arm.runs[0].init, "seeds": len({r.seed for r in arm.runs})}
+    for figure in ("valid_error", "test_error"):
+        mean, deviation = intervals.spread([getattr(run, figure) for run in arm.runs])
+        found |= {f"{figure}_mean": mean, f"{figure}_sd": _or_none(deviation)}
+    paper, published = arm.published, None
+    if paper is not None:
+        published = paper._asdict() | {"ci95": paper.half_width, "inside": paper.holds(mean)}
+        published["deviation"] = mean - paper.test_error
+    return found | {"published": published, "runs": [*map(_run, arm.runs)]}
 
 
 def _run(run: Trained) -> dict[str, Any]:
     low, high, method = interval(run)
-    return {
-        "folder": str(run.path),
-        "cut": run.cut and run.cut["number"],
-        "seed": run.seed,
-        "valid_error": run.valid_error,
-        "test_error": run.test_error,
-        "n_test": run.n_test,
+    plain = ("seed", "valid_error", "test_error", "n_test")
+    return {"folder": run.path, "cut": run.cut and run.cut["number"]} | {
+        **{key: getattr(run, key) for key in plain},
         "ci95": [low, high],
         "ci95_method": method,
         "best_is_last": run.ended_early,
@@ -129,7 +93,9 @@ def _pair(pair: Pair) -> dict[str, Any]:
         "estimate_ci95": pair.estimate and pair.estimate.half_width,
         "p_holm": pair.p,
         "better": pair.better and pair.better.label,
-        "mcnemar_p": [
-            {"cut": cut, "seed": seed, "p": p} for (cut, seed), p in pair.mcnemar.items()
-        ],
+        "mcnemar_p": [{"cut": k, "seed": seed, "p": p} for (k, seed), p in pair.mcnemar.items()],
     }
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import jinja2
 import numpy as np
@@ -19,53 +19,32 @@ TEMPLATE = "page.html"  # beside this file
 class Text:
     """A paragraph; one that ``leads`` is set larger."""
 
-    part: ClassVar = "text"
     words: str
     leads: bool = False
-
-
-@dataclass(frozen=True)
-class Tabular:
-    """A table; ``**words**`` in its cells are bold."""
-
-    part: ClassVar = "table"
-    block: Block
 
 
 @dataclass(frozen=True)
 class Figure:
     """A picture: ``curves`` follow the page into the dark, ``pixels`` keep their greys."""
 
-    part: ClassVar = "figure"
     png: bytes
     caption: str
     kind: Literal["curves", "pixels"] = "curves"
-
-    @property
-    def inline(self) -> str:
-        """The file in base 64."""
-        return base64.b64encode(self.png).decode()
 
 
 @dataclass(frozen=True)
 class Grid:
     """Shares (k, k) of the rows of each class that are taken for each, as shades."""
 
-    part: ClassVar = "grid"
     names: Sequence[str]
     shares: NDArray[np.float64]
     caption: str
-
-    def cell(self, share: float) -> str:
-        """A share in percent, nothing for none."""
-        return f"{100 * share:.1f}" if share else ""
 
 
 @dataclass(frozen=True)
 class Code:
     """Lines to be copied."""
 
-    part: ClassVar = "code"
     lines: Sequence[str]
 
 
@@ -73,7 +52,6 @@ class Code:
 class Row:
     """Parts side by side, as many as fit."""
 
-    part: ClassVar = "row"
     parts: Sequence["Part"]
 
 
@@ -81,12 +59,11 @@ class Row:
 class Folded:
     """Parts that are there for whoever opens them."""
 
-    part: ClassVar = "folded"
     summary: str
     parts: Sequence["Part"]
 
 
-Part = Text | Tabular | Figure | Grid | Code | Row | Folded
+Part = Text | Block | Figure | Grid | Code | Row | Folded  # of a block, **words** are bold
 
 
 @dataclass(frozen=True)
@@ -106,4 +83,8 @@ def page(title: str, sections: Sequence[Section]) -> str:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
+    environment.filters |= {
+        "kind": lambda part: type(part).__name__,
+        "base64": lambda content: base64.b64encode(content).decode(),
+    }
     return environment.get_template(TEMPLATE).render(title=title, sections=sections)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sda.analysis import blocks, confusions, curves, learned
 from sda.analysis.comparison import Arm, Comparison, Table
-from sda.analysis.page import Code, Figure, Folded, Row, Section, Tabular, Text, page
+from sda.analysis.page import Code, Figure, Folded, Row, Section, Text, page
 from sda.analysis.tables import Block
 from sda.analysis.verdict import verdict
 from sda.runs.identity import depth
@@ -39,9 +39,9 @@ def report(
     for table in found.tables:
         splits = (data or {}).get(table.data_hash)
         sections += _table(table, splits, (commands or {}).get(table.data_hash, ()))
-    sections += [Section(what, [Tabular(block)]) for what, block in blocks.lists(found)]
+    sections += [Section(what, [block]) for what, block in blocks.lists(found)]
     versions = blocks.versions(run for table in found.tables for run in table.runs)
-    return page(title, [*sections, Section("Versions", [Tabular(versions)])])
+    return page(title, [*sections, Section("Versions", [versions])])
 
 
 def best_of_each_kind(table: Table) -> list[Arm]:
@@ -62,9 +62,9 @@ def _table(table: Table, splits: Splits | None, commands: Sequence[str]) -> Iter
     told = [Text(words, leads=True) for words in verdict(best)]
     alike = [Text(f"{words[0].upper()}{words[1:]}.")] if (words := blocks.alike(table)) else []
     everything = blocks.arms(table) if len(arms) < len(table.arms) else each
-    yield Section(blocks.title(table), [*told, Tabular(everything), *alike])
+    yield Section(blocks.title(table), [*told, everything, *alike])
     if everything is not each:
-        yield Section("Of each kind the best by mean validation error", [Tabular(each)], 3)
+        yield Section("Of each kind the best by mean validation error", [each], 3)
     yield from _differences(others)
     if shown := curves.panels(Comparison([best], [], [])):
         caption = "validation error and reconstruction over epochs; thin: runs, thick: their mean"
@@ -78,9 +78,9 @@ def _table(table: Table, splits: Splits | None, commands: Sequence[str]) -> Iter
 def _differences(others: Sequence[Block]) -> Iterator[Section]:
     """Claims are shown; their grounds can be unfolded."""
     claims = [block for block in others if "verdict" in block.heads]
-    rest = [Tabular(block) for block in others if block not in claims]
+    rest = [block for block in others if block not in claims]
     if claims:
-        yield Section("Differences", [Tabular(block) for block in claims], 3)
+        yield Section("Differences", claims, 3)
     if rest:
         yield Section("", [Folded("run by run", rest)])
 

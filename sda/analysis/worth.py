@@ -7,7 +7,7 @@ import numpy as np
 
 from sda.analysis import blocks, comparison, curves, intervals
 from sda.analysis.comparison import Arm, Pair, grouped
-from sda.analysis.page import Code, Figure, Folded, Part, Section, Tabular, Text, page
+from sda.analysis.page import Code, Figure, Folded, Part, Section, Text, page
 from sda.analysis.tables import Block
 from sda.analysis.verdict import interval, listed, size
 from sda.runs.identity import Init
@@ -219,16 +219,16 @@ def html(
         command: what was typed.
     """
     runs = [run for point in found for arm in point.arms.values() for run in arm.runs]
-    shown: list[Part] = [Figure(curve(found), CAPTION), Tabular(errors(found))]
-    ran: list[Part] = [*map(Text, about), Folded("what was chosen", [Tabular(chosen)])]
+    shown: list[Part] = [Figure(curve(found), CAPTION), errors(found)]
+    ran: list[Part] = [*map(Text, about), Folded("what was chosen", [chosen])]
     return page(
         f"Is pretraining worth it on {name}?",
         [
             Section("", [Text(verdict(held), leads=True), *shown]),
-            Section("Differences", [Tabular(differences(held))]),
+            Section("Differences", [differences(held)]),
             Section("What was run", ran),
             Section("How to repeat it", [Code([command])]),
-            Section("Versions", [Tabular(blocks.versions(runs))]),
+            Section("Versions", [blocks.versions(runs)]),
         ],
     )
 

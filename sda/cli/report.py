@@ -61,7 +61,7 @@ def _campaign(folder: Path) -> Iterator["Section"]:
     name = folder.resolve().name
     if not (catalogue.folder() / "campaign" / f"{name}.yaml").exists():
         return
-    from sda.analysis.page import Section, Tabular  # as above
+    from sda.analysis.page import Section  # as above
     from sda.runs import ledger
     from sda.sweeps.campaign import gaps
     from sda.sweeps.campaign import table as campaign_table
@@ -85,7 +85,7 @@ def _campaign(folder: Path) -> Iterator["Section"]:
         "Gaps": gaps.block(rows, gaps.of(rows, lines, record), apart),
         "What was chosen": campaign_table.details(rows),
     }
-    yield from (Section(title, [Tabular(block)]) for title, block in shown.items())
+    yield from (Section(title, [block]) for title, block in shown.items())
 
 
 def commands(table: Table) -> list[str]:

@@ -371,7 +371,7 @@ def test_equal_runs_of_one_arm_and_seed_count_once(tmp_path):
     assert arms(result) == {"random": 2, "saa": 2, "sda": 2}
     assert pairs(result)["random", "sda"].difference.n == 2
     same = result.repeated[0]
-    assert (same.label, same.seed, len(same.paths), same.agree) == ("random", 0, 2, True)
+    assert (same.arm, same.seed, len(same.folders), same.agree) == ("random", 0, 2, True)
     assert "equal, counted once" in formats.plain(result)
 
 

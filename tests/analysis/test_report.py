@@ -145,7 +145,7 @@ def test_the_matrix_counts_the_rows_of_every_run_by_class(tmp_path):
     assert counts[0, 1] == 6  # the first 30 rows are taken for the next class: three of each
     assert confusions.shares(counts)[0, 1] == pytest.approx(0.03)
     errors, matrices = confusions.parts([arm])
-    assert errors.block.rows[0] == ["c0", "3.00"]
+    assert errors.rows[0] == ["c0", "3.00"]
     assert [grid.names[0] for grid in matrices.parts] == ["c0"]
     (tmp_path / "1" / "test_predictions.npz").unlink()
     (arm,) = compare.compare([tmp_path]).tables[0].arms
@@ -201,7 +201,7 @@ def test_what_records_say_is_never_markup(tmp_path):
 def test_a_page_is_made_of_parts_that_others_use_too():
     block = Block(["n", "error"], [["100", "**3.1**"]], "rl", ["one", "two"])
     parts = [
-        page.Text("SdA errs on 3 % less.", leads=True), page.Tabular(block), page.Code(["./run"]),
+        page.Text("SdA errs on 3 % less.", leads=True), block, page.Code(["./run"]),
         page.Folded("more", [page.Row([page.Figure(b"png", "a < b")])]),
         page.Grid(["a", "b"], np.eye(2), "shares"),
     ]  # fmt: skip
