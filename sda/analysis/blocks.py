@@ -78,7 +78,7 @@ def _arm_row(arm: Arm, is_published: bool) -> list[str]:
     if is_published and (paper := arm.published):
         verdict = "inside" if paper.holds(mean) else "outside"
         row.append(f"{_percent(paper.test_error)} ±{_percent(paper.half_width)}")
-        row.append(f"{_points(mean - paper.test_error)} {verdict}")
+        row.append(f"{100 * (mean - paper.test_error):+.2f} {verdict}")
     elif is_published:
         row += ["-", "-"]
     return row
@@ -142,9 +142,9 @@ def _differences(table: Table, most: int, margin: float) -> Block:
 
 def _pair_row(pair: Pair, of: str, named: bool, margin: float) -> list[str]:
     name, points, *rest = claim(pair, of, named, margin)
-    n, half = len({trial[of == "seed"] for trial in pair.mcnemar}), pair.difference.half_width
-    alone = [f"±{_percent(half)}" if math.isfinite(half) else "-"] if of == "seed" else []
-    return [name, str(n), points, *alone, *rest]
+    half = _percent(pair.difference.half_width)
+    alone = [half if half == "-" else f"±{half}"] if of == "seed" else []
+    return [name, str(_count(pair, of)), points, *alone, *rest]
 
 
 def claim(pair: Pair, of: str = "seed", named: bool = True, margin: float = 0.0) -> list[str]:
@@ -153,15 +153,19 @@ def claim(pair: Pair, of: str = "seed", named: bool = True, margin: float = 0.0)
     The verdict names the better arm, or says a or b where names are long.
     """
     if pair.estimate is None:
-        n = len({trial[of == "seed"] for trial in pair.mcnemar})
-        why = f"none: one {of}" if n == 1 else "none: no predictions"
-        return [str(pair), _points(pair.mean), "-", why]
+        why = f"none: one {of}" if _count(pair, of) == 1 else "none: no predictions"
+        return [str(pair), f"{100 * pair.mean:+.2f}", "-", why]
     verdict = "level" if pair.is_level(margin) else "no difference found"
     if pair.better is not None:
         short = "a" if pair.better is pair.first else "b"
         verdict = f"{pair.better.label if named else short} better"
-    half = _percent(pair.estimate.half_width)
-    return [str(pair), f"{_points(pair.mean)} ±{half}", _p(pair.p), verdict]
+    points = f"{100 * pair.mean:+.2f} ±{100 * pair.estimate.half_width:.2f}"
+    return [str(pair), points, _p(pair.p), verdict]
+
+
+def _count(pair: Pair, of: str) -> int:
+    """How many seeds or cuts both arms have."""
+    return len({trial[of == "seed"] for trial in pair.mcnemar})
 
 
 def _mcnemar(pairs: Sequence[Pair]) -> Iterator[Block]:
@@ -225,13 +229,11 @@ def _unit(table: Table) -> str:
 
 
 def _figure(error: float, arm: Arm) -> str:
-    return f"{1 - error:.3f}" if arm.is_numeric else _percent(error)
+    return _spread(1 - error if arm.is_numeric else error, arm)
 
 
 def _spread(deviation: float, arm: Arm) -> str:
-    if not math.isfinite(deviation):
-        return "-"
-    return f"{deviation:.3f}" if arm.is_numeric else _percent(deviation)
+    return _number(deviation, ".3f") if arm.is_numeric else _percent(deviation)
 
 
 def _rmse(runs: Sequence[Trained]) -> str:
@@ -241,11 +243,11 @@ def _rmse(runs: Sequence[Trained]) -> str:
 
 
 def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.2f}" if math.isfinite(fraction) else "-"
+    return _number(100 * fraction, ".2f")
 
 
-def _points(fraction: float) -> str:
-    return f"{100 * fraction:+.2f}"
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "-"
 
 
 def _p(value: float | None) -> str:
@@ -255,6 +257,6 @@ def _p(value: float | None) -> str:
 
 
 def _time(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return "-"
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+    if seconds >= 100:
+        return f"{seconds / 60:.1f} min"
+    return "-" if math.isnan(seconds) else f"{seconds:.1f} s"

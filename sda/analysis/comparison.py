@@ -18,6 +18,7 @@ DOUBT = 0.05
 MARGIN = 0.005  # of test error: arms that are surely less apart are level
 MOST_ARMS = 12  # of a table where each is set against each
 Trial = tuple[int, int]  # cut of the data and seed
+Where = tuple[str, str, str, str]  # data, source, hash and cuts of a table
 Item = TypeVar("Item")
 Key = TypeVar("Key")
 
@@ -136,14 +137,10 @@ class Table:
     data: str
     source: str
     data_hash: str  # of all rows where they are cut several times
+    cuts: str  # how they were: "10 folds"; empty where they were cut once
     arms: list[Arm]
     pairs: list[Pair]  # of arms that learned from the same number of labels
     shared: list[str] = field(default_factory=list)  # what all arms have set alike, in words
-
-    @property
-    def cuts(self) -> str:
-        """How the rows were cut: "10 folds"; empty where they were cut once."""
-        return _ways(self.arms[0].runs[0])
 
     @property
     def runs(self) -> list[Trained]:
@@ -192,10 +189,12 @@ def contrast(
     return Comparison([table for table, _ in found if table.arms], list(unfinished), repeated)
 
 
-def _where(run: Trained) -> tuple[str, ...]:
+def _where(run: Trained) -> Where:
     """What runs of one table have in common: data, source and hash, and how the rows are cut."""
-    of = run.cut["rows"] if run.cut else run.result["data_hash"]
-    return str(run.result["data"]), str(run.result["source"]), str(of), _ways(run)
+    of, ways = run.result["data_hash"], ""
+    if run.cut:
+        of, ways = run.cut["rows"], f"{run.cut['total']} {run.cut['way']}"
+    return str(run.result["data"]), str(run.result["source"]), str(of), ways
 
 
 def _against(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
@@ -210,12 +209,8 @@ def _against(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
     return [(arm, best) for arm in arms if (best := chosen[arm.labelled]) is not arm]
 
 
-def _ways(run: Trained) -> str:
-    return f"{run.cut['total']} {run.cut['way']}" if run.cut else ""
-
-
 def _table(
-    where: tuple[str, ...], runs: Sequence[Trained], defaults: Mapping[str, Any]
+    where: Where, runs: Sequence[Trained], defaults: Mapping[str, Any]
 ) -> tuple[Table, list[Repeated]]:
     """The arms of one data set, contrasted, and what was run more than once."""
     groups = list(grouped(runs, lambda run: naming.likeness(run, defaults)).values())
@@ -230,8 +225,7 @@ def _table(
     arms.sort(key=lambda arm: naming.place(arm.runs[0], arm.label))
     pairs = [found for a, b in _against(arms) if (found := pair(a, b))]
     told = naming.shared(settings, defaults, names)
-    data, source, of, _ = where
-    return Table(data, source, of, arms, corrected(pairs), told), again
+    return Table(*where, arms, corrected(pairs), told), again
 
 
 def _once(label: str, runs: Sequence[Trained]) -> tuple[list[Trained], list[Repeated]]:

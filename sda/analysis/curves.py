@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sda.analysis.comparison import Comparison, Table
+from sda.analysis.comparison import Table, grouped
 from sda.analysis.styles import styles
+from sda.runs.results import Trained
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,11 @@ Line = tuple[Sequence[float], Sequence[float]]  # epochs, values
 
 BOLD: dict[str, Any] = {"linewidth": 1.8, "markersize": 4, "markevery": 0.1}
 FINE: dict[str, Any] = {"linewidth": 0.9, "marker": "", "alpha": 0.8}
+MEASURES = {  # of a phase: what its curves show, and whether in fine lines
+    "finetune": {"valid_error": False},
+    "pretrain": {"valid": False, "valid_clean": True},
+}
+FEW = 5  # that ratio, up to which every tick of such an axis has its number
 LOGARITHMIC = 15  # ratio of the largest to the smallest value from which an axis is logarithmic
 
 
@@ -31,14 +37,9 @@ class Panel:
     fine: dict[str, list[Line]]
 
 
-def panels(comparison: Comparison) -> list[Panel]:
+def panels(tables: Sequence[Table]) -> list[Panel]:
     """Curves of every table: validation error of fine-tuning, reconstruction of each layer."""
-    several = len(comparison.tables) > 1
-    return [
-        panel
-        for table in comparison.tables
-        for panel in _table_panels(table, f"{table.data}, " if several else "")
-    ]
+    return [panel for table in tables for panel in _panels(table, len(tables) > 1)]
 
 
 def draw(panels: Sequence[Panel]) -> bytes:
@@ -73,13 +74,9 @@ def draw(panels: Sequence[Panel]) -> bytes:
         handles.append(Line2D([], [], label="from corrupted input", **grey))
         handles.append(Line2D([], [], label="from clean input", **grey | FINE))
     longest = max(len(str(handle.get_label())) for handle in handles)
-    figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=max(1, min(len(handles), 140 // (longest + 8))),
-        fontsize=9,
-        frameon=False,
-    )
+    columns = max(1, min(len(handles), 140 // (longest + 8)))
+    place: dict[str, Any] = {"loc": "outside upper center", "ncols": columns}
+    figure.legend(handles=handles, fontsize=9, frameon=False, **place)
     return _png(figure)
 
 
@@ -96,7 +93,7 @@ def over_labels(
         A PNG file.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(7.5, 4.6), layout="constrained")
     axis = figure.subplots()
@@ -111,14 +108,10 @@ def over_labels(
             **drawn[arm],
         )  # fmt: skip
     axis.set_xscale("log")
-    axis.set_yscale("log")
     rows = sorted({number for own in arms.values() for number in own})
     axis.set_xticks(rows, [str(one) for one in rows])
     axis.xaxis.set_minor_formatter(NullFormatter())
-    lowest, highest = axis.get_ylim()
-    label = _round_number if highest > 5 * lowest else lambda value, _: f"{value:g}"
-    for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-        which(FuncFormatter(label))
+    _logarithmic(axis)
     axis.set_xlabel("training rows with labels")
     axis.set_ylabel("test error (%)")
     axis.grid(alpha=0.25, which="both")
@@ -142,40 +135,29 @@ def mean(runs: Sequence[Line]) -> tuple[list[float], list[float]]:
     return epochs, values
 
 
-def _table_panels(table: Table, prefix: str) -> list[Panel]:
-    found: dict[str, Panel] = {}
+def _panels(table: Table, is_named: bool) -> list[Panel]:
+    """Fine-tuning first, then the layers from the bottom."""
+    found: dict[int, Panel] = {}
     for arm in table.arms:
         for run in arm.runs:
-            lines: dict[tuple[str, bool], tuple[list[float], list[float]]] = {}
-            for row in run.metrics():
-                for title, fine, value in _measures(row):
-                    epochs, values = lines.setdefault((title, fine), ([], []))
-                    epochs.append(float(row["epoch"]))
-                    values.append(value)
-            for (title, fine), line in lines.items():
-                panel = found.setdefault(title, Panel(prefix + title, {}, {}))
+            for (layer, fine), points in grouped(_points(run), lambda point: point[:2]).items():
+                what = f"layer {layer}: validation reconstruction"
+                title = what if layer else "fine-tuning: validation error (%)"
+                title = f"{table.data}, " * is_named + title
+                panel = found.setdefault(layer, Panel(title, {}, {}))
+                line = [epoch for *_, epoch, _ in points], [value for *_, value in points]
                 (panel.fine if fine else panel.solid).setdefault(arm.label, []).append(line)
-    return [panel for title, panel in sorted(found.items(), key=lambda item: _place(item[0]))]
+    return [found[layer] for layer in sorted(found)]
 
 
-def _place(title: str) -> tuple[int, str]:
-    """Fine-tuning first, then the layers from the bottom."""
-    words = title.replace(":", "").split()
-    return (1 + int(words[1]), "") if words[0] == "layer" else (0, title)
-
-
-def _measures(row: dict[str, Any]) -> Iterator[tuple[str, bool, float]]:
-    """Title, whether fine, and value of what a row of the record adds to the curves."""
-    if row.get("phase") == "finetune":
-        shown = [("fine-tuning: validation error (%)", False, row.get("valid_error"), 100)]
-    elif row.get("phase") == "pretrain":
-        title = f"layer {row.get('layer')}: validation reconstruction"
-        shown = [(title, False, row.get("valid"), 1), (title, True, row.get("valid_clean"), 1)]
-    else:
-        return
-    for title, fine, value, scale in shown:
-        if isinstance(value, float | int) and math.isfinite(value) and "epoch" in row:
-            yield title, fine, scale * float(value)
+def _points(run: Trained) -> Iterator[tuple[int, bool, float, float]]:
+    """Layer, 0 of fine-tuning, whether fine, epoch and value of what a record has for curves."""
+    for row in run.metrics():
+        for key, fine in MEASURES.get(row.get("phase", ""), {}).items():
+            value = row.get(key)
+            if isinstance(value, float | int) and math.isfinite(value) and "epoch" in row:
+                layer = int(row["layer"]) if row["phase"] == "pretrain" else 0
+                yield layer, fine, float(row["epoch"]), float(value if layer else 100 * value)
 
 
 def _draw(axis: "Axes", runs: Sequence[Line], style: dict[str, Any]) -> None:
@@ -187,7 +169,7 @@ def _draw(axis: "Axes", runs: Sequence[Line], style: dict[str, Any]) -> None:
 
 def _finish(axis: "Axes", panel: Panel) -> None:
     """Title, grid and limits: those of the values after the first epochs."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     lines = [run for group in (panel.solid, panel.fine) for runs in group.values() for run in runs]
     low = min(min(values) for _, values in lines)
@@ -197,10 +179,8 @@ def _finish(axis: "Axes", panel: Panel) -> None:
     axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     axis.grid(alpha=0.25, which="both")
     if low > 0 and high / low > LOGARITHMIC:
-        axis.set_yscale("log")
+        _logarithmic(axis)
         axis.set_ylim(low / 1.1, high * 1.1)
-        for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-            which(FuncFormatter(_round_number))
     else:
         room = 0.05 * (high - low) or 0.05 * abs(low) or 1.0
         axis.set_ylim(max(low - room, 0) if low >= 0 else low - room, high + room)
@@ -212,7 +192,15 @@ def _settled(values: Sequence[float]) -> Sequence[float]:
     return values[len(values) // 20 :]
 
 
-def _round_number(value: float, _: int) -> str:
-    """Label 1, 2 and 5 of each decade."""
-    digit = value / 10 ** math.floor(math.log10(value) + 1e-9)
-    return f"{value:g}" if round(digit, 6) in (1, 2, 5) else ""
+def _logarithmic(axis: "Axes") -> None:
+    """Make an axis of values logarithmic: numbers at 1, 2 and 5 of each decade, or at all."""
+    from matplotlib.ticker import FuncFormatter
+
+    def label(value: float, _: int) -> str:
+        low, high = axis.get_ylim()
+        digit = value / 10 ** math.floor(math.log10(value) + 1e-9)
+        return f"{value:g}" if high <= FEW * low or round(digit, 6) in (1, 2, 5) else ""
+
+    axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(FuncFormatter(label))
+    axis.yaxis.set_minor_formatter(FuncFormatter(label))

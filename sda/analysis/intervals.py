@@ -59,26 +59,17 @@ class Interval(NamedTuple):
 
 
 def binomial(error: float, n: int) -> float:
-    """Half-width of the papers' 95 % interval of an error rate: 1.96 √(p(1 − p)/n).
+    """Half-width of the papers' 95 % interval of an error rate over n rows: 1.96 √(p(1 − p)/n).
 
     It says how sure the test set makes one network's error, not how much seeds differ. At 0 and 1
     it is 0, which is too sure; ``wilson`` is not.
-
-    Args:
-        error: a fraction in [0, 1].
-        n: test rows.
     """
     _check(error, n)
     return Z * math.sqrt(error * (1 - error) / n)
 
 
 def wilson(error: float, n: int) -> tuple[float, float]:
-    """Wilson's (1927) 95 % interval of an error rate: low and high, sound at 0 and 1 as well.
-
-    Args:
-        error: a fraction in [0, 1].
-        n: test rows.
-    """
+    """Wilson's (1927) 95 % interval of an error rate over n rows: sound at 0 and 1 as well."""
     _check(error, n)
     shrink = 1 / (1 + Z**2 / n)
     centre = (error + Z**2 / (2 * n)) * shrink
@@ -129,14 +120,12 @@ def crossed(values: NDArray[Any]) -> Estimate:
     seeds, rows = values.shape
     if min(seeds, rows) < 2:
         raise ValueError(f"an interval over seeds and rows needs two of each, got {values.shape}")
-    by_seed = values.mean(axis=1, dtype=np.float64)
-    by_row = values.mean(axis=0, dtype=np.float64)
+    by_seed, by_row = (values.mean(axis=axis, dtype=np.float64) for axis in (1, 0))
     mean = float(by_seed.mean())
     total = float(np.square(values, dtype=np.float64).sum())
     left = total - rows * np.sum(by_seed**2) - seeds * np.sum(by_row**2) + seeds * rows * mean**2
     freedoms = seeds - 1, rows - 1, (seeds - 1) * (rows - 1)
-    one = float(np.var(by_seed, ddof=1)) / seeds
-    other = float(np.var(by_row, ddof=1)) / rows
+    one, other = (float(np.var(means, ddof=1)) / len(means) for means in (by_seed, by_row))
     rest = max(float(left), 0.0) / freedoms[2] / (seeds * rows)
     variance = one + other - min(rest, one, other)
     if not variance:

@@ -46,8 +46,7 @@ def filters(arm: Arm, splits: Splits | None) -> Figure | None:
     """
     run = arm.runs[0]
     stack, stage = _stack(run)
-    weight = None if stack is None else _weight(stack)
-    if stack is None or weight is None:
+    if stack is None or (weight := _weight(stack)) is None:
         return None
     before = _initial(stack, run)
     told = f"{arm.label}: {stage}"
@@ -82,10 +81,9 @@ def reconstructions(arm: Arm, splits: Splits | None, trial: Corruption | None) -
     if stack is None or stack[0].n_visible != splits.valid.x.shape[1]:
         return None
     clean = floats(shared(np.ascontiguousarray(splits.valid.x[:EXAMPLES])))
+    own = trial or stack[0].corruptions[0]
     with torch.no_grad():
-        corrupted = corrupt(
-            clean, [trial or stack[0].corruptions[0]], [stream(0, "pictures", 0)], ()
-        ).x
+        corrupted = corrupt(clean, [own], [stream(0, "pictures", 0)], ()).x
         made = stack[0].reconstruct(corrupted)
     x, hit, again = (view.numpy() for view in (clean, corrupted, made))
     sheet = pictures.reconstructions(x, hit, again, splits.image_shape, ACROSS)

@@ -66,7 +66,7 @@ def _table(table: Table, splits: Splits | None, commands: Sequence[str]) -> Iter
     if everything is not each:
         yield Section("Of each kind the best by mean validation error", [each], 3)
     yield from _differences(others)
-    if shown := curves.panels(Comparison([best], [], [])):
+    if shown := curves.panels([best]):
         caption = "validation error and reconstruction over epochs; thin: runs, thick: their mean"
         yield Section("Curves", [Figure(curves.draw(shown), caption)], 3)
     yield from _pictures(arms, splits)

@@ -82,9 +82,8 @@ def claims(found: Sequence[Point]) -> list[Claims]:
 
 def verdict(held: Sequence[Claims]) -> str:
     """One answer, as one would tell a colleague."""
-    better = [one for one in held if one.worth.better is one.point.arms["sda"]]
-    worse = [one for one in held if one.worth.better is one.point.arms["random"]]
-    rest = [one for one in held if one.worth.better is None]
+    groups = grouped(held, lambda one: _how(one.worth))
+    better, worse, rest = (groups.get(how, []) for how in ("better", "worse", "level"))
     if not better:
         told = "No: at no number of labels was SdA found better than random weights"
     else:
@@ -101,39 +100,34 @@ def verdict(held: Sequence[Claims]) -> str:
         less = "less" if pair.mean > 0 else "more"
         p = "" if pair.p is None else f"; p = {pair.p:.2f}, corrected over all"
         told += f"; {_where(rest)} no difference was found ({last}it errs {_apart(pair)} {less}{p})"
-    return f"{told}. {_beside([one for one in held if one.baseline is not None])}"
+    return f"{told}. {_beside(held)}"
 
 
 def _beside(held: Sequence[Claims]) -> str:
     """How the best baseline does beside the better network."""
-    if not held:
+    known = [(one.point.where, one.baseline) for one in held if one.baseline is not None]
+    if not known:
         return "No baseline was run."
-    words = {
+    forms = {
         "better": "{where}, {arms} is better than both",
         "worse": "{where}, the best baseline ({arms}) is worse than the better of the two",
         "level": "{where}, no difference was found to the best baseline ({arms})",
     }
-    groups = grouped(held, _how)
-    said = [
-        form.format(where=_where(own), arms=listed(list(dict.fromkeys(map(_baseline, own)))))
-        for how, form in words.items()
-        if (own := groups.get(how))
-    ]
+    groups = grouped(known, lambda one: _how(one[1]))
+    said = []
+    for how, form in forms.items():
+        if own := groups.get(how):
+            arms = dict.fromkeys(pair.second.label for _, pair in own)
+            said.append(form.format(where=listed([at for at, _ in own]), arms=listed([*arms])))
     text = "; ".join(said) + "."
     return text[0].upper() + text[1:]
 
 
-def _how(held: Claims) -> str:
-    """How the baseline is beside the network."""
-    assert held.baseline is not None
-    if held.baseline.better is None:
+def _how(pair: Pair) -> str:
+    """How the second arm is beside the first."""
+    if pair.better is None:
         return "level"
-    return "worse" if held.baseline.better is held.baseline.first else "better"
-
-
-def _baseline(held: Claims) -> str:
-    assert held.baseline is not None
-    return held.baseline.second.label
+    return "worse" if pair.better is pair.first else "better"
 
 
 def _where(held: Sequence[Claims]) -> str:

@@ -39,7 +39,7 @@ def write(comparison: Comparison, folder: Path, margin: float = MARGIN) -> list[
         "comparison.md": formats.markdown(comparison, margin).encode(),
         "comparison.json": formats.as_json(comparison).encode(),
     }
-    shown = curves.panels(comparison)
+    shown = curves.panels(comparison.tables)
     if shown:
         contents["comparison.png"] = curves.draw(shown)
     for name, content in contents.items():

@@ -491,7 +491,7 @@ def test_curves_show_every_run_of_every_arm_and_pass_over_a_torn_line(tmp_path):
     three_arms(tmp_path, seeds=2)
     with (tmp_path / "sda-0" / "metrics.jsonl").open("a") as file:
         file.write('{"phase": "finetune", "epo')
-    finetuning, layer = curves.panels(compare.compare([tmp_path]))
+    finetuning, layer = curves.panels(compare.compare([tmp_path]).tables)
     assert {arm: len(runs) for arm, runs in finetuning.solid.items()} == {
         "random": 2,
         "saa": 2,
@@ -508,7 +508,7 @@ def test_values_that_are_not_finite_do_not_enter_the_curves(tmp_path):
     rows += [{"phase": "finetune", "epoch": 3, "valid_error": 0.25}, {"phase": "other"}, []]
     lines = ["{torn", *map(json.dumps, rows)]
     (path / "metrics.jsonl").write_text("\n".join(lines))
-    (panel,) = curves.panels(compare.compare([tmp_path]))
+    (panel,) = curves.panels(compare.compare([tmp_path]).tables)
     assert panel.solid == {"sda": [([3], [25])]}
 
 
@@ -516,7 +516,7 @@ def test_layers_are_in_order_beyond_the_ninth(tmp_path):
     path = run_folder(tmp_path / "a")
     rows = [{"phase": "pretrain", "layer": 11 - k, "epoch": 1, "valid": 1.0} for k in range(11)]
     (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    titles = [panel.title for panel in curves.panels(compare.compare([tmp_path]))]
+    titles = [panel.title for panel in curves.panels(compare.compare([tmp_path]).tables)]
     assert titles == [f"layer {k}: validation reconstruction" for k in range(1, 12)]
 
 
