@@ -4,8 +4,8 @@ A missing cell is NaN in all components of its column, in both directions.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,7 @@ class Column:
         """Their names."""
         names = [self.name]
         if self.kind == "categorical":
-            values = [*self.categories, OTHER] if self.together else self.categories
+            values = [*self.categories, *[OTHER] * self.together]
             names = [f"{self.name}={text_of(value)}" for value in values]
         return names[: self.size] + [f"{self.name} is missing"] * self.indicated
 
@@ -102,18 +102,10 @@ class Column:
             values = numbers(self.name, cells, self.kind)
             out[:, 0], remark = self._scaled(values), self._elsewhere(values)
         else:
-            remark = ""
-            places, unseen = self._places(cells)
-            if self.kind == "binary":
-                out[:, 0] = np.where(places < 0, np.nan, places)
-            else:
-                out[:, : self.size] = np.arange(self.size) == places[:, None]
-                out[places < 0, : self.size] = np.nan
-            if unseen:
-                remark = (
-                    f"{len(unseen)} value{'s' * (len(unseen) > 1)} that no training row has, such "
-                    f"as {unseen[0]!r}: as {'rare ones' if self.together else 'missing'}"
-                )
+            places, remark = self._places(cells)
+            one_hot = np.arange(self.size) == places[:, None]
+            out[:, : self.size] = places[:, None] if self.kind == "binary" else one_hot
+            out[places < 0, : self.size] = np.nan
         if self.indicated:
             out[:, -1] = np.isnan(out[:, 0])
         return remark
@@ -122,24 +114,24 @@ class Column:
         """Bring components (n, width), means of a reconstruction too, back to cells (n,)."""
         x = np.asarray(x, np.float64)
         missing = np.isnan(x[:, 0])
-        if self.is_number:
+        if self.kind == "date":
             values = self._unscaled(x[:, 0])
-            if self.kind == "date":
-                days = np.where(missing, 0, np.round(values) if self.whole else values)
-                dates = EPOCH + np.round(days * DAY).astype("timedelta64[s]")
-                return pd.Series(dates, name=self.name).mask(missing)
-            return pd.Series(values, name=self.name, dtype=np.float32)
+            days = np.where(missing, 0, np.round(values) if self.whole else values)
+            dates = EPOCH + np.round(days * DAY).astype("timedelta64[s]")
+            return pd.Series(dates, name=self.name).mask(missing)
+        if self.is_number:
+            return pd.Series(self._unscaled(x[:, 0]), name=self.name, dtype=np.float32)
         if self.kind == "binary":
             places = (x[:, 0] >= 0.5).astype(int)
         else:
             places = np.where(missing[:, None], 0, x[:, : self.size]).argmax(axis=1)
-        return self.named(places, missing)
+        cells = pd.Series(self._values.take(places), name=self.name)
+        return cells.mask(missing) if missing.any() else cells
 
-    def named(self, places: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> pd.Series:
-        """The categories at places (n,), of their own type where they all have one."""
-        values = pd.Index([*self.categories, *([OTHER] if self.together else [])])
-        cells = pd.Series(values.take(places), name=self.name)
-        return cells if missing is None or not missing.any() else cells.mask(missing)
+    @property
+    def _values(self) -> pd.Index:
+        """The categories, of their own type where they all have one."""
+        return pd.Index([*self.categories, *[OTHER] * self.together])
 
     def _scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.scaling == "quantiles":
@@ -171,14 +163,19 @@ class Column:
             return np.interp(values, np.linspace(0, 1, len(self.quantiles)), self.quantiles)
         return values * self.scale + self.shift
 
-    def _places(self, cells: pd.Series) -> tuple[NDArray[np.int64], list[Value]]:
-        """The place of each cell's value among the categories; −1: missing, or never seen."""
+    def _places(self, cells: pd.Series) -> tuple[NDArray[np.int64], str]:
+        """The place of each cell's value among the categories, −1 if it has none, and a remark."""
         codes, found = pd.factorize(cells)
         known = {text_of(value): place for place, value in enumerate(self.categories)}
         aside = len(self.categories) if self.together else -1
         places = np.array([known.get(text_of(value), aside) for value in found] + [-1])
         unseen = [value for value in found if text_of(value) not in known and value != OTHER]
-        return places[codes], unseen
+        if not unseen:
+            return places[codes], ""
+        return places[codes], (
+            f"{len(unseen)} value{'s' * (len(unseen) > 1)} that no training row has, such as "
+            f"{unseen[0]!r}: as {'rare ones' if self.together else 'missing'}"
+        )
 
 
 def fitted(
@@ -198,31 +195,30 @@ def fitted(
         return Column(name, kind)
     if kind in ("numeric", "date"):
         values = numbers(name, cells, kind)
-        return _fitted_number(name, kind, values[~np.isnan(values)], scaling, indicated)
+        made = Column(name, kind, indicated=indicated)
+        return _fitted_number(made, values[~np.isnan(values)], scaling)
     counts = cells.value_counts()
     counts = counts[counts > 0]
     kept = counts[counts >= rare * len(cells)] if kind == "categorical" else counts
-    categories = tuple(sorted(map(_plain, kept.index), key=_order))
+    categories = sorted_values(kept.index)
     if kind == "binary" and len(categories) == 1:  # the other value is in no training row
         categories = (*categories, OTHER)
     together = len(kept) < len(counts)
     return Column(name, kind, categories=categories, together=together, indicated=indicated)
 
 
-def _fitted_number(
-    name: str, kind: str, values: NDArray[np.float64], scaling: str, indicated: bool
-) -> Column:
-    whole = kind == "date" and bool((values == np.floor(values)).all())
-    known: dict[str, Any] = {"indicated": indicated, "whole": whole}
+def _fitted_number(made: Column, values: NDArray[np.float64], scaling: str) -> Column:
+    whole = made.kind == "date" and bool((values == np.floor(values)).all())
     if scaling == "none" or not len(values):
-        return Column(name, kind, **known)
+        return replace(made, whole=whole)
     if scaling == "quantiles":
         knots = np.quantile(values, np.linspace(0, 1, KNOTS)).tolist()
-        return Column(name, kind, scaling, quantiles=tuple(knots), **known)
+        return replace(made, whole=whole, scaling=scaling, quantiles=tuple(knots))
     low, high = float(values.min()), float(values.max())
     shift = low if scaling == "unit" else float(values.mean())
     scale = high - low if scaling == "unit" else float(values.std())
-    return Column(name, kind, scaling, shift, 1.0 if low == high else scale or 1.0, **known)
+    scale = 1.0 if low == high else scale or 1.0
+    return replace(made, whole=whole, scaling=scaling, shift=shift, scale=scale)
 
 
 def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.float64]:
@@ -247,7 +243,8 @@ def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.fl
         values = found.to_numpy(np.float64, na_value=np.nan)
         wrong = np.isnan(values) & cells.notna().to_numpy()
         if wrong.any() and types.is_string_dtype(cells.dtype):
-            values = np.where(wrong, [_written(cell) for cell in plain], values)
+            read = [written(cell) if isinstance(cell, str) else None for cell in plain]
+            values = np.where(wrong, [one[0] if one else math.nan for one in read], values)
             wrong &= np.isnan(values)
         told = "no number"
         if not wrong.any():
@@ -259,12 +256,6 @@ def numbers(name: str, cells: pd.Series, kind: str = "numeric") -> NDArray[np.fl
             f"{f' ({int(wrong.sum())} such)' if wrong.sum() > 1 else ''}"
         )
     return np.asarray(values)
-
-
-def _written(cell: object) -> float:
-    """A number with commas or a sign; NaN for anything else."""
-    found = written(cell) if isinstance(cell, str) else None
-    return found[0] if found else math.nan
 
 
 def as_numbers(cells: pd.Series) -> pd.Series | None:
@@ -291,7 +282,7 @@ def text_of(value: object) -> str:
     return str(value)
 
 
-def sorted_values(values: Sequence[object]) -> tuple[Value, ...]:
+def sorted_values(values: Iterable[object]) -> tuple[Value, ...]:
     """Different values as plain types, numbers by size and then text."""
     return tuple(sorted(map(_plain, values), key=_order))
 

@@ -1,12 +1,11 @@
 """A table as inputs of a network and back: columns with their scaling, categories and classes."""
 
-import dataclasses
 import hashlib
 import json
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +16,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from sda.common.errors import DataFormatError
-from sda.data import columns as column
 from sda.data.cache import cache_folder, cached, identity
-from sda.data.columns import Column
+from sda.data.columns import Column, fitted, text_of
 from sda.data.formats.parquet import Columns
 from sda.data.splits import Rows, Splits
 
@@ -70,7 +68,7 @@ class Encoding:
         for name, kind in kinds.items():
             cells = frame[name] if where is None else frame[name][where]
             indicated = indicate and kind != "ignored" and bool(cells.isna().any())
-            made.append(column.fitted(name, kind, cells, scaling, rare, indicated))
+            made.append(fitted(name, kind, cells, scaling, rare, indicated))
         return cls(tuple(made))
 
     @classmethod
@@ -118,7 +116,7 @@ class Encoding:
         """The names of the classes, in the order of their numbers; None: none are predicted."""
         if len(self.target) != 1 or self.target[0].is_number:
             return None
-        return tuple(map(column.text_of, self.target[0].categories))
+        return tuple(map(text_of, self.target[0].categories))
 
     def rows(
         self, frame: pd.DataFrame, where: NDArray[np.bool_] | None = None
@@ -189,15 +187,15 @@ class Encoding:
 
     def check(self, names: Sequence[str]) -> None:
         """Raise DataFormatError unless a table has these columns, and no others but the target."""
-        wanted = [one.name for one in self.used]
+        wanted, there = [one.name for one in self.used], {*names}
         allowed = {one.name for one in (*self.columns, *self.target)}
-        lacking = [name for name in wanted if name not in set(names)]
+        lacking = [name for name in wanted if name not in there]
         foreign = [name for name in names if name not in allowed]
         if lacking or foreign:
-            faults = [f"missing: {_listed(lacking)}"] * bool(lacking)
-            faults += [f"not known to the model: {_listed(foreign)}"] * bool(foreign)
+            faults = {"missing": lacking, "not known to the model": foreign}
+            told = [f"{what}: {_listed(found)}" for what, found in faults.items() if found]
             raise DataFormatError(
-                f"the table must have the {len(wanted)} columns of the model; {'; '.join(faults)}"
+                f"the table must have the {len(wanted)} columns of the model; {'; '.join(told)}"
             )
 
     def plain(self) -> dict[str, Any]:
@@ -215,13 +213,8 @@ class Encoding:
 
 
 def _plain(one: Column) -> dict[str, Any]:
-    said = {f.name: getattr(one, f.name) for f in dataclasses.fields(one)}
-    known = {f.name: f.default for f in dataclasses.fields(one)}
-    return {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in said.items()
-        if value != known[key]
-    }
+    said = {f.name: getattr(one, f.name) for f in fields(one) if getattr(one, f.name) != f.default}
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in said.items()}
 
 
 def _column(plain: Mapping[str, Any]) -> Column:
@@ -230,5 +223,5 @@ def _column(plain: Mapping[str, Any]) -> Column:
 
 
 def _listed(names: Sequence[str]) -> str:
-    told = ", ".join(map(repr, names[:10]))
-    return told + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(map(repr, names[:10])) + more

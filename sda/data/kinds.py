@@ -270,7 +270,7 @@ def _numbered(name: str, cells: pd.Series, n_classes: int) -> Target:
 
 def _classes(name: str, cells: pd.Series) -> Target:
     codes, found = pd.factorize(cells)
-    values = sorted_values(list(found))
+    values = sorted_values(found)
     remarks = [] if is_counted(cells) else _doubts(name, cells, values)
     if "-1" in map(text_of, values):
         if len(values) > 2:

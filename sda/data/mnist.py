@@ -2,7 +2,6 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,11 @@ from sda.data.splits import Rows, Splits, checked
 _SHA256 = "c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83"
 MOST_ROWS = 50000  # for training
 FILES = {
-    "train images": "train-images-idx3-ubyte",
-    "train labels": "train-labels-idx1-ubyte",
-    "test images": "t10k-images-idx3-ubyte",
-    "test labels": "t10k-labels-idx1-ubyte",
-}
+    "train-images-idx3-ubyte": (60000, 28, 28),
+    "train-labels-idx1-ubyte": (60000,),
+    "t10k-images-idx3-ubyte": (10000, 28, 28),
+    "t10k-labels-idx1-ubyte": (10000,),
+}  # the shape of each
 
 
 def mnist(folder: str | None, n_train: int = MOST_ROWS, threshold: float | None = None) -> Splits:
@@ -68,29 +67,24 @@ def pooled(folder: str | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
     Held against a checksum: what is made from them is cached under a name that promises MNIST.
     """
-    found = _found(folder)
-    arrays = {what: read_idx(path) for what, path in found.items()}
-    for part, n in (("train", 60000), ("test", 10000)):
-        _expect(str(found[f"{part} images"]), arrays[f"{part} images"], (n, 28, 28))
-        _expect(str(found[f"{part} labels"]), arrays[f"{part} labels"], (n,))
-    images = np.concatenate([arrays["train images"], arrays["test images"]])
-    labels = np.concatenate([arrays["train labels"], arrays["test labels"]])
+    found, arrays = _found(folder), []
+    for name, path in found.items():
+        array = read_idx(path)
+        if array.shape != FILES[name] or array.dtype != np.uint8:
+            raise DataFormatError(
+                f"{path}: MNIST has shape {FILES[name]} of uint8 here, got {array.shape} of "
+                f"{array.dtype}"
+            )
+        arrays.append(array)
+    images, labels = np.concatenate(arrays[::2]), np.concatenate(arrays[1::2])
     got = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
     if got != _SHA256:
         raise DataFormatError(
-            f"{found['train images'].parent}: the four files are not MNIST as published: sha256 of "
+            f"{path.parent}: the four files are not MNIST as published: sha256 of "
             f"images and labels expected {_SHA256}, got {got}"
         )
     return images, labels
 
 
 def _found(folder: str | None) -> dict[str, Path]:
-    names: dict[str, tuple[str, ...]] = {w: (f, f"{f}.gz") for w, f in FILES.items()}
-    return find(names, folder, below="mnist")
-
-
-def _expect(path: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
-    if array.shape != shape or array.dtype != np.uint8:
-        raise DataFormatError(
-            f"{path}: MNIST has shape {shape} of uint8 here, got {array.shape} of {array.dtype}"
-        )
+    return find({name: (name, f"{name}.gz") for name in FILES}, folder, below="mnist")

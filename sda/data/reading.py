@@ -29,6 +29,9 @@ def part_of(word: str) -> int:
     return PARTS.get(OTHER_NAMES.get(word, word), -1)
 
 
+Parts = Mapping[str, tuple[Any, Any]]  # x (n, d) and y (n,) or None of each
+
+
 class Source(NamedTuple):
     """Rows as they were read.
 
@@ -84,21 +87,6 @@ def of_files(
     return _joined(found)
 
 
-def of_folder(folder: Path) -> Source:
-    """Take the files of a folder, mapped: they are cut already, and used as they are.
-
-    Raises DataFormatError, like `read_folder`.
-    """
-    x, labels, shape = dict[str, NDArray[Any]](), list[pd.Series](), None
-    for part, (features, y) in read_folder(folder).items():
-        x[part], own = _matrix(f"{folder}, {part}", features)
-        labels.append(of_labels(y, len(x[part]), f"{folder}, {part}"))
-        shape = shape or own
-    codes = np.repeat(list(PARTS.values()), list(map(len, labels))).astype(np.int8)
-    whole = pd.concat(labels, ignore_index=True).rename_axis("row")
-    return Source(folder.name, x, whole, codes, image_shape=shape)
-
-
 def of_frame(frame: pd.DataFrame, name: str = "table") -> Source:
     """Take a data frame as a table; it is not changed."""
     taken = frame.rename(columns=str) if frame.columns.nlevels == 1 else frame
@@ -114,21 +102,20 @@ def of_frame(frame: pd.DataFrame, name: str = "table") -> Source:
     return Source(name, taken, None, np.zeros(len(taken), np.int8))
 
 
-def of_arrays(
-    x: Any, y: NDArray[Any] | None, name: str = "arrays", parts: NDArray[np.int8] | None = None
-) -> Source:
-    """Take a matrix of numbers (n, d), dense, grey levels or sparse, and labels (n,) or None.
+def of_folder(folder: Path) -> Source:
+    """Take the files of a folder, mapped: they are cut already, and used as they are."""
+    x, y, parts, shape = _parted(str(folder), read_folder(folder))
+    return Source(folder.name, x, y, parts, image_shape=shape)
+
+
+def of_arrays(found: Parts, name: str = "arrays") -> Source:
+    """Take a matrix (n, d) of each part, dense, grey levels or sparse, and labels (n,) or None.
 
     Pictures (n, h, w) or (n, c, h, w) are one, too.
     """
-    if isinstance(x, np.ma.MaskedArray):
-        x = np.ma.filled(x.astype(np.float64), np.nan)
-    shape = None
-    if not is_sparse(x):
-        x, shape = _matrix(name, x.astype(x.dtype.newbyteorder("="), copy=False))
-    n = x.shape[0]
-    labels = None if y is None else of_labels(y, n, name)
-    source = Source(name, x, labels, np.zeros(n, np.int8) if parts is None else parts)
+    held, y, parts, shape = _parted(name, found)
+    x = next(iter(held.values())) if len(held) == 1 else np.concatenate(list(held.values()))
+    source = Source(name, x, y, parts)
     if is_sparse(x):
         return source._replace(x=sparse.csr_matrix(x, dtype=np.float32))
     if x.dtype == np.uint8 or shape is not None:
@@ -137,20 +124,38 @@ def of_arrays(
     return as_table(source)
 
 
-def _matrix(name: str, x: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, ...] | None]:
-    """Numbers (n, d), and the shape of a picture where they were pictures."""
-    rows, shape = as_rows(name, x)
-    if rows.dtype.kind not in "fiub" or rows.ndim != 2 or 0 in rows.shape:
-        raise DataFormatError(
-            f"{name}: features must be numbers (rows, columns), at least one of each, got "
-            f"{rows.dtype} of shape {rows.shape}"
-        )
-    return rows, shape
+def _parted(
+    name: str, found: Parts
+) -> tuple[dict[str, Any], pd.Series | None, NDArray[np.int8], tuple[int, ...] | None]:
+    """Check arrays: x (n, d) by part, all labels, what each row is for, the shape of a picture."""
+    x, labels, shape = dict[str, Any](), list[pd.Series](), None
+    for part, (rows, y) in found.items():
+        where = f"{name}, {part}" if len(found) > 1 else name
+        if isinstance(rows, np.ma.MaskedArray):
+            rows = np.ma.filled(rows.astype(np.float64), np.nan)
+        if not is_sparse(rows):
+            native = rows.astype(rows.dtype.newbyteorder("="), copy=False)
+            rows, own = as_rows(where, native)
+            shape = shape or own
+            if rows.dtype.kind not in "fiub" or rows.ndim != 2 or 0 in rows.shape:
+                raise DataFormatError(
+                    f"{where}: features must be numbers (rows, columns), at least one of each, got "
+                    f"{rows.dtype} of shape {rows.shape}"
+                )
+        x[part] = rows
+        labels += [] if y is None else [of_labels(y, rows.shape[0], where)]
+    widths = {part: rows.shape[1] for part, rows in x.items()}
+    if len(set(widths.values())) > 1:
+        told = ", ".join(f"{part} {width}" for part, width in widths.items())
+        raise DataFormatError(f"{name}: all splits must have the same columns, got {told}")
+    codes = np.repeat([PARTS[part] for part in x], [rows.shape[0] for rows in x.values()])
+    whole = pd.concat(labels, ignore_index=True).rename_axis("row") if labels else None
+    return x, whole, codes.astype(np.int8), shape
 
 
 def of_labels(y: NDArray[Any], n: int, name: str) -> pd.Series:
     """Labels (n,) or (n, 1) of n rows. Raises DataFormatError for others."""
-    y = _flat(y)
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if y.ndim != 1:
         raise DataFormatError(f"{name}: labels must be (n,), one per row, got shape {y.shape}")
     if len(y) != n:
@@ -161,10 +166,6 @@ def of_labels(y: NDArray[Any], n: int, name: str) -> pd.Series:
         except UnicodeDecodeError:
             y = np.array([word.decode("latin-1") for word in y.tolist()])
     return pd.Series(y.astype(y.dtype.newbyteorder("="), copy=False), name="y").rename_axis("row")
-
-
-def _flat(y: NDArray[Any]) -> NDArray[Any]:
-    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def as_table(source: Source) -> Source:
@@ -253,7 +254,7 @@ def _of_npz(file: Path) -> Source:
     """x and y; x_train, y_train and so on; or one sparse matrix. Arrays left over are refused."""
     held = read_npz(file)
     if {"format", "shape", "data"} <= held.keys():
-        return of_arrays(sparse.load_npz(file), None, file.name)
+        return of_arrays({"train": (sparse.load_npz(file), None)}, file.name)
     arrays: dict[str, NDArray[Any]] = {}
     for key, array in held.items():
         words = [OTHER_NAMES.get(w, _ARRAYS.get(w, w)) for w in key.lower().split("_")]
@@ -275,19 +276,8 @@ def _of_npz(file: Path) -> Source:
     lacking = [f"y_{part}" for part in parted if f"y_{part}" not in arrays]
     if lacking and len(lacking) < len(parted):
         raise DataFormatError(f"{file}: there are labels, but no {', '.join(lacking)}")
-    widths = {part: arrays[f"x_{part}"].shape[1:] for part in parted}
-    if len(set(widths.values())) > 1:
-        told = ", ".join(f"{part} {'x'.join(map(str, w))}" for part, w in widths.items())
-        raise DataFormatError(f"{file}: all parts must have the same columns, got {told}")
-    sizes = [len(arrays[f"x_{part}"]) if arrays[f"x_{part}"].ndim else 0 for part in parted]
-    parts = np.repeat([PARTS[part] for part in parted], sizes).astype(np.int8)
-    x = _together([arrays.pop(f"x_{part}") for part in parted])
-    y = None if lacking else _together([_flat(arrays.pop(f"y_{part}")) for part in parted])
-    return of_arrays(x, y, str(file), parts)._replace(name=file.name)
-
-
-def _together(arrays: list[NDArray[Any]]) -> NDArray[Any]:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    found = {part: (arrays.pop(f"x_{part}"), arrays.pop(f"y_{part}", None)) for part in parted}
+    return of_arrays(found, str(file))._replace(name=file.name)
 
 
 def _joined(found: Mapping[str, Source]) -> Source:

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -109,10 +109,8 @@ class Splits:
         for rows in self.parts().values():
             for array in rows:
                 total.update(str((array.shape, str(array.dtype))).encode())
-                # Of sparse rows what they hold; compressed rows have it in three arrays.
-                held = [getattr(array, name, None) for name in ("data", "indices", "indptr")]
-                for own in held if held[2] is not None else [array]:
-                    total.update(np.ascontiguousarray(own).data)
+                for content in contents(array):
+                    total.update(content)
         if self.kind == "classes" and self.n_classes != self._seen:
             # A class without rows has weights too.
             total.update(str(self.n_classes).encode())
@@ -126,6 +124,13 @@ class Splits:
     @property
     def _seen(self) -> int:
         return 1 + max(int(rows.y.max(initial=-1)) for rows in self.parts().values())
+
+
+def contents(array: Any) -> Iterator[memoryview]:
+    """The bytes of an array; of sparse rows those of the three arrays that they consist of."""
+    parts = (array.data, array.indices, array.indptr) if is_sparse(array) else (array,)
+    for part in parts:
+        yield np.ascontiguousarray(part).data
 
 
 def checked(splits: Splits) -> Splits:

@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from sda.data.formats.cells import blanked
 from sda.data.formats.parquet import Columns
 from sda.data.kinds import TASKS, Target, settle, target
 from sda.data.reading import Source
-from sda.data.splits import Cut, Rows, Splits, checked
+from sda.data.splits import Cut, Rows, Splits, checked, contents
 
 _log = logging.getLogger(__name__)
 
@@ -116,24 +116,30 @@ def arrays(
     scaled, so that they may be larger than memory; uint8 there are grey levels that count as k/255.
     """
     said = dict(locals())
+    given = {what: said.pop(what) for what in ("path", "train", "valid", "test")}
+    further = [said.pop(what) for what in ("unlabelled", "like")]
     if not isinstance(header, str):  # YAML reads yes as true
         said["header"] = "yes" if header else "no"
-    said["kinds"] = kinds or {}
-    choices = Choices(**{one.name: said[one.name] for one in fields(Choices)})
-    given = {"path": path, "train": train, "valid": valid, "test": test}
-    files = {what: name for what, name in given.items() if name}
+    choices = Choices(**said | {"kinds": kinds or {}})
+    return _of_files({what: file for what, file in given.items() if file}, choices, *further)
+
+
+def _of_files(
+    files: Mapping[str, str], choices: Choices, unlabelled: str | None, like: str | None
+) -> Splits:
     if not files or ("path" in files and len(files) > 1):
         raise MissingDataError(
             "data=arrays needs data.path=FILE (.csv, .tsv, .parquet or .npz) or a folder of .npy "
             "files; or data.train=FILE and, if you have them, data.valid=FILE and data.test=FILE"
         )
-    if path and Path(path).expanduser().is_dir():
-        source = reading.of_folder(Path(path).expanduser())
+    folder, how = Path(files.get("path", "")).expanduser(), (choices.missing, choices.header)
+    if "path" in files and folder.is_dir():
+        source = reading.of_folder(folder)
     else:
-        named = {name for name in (*label.split(","), part, group, *choices.kinds) if name}
-        source = reading.of_files(files, missing, choices.header, named)
+        named = (*choices.label.split(","), choices.part, choices.group, *choices.kinds)
+        source = reading.of_files(files, *how, {name for name in named if name})
     if unlabelled:
-        source = reading.with_unlabelled(source, unlabelled, missing, choices.header)
+        source = reading.with_unlabelled(source, unlabelled, *how)
     return _splits(source, choices, Encoding.of_model(like) if like else None)
 
 
@@ -153,7 +159,8 @@ def table(x: Any, y: Any = None, **choices: Any) -> Splits:
     labels = None if y is None else np.asarray(y)
     if not isinstance(x, pd.DataFrame):
         is_ready = checks.is_sparse(x) or isinstance(x, np.ma.MaskedArray)
-        return _splits(reading.of_arrays(x if is_ready else np.asarray(x), labels), chosen)
+        rows = x if is_ready else np.asarray(x)
+        return _splits(reading.of_arrays({"train": (rows, labels)}), chosen)
     source = reading.of_frame(x)
     if labels is not None:
         source = source._replace(y=reading.of_labels(labels, len(x), source.name))
@@ -169,7 +176,9 @@ def _splits(source: Source, choices: Choices, like: Encoding | None = None) -> S
     labels = roles.labels(source, choices.label, aside, choices.task)
     parts = roles.parts(source, choices.part)
     groups = roles.groups(source, choices.group)
-    told = source.y.to_frame() if source.y is not None else source.x[labels] if labels else None
+    told = None if source.y is None else source.y.to_frame()
+    if labels:
+        told = pd.concat([source.x[name] for name in labels], axis=1)
     try:
         found = Target((), np.full(len(parts), -1))
         if told is not None and not told.isna().all(axis=None):
@@ -215,7 +224,7 @@ def _inputs(
         names = [f"x{k}" for k in range(1, x["train"].shape[1] + 1)]
         return x, Encoding(tuple(Column(name, "numeric", scale=scale) for name in names)), []
     names = [name for name in source.x if name not in aside]
-    frame = source.x.only(names) if source.is_large else source.x[names]
+    frame = source.x[names]
     if like is not None:
         return like.parts(frame, where), like, []
     kinds, remarks = settle(frame, choices.kinds)
@@ -288,5 +297,4 @@ def _contents(held: Any) -> Iterator[Any]:
         for part in held.values():
             yield from _contents(part)
     elif held is not None:
-        arrays = (held.data, held.indices, held.indptr) if checks.is_sparse(held) else (held,)
-        yield from (np.ascontiguousarray(array).data for array in arrays)
+        yield from contents(held)

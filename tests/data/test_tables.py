@@ -422,6 +422,10 @@ def test_parts_that_a_file_gives_are_used_under_any_name_and_others_are_cut(tmp_
         ({"weights": np.ones(3)}, "needs the arrays x and y"),
         ({"X": np.ones((60, 3))}, "X and another array are both x"),
         ({"x_test": np.ones((3, 2)), "y_test": np.ones(3)}, "got train 3, test 2"),
+        (
+            {"x_test": np.ones((3, 3)), "y_test": np.ones(2)},
+            "test: one label per row needed, got 3",
+        ),
     ],
 )
 def test_arrays_that_nothing_would_use_are_refused(tmp_path, extra, told):

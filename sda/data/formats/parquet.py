@@ -33,11 +33,11 @@ class Columns:
         self.rows = held.metadata.num_rows
 
     def __getitem__(self, wanted: Any) -> Any:
-        """The cells (n,) of a column; or a table of those that are listed."""
-        names = [wanted] if isinstance(wanted, str) else list(wanted)
-        frame = _numbered(opened(self.path).read(columns=names).to_pandas(), 0)
-        frame = blanked(frame, self._missing)
-        return frame[wanted if isinstance(wanted, str) else names]
+        """The cells (n,) of a column; of several that are listed, the same without the others."""
+        if not isinstance(wanted, str):
+            return Columns(self.path, self._missing, wanted)
+        frame = _numbered(opened(self.path).read(columns=[wanted]).to_pandas(), 0)
+        return blanked(frame, self._missing)[wanted]
 
     def __setitem__(self, name: str, cells: pd.Series) -> None:
         """Forget what a column was found to be."""
@@ -47,10 +47,6 @@ class Columns:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.columns)
-
-    def only(self, names: list[str]) -> "Columns":
-        """The same without the other columns."""
-        return Columns(self.path, self._missing, names)
 
     def blocks(self) -> Iterator[pd.DataFrame]:
         """The rows by blocks, with these columns."""

@@ -167,28 +167,28 @@ def _within(planes: NDArray[np.float32]) -> NDArray[np.bool_]:
 def hull_defects(white: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Count the black pixel centres in the convex hull of the white ones, (n, h, w) -> (n,).
 
-    0 exactly where the image is convex. The hull's left and right ends in a row are the outermost
-    straight lines between the ends of two rows above and below.
+    0 exactly where the image is convex.
     """
-    height, width = white.shape[1:]
-    some = white.any(axis=2)
-    ends_left = np.where(some, white.argmax(axis=2), _NOWHERE).astype(np.float32)
-    ends_right = np.where(some, width - 1 - white[:, :, ::-1].argmax(axis=2), -_NOWHERE)
-    ends_right = ends_right.astype(np.float32)
-    left, right = ends_left.copy(), ends_right.copy()
-    for top in range(height):
-        for bottom in range(top + 2, height):
-            between = slice(top + 1, bottom)
-            share = np.arange(1, bottom - top, dtype=np.float32) / (bottom - top)
-            for hull, ends, outermost in (
-                (left, ends_left, np.minimum),
-                (right, ends_right, np.maximum),
-            ):
-                line = ends[:, top, None] * (1 - share) + ends[:, bottom, None] * share
-                hull[:, between] = outermost(hull[:, between], line)
+    left, right = _left_of_hull(white), white.shape[2] - 1 - _left_of_hull(white[:, :, ::-1])
     filled = np.floor(right + _ROUNDING) - np.ceil(left - _ROUNDING) + 1
     hull_pixels = np.maximum(filled, 0).sum(axis=1).astype(np.int64)
     return np.asarray(hull_pixels - white.sum(axis=(1, 2)), np.int64)
+
+
+def _left_of_hull(white: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Where the convex hull begins in each row, (n, h, w) -> (n, h).
+
+    It is the outermost straight line between the left ends of two rows above and below.
+    """
+    ends = np.where(white.any(axis=2), white.argmax(axis=2), _NOWHERE).astype(np.float32)
+    hull, height = ends.copy(), white.shape[1]
+    for top in range(height):
+        for bottom in range(top + 2, height):
+            share = np.arange(1, bottom - top, dtype=np.float32) / (bottom - top)
+            line = ends[:, top, None] * (1 - share) + ends[:, bottom, None] * share
+            between = hull[:, top + 1 : bottom]
+            np.minimum(between, line, out=between)
+    return hull
 
 
 def parts(white: NDArray[np.bool_]) -> NDArray[np.int64]:
