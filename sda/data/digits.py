@@ -17,17 +17,13 @@ def digits(seed: int) -> Splits:
     validation rows (one group of writers) would say little about test rows (another group).
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI (1998), test part.
     """
-    table = np.loadtxt(_file(), delimiter=",")
+    found = find_spec("sklearn")  # importing it to ask where they are would take a second
+    assert found is not None
+    assert found.origin is not None
+    file = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    table = np.loadtxt(file, delimiter=",")
     table = table[np.random.default_rng(seed).permutation(len(table))]
     x, y = (table[:, :-1] / 16).astype(np.float32), table[:, -1].astype(np.int64)
     cuts = [_TRAIN, _TRAIN + _VALID]
     train, valid, test = map(Rows, np.split(x, cuts), np.split(y, cuts))
     return checked(Splits("digits", train, valid, test, 10, "embedded", (8, 8)))
-
-
-def _file() -> Path:
-    """Where scikit-learn keeps them; importing it to ask would take a second."""
-    found = find_spec("sklearn")
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"

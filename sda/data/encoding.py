@@ -200,10 +200,9 @@ class Encoding:
 
     def plain(self) -> dict[str, Any]:
         """All of it in plain types; what is at its default is left out."""
-        parts = {
-            part: [_plain(one) for one in getattr(self, part)] for part in ("columns", "target")
-        }
-        return parts | ({"missing": list(self.missing)} if self.missing else {})
+        parts = {"columns": self.columns, "target": self.target}
+        plain: dict[str, Any] = {part: list(map(_plain, held)) for part, held in parts.items()}
+        return plain | ({"missing": list(self.missing)} if self.missing else {})
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "Encoding":

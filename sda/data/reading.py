@@ -22,14 +22,12 @@ OTHER_NAMES = {"training": "train", "val": "valid", "validation": "valid", "dev"
                "testing": "test"}  # fmt: skip
 _ARRAYS = {"data": "x", "images": "x", "features": "x", "inputs": "x", "label": "y", "labels": "y",
            "target": "y", "targets": "y"}  # fmt: skip
+Parts = Mapping[str, tuple[Any, Any]]  # x (n, d) and y (n,) or None of each
 
 
 def part_of(word: str) -> int:
     """What a word says that a row is for; −1: it is none of the parts."""
     return PARTS.get(OTHER_NAMES.get(word, word), -1)
-
-
-Parts = Mapping[str, tuple[Any, Any]]  # x (n, d) and y (n,) or None of each
 
 
 class Source(NamedTuple):
@@ -74,8 +72,7 @@ def of_files(
         MissingDataError: a file is not there.
         DataFormatError: a file is not what its name says, or two have other columns.
     """
-    found = {what: _of_file(_existing(path, what), missing, header, named)
-             for what, path in files.items()}  # fmt: skip
+    found = {what: _of_file(path, what, missing, header, named) for what, path in files.items()}
     if len(found) == 1:
         return next(iter(found.values()))
     for what, source in found.items():
@@ -194,8 +191,7 @@ def in_blocks(
         yield from parquet.blocks(file, missing)
     elif _suffix(file) == ".npz":
         source = _of_npz(file)
-        frame = (as_table(source) if source.is_matrix else source).x
-        yield blanked(frame, missing)
+        yield blanked((as_table(source) if source.is_matrix else source).x, missing)
     else:
         yield from text_blocks(file, missing, names)
 
@@ -210,15 +206,16 @@ def with_unlabelled(
             "arrays a row -1 or NaN in y"
         )
     columns = list(source.x.columns)
-    extra = _of_file(_existing(path, "unlabelled"), missing, header, columns)
+    extra = _of_file(path, "unlabelled", missing, header, columns)
     if not extra.is_whole:
         raise DataError(
             f"{path} (data.unlabelled) must be a table (.csv, .tsv, .parquet) below a GB"
         )
     foreign = [name for name in extra.x if name not in columns]
     if foreign:
-        raise DataFormatError(f"{path} (data.unlabelled) has the column {foreign[0]!r}, "
-                              f"which {source.name} has not")  # fmt: skip
+        raise DataFormatError(
+            f"{path} (data.unlabelled) has the column {foreign[0]!r}, which {source.name} has not"
+        )
     return _joined({"train": source, "unlabelled": extra})
 
 
@@ -238,8 +235,9 @@ def _suffix(file: Path) -> str:
 
 
 def _of_file(
-    file: Path, missing: Sequence[str | float], header: str, named: Collection[str]
+    path: str, what: str, missing: Sequence[str | float], header: str, named: Collection[str]
 ) -> Source:
+    file = _existing(path, what)
     if _suffix(file) == ".npz":
         return _of_npz(file)
     if _suffix(file) == ".parquet":
@@ -259,15 +257,12 @@ def _of_npz(file: Path) -> Source:
     for key, array in held.items():
         words = [OTHER_NAMES.get(w, _ARRAYS.get(w, w)) for w in key.lower().split("_")]
         name = "_".join(sorted(words, key="yx".find, reverse=True))  # x_train of train_images
+        name += "_train" * (name in ("x", "y"))
         if name in arrays:
             raise DataFormatError(f"{file}: {key} and another array are both {name}")
         arrays[name] = array
     parted = [part for part in PARTS if f"x_{part}" in arrays]
-    if "x" in arrays and "train" not in parted:
-        arrays |= {f"{kind}_train": arrays.pop(kind) for kind in "xy" if kind in arrays}
-        parted = ["train", *parted]
-    wanted = {f"{kind}_{part}" for part in parted for kind in "xy"}
-    idle = sorted(arrays.keys() - wanted)
+    idle = arrays.keys() - {f"{kind}_{part}" for part in parted for kind in "xy"}
     if "train" not in parted or idle:
         raise DataFormatError(
             f"{file}: needs the arrays x and y, or x_train, y_train, x_valid, y_valid, x_test, "
@@ -282,23 +277,16 @@ def _of_npz(file: Path) -> Source:
 
 def _joined(found: Mapping[str, Source]) -> Source:
     """Tables below each other, each row with its file and line."""
-    first = next(iter(found.values()))
-    columns = set(first.x.columns)
+    first, *_ = found.values()
     for what, source in found.items():
-        if what != "unlabelled" and set(source.x.columns) != columns:
-            other = sorted(columns ^ set(source.x.columns))
+        other = {*first.x} ^ {*source.x}
+        if other and what != "unlabelled":
             raise DataFormatError(
-                f"{first.name} and {source.name} must have the same columns; {other[0]!r} is in one"
+                f"{first.name} and {source.name} must have the same columns; {min(other)!r} is in "
+                "one"
             )
-    line = first.x.index.names[-1] or "row"
-    frame = pd.concat(
-        [source.x for source in found.values()],
-        keys=[source.name for source in found.values()],
-        names=["file", line],
-    )
-    codes = [
-        source.parts if what in ("train", "unlabelled") else np.full_like(source.parts, PARTS[what])
-        for what, source in found.items()
-    ]
-    name = " + ".join(source.name for source in found.values())
-    return Source(name, frame[list(first.x.columns)], None, np.concatenate(codes), first.headed)
+    names, line = [source.name for source in found.values()], first.x.index.names[-1] or "row"
+    frames = [source.x for source in found.values()]
+    frame = pd.concat(frames, keys=names, names=["file", line])[list(first.x)]
+    codes = [source.parts + np.int8(PARTS.get(what, 0)) for what, source in found.items()]
+    return Source(" + ".join(names), frame, None, np.concatenate(codes), first.headed)

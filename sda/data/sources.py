@@ -1,9 +1,15 @@
-"""The eight problems of Larochelle et al. (2007): as published, where it is at hand, or by rule."""
+"""The eight problems of Larochelle et al. (2007): as published, where it is at hand, or by rule.
 
-from collections.abc import Callable, Mapping
+An example is a line of text there, inputs then the label: the .amat format.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +18,12 @@ from sda.common.errors import DataError, DataFormatError, MissingDataError
 from sda.common.program import program
 from sda.data.cache import cached, downloads_folder, first_file, identity, opened, places
 from sda.data.formats import archives
-from sda.data.formats.amat import read_amat
 from sda.data.formats.arrays import read_npz
-from sda.data.splits import Rows, Splits, checked
+from sda.data.splits import Rows, Splits, as_labels, checked
 
 SOURCES = ("auto", "original", "regenerated")
 BASE_URL = "http://www.iro.umontreal.ca/~lisa/icml2007data/"
+MAX_BYTES = 1 << 31  # of text; the largest file has about half of that
 _SIDE = 28
 
 
@@ -210,3 +216,58 @@ def _read_text(problem: Problem, path: Path, member: str | None = None) -> Rows:
     if problem.sideways:
         x = x.reshape(-1, _SIDE, _SIDE).swapaxes(1, 2).reshape(-1, _SIDE**2)
     return Rows(np.ascontiguousarray(x), y)
+
+
+def read_amat(stream: IO[bytes], name: str, columns: int) -> Rows:
+    """Features (n, columns) and labels (n,) of the text in ``stream``, which ``name`` stands for.
+
+    Lines that begin with ``#`` head the file; ``#size: rows columns`` is held against the rest. The
+    text is read line by line and never held. Raises DataFormatError with the line of a fault.
+    """
+    lines = _Lines(stream, name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about an empty file, which is refused below
+            table = np.loadtxt(iter(lines), dtype=np.float32, comments=None, ndmin=2)
+    except DataFormatError:
+        raise
+    except ValueError as error:
+        told = re.sub(r" at row \d+", "", str(error).splitlines()[0].split(";")[0]).rstrip(".")
+        raise DataFormatError(f"{name}: line {lines.number}: {told}") from None
+    if not table.size:
+        raise DataFormatError(f"{name}: no rows")
+    rows, width = lines.declared or (len(table), columns + 1)
+    if width != columns + 1:
+        raise DataFormatError(f"{name}: #size: has {width} columns, expected {columns + 1}")
+    if table.shape[1] != columns + 1:
+        raise DataFormatError(
+            f"{name}: line {lines.first}: {columns} inputs and a label expected, got "
+            f"{table.shape[1]} numbers"
+        )
+    if rows != len(table):
+        raise DataFormatError(f"{name}: #size: has {rows} rows, the file {len(table)}")
+    return Rows(table[:, :-1], as_labels(name, table[:, -1], len(table)))
+
+
+class _Lines:
+    """The lines of a stream below its header, counted, up to MAX_BYTES of text."""
+
+    def __init__(self, stream: IO[bytes], name: str):
+        self._stream, self._name = stream, name
+        self.number = self.first = 0  # of the line that was read last, and of the first row
+        self.declared: tuple[int, int] | None = None  # rows and columns, by the header
+
+    def __iter__(self) -> Iterator[str]:
+        total = 0
+        # latin-1 maps any byte to some character, so that a foreign one is a non-numeric cell
+        with io.TextIOWrapper(self._stream, encoding="latin-1") as text:
+            for line in text:
+                self.number += 1
+                total += len(line)
+                if total > MAX_BYTES:
+                    raise DataFormatError(f"{self._name}: more than {MAX_BYTES} bytes of text")
+                if self.first or not line.startswith("#"):
+                    self.first = self.first or self.number
+                    yield line
+                elif found := re.match(r"#size:\s*(-?\d+)\s+(-?\d+)\s*$", line):
+                    self.declared = int(found[1]), int(found[2])

@@ -111,19 +111,15 @@ class Splits:
                 total.update(str((array.shape, str(array.dtype))).encode())
                 for content in contents(array):
                     total.update(content)
-        if self.kind == "classes" and self.n_classes != self._seen:
-            # A class without rows has weights too.
-            total.update(str(self.n_classes).encode())
+        if self.kind == "classes":  # one without rows has weights too
+            seen = 1 + max(int(rows.y.max(initial=-1)) for rows in self.parts().values())
+            total.update(str(self.n_classes).encode() * (self.n_classes != seen))
         return total.hexdigest()
 
     @property
     def n_targets(self) -> int:
         """Numbers that are predicted of a row; 0: a class, or nothing."""
         return int(np.atleast_2d(self.train.y.T).shape[0]) if self.kind == "numbers" else 0
-
-    @property
-    def _seen(self) -> int:
-        return 1 + max(int(rows.y.max(initial=-1)) for rows in self.parts().values())
 
 
 def contents(array: Any) -> Iterator[memoryview]:

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sda.common.errors import DataFormatError
-from sda.data.formats import amat, archives
-from sda.data.formats.amat import read_amat
+from sda.data import sources
+from sda.data.formats import archives
 from sda.data.formats.archives import opened, verify
+from sda.data.sources import read_amat
 
 
 def amat_text(x, y, header=""):
@@ -66,7 +67,7 @@ def test_a_faulty_text_is_told_with_file_and_line(text, told):
 
 
 def test_endless_text_is_cut_off(monkeypatch):
-    monkeypatch.setattr(amat, "MAX_BYTES", 1000)
+    monkeypatch.setattr(sources, "MAX_BYTES", 1000)
     with pytest.raises(DataFormatError, match="more than 1000 bytes"):
         read(b"0 1 0\n" * 500, 2)
 

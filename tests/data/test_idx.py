@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sda.common.errors import DataFormatError
-from sda.data.formats.idx import read_idx
+from sda.data.mnist import read_idx
 
 TYPES = {"u1": 0x08, "i1": 0x09, ">i2": 0x0B, ">i4": 0x0C, ">f4": 0x0D, ">f8": 0x0E}
 
