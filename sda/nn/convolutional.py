@@ -5,6 +5,7 @@ stay rows: x (n, d) is the pictures (n, c, h, w), channel after channel, line by
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -146,13 +147,13 @@ class ConvolutionalAutoencoder(LayerKind):
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes y (..., n, h) of inputs x (..., n, d). Nothing is corrupted here."""
-        blocks = x.reshape(-1, self.n_visible).split(CACHED)
+        blocks = _blocks(x.reshape(-1, self.n_visible))
         codes = torch.cat([self._codes(rows).flatten(1) for rows in blocks])
         return codes.reshape(*x.shape[:-1], self.n_hidden)
 
     def decode(self, y: Tensor) -> Tensor:
         """Logits (..., n, m) of the reconstruction from codes y (..., n, h)."""
-        blocks = y.reshape(-1, self.n_hidden).split(CACHED)
+        blocks = _blocks(y.reshape(-1, self.n_hidden))
         pictures = [self._logits(_images(rows, self.code_shape)) for rows in blocks]
         return torch.cat([one.flatten(1) for one in pictures]).reshape(*y.shape[:-1], -1)
 
@@ -212,6 +213,11 @@ class ConvolutionalAutoencoder(LayerKind):
         k, stride, padding = self._plan.kernel, self._plan.stride, self._plan.padding
         left = [(side + 2 * padding - k) % stride for side in self.shape[1:]]
         return F.conv_transpose2d(maps, weight, bias, stride, padding, left)
+
+
+def _blocks(rows: Tensor) -> Sequence[Tensor]:
+    """Some rows at a time; all at once where a program for any number of them is exported."""
+    return (rows,) if torch.compiler.is_compiling() else rows.split(CACHED)
 
 
 def _images(x: Tensor, shape: Shape) -> Tensor:

@@ -237,7 +237,7 @@ class LayerKind(nn.Module, ABC):
     def seen_through(self, weights: Tensor) -> Tensor | None:
         """Weights (h, m) of codes as those of inputs, (d, m), if all were linear; None: unknown."""
         own = self.filters()
-        return None if own is None else own @ weights
+        return own @ weights if own is not None and own.shape[1] == len(weights) else None
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """The reconstruction z (..., n, d) of inputs x (..., n, d)."""

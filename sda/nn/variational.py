@@ -146,6 +146,11 @@ class VariationalAutoencoder(LayerKind):
         """What each unit of the layer next to the input sees, (d, units)."""
         return self.encoding_weight if self._plan.between else self.mean_weight
 
+    def seen_through(self, weights: Tensor) -> Tensor:
+        """What weights (h, m) on codes are on the inputs, (d, m), were the units between linear."""
+        weights = self.mean_weight @ weights
+        return self.encoding_weight @ weights if self._plan.between else weights
+
     def _terms(self, x: Tensor, codes: Tensor, kl: Tensor) -> Tensor:
         loss = self.reconstruction.loss(self.decode(codes), x).sum(-1)
         return (loss + self._plan.kl_weight * kl).mean(-1)

@@ -9,6 +9,8 @@ from own_parts import Maxout
 
 import sda
 from sda import Masking
+from sda.runs import export
+from sda.runs.model import Model
 from sda.training.pretraining import Progress, pretraining_epochs
 
 X = torch.rand(40, 2 * 6 * 4, generator=sda.stream(0, "x"))
@@ -54,6 +56,33 @@ def test_going_on_from_any_epoch_of_any_layer_ends_in_the_same_bits(kind, moment
         list(pretraining_epochs(again, X, settings, [0], progress=where))
         assert same(again, net)
         assert depth > 0 or again[0].state() == net[0].state()
+
+
+@every
+def test_units_above_are_seen_as_inputs_or_not_at_all(kind):
+    lowest = make(kind)[0]
+    seen = lowest.seen_through(torch.rand(lowest.n_hidden, 2))
+    assert seen is None or seen.shape == (lowest.n_visible, 2)
+
+
+def test_units_above_a_variational_layer_are_seen_through_both_of_its_weights():
+    lowest = make("variational")[0]
+    above = torch.rand(3, 2)
+    expected = lowest.encoding_weight @ lowest.mean_weight @ above
+    assert torch.allclose(lowest.seen_through(above), expected)
+
+
+@ours
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_it_is_exported_as_a_program_for_any_number_of_rows(kind, tmp_path):
+    net = make(kind)
+    sda.save(net, tmp_path / "m.safetensors")
+    export.program(Model.load(tmp_path / "m.safetensors"), tmp_path / "m.pt2")
+    again = torch.export.load(tmp_path / "m.pt2").module()
+    for n in (1, 300):
+        x = torch.rand(n, net[0].n_visible)
+        assert torch.allclose(again(x), net.encode(x), atol=1e-6)
 
 
 @ours
