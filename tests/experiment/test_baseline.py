@@ -18,7 +18,7 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.svm import SVC
 
 from sda import KernelSVC, Masking, stream
-from sda.analysis import comparison, text
+from sda.analysis import comparison
 from sda.common.signals import Interrupted
 from sda.config import compose, schema
 from sda.data.digits import digits
@@ -599,7 +599,7 @@ def test_regressors_and_networks_stand_in_one_table_with_r2_and_rmse(tmp_path, n
     settle(tmp_path / "network", numbers, "init=random", *NETWORK)
     found = comparison.contrast(*read([tmp_path]))
     assert not found.unfinished
-    said = text.plain(found)
+    said = formats.plain(found)
     assert "valid R2" in said
     assert "RMSE" in said
     assert "ridge" in said

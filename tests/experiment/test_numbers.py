@@ -11,7 +11,7 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 from tiny_run import killed, outcome, splits, train
 
 from sda import Regressor
-from sda.analysis import text
+from sda.analysis import formats
 from sda.analysis.comparison import contrast, interval
 from sda.cli import single
 from sda.config import compose, schema
@@ -78,7 +78,7 @@ def test_a_comparison_shows_r2_and_rmse_with_intervals_over_rows_and_seeds(tmp_p
         np.mean([run.test_error for run in arm.runs]) for arm in (pair.first, pair.second)
     )
     assert pair.estimate.mean == pytest.approx(ours - theirs, abs=1e-5)
-    printed = text.markdown(comparison, 0.005)
+    printed = formats.markdown(comparison, 0.005)
     assert "| test R2 |" in printed
     assert f"{1 - ours:.3f}" in printed
     assert "hundredths of test R2" in printed
