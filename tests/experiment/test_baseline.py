@@ -18,7 +18,7 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.svm import SVC
 
 from sda import KernelSVC, Masking, stream
-from sda.analysis import comparison
+from sda.analysis import comparison, formats
 from sda.common.signals import Interrupted
 from sda.config import compose, schema
 from sda.data.digits import digits
