@@ -40,7 +40,9 @@ ADVICE = [
     (["hydra.searchpath=[x]"], "--config-dir FOLDER", ["--config-dir", "FOLDER"]),
     (["--config-name=x"], "experiment=NAME", ["--config-dir", "FOLDER", "experiment=NAME"]),
     (["pretrain.lr=0.2"], "pretrain.learning_rate", ["pretrain.learning_rate=0.2"]),
-    (["-m", "hydra/launcher=ray"], "batched", ["hydra/launcher=batched"]),
+    pytest.param(
+        ["-m", "hydra/launcher=ray"], "batched", ["hydra/launcher=batched"], marks=pytest.mark.slow
+    ),
 ]
 
 

@@ -791,6 +791,7 @@ def test_tensorboard_is_started_on_the_folder(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_a_sweep_of_several_arms_ends_in_their_table_and_what_to_type_next(capsys):
     words = [*SHORT, "hydra/launcher=batched", "seed=0,1"]
     assert run("-m", "init=random,sda", *words) == (0, "")

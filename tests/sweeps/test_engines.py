@@ -236,6 +236,7 @@ def test_where_runs_are_trained_is_no_part_of_their_folders_names(tmp_path):
     assert here.path == there.path
 
 
+@pytest.mark.slow
 def test_what_runs_are_forked_from_knows_the_code_that_they_all_would_read():
     known = "from sda.runs import environment as e; print(e.revision.cache_info().currsize)"
     code = f"import {worker.PRELOAD}; {known}"

@@ -445,6 +445,7 @@ def test_a_run_on_a_folder_with_codes_on_disk_equals_one_in_memory(tmp_path):
     assert outcome(one) == outcome(other)
 
 
+@pytest.mark.slow
 def test_a_run_whose_disk_is_full_says_so_and_goes_on_when_there_is_room(tmp_path):
     folder(tmp_path / "data", sizes={"train": 9000, "valid": 300, "test": 300})
     assert command(tmp_path, f"runs_folder={tmp_path / 'whole'}") == 0
@@ -471,6 +472,7 @@ def test_a_run_whose_disk_is_full_says_so_and_goes_on_when_there_is_room(tmp_pat
     assert sum(row.get("layer") == 1 and row["epoch"] == 1 for row in times) == 1
 
 
+@pytest.mark.slow
 def test_a_run_killed_with_codes_on_disk_leaves_none_and_resumes_in_the_same_bits(tmp_path):
     folder(tmp_path / "data")
     assert command(tmp_path, f"runs_folder={tmp_path / 'whole'}") == 0
