@@ -48,6 +48,22 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
     raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
 
 
+def alike(name: str, value: object, usual: object) -> None:
+    """Raise ValueError unless ``value`` is what ``usual`` is: a flag, a number or so many of them.
+
+    Numbers are finite; several are a list or a tuple.
+    """
+    if isinstance(usual, bool):
+        flag(name, value)
+    elif not isinstance(usual, tuple):
+        number(name, value)
+    elif isinstance(value, list | tuple) and len(value) == len(usual):
+        for one in value:
+            number(name, one)
+    else:
+        raise ValueError(f"{name} must be a list of {len(usual)} numbers, got {value!r}")
+
+
 def text(name: str, value: object) -> str:
     """Return ``value`` if it is a string; else raise ValueError."""
     if isinstance(value, str):

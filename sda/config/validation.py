@@ -22,7 +22,7 @@ _KINDS = {
     "bool_type": "true or false",
     "string_type": "text",
     "list_type": "a list",
-    "is_instance_of": "a list of whole numbers",  # Sequence[int]
+    "tuple_type": "a list",
     "dict_type": "settings of its own, key: value",
 }
 
@@ -106,6 +106,8 @@ def _told(where: str, make: Callable[..., Any], errors: list[ErrorDetails]) -> s
     if first["type"] == "missing_argument":
         return f"the setting {full} is missing: a run needs it"
     allowed = [_allowed(error) for error in errors if error["loc"][0] == name]
+    if len(allowed) > 1 and allowed[0].startswith("one of "):  # of words
+        allowed = [word for word in allowed if word != _KINDS["string_type"]]
     allowed += ["null"] * (NoneType in get_args(hints[name]))
     got = repr(first["input"])
     got = got if len(got) <= 80 else f"{got[:77]}..."
@@ -131,6 +133,9 @@ def _allowed(error: ErrorDetails) -> str:
         return f"a whole number of at least {context['ge']}"
     if error["type"] == "less_than_equal":
         return f"a whole number of at most {context['le']}"
+    if error["type"] == "is_instance_of":
+        some = context["class"] == "Sequence"  # Sequence[int]
+        return "a list of whole numbers" if some else "a part, {_target_: sda.NAME, ...}"
     return _KINDS.get(error["type"], error["msg"].removeprefix("Input should be "))
 
 

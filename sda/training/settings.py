@@ -92,9 +92,10 @@ class Training:
         return self.optimiser == "sgd" and not self.optimiser_options
 
     @property
-    def arguments(self) -> set[str]:
-        """What the class of torch.optim can be given."""
-        return set(inspect.signature(OPTIMISERS[self.optimiser]).parameters)
+    def arguments(self) -> dict[str, Any]:
+        """What the class of torch.optim can be given, and what it is otherwise."""
+        known = inspect.signature(OPTIMISERS[self.optimiser]).parameters
+        return {name: one.default for name, one in known.items()}
 
     @property
     def rates(self) -> dict[str, float]:
@@ -114,22 +115,26 @@ class Training:
 
     def _check_optimiser(self) -> None:
         name = checks.one_of(f"{self.where}.optimiser", self.optimiser, (*OPTIMISERS,))
-        given = f"{self.where}.optimiser_options of {name}"
-        allowed = sorted(self.arguments - OURS - TECHNICAL)
-        for key in self.optimiser_options or {}:
+        options, asked = f"{self.where}.optimiser_options", self.optimiser_options or {}
+        if not isinstance(asked, Mapping):
+            raise ValueError(f"{options} must be settings by name or null, got {asked!r}")
+        allowed = sorted(self.arguments.keys() - OURS - TECHNICAL)
+        for key, value in asked.items():
             if key not in allowed:
-                raise ValueError(f"{given} must be among {', '.join(allowed)}, got {key!r}")
+                among = ", ".join(allowed)
+                raise ValueError(f"{options} of {name} must be among {among}, got {key!r}")
+            checks.alike(f"{options}.{key}", value, self.arguments[key])
         if self.momentum and "momentum" not in self.arguments:
             others = ", ".join(one for one in OPTIMISERS if one not in ("sgd", "rmsprop"))
             raise ValueError(
                 f"{self.where}.momentum must be 0 with {others}, got {self.momentum!r} with {name}"
             )
-        if not self.optimiser_options:  # all there is to check; torch.optim takes seconds to begin
+        if not asked:  # all there is to check; torch.optim takes seconds to begin
             return
         try:
             self.optimise([{"params": [torch.zeros(1)]}])
-        except (ValueError, TypeError, IndexError, RuntimeError) as error:
-            raise ValueError(f"{given}: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"{options} of {name}: {error}") from None
 
 
 @dataclass(frozen=True)

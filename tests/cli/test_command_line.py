@@ -60,6 +60,7 @@ REFUSED = [
     (["corruption.fraction=[0.1,0.2]"], "one value or a list of 3, one for each layer, got 2"),
     (["finetune.learning_rate=-5"], "finetune.learning_rate must be a number above 0, got -5"),
     (["pretrain.epochs=many"], "pretrain.epochs must be a whole number"),
+    (["pretrain.schedule=3"], "must be one of constant, inverse_time, cosine, got 3"),
     (["init=sdae"], "init must be one of random, saa, dbn, sda, baseline, got 'sdae'"),
     (["seed=-1"], "seed must be a whole number of at least 0, got -1"),
     (["stack.hidden=[]"], "stack.hidden must list the units of each layer, got []"),

@@ -57,9 +57,12 @@ def test_a_layer_says_what_differs_from_the_settings_of_all_layers():
         ("[{_target_: sda.Layer}]", "the setting stack.layers.0.n_hidden is missing"),
         ("[{_target_: sda.Layer, n_hidden: 0}]", "n_hidden must be a whole number of at least 1"),
         ("[{_target_: sda.Layer, n_hiden: 4}]", "did you mean stack.layers.0.n_hidden?"),
+        ("[{_target_: sda.Penalised, n_hidden: 4, penalty: 2}]",
+         "stack.layers.0.penalty must be a part, {_target_: sda.NAME, ...}, got 2"),
+        ("[{_target_: sda.GSN, n_hidden: 4, above: 9}]", "above must be a list, got 9"),
         ("[{_target_: my_parts.Maxout, n_hidden: 4}]", "that the command line trusts"),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_in_a_layer_is_one_line(layers, told):
     with pytest.raises(ValueError) as error:
         plan("stack.hidden=null", f"stack.layers={layers}")

@@ -1,6 +1,7 @@
 """The optimisers of torch.optim: our steps are theirs, run by run, in closed form or not."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -153,7 +154,20 @@ def test_contrastive_divergence_may_use_them_too():
             {"optimiser": "adam", "optimiser_options": {"betas": [0.9, 1.2]}},
             "pretrain.optimiser_options of adam: Invalid beta parameter",
         ),
-        ({"optimiser": "adam", "optimiser_options": {"betas": "big"}}, "options of adam"),
+        (
+            {"optimiser": "adam", "optimiser_options": {"betas": "big"}},
+            "pretrain.optimiser_options.betas must be a list of 2 numbers, got 'big'",
+        ),
+        ({"optimiser": "adam", "optimiser_options": {"betas": [0.9, 0.99, 0.9]}}, "list of 2"),
+        ({"optimiser": "adam", "optimiser_options": {"betas": [0.9, "b"]}}, "betas must be a num"),
+        (
+            {"optimiser": "adam", "optimiser_options": {"eps": math.inf}},
+            "options.eps must be a num",
+        ),
+        ({"optimiser": "adam", "optimiser_options": {"amsgrad": 3}}, "amsgrad must be true or fal"),
+        ({"optimiser": "rmsprop", "optimiser_options": {"centered": "x"}}, "must be true or false"),
+        ({"optimiser_options": {"dampening": "abc"}}, "dampening must be a number, got 'abc'"),
+        ({"optimiser_options": 3}, "pretrain.optimiser_options must be settings by name or null"),
         ({"optimiser": "adam", "momentum": 0.5}, "pretrain.momentum must be 0 with adam"),
         ({"schedule": "linear"}, "pretrain.schedule must be one of constant, inverse_time, cosine"),
         ({"halved_after": 0}, "pretrain.halved_after must be a number above 0"),
