@@ -23,7 +23,7 @@ from pathlib import Path
 
 import yaml
 
-from sda.common import trust
+from sda.common import plain_yaml, trust
 from sda.common.program import program
 
 
@@ -39,7 +39,10 @@ def main(words: list[str]) -> int:
         key, equals, value = word.partition("=")
         if not equals:
             raise ValueError(f"sample takes one folder and key=value, got {word!r}")
-        settings[key] = yaml.safe_load(value)
+        try:
+            settings[key] = plain_yaml.read(value)
+        except yaml.YAMLError:
+            raise ValueError(f"the value of {word} cannot be read") from None
     out = Path(str(settings.pop("out", folder)))
     write(folder, settings, out)
     return 0

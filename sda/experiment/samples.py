@@ -19,6 +19,14 @@ from sda.nn.stack import StackedDenoisingAutoencoder
 from sda.runs.folder import RunFolder
 from sda.runs.model_file import pretrained_stack
 
+READ_BY = {  # the procedures that read a setting, where not all do
+    "layer": ("chain",),
+    "steps": ("chain",),
+    "every": ("chain",),
+    "draws": ("top", "prior"),
+    "mixing": ("top",),
+}
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -43,12 +51,18 @@ class Sampling:
             "layer": 1,
             "chains": 1,
             "steps": 1,
-            "every": 1,
             "draws": 1,
             "mixing": 0,
         }.items():
             checks.whole(name, getattr(self, name), low)
         checks.whole("seed", self.seed, high=float("inf"))
+        checks.whole("every", self.every, 1, self.steps)
+        for name, procedures in READ_BY.items():
+            is_set = getattr(self, name) != getattr(Sampling, name)
+            if is_set and self.procedure not in procedures:
+                raise ValueError(
+                    f"{name} is for procedure={' or '.join(procedures)}, not for {self.procedure}"
+                )
 
 
 class Samples(NamedTuple):

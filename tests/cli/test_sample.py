@@ -38,12 +38,18 @@ def test_chains_are_drawn_into_a_picture_and_an_array(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["layer=2"], ["procedure=top", "draws=4", "mixing=2"], ["start=noise"]], ids=str
+    "words",
+    [
+        ["layer=2", "steps=20"],
+        ["procedure=top", "draws=4", "mixing=2"],
+        ["start=noise", "steps=20"],
+    ],
+    ids=str,
 )
 def test_a_seed_names_what_is_drawn(run, tmp_path, words):
     drawn = []
     for seed in (1, 1, 2):
-        assert sample(run, "chains=3", "steps=20", *words, f"seed={seed}", f"out={tmp_path}") == (
+        assert sample(run, "chains=3", *words, f"seed={seed}", f"out={tmp_path}") == (
             0,
             "",
         )
@@ -62,6 +68,12 @@ def test_a_seed_names_what_is_drawn(run, tmp_path, words):
         (["step=3"], "there is no setting 'step'; did you mean steps?"),
         (["procedure=gibbs"], "procedure must be one of chain, top, prior, got 'gibbs'"),
         (["every=0"], "every must be a whole number of at least 1, got 0"),
+        (["every=201"], "every must be a whole number of at most 200, got 201"),
+        (["steps=5", "every=6"], "every must be a whole number of at most 5, got 6"),
+        (["draws=3"], "draws is for procedure=top or prior, not for chain"),
+        (["procedure=top", "layer=2"], "layer is for procedure=chain, not for top"),
+        (["procedure=prior", "mixing=1"], "mixing is for procedure=top, not for prior"),
+        (["steps=[1"], "the value of steps=[1 cannot be read"),
         (["more"], "sample takes one folder and key=value, got 'more'"),
     ],
 )
