@@ -111,9 +111,5 @@ class Scheduled(Corruption):
         """Fields that are numbers with a fraction, and their two values."""
         for field in fields(cast(Any, self.start)):
             first, last = (getattr(one, field.name, None) for one in (self.start, self.end))
-            if _is_number(first) and _is_number(last) and first != last:
-                yield field.name, float(cast(float, first)), float(cast(float, last))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+            if field.type in (float, "float") and last is not None and first != last:
+                yield field.name, float(cast(float, first)), float(last)

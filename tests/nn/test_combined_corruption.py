@@ -11,6 +11,7 @@ from sda import (
     Emphasis,
     Gaussian,
     Layer,
+    LocalShuffling,
     Masking,
     Pretraining,
     SaltAndPepper,
@@ -96,6 +97,10 @@ def test_noise_in_fine_tuning_follows_its_schedule_too():
         (lambda: Scheduled(Masking(0.1), Gaussian(0.2), 3), "start and end must be of one kind"),
         (
             lambda: Scheduled(Masking(0.1), Masking(0.2, exact=False), 3),
+            "start and end must be of one kind and differ in numbers",
+        ),
+        (
+            lambda: Scheduled(LocalShuffling(3), LocalShuffling(1), 3),
             "start and end must be of one kind and differ in numbers",
         ),
         (
