@@ -150,7 +150,11 @@ def build(plain: Mapping[str, Any], like: Run) -> Baseline:
 
 
 def _settings(plan: Baseline, like: Run, trained: Mapping[str, Any]) -> dict[str, Any]:
-    """Flat: what it reads of a network's settings, its own, and those of the codes that it sees."""
+    """The flat settings of its record.
+
+    They are those of a network that it reads too, such as the data's, its own, and, where it learns
+    on codes, those of the layers.
+    """
     read = {key: value for key, value in like.settings.items() if plan.reads(key)}
     read |= {"seed": plan.seed, "init": plan.init} | plan.settings
     read |= {} if plan.search_rows is None else {"search_rows": plan.search_rows}

@@ -18,7 +18,7 @@ from sda.training.settings import Schedule
 
 
 def place(path: Path, words: list[str]) -> Path:
-    """The folder beside a run's that is named by what it has more of."""
+    """Where a longer run goes: beside the run that it goes on from, with ``words`` in its name."""
     name = path.name
     for word in words:
         key, said = word.partition("=")[0], folder_name([word])

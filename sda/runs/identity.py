@@ -114,9 +114,9 @@ def computed(settings: Mapping[str, Any], init: str) -> Plain:
 def described(value: Any) -> Any:
     """A plan in plain types: a frozen dataclass by the name of its class, without defaults.
 
-    A default never changes its meaning, so a new field changes no old description; one that had to
-    change has the old one, which is left out still, as "unsaid" in its metadata. Module paths take
-    no part: code may move.
+    A field at its default is left out, so that a new field changes no old description. Where a
+    default had to change, the field's metadata keep the old one as "unsaid", and that one is left
+    out. Module paths take no part: code may move.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         said = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
