@@ -62,7 +62,7 @@ def sweep(words: list[str], search_path: list[str]) -> int:
 
 
 def demonstrate() -> int:
-    """Train the arms of the demonstration, print their table, and write it as files and as a page."""
+    """Train the arms of the demonstration, print their table, write it as files and a page."""
     status = sweep(["experiment=demo"], [])
     from sda.cli import compare, report, single
 

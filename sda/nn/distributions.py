@@ -69,7 +69,7 @@ class Distribution(ABC):
         return d
 
     def logits_for(self, d: int) -> int:
-        """As ``n_logits``; raise ValueError if this distribution is of another number of components."""
+        """As ``n_logits``; raise ValueError if this distribution is of other components."""
         if self.width not in (None, d):
             kind = type(self).__name__
             raise ValueError(f"{kind} is of {self.width} components, the input has {d}")

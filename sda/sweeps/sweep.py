@@ -46,7 +46,7 @@ class Queue:
         return self._tasks.popleft() if self._tasks else None
 
     def sift(self, task: list[Job]) -> tuple[list[Job], list[Outcome]]:
-        """The runs of a task that can train now; and how those ended that other processes trained."""
+        """The runs of a task that can train now; and how those ended that others trained."""
         left = [job for job in task if not job.stays]
         over = [job for job in task if job not in left and str(job.path) in self._told]
         busy = [job for job in left if RunFolder(job.path).is_held]

@@ -61,7 +61,7 @@ class Plan:
         return job([*self.words, *words, f"seed={seed}"])
 
     def arm_words(self, arm: str, labels: Labels) -> list[str]:
-        """The words of the command line of a run of this arm with so many labels; None: all of them."""
+        """The words of a run of this arm with so many labels, as on the command line."""
         labelled = f"finetune.labelled={'null' if labels is None else labels}"
         if arm not in list(Init):
             return [f"baseline={arm}", labelled]
