@@ -58,7 +58,7 @@ def finetune(
         settings: of the run.
         seed: names the stream of shuffling.
         standing: an empty one is kept up to date; with the same one and more epochs training goes
-            on, and ends in the bits of so many epochs at once.
+            on, and ends in the bits of so many epochs at once; not with schedule=cosine.
         progress: show a bar; where there is no screen, a line in the log of ``sda``.
 
     Raises:
@@ -117,6 +117,8 @@ def finetuning_epochs(
             the caller can go on with these alone (``take``). Only runs that are done are restored.
     """
     progress = progress if progress is not None else Progress()
+    if progress.last and not network.runs and any(still_training(network, settings, progress)):
+        settings[0].check_longer()
     extents = (check_finetuning(network, train, valid, settings), network.stack.extent)
     network.stack.extent = joint(*extents)
     by_class = _class_weights(settings[0], train[1], network)

@@ -79,7 +79,8 @@ def pretrain(
             denoise best (``stack.best_depth``).
         storage: where codes are kept.
         standing: an empty one is kept up to date; with the same one and more epochs for the top
-            layer its training goes on, and ends in the bits of so many epochs at once.
+            layer its training goes on, and ends in the bits of so many epochs at once; not with
+            schedule=cosine, whose rates are others then.
         progress: show a bar for each layer; where there is no screen, a line in the log of ``sda``.
 
     Raises:
@@ -132,6 +133,8 @@ def pretraining_epochs(
     progress = progress if progress is not None else Progress()
     stack.extent = check_pretraining(stack, x, settings, valid)
     if progress.depth == len(stack) and progress.has_more(settings):
+        for run in settings:
+            run[-1].check_longer()
         progress.reopen(stack[len(stack) - 1])
     codes, valid_codes = x, valid
     for depth, layer in enumerate(stack):

@@ -78,6 +78,14 @@ class Training:
             return 0.5 * (1 + math.cos(math.pi * min(t / self.epochs, 1)))
         return 1.0
 
+    def check_longer(self) -> None:
+        """Raise ValueError if its rates rest on how many epochs there are: no more can be added."""
+        if self.schedule == Schedule.cosine:
+            raise ValueError(
+                f"{self.where}.schedule=cosine falls towards the last epoch: training that has "
+                "ended with it cannot go on; train from the start, or with another schedule"
+            )
+
     def precision_on(self, device: torch.device, closed_form: bool) -> Precision:
         """The precision of a step on a device; ``closed_form``: whether it is one of ours."""
         return Precision(self.precision).resolved(device, self.batch_size, closed_form)

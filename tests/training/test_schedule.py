@@ -16,9 +16,10 @@ from sda import (
     Pretraining,
     finetune,
     join,
+    pretrain,
 )
 from sda.nn.optimisers import Descent
-from sda.training import finetuning
+from sda.training import finetuning, pretraining
 from sda.training.finetuning import Progress, finetuning_epochs
 from sda.training.pretraining import pretraining_epochs
 
@@ -43,6 +44,20 @@ def test_cosine_falls_from_the_rate_towards_nothing():
     found = rates("cosine")
     assert found == [0.5 * (1 + math.cos(math.pi * t / 10)) for t in range(10)]
     assert found[0] == 1.0
+
+
+def test_what_has_ended_with_cosine_rates_cannot_go_on_with_others():
+    network, few = make(), dataclasses.replace(SETTINGS, epochs=2, schedule="cosine")
+    fine, layers = Progress(), pretraining.Progress()
+    finetune(network, TRAIN, VALID, few, 0, fine)
+    finetune(network, TRAIN, VALID, few, 0, fine)  # there is nothing left to do
+    with pytest.raises(ValueError, match=r"finetune.schedule=cosine .* cannot go on"):
+        finetune(network, TRAIN, VALID, dataclasses.replace(few, epochs=4), 0, fine)
+    plan = Pretraining(1, 0.1, 8, schedule="cosine")
+    pretrain(network.stack, TRAIN[0], plan, 0, standing=layers)
+    with pytest.raises(ValueError, match=r"pretrain.schedule=cosine .* cannot go on"):
+        more = [plan] * (len(network.stack) - 1) + [dataclasses.replace(plan, epochs=2)]
+        pretrain(network.stack, TRAIN[0], more, 0, standing=layers)
 
 
 def test_constant_rates_stay():
