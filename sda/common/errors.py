@@ -1,6 +1,8 @@
 """Errors that several packages raise or explain."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 NO_MEMORY = r"out of memory|allocate memory|ALLOC_FAILED|size calculation overflowed"  # of torch
 
@@ -42,3 +44,17 @@ class MissingDataError(DataError):
 def first_line(error: Exception) -> str:
     """The message of an error, in one line; its class if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def readable(fault: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Raise DataFormatError where a file cannot be read: the fault, and the error of these kinds.
+
+    Errors in data that were told already pass, and so does a lack of memory.
+    """
+    try:
+        yield
+    except (DataError, MemoryError):
+        raise
+    except kinds as error:
+        raise DataFormatError(f"{fault} ({first_line(error)})") from None

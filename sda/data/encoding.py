@@ -21,6 +21,7 @@ from sda.data.columns import Column, fitted, text_of
 from sda.data.formats.parquet import Columns
 from sda.data.splits import Rows, Splits
 
+Which = NDArray[np.bool_] | slice  # of rows (n,)
 _log = logging.getLogger(__name__)
 
 
@@ -52,7 +53,7 @@ class Encoding:
         scaling: str = "standard",
         rare: float = 0.001,
         indicate: bool = False,
-        where: NDArray[np.bool_] | None = None,
+        where: Which = slice(None),
     ) -> "Encoding":
         """Learn the columns of ``kinds`` on training rows.
 
@@ -62,11 +63,11 @@ class Encoding:
             scaling: of numbers.
             rare: categories of a smaller share of the rows are put together.
             indicate: whether a column with missing cells gets a component that says so.
-            where: which rows are for training (n,); None: all.
+            where: which rows are for training (n,).
         """
         made = []
         for name, kind in kinds.items():
-            cells = frame[name] if where is None else frame[name][where]
+            cells = frame[name][where]
             indicated = indicate and kind != "ignored" and bool(cells.isna().any())
             made.append(fitted(name, kind, cells, scaling, rare, indicated))
         return cls(tuple(made))
@@ -118,9 +119,7 @@ class Encoding:
             return None
         return tuple(map(text_of, self.target[0].categories))
 
-    def rows(
-        self, frame: pd.DataFrame, where: NDArray[np.bool_] | None = None
-    ) -> NDArray[np.float32]:
+    def rows(self, frame: pd.DataFrame, where: Which = slice(None)) -> NDArray[np.float32]:
         """Encode raw rows, or those ``where`` (n,) says: (n, width), NaN where a cell is missing.
 
         Columns may stand in any order. Values that no training row has are told.
@@ -129,11 +128,9 @@ class Encoding:
             DataFormatError: a column is missing, one is foreign, or a cell is no number.
         """
         self.check(list(frame.columns))
-        n = len(frame) if where is None else int(where.sum())
-        x, start = np.empty((n, self.width), np.float32), 0
+        x, start = np.empty((len(frame.index[where]), self.width), np.float32), 0
         for one in self.used:
-            cells = frame[one.name] if where is None else frame[one.name][where]
-            remark = one.write(cells, x[:, start : start + one.width])
+            remark = one.write(frame[one.name][where], x[:, start : start + one.width])
             start += one.width
             if remark:
                 _log.warning("column %r: %s", one.name, remark)

@@ -39,9 +39,7 @@ class Choices:
     repeats: int | None = None  # the cut is one of so many, each drawn afresh
     repeat: int = 0  # which of them
     header: str = "auto"  # yes or no: whether the first line of a .csv names the columns
-    missing: Sequence[
-        str | float
-    ] = ()  # words or numbers for a missing cell, beside the empty one, NA and so on
+    missing: Sequence[str | float] = ()  # further words or numbers for a missing cell, beside NA
     kinds: Mapping[str, str] = field(default_factory=dict)  # of columns, by name
     task: str = "auto"  # classes or numbers: what the label is
     scaling: str = "auto"  # of numbers: standard, unit, quantiles or none; auto: unit
@@ -65,10 +63,8 @@ class Choices:
                 "valid_fraction and test_fraction must be above 0 and sum to less than 1, "
                 f"got {low} and {high}"
             )
-        for what, number, total in (
-            ("fold", self.fold, self.folds),
-            ("repeat", self.repeat, self.repeats),
-        ):
+        for what in ("fold", "repeat"):
+            number, total = getattr(self, what), getattr(self, f"{what}s")
             if not 0 <= number < (total or 1):
                 raise DataError(f"data.{what} must be below data.{what}s={total}, got {number}")
         if self.folds is not None and self.repeats is not None:

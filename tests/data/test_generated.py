@@ -29,13 +29,6 @@ REAL_PARTS = [42.8, 40.4, 14.1, 2.7]
 REAL_DEFECTS = [5, 27, 63, 119, 229]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SDA_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 # convex
 
 
@@ -73,29 +66,28 @@ def test_class_1_is_convex_and_class_0_is_not(regions):
     assert abs(labels.mean() - 0.5) < 0.03
 
 
-@pytest.mark.parametrize("label", [0, 1])
-def test_areas_have_the_real_deciles_within_3_hundredths(regions, label):
+def assert_real(images, labels, area, sides, share):
+    """Area deciles, sides touched and parts are those of the real images, within tolerances."""
+    for label in (0, 1):
+        mine = images[labels == label]
+        deciles = np.quantile(mine.mean(axis=(1, 2)), np.arange(0, 1.01, 0.1))
+        np.testing.assert_allclose(deciles, REAL_AREA[label], atol=area)
+        touched = percent(sides_touched(mine), range(5))
+        np.testing.assert_allclose(touched, REAL_SIDES[label], atol=sides[label])
+    found = percent(np.minimum(parts(images[labels == 0]), 4), range(1, 5))
+    np.testing.assert_allclose(found, REAL_PARTS, atol=share)
+
+
+def test_areas_sides_and_parts_are_the_real_ones_within_a_few_per_cent(regions):
     images, labels = regions
-    area = images[labels == label].mean(axis=(1, 2))
-    np.testing.assert_allclose(
-        np.quantile(area, np.arange(0, 1.01, 0.1)), REAL_AREA[label], atol=0.035
-    )
-    assert area.min() * 784 >= {1: 20, 0: 12}[label]
+    assert_real(images, labels, area=0.035, sides=(5.0, 3.0), share=3.0)
+    for label, least in ((1, 20), (0, 12)):
+        assert images[labels == label].sum(axis=(1, 2)).min() >= least
 
 
-@pytest.mark.parametrize(("label", "tolerance"), [(1, 3.0), (0, 5.0)])
-def test_frame_sides_are_touched_as_often_as_in_the_real_images(regions, label, tolerance):
+def test_unions_have_the_real_defects_within_a_sixth(regions):
     images, labels = regions
-    touched = percent(sides_touched(images[labels == label]), range(5))
-    np.testing.assert_allclose(touched, REAL_SIDES[label], atol=tolerance)
-
-
-def test_unions_have_the_real_parts_within_3_per_cent_and_defects_within_a_sixth(regions):
-    images, labels = regions
-    unions = images[labels == 0]
-    found = percent(np.minimum(parts(unions), 4), range(1, 5))
-    np.testing.assert_allclose(found, REAL_PARTS, atol=3.0)
-    quantiles = np.quantile(hull_defects(unions), [0.05, 0.25, 0.5, 0.75, 0.95])
+    quantiles = np.quantile(hull_defects(images[labels == 0]), [0.05, 0.25, 0.5, 0.75, 0.95])
     np.testing.assert_allclose(quantiles, REAL_DEFECTS, rtol=1 / 6, atol=1)
 
 
@@ -108,15 +100,7 @@ def test_the_statistics_that_the_convex_rule_is_held_to_are_those_of_the_real_fi
     )
     images = images.reshape(-1, 28, 28) > 0
     assert ((hull_defects(images) == 0) == (labels == 1)).all()
-    for label in (0, 1):
-        mine = images[labels == label]
-        deciles = np.quantile(mine.mean(axis=(1, 2)), np.arange(0, 1.01, 0.1))
-        np.testing.assert_allclose(deciles, REAL_AREA[label], atol=0.004)
-        sides = percent(sides_touched(mine), range(5))
-        np.testing.assert_allclose(sides, REAL_SIDES[label], atol=0.4)
-    unions = images[labels == 0]
-    found = percent(np.minimum(parts(unions), 4), range(1, 5))
-    np.testing.assert_allclose(found, REAL_PARTS, atol=0.4)
+    assert_real(images, labels, area=0.004, sides=(0.4, 0.4), share=0.4)
 
 
 @pytest.mark.slow

@@ -15,13 +15,6 @@ from sda.data.generated.natural_patches import (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SDA_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def test_photographs_are_grey_in_the_order_of_their_names_and_known_by_a_hash(tmp_path):
     for name, grey in (("b.png", 200), ("a.png", 100)):
         Image.new("RGB", (30, 20), (grey, grey, grey)).save(tmp_path / name)

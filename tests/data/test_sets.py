@@ -11,10 +11,7 @@ from sda.data import mnist as mnist_module
 from sda.data.digits import digits
 from sda.data.generated.basic import BASIC_LABELS, basic
 from sda.data.generated.rectangles import rect
-from sda.data.mnist import (
-    mnist,
-)
-from sda.data.splits import Rows, Splits
+from sda.data.mnist import mnist
 
 needs_data = [
     pytest.mark.data,
@@ -22,15 +19,8 @@ needs_data = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SDA_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
-def rectangles(cache):
+def rectangles():
     return drawn(seed=0)
 
 
@@ -66,11 +56,8 @@ def test_digits_are_the_same_for_the_same_seed_only():
 
 
 def test_rect_has_the_papers_sizes_and_is_the_same_for_the_same_seed_only(rectangles):
-    assert [part.x.shape for part in rectangles.parts().values()] == [
-        (1000, 784),
-        (200, 784),
-        (50000, 784),
-    ]
+    sizes = [part.x.shape for part in rectangles.parts().values()]
+    assert sizes == [(1000, 784), (200, 784), (50000, 784)]
     assert drawn(seed=0).digest() == rectangles.digest() != drawn(seed=1).digest()
 
 
@@ -108,13 +95,8 @@ def test_missing_mnist_names_the_files_the_folders_and_the_variable(tmp_path, mo
 
 
 def test_mnist_files_of_another_shape_are_refused_with_the_file_named(tmp_path):
-    for name, shape in {
-        "train-images-idx3-ubyte": (5, 28, 28),
-        "train-labels-idx1-ubyte": (5,),
-        "t10k-images-idx3-ubyte": (5, 28, 28),
-        "t10k-labels-idx1-ubyte": (5,),
-    }.items():
-        (tmp_path / name).write_bytes(idx_of_zeros(shape))
+    for name, (_, *picture) in mnist_module.FILES.items():
+        (tmp_path / name).write_bytes(idx_of_zeros((5, *picture)))
     with pytest.raises(DataFormatError, match=r"train-images-idx3-ubyte: MNIST has shape"):
         mnist(str(tmp_path))
 
@@ -126,17 +108,15 @@ class TestWithFiles:
         data = basic(None, "regenerated")
         y = np.concatenate([part.y for part in data.parts().values()])
         assert {k: y[k] for k in BASIC_LABELS} == BASIC_LABELS
-        assert np.bincount(data.train.y).tolist() == [
-            *(1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978)
-        ]
+        counts = [1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978]
+        assert np.bincount(data.train.y).tolist() == counts
         assert [len(part.y) for part in data.parts().values()] == [10000, 2000, 50000]
 
     def test_mnist_is_cut_as_in_the_papers_and_no_row_is_in_two_splits(self):
         data = mnist(None)
         assert [len(part.y) for part in data.parts().values()] == [50000, 10000, 10000]
-        assert np.bincount(data.test.y).tolist() == [
-            *(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
-        ]
+        counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+        assert np.bincount(data.test.y).tolist() == counts
         assert data.train.x.max() == 1
         rows = np.concatenate([(part.x * 255).astype(np.uint8) for part in data.parts().values()])
         assert len(np.unique(rows, axis=0)) == 70000
@@ -146,9 +126,3 @@ class TestWithFiles:
         monkeypatch.setattr(mnist_module, "read_idx", lambda path: original(path)[::-1])
         with pytest.raises(DataFormatError, match="the four files are not MNIST as published"):
             mnist_module.pooled(None)
-
-
-def test_a_class_that_has_no_rows_is_part_of_what_data_are_known_by():
-    rows = Rows(np.zeros((3, 2), np.float32), np.array([0, 1, 1]))
-    digests = {Splits("a", rows, rows, rows, n, "user").digest() for n in (2, 3, 9)}
-    assert len(digests) == 3

@@ -16,6 +16,7 @@ from sklearn import datasets
 from sda.common.errors import DataError, DataFormatError
 from sda.data.formats import parquet
 from sda.data.formats.text import text_blocks
+from sda.data.reading import in_blocks
 from sda.data.tables import arrays
 from sda.data.tables import table as own
 
@@ -33,6 +34,13 @@ def toy(n=60, d=3):
 
 def npz(path, **named):
     np.savez(path, **named)
+    return path
+
+
+def folder(path, x, y):
+    for part in ("train", "valid", "test"):
+        np.save(path / f"x_{part}.npy", np.asarray(x, np.float32))
+        np.save(path / f"y_{part}.npy", y)
     return path
 
 
@@ -127,6 +135,19 @@ def test_a_large_parquet_is_read_by_blocks_into_mapped_files_that_are_the_same(
     frame.to_csv(tmp_path / "a.csv", index=False)
     for labelled in (path, tmp_path / "a.csv"):
         assert "below a GB" in refusal(labelled, unlabelled=str(path))
+
+
+def test_a_damaged_parquet_is_told_in_one_line_however_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    mixed(5000).to_parquet(path)
+    data = bytearray(path.read_bytes())
+    data[1000:9000] = bytes(byte ^ 0x5A for byte in data[1000:9000])
+    path.write_bytes(data)
+    for size in (parquet.LARGE, 0):
+        monkeypatch.setattr(parquet, "LARGE", size)
+        assert "a.parquet: not a readable .parquet file" in refusal(path)
+    with pytest.raises(DataFormatError, match="not a readable"):
+        list(in_blocks(path, (), None))
 
 
 def test_a_large_parquet_needs_memory_for_a_column_and_a_block(tmp_path, monkeypatch):
@@ -433,27 +454,25 @@ def test_arrays_that_nothing_would_use_are_refused(tmp_path, extra, told):
     assert told in refusal(npz(tmp_path / "a.npz", x=x, y=y, **extra))
 
 
-def test_labels_of_an_array_may_be_text(tmp_path):
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (np.array(SPECIES), SPECIES),
+        (np.array(SPECIES).astype("S"), SPECIES),
+        (np.array([b"\xe9", b"\xe8", b"e"]), ("e", "\xe8", "\xe9")),
+    ],
+)
+def test_labels_of_an_array_may_be_text(tmp_path, names, expected):
     x, y = toy()
-    for names in (np.array(SPECIES), np.array(SPECIES).astype("S")):
-        assert table(npz(tmp_path / "a.npz", x=x, y=names[y])).classes == SPECIES
-    latin = np.array([b"\xe9", b"\xe8", b"e"])
-    assert table(npz(tmp_path / "a.npz", x=x, y=latin[y])).classes == ("e", "\xe8", "\xe9")
+    assert table(npz(tmp_path / "a.npz", x=x, y=names[y])).classes == expected
 
 
-def test_numbers_in_another_order_of_bytes_or_under_a_mask_are_read():
+def test_numbers_of_any_size_in_another_order_of_bytes_or_under_a_mask_are_read():
     x, y = toy()
-    plain = own(x, y)
-    assert own(x.astype(">f8"), y.astype(">i4")).digest() == plain.digest()
+    assert own(x.astype(">f8"), y.astype(">i4")).digest() == own(x, y).digest()
+    assert own(x.astype(np.float16), y).train.x.dtype == np.float32
     data = own(np.ma.masked_less(x, 5), y)
-    shares = [np.isnan(part.x).mean() for part in data.parts().values()]
-    assert min(shares) > 0.2
-
-
-def test_small_floats_are_read_without_a_false_alarm(tmp_path):
-    x, y = toy()
-    data = table(npz(tmp_path / "a.npz", x=x.astype(np.float16), y=y))
-    assert data.train.x.dtype == np.float32
+    assert min(np.isnan(part.x).mean() for part in data.parts().values()) > 0.2
 
 
 def test_grey_levels_of_an_array_stay_what_they_are(tmp_path):
@@ -465,9 +484,7 @@ def test_grey_levels_of_an_array_stay_what_they_are(tmp_path):
 
 
 def test_a_damaged_header_of_an_array_is_one_line(tmp_path):
-    for part in ("train", "valid", "test"):
-        np.save(tmp_path / f"x_{part}.npy", np.ones((4, 2), np.float32))
-        np.save(tmp_path / f"y_{part}.npy", np.arange(4) % 2)
+    folder(tmp_path, np.ones((4, 2)), np.arange(4) % 2)
     whole = (tmp_path / "x_valid.npy").read_bytes()
     for place in range(10, 70):
         damaged = bytearray(whole)
@@ -478,10 +495,17 @@ def test_a_damaged_header_of_an_array_is_one_line(tmp_path):
 
 
 def test_splits_of_different_widths_are_told_with_their_widths(tmp_path):
-    for part, d in (("train", 3), ("valid", 3), ("test", 2)):
-        np.save(tmp_path / f"x_{part}.npy", np.ones((4, d), np.float32))
-        np.save(tmp_path / f"y_{part}.npy", np.arange(4) % 2)
+    folder(tmp_path, np.ones((4, 3)), np.arange(4) % 2)
+    np.save(tmp_path / "x_test.npy", np.ones((4, 2), np.float32))
     assert "got train 3, valid 3, test 2" in refusal(tmp_path)
+
+
+def test_a_folder_takes_labels_and_missing_words_as_other_arrays_do_and_no_column(tmp_path):
+    x, y = toy()
+    data = table(folder(tmp_path, x, np.where(y == 2, -9, y)[:, None]), missing=[-9])
+    assert (data.n_classes, (data.train.y == -1).sum()) == (2, 20)
+    for choices in ({"group": "g"}, {"part": "p"}, {"unlabelled": "a.csv"}):
+        assert next(iter(choices)) in refusal(tmp_path, **choices)
 
 
 # A8: cuts
@@ -658,20 +682,14 @@ def test_a_target_of_numbers_with_a_sign_is_predicted_as_numbers_with_a_word(cap
     assert own(few, label="share").classes == ("10%", "5%")
 
 
-def test_a_file_that_is_not_utf_8_is_read_as_latin_1(tmp_path):
+@pytest.mark.parametrize("form", ["latin-1", "utf-16", "gzip"])
+def test_text_may_be_latin_1_utf_16_or_gzipped(tmp_path, form):
     text = "ort,x,kind\n" + "Köln,1,a\nUlm,2,b\nBonn,2,b\nBonn,3,a\n" * 5
-    (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
-    assert "ort=Köln" in table(tmp_path / "a.csv").encoding.components
-
-
-@pytest.mark.parametrize("form", ["utf-16", "gzip"])
-def test_text_may_be_utf_16_or_gzipped(tmp_path, form):
-    x, y = toy()
-    text = "a,b,c,kind\n" + lines(x, y)
-    plain = table(csv(tmp_path / "a.csv", text))
     path = tmp_path / ("b.csv.gz" if form == "gzip" else "b.csv")
-    path.write_bytes(gzip.compress(text.encode()) if form == "gzip" else text.encode("utf-16"))
-    assert table(path).digest() == plain.digest()
+    path.write_bytes(gzip.compress(text.encode()) if form == "gzip" else text.encode(form))
+    data = table(path)
+    assert "ort=Köln" in data.encoding.components
+    assert data.digest() == table(csv(tmp_path / "a.csv", text)).digest()
 
 
 # Rows without labels
@@ -803,38 +821,25 @@ def test_sparse_rows_stay_sparse(tmp_path):
         ({"kinds": {"z": "numeric"}}, "there is no column 'z'"),
         ({"kinds": {"x1": "real"}}, "must be one of numeric, binary"),
         ({"group": "g"}, "no column 'g' (data.group)"),
+        ({"y": np.zeros(60, int)}, "at least 2 classes"),
+        ({"y": np.full(60, -1)}, "at least 2 classes"),
+        ({"y": np.arange(59) % 2}, "60 rows, 59 labels"),
+        ({"y": np.zeros((60, 2), int)}, "labels must be (n,)"),
     ],
 )
-def test_impossible_choices_are_refused(tmp_path, choices, told):
+def test_impossible_choices_and_labels_are_refused(tmp_path, choices, told):
     x, y = toy()
+    path = npz(tmp_path / "a.npz", x=x, y=choices.pop("y", y))
     with pytest.raises(ValueError) as caught:
-        table(npz(tmp_path / "a.npz", x=x, y=y), **choices)
+        table(path, **choices)
     assert told in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("y", "told"),
-    [
-        (np.zeros(60, int), "at least 2 classes"),
-        (np.full(60, -1), "at least 2 classes"),
-        (np.arange(59) % 2, "60 rows, 59 labels"),
-        (np.zeros((60, 2), int), "labels must be (n,)"),
-    ],
+    "cells", [pd.to_timedelta(np.arange(60), "h"), np.arange(60) + 1j, [[1, 2]] * 60]
 )
-def test_bad_labels_are_refused(tmp_path, y, told):
-    assert told in refusal(npz(tmp_path / "a.npz", x=toy()[0], y=y))
-
-
-@pytest.mark.parametrize(
-    ("cells", "told"),
-    [
-        (pd.to_timedelta(np.arange(60), "h"), "must have numbers, words, dates"),
-        (np.arange(60) + 1j, "must have numbers, words, dates"),
-        ([[1, 2]] * 60, "must have numbers, words, dates"),
-    ],
-)
-def test_cells_that_are_none_of_a_table_are_refused_by_the_columns_name(cells, told):
-    with pytest.raises(DataError, match=told):
+def test_cells_that_are_none_of_a_table_are_refused_by_the_columns_name(cells):
+    with pytest.raises(DataError, match="column 'odd' must have numbers, words, dates"):
         own(mixed().assign(odd=cells), label="species")
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from sda.common.errors import DataFormatError, first_line
+from sda.common.errors import DataFormatError, readable
 
 MAX_MEMBER_BYTES = 1 << 31  # uncompressed; the benchmark's largest member has about half of that
 
@@ -22,18 +22,14 @@ def opened(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
     name in an archive can lead anywhere. Damage is raised as DataFormatError with the file's name.
     """
     name = f"{path}:{member}" if member else str(path)
-    try:
+    damage = (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, RuntimeError)
+    with readable(f"{name}: damaged", *damage):
         if member:
             with zipfile.ZipFile(path) as archive, _member(path, archive, member) as stream:
                 yield stream
-        elif is_gzip(path):
-            with gzip.open(path) as unzipped:
-                yield cast(IO[bytes], unzipped)
         else:
-            with path.open("rb") as stream:
-                yield stream
-    except (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, RuntimeError) as error:
-        raise DataFormatError(f"{name}: damaged ({first_line(error)})") from None
+            with gzip.open(path) if is_gzip(path) else path.open("rb") as stream:
+                yield cast(IO[bytes], stream)
 
 
 def is_gzip(path: Path) -> bool:

@@ -5,8 +5,6 @@ No pickle is ever loaded, and nothing is allocated that the file cannot hold.
 
 import math
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,12 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from sda.common.errors import DataFormatError, MissingDataError, first_line
+from sda.common.errors import DataFormatError, MissingDataError, readable
 
 MAX_BYTES = 1 << 36  # of one array; a larger one is taken for a mistake or an attack
 CHANNELS = (1, 3, 4)  # by which a last axis of channels is known: they belong before the height
 PARTS = ("train", "valid", "test")
+_MANY = (Exception,)  # a damaged header is parsed as Python, which fails in many ways
 
 
 def as_rows(where: str, x: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, ...] | None]:
@@ -45,7 +44,8 @@ def read_npz(path: Path, names: tuple[str, ...] | None = None) -> dict[str, NDAr
 
     Raises DataFormatError for damage, pickled objects, and sizes that do not fit the file.
     """
-    with _readable(f"{path}: not a readable .npz file"), zipfile.ZipFile(path) as archive:
+    fault = f"{path}: not a readable .npz file"
+    with readable(fault, *_MANY), zipfile.ZipFile(path) as archive:
         present = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
         wanted = present if names is None else [name for name in names if name in present]
         return {name: _read(path, archive, f"{name}.npy") for name in wanted}
@@ -103,16 +103,5 @@ def read_folder(folder: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
 
 def _mapped(file: Path) -> NDArray[Any]:
     """Map a file for reading. Mapped to be written to, it would count as memory in use."""
-    with _readable(f"{file}: not a .npy file that can be mapped"):
+    with readable(f"{file}: not a .npy file that can be mapped", *_MANY):
         return np.asarray(npy.open_memmap(file, mode="r"))
-
-
-@contextmanager
-def _readable(fault: str) -> Iterator[None]:
-    """Say the fault where a file cannot be read."""
-    try:
-        yield
-    except (DataFormatError, MemoryError):
-        raise
-    except Exception as error:  # a damaged header is parsed as Python, which fails in many ways
-        raise DataFormatError(f"{fault} ({first_line(error)})") from None

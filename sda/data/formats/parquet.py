@@ -1,13 +1,14 @@
 """Tables in .parquet: whole, by blocks of rows, or a column at a time where they are large."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pyarrow.parquet import ParquetFile
 
-from sda.common.errors import DataFormatError, first_line
+from sda.common.errors import readable
 from sda.data.formats.cells import blanked
 
 ROWS = 8192  # of a block
@@ -25,18 +26,18 @@ class Columns:
         self, path: Path, missing: Sequence[str | float] = (), names: list[str] | None = None
     ) -> None:
         self.path, self._missing = path, missing
-        held = opened(path)
-        about = held.schema_arrow.pandas_metadata or {}
-        aside = [name for name in about.get("index_columns", ()) if isinstance(name, str)]
-        own = [name for name in held.schema_arrow.names if name not in aside]
+        with opened(path) as held:
+            schema, self.rows = held.schema_arrow, held.metadata.num_rows
+        aside = (schema.pandas_metadata or {}).get("index_columns", ())
+        own = [name for name in schema.names if name not in aside]
         self.columns = pd.Index(own if names is None else names)
-        self.rows = held.metadata.num_rows
 
     def __getitem__(self, wanted: Any) -> Any:
         """The cells (n,) of a column; of several that are listed, the same without the others."""
         if not isinstance(wanted, str):
             return Columns(self.path, self._missing, wanted)
-        frame = _numbered(opened(self.path).read(columns=[wanted]).to_pandas(), 0)
+        with opened(self.path) as held:
+            frame = _numbered(held.read(columns=[wanted]).to_pandas(), 0)
         return blanked(frame, self._missing)[wanted]
 
     def __setitem__(self, name: str, cells: pd.Series) -> None:
@@ -53,36 +54,32 @@ class Columns:
         return (frame[list(self.columns)] for frame in blocks(self.path, self._missing))
 
 
-def opened(path: Path) -> ParquetFile:
-    """Open a file. Raises DataFormatError if it is none."""
-    try:
-        return ParquetFile(path, pre_buffer=False)  # else what was read stays in memory
-    except (OSError, ValueError, KeyError) as error:
-        raise DataFormatError(
-            f"{path}: not a readable .parquet file ({first_line(error)})"
-        ) from None
+@contextmanager
+def opened(path: Path) -> Iterator[ParquetFile]:
+    """Open a file. Raises DataFormatError if it cannot be read."""
+    kinds, fault = (OSError, ValueError, KeyError), f"{path}: not a readable .parquet file"
+    # With buffers what was read stays in memory.
+    with readable(fault, *kinds), ParquetFile(path, pre_buffer=False) as held:
+        yield held
 
 
 def read(path: Path, missing: Sequence[str | float]) -> pd.DataFrame | Columns:
     """Read a table whole, or its columns one at a time if it is large."""
-    about = opened(path).metadata
-    if sum(about.row_group(k).total_byte_size for k in range(about.num_row_groups)) > LARGE:
-        return Columns(path, missing)
-    try:
-        return blanked(_numbered(pd.read_parquet(path), 0), missing)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataFormatError(
-            f"{path}: not a readable .parquet file ({first_line(error)})"
-        ) from None
+    with opened(path) as held:
+        groups = map(held.metadata.row_group, range(held.metadata.num_row_groups))
+        if sum(group.total_byte_size for group in groups) > LARGE:
+            return Columns(path, missing)
+        return blanked(_numbered(held.read().to_pandas(), 0), missing)
 
 
 def blocks(path: Path, missing: Sequence[str | float] = ()) -> Iterator[pd.DataFrame]:
     """Yield a table by blocks of rows."""
     start = 0
-    for batch in opened(path).iter_batches(ROWS):
-        frame = _numbered(batch.to_pandas(), start)
-        start += len(frame)
-        yield blanked(frame, missing)
+    with opened(path) as held:
+        for batch in held.iter_batches(ROWS):
+            frame = _numbered(batch.to_pandas(), start)
+            start += len(frame)
+            yield blanked(frame, missing)
 
 
 def _numbered(frame: pd.DataFrame, start: int) -> pd.DataFrame:

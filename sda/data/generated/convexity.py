@@ -28,14 +28,10 @@ MARGIN = 4  # pixels
 CANDIDATES = 3
 LEAST = {"convex": 20, "part": 11}  # pixels
 # Relative frequencies: number of half-planes of a convex image, of a part, and number of parts.
-CONVEX = {
-    **{1: 78, 2: 127, 3: 104, 4: 80, 5: 65, 6: 77, 8: 80, 10: 66, 12: 54, 16: 58, 20: 54},
-    **{26: 38, 32: 29, 40: 25, 50: 30, 64: 33},
-}
-PARTS = {
-    **{1: 38, 2: 46, 3: 41, 4: 38, 5: 40, 6: 41, 8: 44, 10: 50, 12: 50, 16: 50, 20: 50},
-    **{26: 50, 32: 52, 40: 71, 50: 120, 64: 222},
-}
+_NUMBERS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 26, 32, 40, 50, 64)
+_CONVEX = (78, 127, 104, 80, 65, 77, 80, 66, 54, 58, 54, 38, 29, 25, 30, 33)
+_PARTS = (38, 46, 41, 38, 40, 41, 44, 50, 50, 50, 50, 50, 52, 71, 120, 222)
+CONVEX, PARTS = (dict(zip(_NUMBERS, each, strict=True)) for each in (_CONVEX, _PARTS))
 UNION = {2: 364, 3: 387, 4: 196, 5: 54}
 CUTS = {6000: (6000, 2000), 6500: (6500, 1500), 7000: (7000, 1000)}
 _BATCH = 3000  # regions drawn together

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from sda.common.errors import DataError, DataFormatError, MissingDataError
+from sda.common.errors import DataError, DataFormatError, MissingDataError, readable
 from sda.data.cache import cached, identity
 from sda.data.splits import Rows, Splits, checked
 
@@ -212,13 +212,11 @@ def _windows(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def _read(file: Path, mode: str) -> NDArray[np.uint8]:
-    try:
-        with Image.open(file) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise DataFormatError(f"{file}: {image.width} x {image.height} is too large")
-            return _pixels(image, mode)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise DataFormatError(f"{file}: not a readable picture ({error})") from None
+    fault, bomb = f"{file}: not a readable picture", Image.DecompressionBombError
+    with readable(fault, UnidentifiedImageError, OSError, bomb), Image.open(file) as image:
+        if image.width * image.height > _MAX_PIXELS:
+            raise DataFormatError(f"{file}: {image.width} x {image.height} is too large")
+        return _pixels(image, mode)
 
 
 def _pixels(image: Image.Image, mode: str) -> NDArray[np.uint8]:

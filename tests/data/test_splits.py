@@ -12,6 +12,9 @@ def some(n=20, d=4):
     return Rows(rng.random((n, d)).astype(np.float32), np.arange(n) % 3)
 
 
+Y = some().y
+
+
 def splits(**parts):
     given = {"train": some(), "valid": some(), "test": some(), **parts}
     return Splits("toy", **given, n_classes=3, source="user")
@@ -80,38 +83,23 @@ def test_a_bad_label_is_told_with_its_value_and_row(bad):
     assert "0..2" in message
 
 
-def test_labels_of_the_wrong_length_or_type_are_refused():
-    assert "(20,), one per row, got (19,)" in refusal(**labelled([0] * 19))
-    assert "whole numbers, got dtype <U1" in refusal(**labelled(["a"] * 20))
-    assert "got dtype object" in refusal(**labelled([None] * 20, object))
-
-
-@pytest.mark.parametrize("shape", [(20,), (20, 2, 2)])
-def test_features_that_are_no_matrix_are_refused(shape):
-    assert "must have shape (rows, columns), got (20," in refusal(
-        train=Rows(np.zeros(shape), np.arange(20) % 3)
-    )
-
-
-@pytest.mark.parametrize("shape", [(0, 4), (20, 0)])
-def test_an_empty_split_is_refused(shape):
-    assert "at least 1 row and 1 column" in refusal(
-        valid=Rows(np.zeros(shape), np.zeros(shape[0], int))
-    )
-
-
-def test_object_features_are_refused():
-    x = np.array([[None] * 4] * 20, object)
-    assert "must be numbers, got dtype object" in refusal(train=Rows(x, some().y))
-
-
-def test_splits_of_different_width_are_refused():
-    assert "train 4, valid 4, test 5" in refusal(test=some(d=5))
-
-
-def test_training_rows_of_one_class_are_refused():
-    x, y = some()
-    assert "only class 0" in refusal(train=Rows(x, np.zeros_like(y)))
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (labelled([0] * 19), "(20,), one per row, got (19,)"),
+        (labelled(["a"] * 20), "whole numbers, got dtype <U1"),
+        (labelled([None] * 20, object), "got dtype object"),
+        ({"train": Rows(np.zeros(20), Y)}, "must have shape (rows, columns), got (20,)"),
+        ({"train": Rows(np.zeros((20, 2, 2)), Y)}, "(rows, columns), got (20, 2, 2)"),
+        ({"valid": Rows(np.zeros((0, 4)), Y[:0])}, "at least 1 row and 1 column"),
+        ({"valid": Rows(np.zeros((20, 0)), Y)}, "at least 1 row and 1 column"),
+        ({"train": Rows(np.full((20, 4), None), Y)}, "must be numbers, got dtype object"),
+        ({"test": some(d=5)}, "train 4, valid 4, test 5"),
+        ({"train": Rows(some().x, np.zeros_like(Y))}, "only class 0"),
+    ],
+)
+def test_what_is_no_data_set_is_refused_with_what_came(parts, told):
+    assert told in refusal(**parts)
 
 
 def test_a_class_that_only_the_test_rows_have_is_warned_of(caplog):
@@ -138,3 +126,9 @@ def test_the_digest_tells_one_changed_pixel_and_swapped_splits():
     assert first.digest() == splits().digest()
     a, b = some(20), some(10)
     assert splits(train=a, valid=b).digest() != splits(train=b, valid=a).digest()
+
+
+def test_a_class_that_has_no_rows_is_part_of_what_data_are_known_by():
+    rows = Rows(np.zeros((3, 2), np.float32), np.array([0, 1, 1]))
+    digests = {Splits("a", rows, rows, rows, n, "user").digest() for n in (2, 3, 9)}
+    assert len(digests) == 3
