@@ -55,8 +55,8 @@ def test_what_has_ended_with_cosine_rates_cannot_go_on_with_others():
         finetune(network, TRAIN, VALID, dataclasses.replace(few, epochs=4), 0, fine)
     plan = Pretraining(1, 0.1, 8, schedule="cosine")
     pretrain(network.stack, TRAIN[0], plan, 0, standing=layers)
+    more = [*[plan] * (len(network.stack) - 1), dataclasses.replace(plan, epochs=2)]
     with pytest.raises(ValueError, match=r"pretrain.schedule=cosine .* cannot go on"):
-        more = [plan] * (len(network.stack) - 1) + [dataclasses.replace(plan, epochs=2)]
         pretrain(network.stack, TRAIN[0], more, 0, standing=layers)
 
 
