@@ -54,15 +54,8 @@ def patches(
 
     def make() -> Splits:
         found = load_photographs(photographs)
-        drawn = _draw(found, side, sizes, seed)
-        raw = [x / 255.0 for x, _ in drawn]
-        mean, whiten = whitening(raw[0], regularisation)
-        whiten *= deviation / np.sqrt(np.square((raw[0] - mean) @ whiten).mean())
-        white = [
-            Rows(((x - mean) @ whiten).astype(np.float32), whose)
-            for x, (_, whose) in zip(raw, drawn, strict=True)
-        ]
-        return _splits("patches", white, found, (side, side))
+        rows = _white(_draw(found, side, sizes, seed), regularisation, deviation)
+        return _splits("patches", rows, found, (side, side))
 
     key = {
         "rule": "patches 2", "photographs": _known(photographs), "side": side, "sizes": sizes,
@@ -79,8 +72,7 @@ def colour_patches(
 
     def make() -> Splits:
         found = load_photographs(photographs, "RGB")
-        rows = [Rows(*drawn) for drawn in _draw(found, side, sizes, seed)]
-        return _splits("colour_patches", rows, found, (3, side, side))
+        return _splits("colour_patches", _draw(found, side, sizes, seed), found, (3, side, side))
 
     known = {"photographs": _known(photographs), "side": side, "sizes": sizes, "seed": seed}
     return cached("colour_patches", {"rule": "colour patches 1", **known}, make)
@@ -93,16 +85,22 @@ def _sizes(side: int, *sizes: int) -> list[int]:
     return list(sizes)
 
 
-def _draw(
-    found: "Photographs", side: int, sizes: list[int], seed: int
-) -> list[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Patches of each part as rows, and whose photograph each is."""
+def _draw(found: "Photographs", side: int, sizes: list[int], seed: int) -> list[Rows]:
+    """Patches of each part, and whose photograph each is."""
     rng, drawn = np.random.default_rng(seed), []
     for part, n in zip(_SHARES, sizes, strict=True):
         strips = [strip(image, part) for image in found.images]
         x, whose = draw_patches(strips, n, side, 0.0, rng)
-        drawn.append((x.reshape(n, -1), whose))
+        drawn.append(Rows(x.reshape(n, -1), whose))
     return drawn
+
+
+def _white(drawn: list[Rows], regularisation: float, deviation: float) -> list[Rows]:
+    raw = [part.x / 255.0 for part in drawn]
+    mean, whiten = whitening(raw[0], regularisation)
+    whiten *= deviation / np.sqrt(np.square((raw[0] - mean) @ whiten).mean())
+    white = [((x - mean) @ whiten).astype(np.float32) for x in raw]
+    return [Rows(x, part.y) for x, part in zip(white, drawn, strict=True)]
 
 
 def _splits(name: str, rows: list[Rows], found: "Photographs", shape: tuple[int, ...]) -> Splits:
