@@ -26,7 +26,7 @@ from sda.data.formats.archives import opened
 from sda.data.formats.cells import is_number, words
 
 SEPARATORS = ",;\t"
-BLOCK = 1 << 22  # bytes that are read together
+BLOCK = 1 << 22  # bytes of a block; where the table is read whole a fourth, which needs less memory
 _THOUSANDS = (
     r"^[$€£¥]?[+-]?[$€£¥]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?[$€£¥%]?$"  # 1,234 in a file of commas
 )
@@ -53,7 +53,7 @@ def read_text(
         DataFormatError: not a table of text, or one whose header cannot be told.
     """
     text = _Text(path, missing)
-    columns = [pa.chunked_array(chunks) for chunks in zip(*text.blocks(), strict=True)]
+    columns = [pa.chunked_array(chunks) for chunks in zip(*text.blocks(BLOCK // 4), strict=True)]
     if header == "auto":
         headed = bool({*named} & {*text.first}) or _is_header(path, text.first, columns)
     else:
@@ -75,7 +75,7 @@ def text_blocks(
     first = text.first
     headed = not any(map(is_number, first)) if names is None else bool({*names} & {*first})
     columns, start, line = text.names(headed), int(headed), 1 + headed
-    for cells in text.blocks():
+    for cells in text.blocks(BLOCK):
         n = len(cells[0]) - start
         if n:
             yield _frame(columns, cells, start, range(line, line + n))
@@ -124,10 +124,10 @@ class _Text:
             raise DataFormatError(f"{self._path}: line 1: the column {twice[0]!r} is there twice")
         return names
 
-    def blocks(self) -> Iterator[list[pa.Array]]:
-        """The columns by blocks, without blanks around cells, null where one is missing.
+    def blocks(self, size: int) -> Iterator[list[pa.Array]]:
+        """The columns by blocks of ``size`` bytes, from the first line on.
 
-        The first line is one of them.
+        Cells have no blanks around them, and are null where one is missing.
         """
         kinds = {f"f{k}": pa.string() for k in range(len(self.first))}
         encoding = "utf-8" if self._encoding == "utf-8-sig" else self._encoding
@@ -135,7 +135,7 @@ class _Text:
             arrow.ReadOptions(
                 autogenerate_column_names=True,
                 use_threads=False,
-                block_size=BLOCK,
+                block_size=size,
                 encoding=encoding,
             ),
             arrow.ParseOptions(delimiter=self._separator, newlines_in_values=True),
