@@ -15,6 +15,7 @@ class Block(NamedTuple):
     kind: str  # numeric, binary or categorical
     size: int  # components
     unit: float = 1.0  # of numbers: what an error counts by, their deviation over training rows
+    categories: tuple[object, ...] = ()  # that its components stand for, where they are known
 
 
 @dataclass(frozen=True)

@@ -195,10 +195,11 @@ def layout(splits: Splits, is_measured: bool = True) -> Layout:
     if splits.encoding is None:
         return Layout(image_shape=splits.image_shape)
     spreads = deviations(shared(splits.train.x)).tolist() if is_measured else []
+    known = {column.name: column.categories for column in splits.encoding.used}
     blocks, start = [], 0
     for name, kind, size in splits.encoding.blocks:
         unit = spreads[start] if is_measured and kind == "numeric" else 1.0
-        blocks.append(Block(name, kind, size, unit or 1.0))
+        blocks.append(Block(name, kind, size, unit or 1.0, known[name]))
         start += size
     return Layout(tuple(blocks), splits.image_shape)
 

@@ -87,8 +87,10 @@ class Mixed(Distribution):
             )
         kinds = {"numeric": self.numeric, "binary": CrossEntropy()}
         columns = [
-            Categorical((size,)) if kind == "categorical" and size > 1 else kinds.get(kind)
-            for _, kind, size, _ in layout.blocks
+            Categorical((one.size,))
+            if one.kind == "categorical" and one.size > 1
+            else kinds.get(one.kind)
+            for one in layout.blocks
         ]
         sizes = tuple(block.size for block in layout.blocks)
         units = tuple(block.unit for block in layout.blocks)

@@ -27,13 +27,15 @@ class SequenceCorruption(Corruption):
         """The same for sequences of so many categories."""
         if self.categories:
             return self
-        if len({*layout.columns}) != 1 or layout.columns[0] < 2:
+        alike = {(block.kind, block.size, block.categories) for block in layout.blocks}
+        kind, size, _ = alike.pop() if len(alike) == 1 else ("", 0, ())
+        if kind != "categorical" or size < 2:
             raise ValueError(
                 f"{type(self).__name__} needs sequences, columns that have the same categories "
                 "each, and these inputs are none; noise of another kind for the layers above: "
                 "corruption.above"
             )
-        return replace(self, categories=layout.columns[0])
+        return replace(self, categories=size)
 
     def positions(self, x: Tensor) -> Tensor:
         """Rows x (n, L · V) as (n, L, V)."""
@@ -66,7 +68,13 @@ class Replacement(SequenceCorruption):
         further = torch.randint(
             1, self.categories, hit.shape, generator=generator, device=generator.device
         )
-        other = (words.argmax(-1) + further.to(x.device)) % self.categories
+        before = words.argmax(-1)
+        if (empty := ~words.bool().any(-1)).any():  # there all of them are others
+            any_one = torch.randint(
+                self.categories, hit.shape, generator=generator, device=generator.device
+            )
+            before = torch.where(empty, any_one.to(x.device), before)
+        other = (before + further.to(x.device)) % self.categories
         new = torch.zeros_like(words).scatter_(-1, other.unsqueeze(-1), 1.0)
         return _put(words, torch.where(hit.unsqueeze(-1), new, words))
 

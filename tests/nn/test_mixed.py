@@ -68,7 +68,7 @@ def table(n, missing=0.0, seed=0, dtype=torch.float32):
     generator = stream(seed, "table")
     hidden = torch.randn(n, 1, generator=generator)
     columns = []
-    for _, kind, size, _ in TABLE.blocks:
+    for _, kind, size, *_ in TABLE.blocks:
         value = hidden + 0.3 * torch.randn(n, size, generator=generator)
         if kind == "categorical":
             value = torch.eye(size)[(hidden[:, 0].abs() * size).long().clamp(max=size - 1)]

@@ -62,6 +62,13 @@ def test_exactly_so_many_positions_get_another_category_all_equally_likely():
     assert (counts.sort().values[1:] - 1 / 6).abs().max() < 4 * (5 / 36 / len(first)) ** 0.5
 
 
+def test_an_empty_position_is_replaced_by_any_category():
+    empty = torch.zeros(7000, 3 * V)
+    after = words_of(Replacement(1.0).on(LAYOUT)(empty, stream(3)).x)
+    share = torch.bincount(after.flatten(), minlength=V).double() / after.numel()
+    assert (share - 1 / V).abs().max() < 4 * (6 / 49 / after.numel()) ** 0.5
+
+
 def test_exactly_so_many_positions_go_and_the_others_keep_their_order():
     before = sequences(60)
     after = words_of(Deletion(0.25).on(LAYOUT)(rows(before), stream(4)).x)
@@ -110,6 +117,16 @@ def test_a_layer_fills_in_positions_that_its_neighbours_tell():
         (
             lambda: Deletion().on(Layout((Block("a", "categorical", 3), Block("b", "binary", 1)))),
             "needs sequences, columns that have the same categories each, and these inputs are",
+        ),
+        (
+            lambda: Deletion().on(Layout(tuple(Block(a, "numeric", 2) for a in "ab"))),
+            "needs sequences, columns that have the same categories each",
+        ),
+        (
+            lambda: Deletion().on(
+                Layout(tuple(Block(a, "categorical", 2, 1.0, (a, "z")) for a in "ab"))
+            ),
+            "needs sequences, columns that have the same categories each",
         ),
         (lambda: Deletion()(torch.zeros(1, 6), stream(0)), "needs categories, the components of"),
         (lambda: Deletion(categories=4)(torch.zeros(1, 6), stream(0)), "got 4 of 6"),
