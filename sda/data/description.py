@@ -76,15 +76,13 @@ def outlines(
 
 def region_statistics(white: NDArray[np.bool_]) -> Table:
     """Area, parts, frame sides touched and hull defects of white regions (n, 28, 28)."""
-    area = white.mean(axis=(1, 2))
+    area, defects = white.mean(axis=(1, 2)), hull_defects(white)
     return {
         "mean area": f"{area.mean():.3f}",
         "area deciles": _numbers(np.quantile(area, _DECILES), ".3f"),
         "1, 2, 3, 4+ parts, %": _shares(np.minimum(parts(white), 4), range(1, 5)),
         "0..4 sides touched, %": _shares(sides_touched(white), range(5)),
-        "hull defects, 5 25 50 75 95 %": _numbers(
-            np.quantile(hull_defects(white), _QUANTILES), ".0f"
-        ),
+        "hull defects, 5 25 50 75 95 %": _numbers(np.quantile(defects, _QUANTILES), ".0f"),
     }
 
 

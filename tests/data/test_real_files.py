@@ -10,7 +10,7 @@ from PIL import Image
 
 from sda.data.description import outlines
 from sda.data.generated import backgrounds, rectangles, rotations
-from sda.data.generated.natural_patches import draw_patches, load_photographs
+from sda.data.generated.natural_patches import draw_backgrounds, load_photographs
 from sda.data.generated.rotations import turn
 from sda.data.mnist import pick, pooled
 
@@ -60,9 +60,7 @@ def test_originals_turned_back_are_digits_of_mnist():
 def test_backgrounds_vary_as_the_original_ones_do():
     """Corner pixels of the originals: mean 0.507, deviation 0.257; 0.05 and 0.02 allowed."""
     found = load_photographs(str(Path(os.environ["SDA_DATA"]) / "kodak"))
-    cut, _ = draw_patches(
-        found.images, 8000, 28, backgrounds.LEAST_DEVIATION, np.random.default_rng(0)
-    )
+    cut = draw_backgrounds(found, 8000, np.random.default_rng(0))
     corners = cut[:, [0, 0, -1, -1], [0, -1, 0, -1]] / 255
     assert abs(corners.mean() - 0.507) < 0.05
     assert abs(corners.std() - 0.257) < 0.02

@@ -1,17 +1,9 @@
 """`bg-rand`, `bg-img`, `rot-bg-img`: digits on noise and on photographs."""
 
-from functools import partial
-
 import numpy as np
 
-from sda.data.generated.natural_patches import (
-    LEAST_DEVIATION,
-    Photographs,
-    draw_patches,
-    load_photographs,
-    photograph_rule,
-)
-from sda.data.generated.rotations import SIDE, turn
+from sda.data.generated.natural_patches import Photographs, draw_backgrounds, from_photographs
+from sda.data.generated.rotations import turn
 from sda.data.mnist import pick
 from sda.data.sources import Made, choose
 from sda.data.splits import Splits
@@ -49,12 +41,11 @@ def rot_bg_img(folder: str | None, source: str, seed: int, photographs: str | No
 def _on_photographs(
     name: str, folder: str | None, source: str, seed: int, photographs: str | None
 ) -> Splits:
-    def make() -> Made:
-        found, turned = load_photographs(photographs), name == "rot-bg-img"
-        return draw_on_photographs(folder, N, seed, found, turned)
+    def draw(found: Photographs) -> Made:
+        return draw_on_photographs(folder, N, seed, found, turned=name == "rot-bg-img")
 
-    rule = partial(photograph_rule, f"{name} 1", seed, photographs)
-    return choose(name, folder, source, rule, make)
+    made = from_photographs(f"{name} 1", seed, photographs, draw)
+    return choose(name, folder, source, *made)
 
 
 def draw_on_noise(folder: str | None, n: int, seed: int) -> Made:
@@ -76,5 +67,5 @@ def draw_on_photographs(
     digits, labels = pick(folder, n, rng)
     if turned:
         digits = turn(digits, rng.uniform(0, 2 * np.pi, n))
-    patches, _ = draw_patches(found.images, n, SIDE, LEAST_DEVIATION, rng)
+    patches = draw_backgrounds(found, n, rng)
     return Made(np.maximum(digits, patches), labels, found.told())

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -221,10 +222,20 @@ def _pixels(image: Image.Image, mode: str) -> NDArray[np.uint8]:
     return np.asarray(image.convert(mode), dtype=np.uint8)
 
 
-def photograph_rule(name: str, seed: int, photographs: str | None) -> dict[str, object]:
-    """Tell what a set made from photographs depends on, without decoding a picture."""
-    known = _known(photographs)
-    return {"rule": name, "seed": seed, "least deviation": LEAST_DEVIATION, "photographs": known}
+def draw_backgrounds(found: Photographs, n: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Grey patches (n, 28, 28) that are not flat."""
+    return draw_patches(found.images, n, 28, LEAST_DEVIATION, rng)[0]
+
+
+def from_photographs(
+    rule: str, seed: int, photographs: str | None, draw: Callable[[Photographs], Any]
+) -> tuple[Callable[[], dict[str, object]], Callable[[], Any]]:
+    """Tell what a set depends on, without decoding a picture; and draw it from the photographs."""
+    known = {"rule": rule, "seed": seed, "least deviation": LEAST_DEVIATION}
+    return (
+        lambda: {**known, "photographs": _known(photographs)},
+        lambda: draw(load_photographs(photographs)),
+    )
 
 
 def _known(photographs: str | None) -> list[Any]:

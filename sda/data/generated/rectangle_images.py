@@ -1,15 +1,11 @@
 """`rect-img`: `rect` with a patch of a photograph for the rectangle and another around it."""
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from sda.data.generated.natural_patches import (
-    LEAST_DEVIATION,
-    Photographs,
-    draw_patches,
-    load_photographs,
-    photograph_rule,
-)
+from sda.data.generated.natural_patches import Photographs, draw_backgrounds, from_photographs
 from sda.data.generated.rectangles import SIDE, place, shapes, size_pairs
 from sda.data.sources import Made, choose
 from sda.data.splits import Splits
@@ -26,13 +22,8 @@ def rect_img(folder: str | None, source: str, seed: int, photographs: str | None
     and 75 % of the image; pairs of sides and places are uniform. Larochelle et al. (2007); that the
     constants are theirs is not certain.
     """
-    return choose(
-        "rect-img",
-        folder,
-        source,
-        lambda: photograph_rule("rect-img 1", seed, photographs),
-        lambda: draw(62000, seed, load_photographs(photographs)),
-    )
+    made = from_photographs("rect-img 1", seed, photographs, partial(draw, 62000, seed))
+    return choose("rect-img", folder, source, *made)
 
 
 def draw(n: int, seed: int, found: Photographs) -> Made:
@@ -40,8 +31,7 @@ def draw(n: int, seed: int, found: Photographs) -> Made:
     rng = np.random.default_rng(seed)
     size = draw_sizes(n, rng)
     _, within = shapes(place(size, rng), size)
-    images, _ = draw_patches(found.images, n, SIDE, LEAST_DEVIATION, rng)
-    inside, _ = draw_patches(found.images, n, SIDE, LEAST_DEVIATION, rng)
+    images, inside = draw_backgrounds(found, n, rng), draw_backgrounds(found, n, rng)
     np.copyto(images, inside, where=within)
     return Made(images, (size[:, 0] > size[:, 1]).astype(np.int64), found.told())
 
