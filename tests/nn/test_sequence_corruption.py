@@ -63,7 +63,7 @@ def test_exactly_so_many_positions_get_another_category_all_equally_likely():
 
 
 def test_an_empty_position_is_replaced_by_any_category():
-    empty = torch.zeros(7000, 3 * V)
+    empty = torch.zeros(2000, L * V)
     after = words_of(Replacement(1.0).on(LAYOUT)(empty, stream(3)).x)
     share = torch.bincount(after.flatten(), minlength=V).double() / after.numel()
     assert (share - 1 / V).abs().max() < 4 * (6 / 49 / after.numel()) ** 0.5
