@@ -80,17 +80,27 @@ class Run:
         """Which noise is on when, for the record; what is not named is free of noise.
 
         Units that draw do so while their own layer trains and in chains of samples. Codes for the
-        next layer and features never have noise, fine-tuning that of its inputs where it is set.
+        next layer and features never have noise, fine-tuning that of its inputs and the dropout
+        where they are set. A layer of no epochs has none.
         """
-        training = [
+        training: list[dict[str, Any]] = [
             {"inputs": described(layer.corruptions[0]), "units": layer.noise}
             for layer in (self._like() if self.is_pretrained else ())
         ]
-        asked = self.finetuning.corruption
+        for own, plan in zip(training, self.pretraining, strict=False):  # none, of layers taken
+            if plan.epochs == 0:
+                own.update(inputs="none", units="none")
+            elif plan.corruption is not None:
+                own["rows"] = described(plan.corruption)
+        tuning = self.finetuning
+        shares = {"inputs": tuning.input_dropout, "units": tuning.dropout}
+        dropout = {"dropout": shares} if any(shares.values()) else {}
+        asked = tuning.corruption
         return {
             "training": training,
             "codes for the next layer": "none",
-            "fine-tuning": {"inputs": described(asked) if asked else "none", "units": "none"},
+            "fine-tuning": {"inputs": described(asked) if asked else "none", "units": "none"}
+            | dropout,
             "features": "none",
         }
 

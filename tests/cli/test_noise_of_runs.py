@@ -30,6 +30,17 @@ def test_a_run_of_kinds_with_noise_says_which_noise_is_on_when(tmp_path):
     assert noise["fine-tuning"] == {"inputs": "none", "units": "none"}
 
 
+def test_dropout_noise_of_rows_and_a_layer_that_is_not_trained_are_said_too():
+    words = ["init=sda", "pretrain.first=1", "pretrain.corruption=${corruption}"]
+    noise = plan(*words, "finetune.dropout=0.5")[0].noise
+    masking = {"kind": "Masking", "fraction": 0.25}
+    assert noise["training"] == [
+        {"inputs": masking, "units": "none", "rows": masking},
+        {"inputs": "none", "units": "none"},
+    ]
+    assert noise["fine-tuning"]["dropout"] == {"inputs": 0.0, "units": 0.5}
+
+
 def test_the_elbo_of_a_run_stands_in_its_record(tmp_path):
     train(tmp_path / "run", *words(VAE))
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
