@@ -166,7 +166,13 @@ def _layers(known: Settings) -> Iterator[LayerPlan]:
             "emphasis": made("stack.emphasis", Emphasis, emphases[k]),
             "initialisation": stack.initialisation,
         }
-        yield part(f"stack.layers.{k}", node, LayerPlan, common)
+        plan = part(f"stack.layers.{k}", node, LayerPlan, common)
+        if not (common["emphasis"].is_plain or hasattr(plan, "emphasis")):
+            raise ValueError(
+                f"stack.emphasis: a {type(plan).__name__} (layer {k + 1}) weighs all components "
+                "alike; lists give each layer its own, as in stack.emphasis.intact=[1.0,0.5]"
+            )
+        yield plan
 
 
 def _pretraining(node: Plain, depth: int) -> list[Plain]:

@@ -23,6 +23,7 @@ _KINDS = {
     "string_type": "text",
     "list_type": "a list",
     "tuple_type": "a list",
+    "missing": "a list of more values",
     "dict_type": "settings of its own, key: value",
 }
 

@@ -60,6 +60,8 @@ def test_a_layer_says_what_differs_from_the_settings_of_all_layers():
         ("[{_target_: sda.Penalised, n_hidden: 4, penalty: 2}]",
          "stack.layers.0.penalty must be a part, {_target_: sda.NAME, ...}, got 2"),
         ("[{_target_: sda.GSN, n_hidden: 4, above: 9}]", "above must be a list, got 9"),
+        ("[{_target_: sda.Convolutional, channels: 2, shape: [1, 2]}]",
+         "stack.layers.0.shape must be a list of more values or null, got [1, 2]"),
         ("[{_target_: my_parts.Maxout, n_hidden: 4}]", "that the command line trusts"),
     ],
 )  # fmt: skip
@@ -67,6 +69,16 @@ def test_a_mistake_in_a_layer_is_one_line(layers, told):
     with pytest.raises(ValueError) as error:
         plan("stack.hidden=null", f"stack.layers={layers}")
     assert told in str(error.value)
+
+
+def test_an_emphasis_that_a_kind_does_not_read_is_refused():
+    kinds = (
+        "stack.layers=[{_target_: sda.Layer, n_hidden: 3},{_target_: sda.Variational, n_hidden: 2}]"
+    )
+    own = plan("stack.hidden=null", kinds, "stack.emphasis.intact=[0.5,1.0]")
+    assert own.layers[0].emphasis.intact == 0.5
+    with pytest.raises(ValueError, match=r"a Variational \(layer 2\) weighs all components alike"):
+        plan("stack.hidden=null", kinds, "stack.emphasis.intact=0.5")
 
 
 def test_layers_are_listed_in_one_place():
