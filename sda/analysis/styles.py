@@ -5,10 +5,20 @@ from typing import Any
 
 from sda.runs.identity import Init
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
+COLOURS = (  # Okabe and Ito, without the yellow
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000",
+)  # fmt: skip
 LINES = ("-o", "-s", "-^", "-D", "-v", "-P")  # of curves of other things than arms
-DASHES = ("-", (0, (6, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1.5)), (0, (1, 1)), (0, (8, 3)))
-MARKERS = ("o", "s", "^", "D", "v", "P")
+DASHES = (
+    "-",
+    (0, (6, 1.5)),
+    (0, (6, 1.5, 1, 1.5)),
+    (0, (3, 1.5)),
+    (0, (1, 1)),
+    (0, (8, 3)),
+    (0, (2, 2)),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 FIRST = (Init.random, Init.saa, Init.sda, Init.dbn)  # whose colours stay, whoever is beside them
 
 
