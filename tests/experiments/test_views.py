@@ -43,6 +43,10 @@ RUNS = {  # of each script: words of each run
         ["experiment=tokens", "stack.hidden=null", "data.step=20", f"vars.noise={noise}"]
         for noise in ("masking", "deletion")
     ],
+    "training.py": [
+        ["experiment=training", "finetune.epochs=3", f"vars.way={way}"]
+        for way in ("averaged", "adam")
+    ],
     "units.py": [
         layers("bernoulli", STOCHASTIC),
         [*layers("variational", f"{{_target_: sda.Variational, n_hidden: 3, corruption: {CLEAN}}}"),
