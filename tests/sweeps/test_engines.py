@@ -107,7 +107,7 @@ def test_a_run_that_is_preempted_is_requeued_and_ends_in_the_same_bits(tmp_path,
     asked = jobs(tmp_path / "runs", LONG)
 
     def preempt():
-        for job, _ in list(slurm._running.values()):
+        for job in list(slurm._running):
             job._interrupt(timeout=False)
 
     when(lambda: min(map(rows, asked)) > 60, preempt)

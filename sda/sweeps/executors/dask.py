@@ -2,7 +2,6 @@
 
 import importlib
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +10,6 @@ from distributed import Client, LocalCluster
 
 from sda.experiment.job import Job
 from sda.sweeps.executors import executor
-from sda.sweeps.executors.executor import PAUSE
 from sda.sweeps.worker import LACKING, Outcome
 
 AHEAD = 2  # tasks that are sent for each thread, so that no worker waits for the next
@@ -51,8 +49,7 @@ class Dask(executor.Remote):
             self._client = Client(address or self._cluster, timeout=10)
         except OSError as error:
             raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
-        # With the workers that lack something for it.
-        self._running: dict[Any, tuple[executor.Task, set[str]]] = {}
+        self._lacking: dict[Any, set[str]] = {}  # by future: workers that lack something for it
         self._threads = self._count()
         _log.info("dask: %s", self._client.dashboard_link)
 
@@ -61,22 +58,14 @@ class Dask(executor.Remote):
         """Whether there are fewer tasks than the workers there are take."""
         return len(self._running) < AHEAD * max(1, self._threads)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no task is with the scheduler."""
-        return not self._running
-
     def submit(self, task: Sequence[Job], told: Sequence[Job]) -> None:
         """Send a task to the scheduler."""
         self._send(executor.Task.of(task, told, self._stop), set(), None)
 
     def ended(self) -> list[Outcome]:
         """The outcomes of tasks that are over."""
-        over = [future for future in self._running if future.done()]
         self._threads = self._count()  # once a look, not a task: it asks all the workers there are
-        if not over:
-            time.sleep(PAUSE)
-        return [outcome for future in over for outcome in self._outcomes(future)]
+        return super().ended()
 
     def close(self) -> None:
         """Leave the scheduler; end the cluster that was started."""
@@ -89,14 +78,10 @@ class Dask(executor.Remote):
         """Threads of all workers, which come and go."""
         return int(sum(self._client.nthreads().values()))
 
-    def _outcomes(self, future: Any) -> list[Outcome]:
-        task, lacking = self._running.pop(future)
-        try:
-            outcomes: list[Outcome] = future.result()
-        except Exception as error:  # of a worker, whatever it is: the other tasks go on
-            return task.lost(error)
+    def _outcomes(self, job: Any, task: executor.Task) -> list[Outcome]:
+        outcomes, lacking = super()._outcomes(job, task), self._lacking.pop(job)
         if any(outcome.passing == LACKING for outcome in outcomes):
-            lacking = lacking.union(*self._client.who_has(future).values())
+            lacking = lacking.union(*self._client.who_has(job).values())
             if others := set(self._client.nthreads()) - lacking:
                 self._send(task, lacking, others)
                 return []
@@ -106,18 +91,13 @@ class Dask(executor.Remote):
         """Send a task to any worker, or to those that may have what the first ones lacked."""
         only = {"workers": sorted(others), "allow_other_workers": True} if others else {}
         future = self._client.submit(executor.train, asdict(task), pure=False, **only)
-        self._running[future] = task, lacking
+        self._running[future], self._lacking[future] = task, lacking
 
 
 def _started(kind: str, workers: int, options: Mapping[str, Any]) -> Any:
     if kind == "local":
-        own = {
-            "threads_per_worker": 1,
-            "memory_limit": 0,
-            "dashboard_address": ":0",
-            "silence_logs": 50,
-        }
-        return LocalCluster(n_workers=workers, **(own | dict(options)))
+        own = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
+        return LocalCluster(n_workers=workers, **{"silence_logs": 50, **own, **options})
     if kind == "ssh":
         return importlib.import_module("distributed").SSHCluster(**options)
     try:

@@ -6,6 +6,7 @@ told by a file in it; a run whose worker dies ends too, saved, since its process
 """
 
 import os
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -143,19 +144,55 @@ class Task:
         return [Outcome(folder, RunFolder(Path(folder)).result, line) for folder in self.told]
 
 
+class Work:
+    """A task that has travelled, given as ``asdict``; it can be called again."""
+
+    def __init__(self, plain: dict[str, Any]) -> None:
+        self.plain = plain
+        self.child: Child | None = None
+
+    def __call__(self) -> list[Outcome]:
+        """Train the runs of the task, or go on with them."""
+        task = Task(**self.plain)
+        if Path(task.stop).exists():
+            return []
+        self.child = task.start()
+        return task.finish(self.child)
+
+
 def train(plain: dict[str, Any]) -> list[Outcome]:
-    """Train the runs of a task, given as ``asdict``; what a worker calls."""
-    task = Task(**plain)
-    if Path(task.stop).exists():
-        return []
-    return task.finish(task.start())
+    """Train the runs of a task; what a worker calls."""
+    return Work(plain)()
 
 
 class Remote(Executor):
-    """An executor whose runs are told to stop by a file in the folder that all machines share."""
+    """Sends tasks to an engine whose jobs are futures: they say ``done`` and have a ``result``.
+
+    Their runs are told to stop by a file in the folder that all machines share.
+    """
 
     def __init__(self, runs_folder: str) -> None:
         self._stop = Path(os.path.abspath(runs_folder), f"stop-{uuid4().hex[:8]}")
+        self._running: dict[Any, Task] = {}  # by job
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the engine has no task."""
+        return not self._running
+
+    def ended(self) -> list[Outcome]:
+        """The outcomes of tasks that are over."""
+        over = [job for job in self._running if job.done()]
+        if not over:
+            time.sleep(PAUSE)
+        return [outcome for job in over for outcome in self._outcomes(job, self._running.pop(job))]
+
+    def _outcomes(self, job: Any, task: Task) -> list[Outcome]:
+        try:
+            outcomes: list[Outcome] = job.result()
+        except Exception as error:  # of a worker, whatever it is: the other tasks go on
+            return task.lost(error)
+        return outcomes
 
     def stop(self) -> None:
         """Leave word for the runs in progress; tasks that have not begun end at once."""

@@ -1,40 +1,25 @@
 """Slurm, by submitit: tasks are jobs of an array; preempted ones are requeued and go on."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import submitit
 
 from sda.experiment.job import Job
 from sda.sweeps.executors import executor
-from sda.sweeps.executors.executor import PAUSE
-from sda.sweeps.worker import Child, Outcome
+from sda.sweeps.worker import Outcome
 
 
-class Requeued:
+class Requeued(executor.Work):
     """A task as a job of submitit, which calls ``checkpoint`` before it requeues the job."""
-
-    def __init__(self, plain: dict[str, Any]) -> None:
-        self._plain = plain
-        self._child: Child | None = None
-
-    def __call__(self) -> list[Outcome]:
-        """Train the runs of the task, or go on with them."""
-        task = executor.Task(**self._plain)
-        if Path(task.stop).exists():
-            return []
-        self._child = task.start()
-        return task.finish(self._child)
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
         """Have the runs save and end, before the time that Slurm has given is over."""
-        if self._child is not None:
-            self._child.ask_to_stop()
-            self._child.process.join()
-        return submitit.helpers.DelayedSubmission(Requeued(self._plain))
+        if self.child is not None:
+            self.child.ask_to_stop()
+            self.child.process.join()
+        return submitit.helpers.DelayedSubmission(Requeued(self.plain))
 
 
 class Slurm(executor.Remote):
@@ -62,7 +47,6 @@ class Slurm(executor.Remote):
             raise ValueError(f"executor=slurm: {' '.join(str(error).split())}") from None
         self._most = most
         self._waiting: list[executor.Task] = []
-        self._running: dict[str, tuple[submitit.Job[Any], executor.Task]] = {}
 
     @property
     def is_free(self) -> bool:
@@ -71,31 +55,25 @@ class Slurm(executor.Remote):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no task is submitted."""
-        return not self._running and not self._waiting
+        """Whether no task is submitted, or waits for it."""
+        return super().is_idle and not self._waiting
 
     def submit(self, task: Sequence[Job], told: Sequence[Job]) -> None:
         """Note a task; the next look submits it, with the others that have come."""
         self._waiting.append(executor.Task.of(task, told, self._stop))
 
     def ended(self) -> list[Outcome]:
-        """The outcomes of tasks that are over."""
+        """Submit what waits; the outcomes of tasks that are over."""
         if self._waiting:
-            work = [Requeued(asdict(task)) for task in self._waiting]
             with self._engine.batch():
-                jobs = [self._engine.submit(one) for one in work]
-            for job, task in zip(jobs, self._waiting, strict=True):
-                self._running[job.job_id] = job, task
+                jobs = [self._engine.submit(Requeued(asdict(task))) for task in self._waiting]
+            self._running |= dict(zip(jobs, self._waiting, strict=True))
             self._waiting = []
-        over = [name for name, (job, _) in self._running.items() if job.done()]
-        if not over:
-            time.sleep(PAUSE)
-        return [outcome for name in over for outcome in self._outcomes(name)]
+        return super().ended()
 
-    def _outcomes(self, name: str) -> list[Outcome]:
-        job, task = self._running.pop(name)
+    def _outcomes(self, job: Any, task: executor.Task) -> list[Outcome]:
         try:
             outcomes: list[Outcome] = job.result()
         except Exception as error:  # of a job, whatever it is: the other tasks go on
-            return task.lost(f"job {name}: {str(error).strip().splitlines()[-1]}")
+            return task.lost(f"job {job.job_id}: {str(error).strip().splitlines()[-1]}")
         return outcomes
