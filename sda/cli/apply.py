@@ -13,12 +13,20 @@ import pyarrow as pa
 from pyarrow import csv as arrow
 from pyarrow import parquet
 
-from sda.common import trust
 from sda.data.reading import in_blocks
 from sda.runs.model import Model
 
 Made = Callable[[Model, pd.DataFrame, dict[str, Any]], pd.DataFrame]
 _SUFFIXES = (".csv", ".tsv", ".parquet")
+
+
+def method(name: str, **defaults: Any) -> Callable[[list[str]], int]:
+    """The ``main`` of the command that is a method of a model, with the settings of that."""
+
+    def make(model: Model, rows: pd.DataFrame, said: dict[str, Any]) -> pd.DataFrame:
+        return getattr(model, name)(rows, **{key: said[key] for key in defaults})
+
+    return lambda words: run(name, words, make, **defaults)
 
 
 def run(command: str, words: list[str], make: Made, **defaults: Any) -> int:
@@ -52,7 +60,6 @@ def parsed(
     command: str, words: list[str], n_places: int, **defaults: Any
 ) -> tuple[list[str], dict[str, Any]]:
     """The places of a command and its settings, each of the type of its default, or that type."""
-    words = trust.taken(words)
     places = [word for word in words if "=" not in word or Path(word).exists()]
     settings = {k: None if isinstance(d, type) else d for k, d in defaults.items()}
     if len(places) != n_places:

@@ -5,12 +5,4 @@ Layer 1 is the first, the last is the default. MODEL, TABLE and to= are as for p
 
 from sda.cli import apply
 
-
-def main(words: list[str]) -> int:
-    """Encode the rows of a table."""
-    return apply.run(
-        "encode",
-        words,
-        lambda model, rows, said: model.encode(rows, said["layer"]),
-        layer=int,
-    )
+main = apply.method("encode", layer=int)

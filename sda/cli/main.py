@@ -9,11 +9,12 @@ from pathlib import Path
 
 from sda import __version__
 from sda.cli.options import COMMANDS, refuse_stray
-from sda.common import terminal
+from sda.common import terminal, trust
 from sda.common.program import program, refuse_several, torchrun
 from sda.common.signals import Interrupted
 from sda.config.catalogue import listing
 
+FILES = ("compare", "report", "data", "tensorboard")  # commands that make no parts of a run
 HELP = """\
 Stacked denoising autoencoders: pretrain layer by layer, stack, fine-tune, compare.
 
@@ -77,6 +78,8 @@ def _dispatch(words: list[str]) -> int:
     if words == ["--version"]:
         print(f"sda {__version__}")
         return 0
+    if command not in FILES:
+        rest = trust.taken(rest)
     module = importlib.import_module(f"sda.cli.{command}")
     return int(module.main(rest))
 

@@ -7,7 +7,4 @@ or to a .csv, .tsv or .parquet.
 
 from sda.cli import apply
 
-
-def main(words: list[str]) -> int:
-    """Predict the rows of a table."""
-    return apply.run("predict", words, lambda model, rows, _: model.predict(rows))
+main = apply.method("predict")

@@ -6,12 +6,4 @@ A category is the most probable one. denoise is the same. MODEL, TABLE and to= a
 
 from sda.cli import apply
 
-
-def main(words: list[str]) -> int:
-    """Reconstruct the rows of a table."""
-    return apply.run(
-        "reconstruct",
-        words,
-        lambda model, rows, said: model.reconstruct(rows, said["layer"]),
-        layer=int,
-    )
+main = apply.method("reconstruct", layer=int)

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from sda.common import plain_yaml, trust
+from sda.common import plain_yaml
 from sda.common.program import program
 from sda.runs.folder import RunFolder, no_run
 from sda.runs.identity import CHANGEABLE, MOVABLE, Plain, flat, key_of
@@ -26,7 +26,6 @@ _log = logging.getLogger(__name__)
 
 def main(words: list[str]) -> int:
     """Go on with the run in a folder."""
-    words = trust.taken(words)
     if not words:
         example = f"{program()} resume runs/digits/init-sda_seed-0"
         raise ValueError(f"resume needs the folder of a run: {example}")

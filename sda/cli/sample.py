@@ -23,13 +23,12 @@ from pathlib import Path
 
 import yaml
 
-from sda.common import plain_yaml, trust
+from sda.common import plain_yaml
 from sda.common.program import program
 
 
 def main(words: list[str]) -> int:
     """Draw samples of one run."""
-    words = trust.taken(words)
     if not words or "=" in words[0]:
         raise ValueError(
             f"sample needs the folder of a run: {program()} sample runs/digits/init-sda_seed-0"

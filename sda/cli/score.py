@@ -8,12 +8,4 @@ MODEL, TABLE and to= are as for predict.
 
 from sda.cli import apply
 
-
-def main(words: list[str]) -> int:
-    """Score the rows of a table."""
-    return apply.run(
-        "score",
-        words,
-        lambda model, rows, said: model.score(rows, said["quantile"]),
-        quantile=0.95,
-    )
+main = apply.method("score", quantile=0.95)

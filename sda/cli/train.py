@@ -9,7 +9,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sda.cli import options
-from sda.common import trust
 from sda.common.program import refuse_several
 from sda.config import compose
 from sda.runs.identity import key_of, top
@@ -23,7 +22,6 @@ def main(words: list[str]) -> int:
     if not words:
         return demonstrate()
     options.refuse_stray(words[0])
-    words = trust.taken(words)
     args = options.parsed(words)
     search_path = options.search_path(args.config_dir)
     shown = options.without_launcher(args.overrides) + search_path

@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sda.common import checks, files, trust
+from sda.common import checks, files
 from sda.common.program import program
 from sda.config import catalogue
 
@@ -27,7 +27,6 @@ _log = logging.getLogger(__name__)
 
 def main(words: list[str]) -> int:
     """Plan, run and judge. Returns 1 if runs failed."""
-    words = trust.taken(words)
     own = dict(word.split("=", 1) for word in words if word.startswith(_OWN))
     words = _with_data([word for word in words if not word.startswith(_OWN)])
     minutes = _minutes(own.get("minutes", str(MINUTES)))

@@ -45,14 +45,11 @@ def of(rows: Sequence[Row], lines: Sequence[Line], folder: Path) -> Gaps:
     ours = {row.data_set: row for row in rows if row.arm == OURS}
     found: Gaps = {}
     for row in rows:
-        if row.arm in OTHERS and row.data_set in ours:
+        if row.arm in OTHERS and (own := ours.get(row.data_set)):
             place = row.data_set, row.arm
-            pair = row, ours[row.data_set]
             try:
-                if all(one.is_converted for one in pair) and place in converted:
-                    found[place] = converted[place]
-                else:
-                    found[place] = difference(*pair, folder)
+                is_known = row.is_converted and own.is_converted and place in converted
+                found[place] = converted[place] if is_known else difference(row, own, folder)
             except ValueError as error:
                 found[place] = str(error)
     return found
@@ -66,17 +63,17 @@ def difference(first: Row, second: Row, folder: Path) -> Gap:
     """
     if first.data_hash[:8] != second.data_hash[:8]:
         raise ValueError("not of the same data")
-    seeds = sorted(first.lines.keys() & second.lines.keys())
+    seeds, over = sorted(first.lines.keys() & second.lines.keys()), "seeds, unpaired"
     if len(seeds) > 1:
+        over = f"{len(seeds)} seeds and rows"
         apart = np.subtract(*(_wrong(row, seeds, folder) for row in (first, second)))
-        both = intervals.crossed(apart)
-        return Gap(100 * both.mean, 100 * both.half_width, f"{len(seeds)} seeds and rows")
-    if min(first.seeds, second.seeds) < 2:
+        gap = intervals.crossed(apart)
+    elif min(first.seeds, second.seeds) < 2:
         raise ValueError("one seed")
-    # At least what rounding may have taken from the spread of a converted row.
-    parts = [(row.mean, max(row.sd, 0.5e-4), row.seeds) for row in (first, second)]
-    gap = intervals.unpaired(*parts)
-    return Gap(100 * gap.mean, 100 * gap.half_width, "seeds, unpaired")
+    else:  # with at least what rounding may have taken from the spread of a converted row
+        parts = [(row.mean, max(row.sd, 0.5e-4), row.seeds) for row in (first, second)]
+        gap = intervals.unpaired(*parts)
+    return Gap(100 * gap.mean, 100 * gap.half_width, over)
 
 
 def _wrong(row: Row, seeds: Sequence[int], folder: Path) -> NDArray[np.float32]:
@@ -90,7 +87,7 @@ def block(rows: Sequence[Row], gaps: Gaps, *notes: str) -> Block:
 
     In brackets the paper's gap.
     """
-    names = [table.HEADINGS[arm] for arm in OTHERS]
+    heads = ["data set", *(f"{table.HEADINGS[arm]} − SdA-3" for arm in OTHERS), "in order"]
     said = []
     for data_set in dict.fromkeys(row.data_set for row in rows):
         arms = {row.arm: row for row in rows if row.data_set == data_set}
@@ -98,9 +95,7 @@ def block(rows: Sequence[Row], gaps: Gaps, *notes: str) -> Block:
             compared = {arm: row for arm, row in arms.items() if arm in (OURS, *OTHERS)}
             apart = [_said(arms.get(arm), arms[OURS], gaps) for arm in OTHERS]
             said.append([data_set, *apart, _order(compared)])
-    return table.named(
-        ["data set", *(f"{name} − SdA-3" for name in names), "in order"], said, *notes
-    )
+    return table.named(heads, said, *notes)
 
 
 def _said(other: Row | None, ours: Row, gaps: Gaps) -> str:

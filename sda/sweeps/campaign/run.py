@@ -150,25 +150,22 @@ def checked(plan: Campaign) -> Tiers:
 
 
 def _at_hand(tiers: Tiers) -> tuple[Tiers, list[str]]:
-    """The tiers with the cells whose data can be had; a line for each set that cannot, told too."""
-    absent = unobtainable(cell for _, cells in tiers for cell in cells)
+    """Read or make every data set: the tiers with the cells whose data are there.
+
+    A line for each set that cannot be had, which is told too.
+    """
+    every = [cell for _, cells in tiers for cell in cells]
+    absent: dict[str, str] = {}
+    for cell in {(cell.data, repr(cell.config["data"])): cell for cell in every}.values():
+        try:
+            schema.load_data(cell.config)
+        except (ValueError, OSError) as error:
+            why = str(error).removeprefix(f"{cell.data}: ")
+            absent[cell.data] = f"{cell.data} is left out: {why}"
     for line in absent.values():
         _log.info(line)
     there = [(tier, [cell for cell in cells if cell.data not in absent]) for tier, cells in tiers]
     return there, list(absent.values())
-
-
-def unobtainable(cells: Iterable[Cell]) -> dict[str, str]:
-    """Read or make every data set of the cells; of those that cannot be had, by name, say why."""
-    faults: dict[str, str] = {}
-    different = {(cell.data, repr(cell.config["data"])): cell.config for cell in cells}
-    for (data, _), plain in different.items():
-        try:
-            schema.load_data(plain)
-        except (ValueError, OSError) as error:
-            why = str(error).removeprefix(f"{data}: ")
-            faults[data] = f"{data} is left out: {why}"
-    return faults
 
 
 def _faults(outcomes: Iterable[Outcome]) -> list[str]:

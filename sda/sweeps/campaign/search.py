@@ -7,16 +7,13 @@ one version of Optuna the same outcomes lead to the same proposal.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from sda.common import checks
 from sda.runs.identity import UNREAD, flat, key_of, word
@@ -86,9 +83,9 @@ def read(plain: Mapping[str, Any]) -> Search:
         refuse(words, (*OWN, *PLACE), "which the campaign sets itself", "a setting of a search")
         effective = frozenset(word for word in words if not key_of(word).startswith(idle))
         settings.setdefault(effective, words)
-    space = described.get("space") or {}
-    _refuse_followed(plain, [*chain(*settings.values()), *space], idle)
-    return Search(tuple(settings.values()), tuple(rates), _space(space, plain, idle))
+    sought = described.get("space") or {}
+    _refuse_followed(plain, [*chain(*settings.values()), *sought], idle)
+    return Search(tuple(settings.values()), tuple(rates), space(sought, plain, idle))
 
 
 def _refuse_followed(plain: Mapping[str, Any], words: Sequence[str], idle: tuple[str, ...]) -> None:
@@ -102,24 +99,19 @@ def _refuse_followed(plain: Mapping[str, Any], words: Sequence[str], idle: tuple
             )
 
 
-def _space(described: Any, plain: Mapping[str, Any], idle: tuple[str, ...]) -> Space:
-    """The space without what has no effect on the arm."""
+def space(described: Any, plain: Mapping[str, Any], idle: tuple[str, ...] = ()) -> Space:
+    """Read a space of settings of a resolved configuration, without the ``idle`` ones.
+
+    Raises:
+        ValueError: it is none, or has a setting that the configuration lacks; in one line.
+    """
     if not isinstance(described, Mapping):
         raise ValueError(f"search.space must name settings and their values, got {described}")
     for key in OWN:
         if key in described and key != RATE:
             raise ValueError(f"search.space must not have {key}, which the campaign sets itself")
     used = {key: values for key, values in described.items() if not str(key).startswith(idle)}
-    return space(used, plain)
-
-
-def space(described: Mapping[str, Any], plain: Mapping[str, Any]) -> Space:
-    """Read a space of settings of a resolved configuration.
-
-    Raises:
-        ValueError: it is none, or has a setting that the configuration lacks; in one line.
-    """
-    searched = {key: _distribution(key, values) for key, values in described.items()}
+    searched = {key: _distribution(key, values) for key, values in used.items()}
     _values(searched, flat(plain))
     return searched
 
@@ -141,7 +133,7 @@ def propose(searched: Space, tried: Sequence[tuple[Mapping[str, Any], float]]) -
     )
     study = optuna.create_study(sampler=sampler)
     for values, error in known:
-        if all(_contains(searched[key], value) for key, value in values.items()):
+        with suppress(ValueError):  # outside the space
             trial = optuna.trial.create_trial(params=values, distributions=searched, value=error)
             study.add_trial(trial)
     for _ in range(ASKED):
@@ -179,13 +171,6 @@ def _values(searched: Space, settings: Mapping[str, Any]) -> dict[str, Any]:
         is_choice = isinstance(distribution, CategoricalDistribution)
         found[key] = word(settings[key]) if is_choice else settings[key]
     return found
-
-
-def _contains(distribution: BaseDistribution, value: Any) -> bool:
-    if isinstance(distribution, CategoricalDistribution):
-        return value in distribution.choices
-    assert isinstance(distribution, FloatDistribution)
-    return isinstance(value, float | int) and distribution.low <= value <= distribution.high
 
 
 def _rounded(distribution: BaseDistribution, value: Any) -> Any:

@@ -45,7 +45,6 @@ class Row:
     minutes: float = math.nan  # of a run
     lines: Mapping[int, Line] = field(default_factory=dict)  # by seed; {}: they are not known
     chosen: float = math.nan  # converted: test error of the run with the seed of the search
-    tests: Mapping[int, float] = field(default_factory=dict)  # by seed, as far as they are known
     is_converted: bool = False  # of a table from before there was a ledger
 
     @property
@@ -97,7 +96,7 @@ def _row(lines: Sequence[Line]) -> Row | None:
     converted = next((line["row"] for line in lines if "row" in line), None)
     if converted is not None:
         known: dict[str, Any] = {k: math.nan if v is None else v for k, v in converted.items()}
-        known["tests"] = {int(seed): error for seed, error in converted["tests"].items()}
+        known.pop("tests")  # by seed; the rows have their mean
         return Row(**known, is_converted=True)
     if "chosen" in lines[-1]:
         return _baseline(lines[-1])
@@ -106,69 +105,52 @@ def _row(lines: Sequence[Line]) -> Row | None:
 
 
 def _network(lines: Sequence[Line], one: Setting) -> Row:
-    fresh, tried = one.fresh, protocol.tried(lines)
-    tests = {seed: float(line["test_error"]) for seed, line in fresh.items()}
-    mean, sd = intervals.spread([*tests.values()])
+    chosen, tried = _settings(one.one), protocol.tried(lines)
     searched = [_settings(other.one) for other in tried.values()]
-    return Row(
-        **_common(next(iter(fresh.values()))),
-        seeds=len(fresh),
-        mean=mean,
-        sd=sd,
-        valid=fmean(float(line["valid_error"]) for line in fresh.values()),
-        tried=len(tried),
-        setting=_told(_settings(one.one), searched),
-        edge=_edges(_settings(one.one), searched),
-        valid_searched=one.score([SEARCHED])[0],
-        minutes=fmean(sum(line["seconds"].values()) for line in fresh.values()) / 60,
-        lines=fresh,
-        tests=tests,
-    )
+    told = {
+        key: value
+        for key, value in chosen.items()
+        if key == RATE or any(comparable(o.get(key)) != comparable(value) for o in searched)
+    }
+    return _figures(one.fresh, told, _edges(chosen, searched), len(tried), one.score([SEARCHED])[0])
 
 
 def _baseline(line: Line) -> Row:
-    chosen, error = line["chosen"], float(line["test_error"])
+    chosen = line["chosen"]
     grid = {key.rpartition(".")[2]: value for key, value in line["settings"].items()}
     lists = {key: grid[key] for key in chosen if isinstance(grid.get(key), list)}
-    tried = [{key: value} for key, values in lists.items() for value in values]
+    searched = [{key: value} for key, values in lists.items() for value in values]
+    edges, valid = _edges(chosen, searched), float(line["valid_error"])
+    return _figures({SEARCHED: line}, chosen, edges, int(line["tried"]), valid)
+
+
+def _figures(
+    lines: Mapping[int, Line], chosen: Mapping[str, Any], edge: str, tried: int, valid: float
+) -> Row:
+    """A row of the lines that give its figure; ``valid`` is the error that was searched."""
+    line = next(iter(lines.values()))
+    mean, sd = intervals.spread([float(one["test_error"]) for one in lines.values()])
     return Row(
-        **_common(line),
-        seeds=1,
-        mean=error,
-        sd=math.nan,
-        valid=float(line["valid_error"]),
-        tried=int(line["tried"]),
+        data_set=str(line["name"]).rpartition("/")[2],
+        arm=protocol.arm_of(line),
+        source=line["source"],
+        data_hash=line["data_hash"],
+        n_test=int(line["n_test"]),
+        seeds=len(lines),
+        mean=mean,
+        sd=sd,
+        valid=fmean(float(one["valid_error"]) for one in lines.values()),
+        tried=tried,
         setting=" ".join(f"{key}={word(value)}" for key, value in chosen.items()),
-        edge=_edges(chosen, tried),
-        valid_searched=float(line["valid_error"]),
-        minutes=sum(line["seconds"].values()) / 60,
-        lines={SEARCHED: line},
-        tests={SEARCHED: error},
+        edge=edge,
+        valid_searched=valid,
+        minutes=fmean(sum(one["seconds"].values()) for one in lines.values()) / 60,
+        lines=lines,
     )
-
-
-def _common(line: Line) -> dict[str, Any]:
-    return {
-        "data_set": str(line["name"]).rpartition("/")[2],
-        "arm": protocol.arm_of(line),
-        "source": line["source"],
-        "data_hash": line["data_hash"],
-        "n_test": int(line["n_test"]),
-    }
 
 
 def _settings(line: Line) -> dict[str, Any]:
     return relevant(line["settings"], NO_SETTING, str(line["init"]))
-
-
-def _told(settings: Mapping[str, Any], searched: Sequence[Mapping[str, Any]]) -> str:
-    """The part of a setting that was searched, as overrides."""
-    own = {
-        key: value
-        for key, value in settings.items()
-        if key == RATE or any(comparable(one.get(key)) != comparable(value) for one in searched)
-    }
-    return " ".join(f"{key}={word(value)}" for key, value in own.items())
 
 
 def _edges(settings: Mapping[str, Any], searched: Sequence[Mapping[str, Any]]) -> str:
