@@ -65,9 +65,7 @@ def _list(names: list[str], options: argparse.Namespace) -> int:
         here = next((k for k in cached if k.startswith("original")), _here(name, options))
         told = f"{rows:<18} {classes or '-':>7}  {here:<20} {', '.join(cached) or '-'}"
         print(f"{name:<{_WIDTH}} {told}")
-    print(
-        "\nLicences, of the rows that are made or found here (photographs of yours have their own):"
-    )
+    print("\nLicences, of the rows made or found here (photographs of yours have their own):")
     for name in names:
         print(f"{name:<{_WIDTH}} {LICENCES[name]}")
     print(
@@ -77,7 +75,7 @@ def _list(names: list[str], options: argparse.Namespace) -> int:
     return 0
 
 
-def _fetch(names: list[str], options: argparse.Namespace) -> int:
+def _fetch(names: list[str], _: argparse.Namespace) -> int:
     failed = 0
     for name in names:
         for wanted in downloads(name):
@@ -173,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         prog=f"{program()} data", description=(__doc__ or "").split(": ")[1]
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
+    names = [*SETS, "all"]
     for name, command, text in (
         ("list", _list, "name, sizes, classes, the source there is here, what is cached"),
         ("fetch", _fetch, "download the published files into the cache (needs the network)"),
@@ -180,22 +179,16 @@ def _parser() -> argparse.ArgumentParser:
         ("show", _make, "a montage per class, and the statistics that the rules promise"),
     ):
         one = commands.add_parser(name, help=text, description=text.capitalize() + ".")
-        one.set_defaults(command=command, out=None)
-        if name == "list":
-            one.set_defaults(names=["all"])
-        else:
-            known = [*SETS, "all"]
-            one.add_argument(
-                "names", nargs="+", choices=known, help=", ".join(known), metavar="NAME"
-            )
+        one.set_defaults(command=command, out=None, names=["all"])
+        add = one.add_argument
+        if name != "list":
+            add("names", nargs="+", choices=names, help=", ".join(names), metavar="NAME")
         if name != "fetch":
-            one.add_argument("--folder", help="the data folder (default: SDA_DATA)")
+            add("--folder", help="the data folder (default: SDA_DATA)")
         if name in ("make", "show"):
-            one.add_argument("--source", choices=SOURCES, default="auto")
-            one.add_argument("--seed", type=_seed, default=0, help="of the generator (default: 0)")
-            one.add_argument("--photographs", help="folder of pictures (default: scikit-learn's)")
+            add("--source", choices=SOURCES, default="auto")
+            add("--seed", type=_seed, default=0, help="of the generator (default: 0)")
+            add("--photographs", help="folder of pictures (default: scikit-learn's)")
         if name == "show":
-            one.add_argument(
-                "--out", default="pictures", help="folder for PNGs (default: pictures)"
-            )
+            add("--out", default="pictures", help="folder for PNGs (default: pictures)")
     return top
