@@ -83,74 +83,73 @@ def pairs(result):
     }
 
 
-def test_arms_that_differ_in_init_alone_are_named_by_it(tmp_path):
-    three_arms(tmp_path)
-    assert list(arms(compare.compare([tmp_path])).items()) == [
-        ("random", 3),
-        ("saa", 3),
-        ("sda", 3),
-    ]
+NAMED = {  # runs, each an init and its settings, and the arms that they are told as
+    "by their init where nothing else differs": (
+        [(init, {}) for init in ("sda", "saa", "random")], ["random", "saa", "sda"],
+    ),
+    "with machines between the autoencoders, which do not read the corruption": (
+        [("sda", {}), ("dbn", {"corruption.fraction": 0.1}), ("saa", {}), ("random", {}),
+         ("dbn", {"corruption.fraction": 0.2})],
+        ["random", "saa", "dbn", "sda"],
+    ),
+    "namesakes by what only some of them have, and by nothing else": (
+        [("random", {}), ("saa", {}), ("saa", {"pretrain.corruption._target_": "sda.Masking"})],
+        ["random", "saa", "saa pretrain.corruption=Masking"],
+    ),
+    "by the setting that differs": (
+        [("sda", {}), ("sda", {"corruption.fraction": 0.4})],
+        ["sda corruption.fraction=0.25", "sda corruption.fraction=0.4"],
+    ),
+    "by a setting that differs between inits, which is never hidden": (
+        [("random", {"finetune.learning_rate": 0.1}), ("sda", {})],
+        ["random finetune.learning_rate=0.1", "sda finetune.learning_rate=0.3"],
+    ),
+    "without settings that an arm does not read": (
+        [(init, {"corruption.fraction": k / 10}) for k, init in enumerate(2 * ["random", "saa"])],
+        ["random", "saa"],
+    ),
+    "without what does not change the numbers": (
+        [("sda", {}), ("sda", {"threads": 2, "jobs": 1, "name": "other"})], ["sda"],
+    ),
+    "a run of before there was a setting as one of its default": (
+        [("sda", {}), ("sda", {"finetune.labelled": None})], ["sda"],
+    ),
+    "with numbers in order": (
+        [("sda", {"corruption.fraction": k}) for k in (0.5, 0.05, 0.25, 1e-3)],
+        [f"sda corruption.fraction={k}" for k in (0.001, 0.05, 0.25, 0.5)],
+    ),
+}  # fmt: skip
 
 
-def test_machines_stand_between_the_autoencoders_and_do_not_read_the_corruption(tmp_path):
-    three_arms(tmp_path)
-    for seed in range(3):
-        changed = {"corruption.fraction": seed / 10}
-        run_folder(tmp_path / f"dbn-{seed}", "dbn", seed, settings=changed)
-    result = compare.compare([tmp_path])
-    assert list(arms(result).items()) == [("random", 3), ("saa", 3), ("dbn", 3), ("sda", 3)]
-    assert ("dbn", "sda") in pairs(result)
+@pytest.mark.parametrize(("runs", "told"), NAMED.values(), ids=NAMED)
+def test_arms_are_named(tmp_path, runs, told):
+    for seed, (init, settings) in enumerate(runs):
+        run_folder(tmp_path / str(seed), init, seed, settings=settings)
+    found = arms(compare.compare([tmp_path]))
+    assert list(found) == told
+    assert sum(found.values()) == len(runs)
 
 
-def test_namesakes_are_told_apart_by_what_only_some_of_them_have_and_by_nothing_else(tmp_path):
-    run_folder(tmp_path / "random", "random")
-    run_folder(tmp_path / "clean", "saa")
-    run_folder(tmp_path / "noisy", "saa", settings={"pretrain.corruption._target_": "sda.Masking"})
-    assert set(arms(compare.compare([tmp_path]))) == {
-        "random", "saa", "saa pretrain.corruption=Masking",
-    }  # fmt: skip
+def test_machines_are_paired_with_autoencoders(tmp_path):
+    for init in ("dbn", "sda"):
+        run_folder(tmp_path / init, init)
+    assert list(pairs(compare.compare([tmp_path]))) == [("dbn", "sda")]
 
 
-def test_an_arm_is_named_by_the_setting_that_differs(tmp_path):
-    run_folder(tmp_path / "a")
-    run_folder(tmp_path / "b", settings={"corruption.fraction": 0.4})
-    labels = set(arms(compare.compare([tmp_path])))
-    assert labels == {"sda corruption.fraction=0.25", "sda corruption.fraction=0.4"}
-
-
-def test_a_setting_that_differs_between_inits_is_never_hidden(tmp_path):
-    run_folder(tmp_path / "a", "random", settings={"finetune.learning_rate": 0.1})
-    run_folder(tmp_path / "b", "sda")
-    labels = set(arms(compare.compare([tmp_path])))
-    assert labels == {"random finetune.learning_rate=0.1", "sda finetune.learning_rate=0.3"}
-
-
-def test_settings_that_an_arm_does_not_read_do_not_split_it(tmp_path):
-    for k, init in enumerate(["random", "saa", "random", "saa"]):
-        run_folder(tmp_path / str(k), init, k, settings={"corruption.fraction": k / 10})
-    assert arms(compare.compare([tmp_path])) == {"random": 2, "saa": 2}
-
-
-def test_what_does_not_change_the_numbers_does_not_split_an_arm(tmp_path):
-    run_folder(tmp_path / "a", seed=0)
-    run_folder(tmp_path / "b", seed=1, settings={"threads": 2, "jobs": 1, "name": "other"})
-    assert arms(compare.compare([tmp_path])) == {"sda": 2}
-
-
-def test_another_class_of_corruption_is_one_word_in_the_label():
-    masking = {"init": "sda", "corruption._target_": "sda.nn.corruption.Masking", "corruption.x": 1}
-    gaussian = {
-        "init": "sda",
-        "corruption._target_": "sda.nn.corruption.Gaussian",
-        "corruption.s": 2,
-    }
-    expected = ["sda corruption=Masking", "sda corruption=Gaussian"]
-    assert naming.labels([masking, gaussian]) == expected
-
-
-def test_labels_are_distinct_even_where_only_one_arm_has_the_setting():
-    both = naming.labels([{"init": "sda", "new": 1}, {"init": "sda"}])
-    assert both == ["sda new=1", "sda"]
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            [{"corruption._target_": "sda.nn.corruption.Masking", "corruption.x": 1},
+             {"corruption._target_": "sda.nn.corruption.Gaussian", "corruption.s": 2}],
+            ["sda corruption=Masking", "sda corruption=Gaussian"],
+        ),
+        ([{"new": 1}, {}], ["sda new=1", "sda"]),
+    ],
+    ids=["a class of corruption is one word", "only one arm has the setting"],
+)  # fmt: skip
+def test_labels_are_short_and_distinct(settings, told):
+    assert naming.labels([{"init": "sda"} | own for own in settings]) == told
 
 
 def test_the_difference_is_paired_by_seed_and_positive_where_the_second_is_better(tmp_path):
@@ -611,12 +610,6 @@ def test_what_all_runs_share_is_said_once_above_the_table_and_defaults_not_at_al
     assert "null" not in shown
 
 
-def test_a_run_of_before_there_was_a_setting_is_one_of_its_default(tmp_path):
-    run_folder(tmp_path / "old", seed=0)
-    run_folder(tmp_path / "new", seed=1, settings={"finetune.labelled": None})
-    assert arms(compare.compare([tmp_path])) == {"sda": 2}
-
-
 def test_arms_of_other_numbers_of_labels_are_never_set_against_each_other(tmp_path):
     for seed in range(2):
         for k, labels in enumerate([None, 1000, 50]):
@@ -629,13 +622,6 @@ def test_arms_of_other_numbers_of_labels_are_never_set_against_each_other(tmp_pa
     assert list(arms(result)) == order
     assert list(pairs(result)) == list(zip(order[::2], order[1::2], strict=True))
     assert "only arms with the same number of labels" in formats.plain(result)
-
-
-def test_numbers_in_names_are_in_order(tmp_path):
-    for k, fraction in enumerate([0.5, 0.05, 0.25, 1e-3]):
-        run_folder(tmp_path / str(k), settings={"corruption.fraction": fraction})
-    shown = [label.partition("=")[2] for label in arms(compare.compare([tmp_path]))]
-    assert [float(value) for value in shown] == [0.001, 0.05, 0.25, 0.5]
 
 
 def test_a_part_for_each_layer_is_told_as_python_would_make_it():
