@@ -19,31 +19,22 @@ CAPTION = "mean over fresh seeds; bars: 95 % intervals over seeds and test rows,
 
 @dataclass(frozen=True)
 class Point:
-    """The arms at one number of labels."""
+    """The arms at one number of labels, and what is claimed; p by Holm's correction over all."""
 
     labelled: int | None  # None: all
     rows: int  # training rows with labels
     arms: dict[str, Arm]  # networks first
+    worth: Pair  # random weights − SdA: positive, pretraining is better
+    baseline: Pair | None  # the better of both − the best baseline, both by validation errors
 
     @property
     def where(self) -> str:
         """With how many labels."""
         return f"with all {self.rows} labels" if self.labelled is None else f"with {self.rows}"
 
-    @property
-    def baseline(self) -> Arm | None:
-        """The one with the lowest validation error: test errors choose nothing."""
-        others = [arm for name, arm in self.arms.items() if name not in list(Init)]
-        return min(others, key=lambda arm: arm.valid_error, default=None)
-
-    @property
-    def network(self) -> Arm:
-        """Of random weights and SdA, the one with the lower validation error."""
-        return min((self.arms[init] for init in ("random", "sda")), key=lambda arm: arm.valid_error)
-
 
 def points(runs: Sequence[Trained], n_train: int) -> list[Point]:
-    """Group tested runs by number of labels, from few to all, and by arm.
+    """Group tested runs by number of labels, from few to all, and by arm, and set arms beside.
 
     Args:
         runs: with fresh seeds, of the settings that were chosen.
@@ -51,61 +42,59 @@ def points(runs: Sequence[Trained], n_train: int) -> list[Point]:
     """
     order = {name: place for place, name in enumerate(NETWORKS)}
     ordered = sorted(runs, key=lambda run: (order.get(run.init, len(order)), run.init, run.seed))
-    known = []
     by_rows = grouped(ordered, lambda run: n_train if run.labelled is None else run.labelled)
+    known = {}
     for rows, own in sorted(by_rows.items()):
         arms = {arm: Arm(arm, same) for arm, same in grouped(own, lambda run: run.init).items()}
-        if {"random", "sda"} <= arms.keys():
-            known.append(Point(arms["sda"].labelled, rows, arms))
-    return known
+        if {"random", "sda"} <= arms.keys() and (pairs := _pairs(arms)):
+            known[rows] = arms, pairs
+    held = iter(comparison.corrected([pair for _, pairs in known.values() for pair in pairs]))
+    found = []
+    for rows, (arms, pairs) in known.items():
+        worth, baseline = next(held), next(held) if len(pairs) > 1 else None
+        found.append(Point(arms["sda"].labelled, rows, arms, worth, baseline))
+    return found
 
 
-@dataclass(frozen=True)
-class Claims:
-    """What is claimed at one number of labels; p by Holm's correction over all claims."""
+def _pairs(arms: Mapping[str, Arm]) -> list[Pair]:
+    """Random weights − SdA, and the better of them − the best baseline, if there is one.
 
-    point: Point
-    worth: Pair  # random weights − SdA: positive, pretraining is better
-    baseline: Pair | None  # the better network − the best baseline, both by validation errors
-
-
-def claims(found: Sequence[Point]) -> list[Claims]:
-    """Random weights against SdA, and the better of them against a baseline, at every number."""
-    pairs: list[Pair] = []
-    for point in found:
-        both = [(point.arms["random"], point.arms["sda"])]
-        both += [(point.network, point.baseline)] if point.baseline else []
-        pairs += [pair for a, b in both if (pair := comparison.pair(a, b))]
-    held = iter(comparison.corrected(pairs))
-    return [Claims(one, next(held), next(held) if one.baseline else None) for one in found]
+    Better and best by validation errors: test errors choose nothing. [] without a seed in common.
+    """
+    both = [arms["random"], arms["sda"]]
+    others = [arm for name, arm in arms.items() if name not in list(Init)]
+    beside = [min(some, key=lambda arm: arm.valid_error) for some in (both, others) if some]
+    asked = [both, beside] if others else [both]
+    worth, *baseline = (comparison.pair(first, second) for first, second in asked)
+    return [pair for pair in (worth, *baseline) if pair and worth]
 
 
-def verdict(held: Sequence[Claims]) -> str:
+def verdict(found: Sequence[Point]) -> str:
     """One answer, as one would tell a colleague."""
-    groups = grouped(held, lambda one: _how(one.worth))
+    groups = grouped(found, lambda point: _how(point.worth))
     better, worse, rest = (groups.get(how, []) for how in ("better", "worse", "level"))
     if not better:
         told = "No: at no number of labels was SdA found better than random weights"
     else:
         most = max(better, key=lambda one: one.worth.mean)
         told = (
-            f"Yes, {_where(better)}: most {most.point.where}, where SdA errs "
+            f"Yes, {_where(better)}: most {most.where}, where SdA errs "
             f"{_apart(most.worth)} less than random weights"
         )
     if worse:
-        told += "; " + listed([f"{o.point.where} it errs {_apart(o.worth)} more" for o in worse])
+        told += "; " + listed([f"{one.where} it errs {_apart(one.worth)} more" for one in worse])
     if rest:
         pair = rest[-1].worth
-        last = f"{rest[-1].point.where} " * (len(rest) > 1)
+        last = f"{rest[-1].where} " * (len(rest) > 1)
         less = "less" if pair.mean > 0 else "more"
         p = "" if pair.p is None else f"; p = {pair.p:.2f}, corrected over all"
         told += f"; {_where(rest)} no difference was found ({last}it errs {_apart(pair)} {less}{p})"
-    return f"{told}. {_beside(held)}"
+    return f"{told}. {_beside(found)}"
 
 
-def _beside(held: Sequence[Claims]) -> str:
+def _beside(found: Sequence[Point]) -> str:
     """How the best baseline does beside the better network."""
-    known = [(one.point.where, one.baseline) for one in held if one.baseline is not None]
+    known = [(point.where, point.baseline) for point in found if point.baseline is not None]
     if not known:
         return "No baseline was run."
     forms = {
@@ -130,8 +119,8 @@ def _how(pair: Pair) -> str:
     return "worse" if pair.better is pair.first else "better"
 
 
-def _where(held: Sequence[Claims]) -> str:
-    return listed([one.point.where for one in held])
+def _where(found: Sequence[Point]) -> str:
+    return listed([point.where for point in found])
 
 
 def _apart(pair: Pair) -> str:
@@ -158,9 +147,9 @@ def errors(found: Sequence[Point]) -> Block:
     return Block(["labels", *names], rows, "r" * (1 + len(names)), notes)
 
 
-def differences(held: Sequence[Claims]) -> Block:
+def differences(found: Sequence[Point]) -> Block:
     """Every claim, with its interval and p."""
-    pairs = [(one.point, pair) for one in held for pair in (one.worth, one.baseline) if pair]
+    pairs = [(point, pair) for point in found for pair in (point.worth, point.baseline) if pair]
     notes = [
         "points: percentage points of test error over the seeds of both, with the 95 % interval "
         "over\nseeds and test rows, crossed",
@@ -195,19 +184,13 @@ def curve(found: Sequence[Point]) -> bytes:
 
 
 def html(
-    name: str,
-    found: Sequence[Point],
-    held: Sequence[Claims],
-    about: Sequence[str],
-    chosen: Block,
-    command: str,
+    name: str, found: Sequence[Point], about: Sequence[str], chosen: Block, command: str
 ) -> str:
     """The verdict, the curve, the tables, what was run and how to repeat it.
 
     Args:
         name: of the data.
         found: the arms at each number of labels.
-        held: what is claimed of them.
         about: what was run, a sentence each.
         chosen: the settings of each.
         command: what was typed.
@@ -218,8 +201,8 @@ def html(
     return page(
         f"Is pretraining worth it on {name}?",
         [
-            Section("", [Text(verdict(held), leads=True), *shown]),
-            Section("Differences", [differences(held)]),
+            Section("", [Text(verdict(found), leads=True), *shown]),
+            Section("Differences", [differences(found)]),
             Section("What was run", ran),
             Section("How to repeat it", [Code([command])]),
             Section("Versions", [blocks.versions(runs)]),

@@ -102,16 +102,15 @@ def _judge(made: "Plan") -> None:
     found = worth.points(finished, made.n_train)
     if not found:
         raise ValueError(f"{made.folder} has no runs of random weights and of SdA to compare")
-    held = worth.claims(found)
-    for block in (worth.errors(found), worth.differences(held)):
+    for block in (worth.errors(found), worth.differences(found)):
         print(f"\n{block.aligned()}")
-    print(f"\n{textwrap.fill(worth.verdict(held), 100)}")
+    print(f"\n{textwrap.fill(worth.verdict(found), 100)}")
     about = [f"{made.told()}. About {made.expected:g} minutes were planned."]
     for why in dict.fromkeys(made.left_out.values()):
         arms = [arm for arm, own in made.left_out.items() if own == why]
         about.append(f"Left out: {', '.join(arms)} ({why}).")
     chosen = worth.choices(probe.choices(made), made.n_train)
-    page = worth.html(made.name, found, held, about, chosen, _command(made))
+    page = worth.html(made.name, found, about, chosen, _command(made))
     files.replace(made.folder / "worth.html", page.encode())
     print(f"\nwritten: {made.folder / 'worth.html'}")
 
