@@ -31,6 +31,10 @@ RUNS = {  # of each script: words of each run
         [*BITS, "stack.hidden=null", f"stack.layers=[{STOCHASTIC}]", f"pretrain.epochs={n}"]
         for n in (0, 2)
     ],
+    "decoders.py": [
+        [*CURVE, "experiment=decoders", "stack.hidden=null", f"vars.decoder={decoder}"]
+        for decoder in ("fixed", "mixture")
+    ],
     "identity.py": [[f"init={init}", "reconstruction=squared_error"] for init in ("saa", "sda")],
     "information.py": [["data=digits", f"corruption.fraction={f}"] for f in (0.0, 0.25)],
     "manifold.py": [[*CURVE, *NOISE, f"corruption.std={std}"] for std in (0.1, 0.2)],
