@@ -80,7 +80,7 @@ def rows(lines: Sequence[Line], campaign: str = "table1") -> list[Row]:
     for own in cells.values():
         row = _row(own)
         before = found.get((row.data_set, row.arm)) if row else None
-        if row and (before is None or before.seeds <= row.seeds):
+        if row and (before is None or _weight(before) <= _weight(row)):
             found[row.data_set, row.arm] = row
     order = {name: place for place, name in enumerate((*SETS, *HEADINGS))}
     last = len(order)
@@ -90,6 +90,11 @@ def rows(lines: Sequence[Line], campaign: str = "table1") -> list[Row]:
             order.get(one.data_set, last), one.data_set, order.get(one.arm, last), one.arm,
         ),
     )  # fmt: skip
+
+
+def _weight(row: Row) -> tuple[int, bool]:
+    """Of rows of one cell that with the most seeds counts, of as many one that is not converted."""
+    return row.seeds, not row.is_converted
 
 
 def _row(lines: Sequence[Line]) -> Row | None:
