@@ -93,8 +93,17 @@ def parts(source: Source, name: str | None) -> NDArray[np.int8]:
 
 
 def groups(source: Source, name: str | None) -> NDArray[Any] | None:
-    """The number of the group of each row (n,); None: there are none."""
-    return None if name is None else pd.factorize(_column(source, name, "group"))[0]
+    """The number of the group of each row (n,), its own where the cell is missing; None: none."""
+    if name is None:
+        return None
+    numbers, known = pd.factorize(_column(source, name, "group"))
+    alone = numbers < 0
+    if alone.any():
+        count = int(alone.sum())
+        told = f"{count} row{'s' * (count > 1)} without {name!r} (data.group)"
+        _log.warning("%s: %s, each a group of its own", source.name, told)
+        numbers[alone] = len(known) + np.arange(count)
+    return np.asarray(numbers)
 
 
 def _is_trailing(source: Source, name: str) -> bool:

@@ -530,6 +530,18 @@ def test_classes_keep_their_shares_in_every_part():
         assert abs(own_share - np.bincount(y) / 1000).max() < 0.01
 
 
+def test_a_row_without_a_group_is_one_of_its_own_and_told(caplog):
+    a = np.random.default_rng(0).permutation(300)
+    frame = pd.DataFrame({"a": a, "patient": [None] * 200 + [*range(50)] * 2})
+    data = own(frame.assign(kind=np.arange(300) % 2), group="patient", scaling="none")
+    places = {value: place for place, value in enumerate(a)}
+    seen = {part: {places[v] for v in rows.x[:, 0]} for part, rows in data.parts().items()}
+    assert all(sum(row < 200 for row in rows) > 20 for rows in seen.values())
+    assert all({row, row + 50} <= rows or not {row, row + 50} & rows
+               for rows in seen.values() for row in range(200, 250))  # fmt: skip
+    assert "200 rows without 'patient' (data.group), each a group of its own" in caplog.text
+
+
 def test_groups_stay_together(tmp_path):
     frame = mixed(120).assign(patient=[f"p{k // 6}" for k in range(120)])
     frame = frame[["patient", *mixed().columns]]
