@@ -19,7 +19,7 @@ from sda.training.early_stopping import EarlyStopping
 from sda.training.history import HOPELESS, History, NetworkEpoch
 from sda.training.minibatches import Labelled, Pairs, dropout, labelled_blocks, labelled_rows
 from sda.training.named_optimisers import planned
-from sda.training.preconditions import check_finetuning
+from sda.training.preconditions import check_finetuning, check_kind
 from sda.training.settings import Finetuning
 
 _log = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ def finetune(
     """
     if network.runs:
         raise ValueError("finetune takes an ordinary network; with runs: finetuning_epochs")
+    check_kind([settings], Finetuning)
     history: History[NetworkEpoch] = History()
     with display.Progress(quiet=not progress) as bar:
         bar.begin("fine-tuning", settings.epochs)

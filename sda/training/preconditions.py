@@ -19,6 +19,13 @@ WIDE = 10  # columns for each row, from which on there is a word
 _log = logging.getLogger(__name__)
 
 
+def check_kind(settings: Sequence[object], kind: type) -> None:
+    """Raise ValueError unless all are settings of a kind: Pretraining or Finetuning."""
+    for one in settings:
+        if not isinstance(one, kind):
+            raise ValueError(f"settings must be {kind.__name__}(...), got {one!r}")
+
+
 def check_pretraining(
     stack: StackedDenoisingAutoencoder,
     x: Tensor,
@@ -40,6 +47,7 @@ def check_pretraining(
             raise ValueError(
                 f"pretraining needs settings for each of {len(stack)} layers, got {len(plans)}"
             )
+        check_kind(plans, Pretraining)
         for plan, layer in zip(plans, stack, strict=True):
             plan.check_precision(device or x.device, layer.method != "autograd")
         if valid is None and any(plan.patience is not None for plan in plans):
@@ -65,6 +73,7 @@ def check_finetuning(
     ``device`` is where they will be; None: where the rows are. Returns the extent of the training
     rows.
     """
+    check_kind(settings, Finetuning)
     extent = check_labelled("training", train, network)
     check_labelled("validation", valid, network)
     check_free(network.trained_parameters(settings[0].encoders))

@@ -89,7 +89,7 @@ def pretrain(
     """
     if stack.runs:
         raise ValueError("pretrain takes an ordinary stack; for one with runs: pretraining_epochs")
-    each = [settings] * len(stack) if isinstance(settings, Pretraining) else list(settings)
+    each = list(settings) if isinstance(settings, Sequence) else [settings] * len(stack)
     history: History[LayerEpoch] = History()
     epochs = pretraining_epochs(stack, x, [each], [seed], valid, None, standing, storage)
     with display.Progress(quiet=not progress) as bar:

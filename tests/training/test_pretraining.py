@@ -380,3 +380,23 @@ def test_pretraining_cannot_see_a_label():
     homes = [str(getattr(value, "__module__", "")) for value in vars(pretraining).values()]
     seeing = ("sda.nn.heads", "sda.training.finetuning", "sda.data")
     assert not [home for home in homes if home.startswith(seeing)]
+
+
+@pytest.mark.parametrize(
+    ("train", "wanted"),
+    [
+        (lambda net, x, y: sda.pretrain(net.stack, x, 3, seed=0), "Pretraining"),
+        (lambda net, x, y: sda.finetune(net, (x, y), (x, y), 3, seed=0), "Finetuning"),
+        (lambda net, x, y: sda.SDATransformer((5,), pretraining=3).fit(x), "Pretraining"),
+        (
+            lambda net, x, y: sda.SDAClassifier((5,), pretrain_epochs=1, finetuning=3).fit(x, y),
+            "Finetuning",
+        ),
+    ],
+    ids=["pretrain", "finetune", "transformer", "classifier"],
+)
+def test_settings_that_are_none_are_refused_in_one_line(train, wanted):
+    stack = sda.StackedDenoisingAutoencoder.plan(8, [sda.Layer(5, sda.Masking(0.2))], seed=0)
+    x, y = torch.rand(60, 8, generator=sda.stream(0, "x")), torch.arange(60) % 2
+    with pytest.raises(ValueError, match=rf"settings must be {wanted}\(\.\.\.\), got 3"):
+        train(sda.Classifier(stack, 2, seed=0), x, y)
