@@ -26,8 +26,9 @@ def runs(tmp_path_factory):
 
 
 VIEWS = (  # on runs of their own, in test_views.py
-    "compatibility.py", "identity.py", "information.py", "manifold.py", "restoration.py",
-    "stack_samples.py", "tokens.py", "units.py", "vae.py", "walkback.py",
+    "compatibility.py", "decoders.py", "identity.py", "information.py", "manifold.py",
+    "restoration.py", "stack_samples.py", "tokens.py", "training.py", "units.py", "vae.py",
+    "walkback.py",
 )  # fmt: skip
 
 
