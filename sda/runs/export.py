@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,26 +110,32 @@ def _with_ends(network: Any, model: Model, raw: bool) -> Any:
     import onnx
     from onnx import helper, numpy_helper
 
+    columns = model.encoding.used if model.encoding and raw else ()
+    prefix = _prefix([column.name for column in columns])
+    network = onnx.compose.add_prefix(network, prefix)
     (given,), (made,) = network.graph.input, network.graph.output
     nodes, inputs, constants = [], [], []
-    for number, column in enumerate(model.encoding.used if model.encoding and raw else ()):
-        made_of = _Encoding(column, f"c{number}")
+    for number, column in enumerate(columns):
+        made_of = _Encoding(column, f"{prefix}c{number}")
         nodes += made_of.nodes
         constants += made_of.constants
         kind = onnx.TensorProto.FLOAT if _is_float(column) else onnx.TensorProto.STRING
         inputs.append(helper.make_tensor_value_info(column.name, kind, ["rows", 1]))
     if raw:
-        parts = [f"c{number}" for number in range(len(inputs))]
+        parts = [f"{prefix}c{number}" for number in range(len(inputs))]
         nodes.append(helper.make_node("Concat", parts, [given.name], axis=1))
     else:
-        inputs.append(given)
+        wanted: list[str | int | None] = ["rows", model.width]
+        inputs.append(helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, wanted))
+        nodes.append(helper.make_node("Identity", ["x"], [given.name]))
     outputs = [helper.make_tensor_value_info("answer", onnx.TensorProto.FLOAT, ["rows", None])]
     behind = [helper.make_node("Identity", [made.name], ["answer"])]
     if isinstance(model.network, Classifier):
         kind = onnx.TensorProto.STRING
-        constants.append(numpy_helper.from_array(np.array(model.classes, object), "classes"))
-        behind.append(helper.make_node("ArgMax", [made.name], ["place"], axis=1, keepdims=0))
-        behind.append(helper.make_node("Gather", ["classes", "place"], ["label"]))
+        classes, place = f"{prefix}classes", f"{prefix}place"
+        constants.append(numpy_helper.from_array(np.array(model.classes, object), classes))
+        behind.append(helper.make_node("ArgMax", [made.name], [place], axis=1, keepdims=0))
+        behind.append(helper.make_node("Gather", [classes, place], ["label"]))
         outputs.append(helper.make_tensor_value_info("label", kind, ["rows"]))
     graph = helper.make_graph(
         [*nodes, *network.graph.node, *behind],
@@ -143,6 +150,19 @@ def _with_ends(network: Any, model: Model, raw: bool) -> Any:
     whole.ir_version = network.ir_version
     onnx.checker.check_model(whole)
     return whole
+
+
+def _prefix(columns: Sequence[str]) -> str:
+    """What no column's name begins with: all names of a graph but its ends begin with it."""
+    for name in ("answer", "label"):
+        if name in columns:
+            raise ValueError(
+                f"ONNX calls what it computes {name!r}: rename the column called so"
+            )
+    prefix = "/"
+    while any(name.startswith(prefix) for name in columns):
+        prefix += "/"
+    return prefix
 
 
 class _Encoding:

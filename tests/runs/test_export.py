@@ -43,6 +43,32 @@ def model(tmp_path, kind="classes", scaling="standard", named=True):
     return Model.load(tmp_path / "m.safetensors")
 
 
+def of_columns(tmp_path, names):
+    """A classifier of columns of numbers and of one of categories, each called as is said."""
+    frame = pd.DataFrame({name: np.random.default_rng(0).normal(size=60) for name in names})
+    frame[names[-1]] = ["red", "green", "blue"] * 20
+    kinds = dict.fromkeys(names[:-1], "numeric") | {names[-1]: "categorical"}
+    encoding = Encoding.fit(frame, kinds)
+    plan = [Layer(5, Masking(0.2))]
+    network = Classifier(StackedDenoisingAutoencoder.plan(encoding.width, plan, seed=1), 3, seed=1)
+    save(network, tmp_path / "m.safetensors", {"classes": SPECIES, "table": encoding.plain()})
+    return Model.load(tmp_path / "m.safetensors")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_columns_may_be_called_as_a_part_of_the_graph_is(tmp_path):
+    names = ["x", "c0", "linear", "sigmoid", "classes", "place", "/c0", "c1_known"]
+    assert export.onnx(of_columns(tmp_path, names), tmp_path / "m.onnx") < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_column_called_as_what_is_computed_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="ONNX calls what it computes 'answer': rename"):
+        export.onnx(of_columns(tmp_path, ["answer", "a"]), tmp_path / "m.onnx")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "scaling", "named"),
