@@ -64,7 +64,8 @@ def onnx(model: Model, file: Path) -> float:
         The largest difference of ``answer`` over random rows.
 
     Raises:
-        ValueError: onnx or onnxruntime is not installed, or the difference is above 1e-5.
+        ValueError: onnx or onnxruntime is not installed, a column is called as an output is, or the
+            difference is above 1e-5.
     """
     try:
         import onnx as library
@@ -156,9 +157,7 @@ def _prefix(columns: Sequence[str]) -> str:
     """What no column's name begins with: all names of a graph but its ends begin with it."""
     for name in ("answer", "label"):
         if name in columns:
-            raise ValueError(
-                f"ONNX calls what it computes {name!r}: rename the column called so"
-            )
+            raise ValueError(f"ONNX calls what it computes {name!r}: rename the column called so")
     prefix = "/"
     while any(name.startswith(prefix) for name in columns):
         prefix += "/"
