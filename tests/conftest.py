@@ -1,5 +1,6 @@
 """One thread for every test, since bits depend on it; no cache but the tests' own."""
 
+import logging
 import os
 import shutil
 import sys
@@ -36,6 +37,12 @@ def data_where_asked_for(request, own_cache, monkeypatch):
 def all_numbers():
     """A command run in this process turned denormal numbers off; Hypothesis draws them."""
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
+def all_words():
+    """A command that was run in this process may have made the program silent."""
+    logging.getLogger("sda").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)
