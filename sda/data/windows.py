@@ -22,7 +22,7 @@ def text(path: str | None, length: int, step: int) -> Splits:
     70 % of the text train, the next 15 % validate, the rest tests: no letter is in two of them.
 
     Args:
-        path: a text in UTF-8; None: some 500 English words about noise that come with the program.
+        path: a text in UTF-8; None: 687 English words about noise that come with the program.
         length: letters of a window, 2 or more.
         step: letters from the start of one window to the next, 1 or more.
     """
