@@ -76,7 +76,7 @@ def command(x: np.ndarray, y: np.ndarray, hidden: tuple[int, ...]) -> None:
             f"stack.hidden=[{','.join(map(str, hidden))}]", "pretrain.epochs=1",
             "finetune.epochs=1", "tensorboard=false", "init=sda", f"runs_folder={Path(folder)}",
         ]  # fmt: skip
-        job = Job(compose.resolved(compose.compose(words)), words)
+        job = Job(compose.settings(words), words)
         train_together([job], splits)
 
 

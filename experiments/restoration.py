@@ -3,9 +3,9 @@
     ./run -m experiment=restoration
     ./run experiments/restoration.py runs/restoration [OUT.png]
 
-Restores, patch by patch, the right ends of two photographs, which no run has learned from. Beside it the
-best linear map from damaged to clean patches (ridge regression on the training patches, each
-damaged four times); beside codes of few units as many principal components. Writes
+Restores, patch by patch, the right ends of two photographs, which no run has learned from. Beside
+it the best linear map from damaged to clean patches (ridge regression on the training patches,
+each damaged four times); beside codes of few units as many principal components. Writes
 results/figures/restoration.png with the pictures, and beside it, as CSV, which it prints, the PSNR
 of all in dB.
 """

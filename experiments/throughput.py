@@ -133,7 +133,7 @@ def queue(note: Note, runs: int, place: Path) -> None:
     jobs = []
     for seed in range(runs):
         words = [*TINY, f"seed={seed}"]
-        jobs.append(Job(compose.resolved(compose.compose([*words, f"runs_folder={place}"])), words))
+        jobs.append(Job(compose.settings([*words, f"runs_folder={place}"]), words))
         _ = jobs[-1].plan
     read = time.process_time() - start
     sweep.run_all(jobs, Nothing(100))

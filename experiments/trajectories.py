@@ -45,7 +45,7 @@ def main(words: list[str], seeds: int, out: str) -> None:
 def answers(words: list[str], arm: str, seed: int) -> tuple[Array, Array]:
     """A network's answers (epochs + 1, rows x classes), and its validation errors, by epoch."""
     own = ["experiment=trajectories", *words, f"init={arm}", f"seed={seed}"]
-    config = compose.resolved(compose.compose(own))
+    config = compose.settings(own)
     splits = schema.load_data(config)
     run = schema.build_run(config).on(splits)
     train, valid = tensors(splits.train), tensors(splits.valid)

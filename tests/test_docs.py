@@ -50,7 +50,7 @@ def test_what_a_page_has_one_train_is_a_run_or_a_sweep_of_them(words):
     words = [w for w in words if not w.startswith(("-", *THEIRS)) and "<" not in w and w != "job"]
     aside = [w for w in words if w.startswith("hydra/launcher=")]
     runs, own = train.split([w for w in words if w not in aside], [])
-    plan = schema.build(compose.resolved(compose.compose([*runs[0], *own])))
+    plan = schema.build(compose.settings([*runs[0], *own]))
     assert plan.init
 
 

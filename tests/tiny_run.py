@@ -33,7 +33,7 @@ def splits(name="toy"):
 
 @functools.cache
 def plan(*words):
-    plain = compose.resolved(compose.compose([*WORDS, *words]))
+    plain = compose.settings([*WORDS, *words])
     return schema.build_run(plain), plain
 
 

@@ -122,7 +122,7 @@ def _opened(name: str, options: argparse.Namespace) -> Splits | None:
     """The set as ``data=NAME`` has it, or None if it cannot be had, which is told."""
     from sda.config import compose, parts  # Hydra: not to be waited for by who wants the list
 
-    node = compose.resolved(compose.compose([f"data={name}"]))["data"]
+    node = compose.settings([f"data={name}"])["data"]
     if "source" not in node and options.source != "auto":
         print(f"{name}: it has one source, got --source {options.source}", file=sys.stderr)
         return None

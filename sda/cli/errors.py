@@ -109,4 +109,4 @@ def _guess(message: str) -> str | None:
 
 
 def _keys(*words: str) -> list[str]:
-    return list(flat(compose.resolved(compose.compose(words))))
+    return list(flat(compose.settings(words)))

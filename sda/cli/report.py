@@ -113,7 +113,7 @@ def words_of(run: Trained) -> list[str] | None:
         if not {key, identity.top(key)} & aside:
             words.append(one if path is None else f"{key}={identity.word(path)}")
     try:
-        found = compose.resolved(compose.compose(words))
+        found = compose.settings(words)
     except (ValueError, *compose.FAULTS):
         return None
     lacking = identity.changed(flat(found), identity.relevant(flat(wanted), ASIDE))

@@ -3,7 +3,8 @@
 import functools
 import os
 import pickle
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -20,8 +22,6 @@ from sda.config import catalogue
 from sda.runs.identity import PLACES, Plain, flat
 
 FAULTS = (HydraException, OmegaConfBaseException)  # of words and files that do not go together
-
-_ABSENT = object()
 
 
 def _named(choice: str, *paths: object) -> str:
@@ -34,10 +34,7 @@ OmegaConf.register_new_resolver("named", _named, replace=True)
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:
-    """Compose one run's configuration, Hydra's own part included.
-
-    Hydra reads and merges the files of one choice once: that takes it a fifth of a second, and the
-    runs of a sweep differ in values alone.
+    """Compose a configuration as Hydra does, its own part included.
 
     Args:
         overrides: words of the command line.
@@ -45,16 +42,38 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     Raises:
         HydraException: a word is no good.
     """
-    files = tuple(filter(_chooses, overrides))
-    values = [word for word in overrides if not _chooses(word)]
-    cfg = _with_values(pickle.loads(_read(catalogue.folder(), files)), values)
-    return _by_hydra(overrides) if cfg is None else cfg
+    with initialised():
+        try:
+            return hydra.compose("config", list(overrides), return_hydra_config=True)
+        except AssertionError as error:  # of OmegaConf, where a word sets something inside null
+            raise ConfigCompositionException(str(error)) from None
+
+
+def settings(overrides: Sequence[str]) -> Plain:
+    """Compose one run's configuration, as plain types and without Hydra's own part.
+
+    Hydra composes once what the runs of a sweep share, which takes it a fifth of a second. Values
+    that nothing else refers to are set in a copy of that.
+
+    Args:
+        overrides: words of the command line.
+
+    Raises:
+        HydraException: a word is no good.
+    """
+    folder = catalogue.folder()
+    first = tuple(word for word in overrides if _chooses(word) or "${" in word)
+    _, named = _composed(folder, first)
+    own = [word for word in overrides if word not in first and not _is_named(word, named)]
+    shared, _ = _composed(folder, tuple(word for word in overrides if word not in own))
+    plain: Plain = pickle.loads(shared)
+    return _in_place(plain) if _set(plain, own) else resolved(compose(overrides))
 
 
 @functools.cache
 def defaults() -> Plain:
     """Every setting, flat, as it is where nothing is said."""
-    return flat(resolved(compose([])))
+    return flat(settings([]))
 
 
 def _chooses(word: str) -> bool:
@@ -74,18 +93,35 @@ def check_single(words: Sequence[str]) -> None:
             raise ValueError(f"{word.input_line} must set one value: this is no sweep")
 
 
-def _with_values(cfg: DictConfig, words: Sequence[str]) -> DictConfig | None:
-    """Set values of a configuration as Hydra does; None for what it should refuse or merge."""
+def _is_named(word: str, named: Collection[str]) -> bool:
+    """Whether one of the names that are referred to may be that of what a word sets, or in it."""
+    key = word.partition("=")[0]
+    return any(key.startswith(name) or name.startswith(key) for name in named)
+
+
+def _set(plain: Plain, words: Sequence[str]) -> bool:
+    """Set values as Hydra does; return whether there is none that it should refuse or merge."""
+    for word in words:
+        override = _parsed(word)
+        if override is None or override.is_sweep_override():
+            return False
+        *sections, key = override.key_or_group.split(".")
+        node: Any = plain
+        for section in sections:
+            node = node.get(section) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or isinstance(node.get(key, {}), dict):
+            return False
+        node[key] = override.value()
+    return True
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(word: str) -> Override | None:
+    """A word as Hydra reads it; None: it is none."""
     try:
-        for word in OverridesParser.create().parse_overrides(list(words)):
-            node = OmegaConf.select(cfg, word.key_or_group, default=_ABSENT)
-            if word.is_sweep_override() or node is _ABSENT or OmegaConf.is_dict(node):
-                return None
-            OmegaConf.update(cfg, word.key_or_group, word.value())
-    except (*FAULTS, AssertionError):
+        return OverridesParser.create().parse_override(word)
+    except HydraException:
         return None
-    cfg.hydra.overrides.task.extend(words)
-    return cfg
 
 
 def initialised() -> AbstractContextManager[None]:
@@ -94,27 +130,35 @@ def initialised() -> AbstractContextManager[None]:
     return hydra.initialize_config_dir(folder, job_name="sda", version_base="1.3")
 
 
-def _by_hydra(overrides: Sequence[str]) -> DictConfig:
-    with initialised():
-        try:
-            return hydra.compose("config", list(overrides), return_hydra_config=True)
-        except AssertionError as error:  # of OmegaConf, where a word sets something inside null
-            raise ConfigCompositionException(str(error)) from None
-
-
 @functools.lru_cache(maxsize=256)
-def _read(_: Path, files: tuple[str, ...]) -> bytes:
-    """What Hydra makes of files in a folder, pickled: a deep copy takes six times as long."""
-    return pickle.dumps(_by_hydra(files))
+def _composed(_: Path, words: tuple[str, ...]) -> tuple[bytes, frozenset[str]]:
+    """What Hydra makes of words and the files in a folder: pickled, and the names referred to."""
+    cfg = compose(words)
+    written: Plain = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+    del written["hydra"]
+    texts = [str(value) for value in flat(written).values()]
+    if not any("${${" in text for text in texts):  # else any text may be a name that is looked up
+        texts = [text for text in texts if "${" in text]
+    names = re.findall(r"(?<![}\w.])[\w.]+", " ".join(texts))
+    named = frozenset("" if name.startswith(".") else name for name in names)  # "": all may be
+    return pickle.dumps(_plain_of(cfg)), named
 
 
 def resolved(cfg: DictConfig) -> Plain:
     """Resolve a composed configuration to plain types, without Hydra's own part."""
+    return _in_place(_plain_of(cfg))
+
+
+def _plain_of(cfg: DictConfig) -> Plain:
     if "hydra" in cfg:
         # For ${hydra:...}. Its set_config would copy all of it, which takes longer than the rest.
         HydraConfig.instance().cfg = cast(HydraConf, cfg)
-    plain: Plain = {str(key): _plain(value) for key, value in cfg.items() if key != "hydra"}
-    for path in PLACES:  # as seen from any folder: a run may be gone on with from another
+    return {str(key): _plain(value) for key, value in cfg.items() if key != "hydra"}
+
+
+def _in_place(plain: Plain) -> Plain:
+    """Settings whose paths are as seen from any folder: a run may be gone on with from another."""
+    for path in PLACES:
         section, _, key = path.rpartition(".")
         node = plain.get(section) if section else plain
         if isinstance(node, dict) and isinstance(node.get(key), str):

@@ -44,7 +44,7 @@ class Job:
         Raises:
             HydraException: a word is no good.
         """
-        return cls(compose.resolved(compose.compose([*words, *aside])), list(words))
+        return cls(compose.settings([*words, *aside]), list(words))
 
     def __reduce__(self) -> tuple[type["Job"], tuple[Any, ...]]:
         return Job, (self.config, self.overrides, self.path)

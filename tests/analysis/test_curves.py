@@ -218,7 +218,7 @@ def test_the_runs_of_the_experiment_are_what_the_figure_of_labels_reads(tmp_path
     for init in ("random", "sda"):
         for number in (100, 300):
             words = ["experiment=labels", f"init={init}", f"finetune.labelled={number}", *quick]
-            train_jobs([Job(compose.resolved(compose.compose(words)), words)])
+            train_jobs([Job(compose.settings(words), words)])
     found = curves.points(str(tmp_path / "labels"), "finetune.labelled")
     assert [(p.arm, p.value) for p in found] == [
         ("random", 100), ("random", 300), ("sda", 100), ("sda", 300),
@@ -235,11 +235,11 @@ def test_the_figure_of_noisy_inputs_draws_every_use_of_the_noise(tmp_path):
     sweep = compose.compose(["experiment=noisy_inputs"]).hydra.sweeper.params
     for use in sweep["vars.use"].split(","):
         words = ["experiment=noisy_inputs", f"vars.use={use}", *quick]
-        train_jobs([Job(compose.resolved(compose.compose(words)), words)])
+        train_jobs([Job(compose.settings(words), words)])
     words = ["experiment=noisy_inputs", "init=baseline", "baseline=svm_rbf", *quick]
     words += ["vars.use=in_finetuning"]
     words += ["baseline.grid.C=[1]", "baseline.grid.gamma=[1]"]
-    train_jobs([Job(compose.resolved(compose.compose(words)), words)])
+    train_jobs([Job(compose.settings(words), words)])
     found = curves.points(str(tmp_path / "noisy_inputs"), "corruption.fraction")
     assert [(point.arm, point.value) for point in found] == [
         ("random, noisy rows in fine-tuning", 0.25),

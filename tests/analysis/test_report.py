@@ -32,7 +32,7 @@ def trained(tmp_path_factory):
     for init in ("random", "sda"):
         for seed in range(2):
             words = [f"init={init}", f"seed={seed}", *WORDS, f"runs_folder={folder}"]
-            settings = compose.resolved(compose.compose(words))
+            settings = compose.settings(words)
             train_jobs([Job(settings, words)])
     return folder / "digits"
 
@@ -85,7 +85,7 @@ def test_the_commands_of_a_page_ask_for_the_runs_of_its_table(trained):
     words = shlex.split(command)[shlex.split(command).index("-m", 2) + 1 :]
     assert {"init=random,sda", "seed=0,1", "stack.hidden=[6]"} <= set(words)
     one = [word for word in words if not word.startswith(("init", "seed"))]
-    asked = compose.resolved(compose.compose([*one, "init=sda", "seed=1"]))
+    asked = compose.settings([*one, "init=sda", "seed=1"])
     run = table.arms[1].runs[1]
     again = schema.build_run(asked | {"name": run.result["name"]})
     assert again.described() == run.result["plan"]
@@ -121,7 +121,7 @@ def test_filters_are_what_training_changed_of_the_units_that_it_changed_most(tra
     assert learned._stack(random.runs[0])[1] == "after fine-tuning"
     stack, stage = learned._stack(sda.runs[0])
     assert stage == "after pretraining"
-    settings = compose.resolved(compose.compose([*WORDS, "init=sda"]))
+    settings = compose.settings([*WORDS, "init=sda"])
     initial = schema.build_run(settings).stack(64)[0].filters().detach().numpy()
     np.testing.assert_array_equal(learned._initial(stack, sda.runs[0]), initial)
     assert "less the initial weights" in learned.filters(sda, None).caption

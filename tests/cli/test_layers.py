@@ -26,7 +26,7 @@ PICTURE = "clean_corrupted_reconstructed"
 
 
 def plan(*words):
-    return schema.build_run(compose.resolved(compose.compose(list(words))))
+    return schema.build_run(compose.settings(list(words)))
 
 
 @pytest.mark.parametrize("init", ["random", "saa", "dbn", "sda"])

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("somewhere")
 
 def config(**changes):
     """What a run leaves in its folder, changed by a stranger."""
-    return compose.resolved(compose.compose(QUICK)) | changes
+    return compose.settings(QUICK) | changes
 
 
 ATTACKS = {

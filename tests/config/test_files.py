@@ -39,12 +39,12 @@ ARMS = [path.stem for path in FILES if path.parent.name == "arm"]
 
 
 def build(*words):
-    return schema.build(compose.resolved(compose.compose(words)))
+    return schema.build(compose.settings(words))
 
 
 def chosen(*words):
     """The settings with some files chosen, which are read once for all tests."""
-    return compose.resolved(compose.compose(words))
+    return compose.settings(words)
 
 
 def test_there_are_files():
@@ -206,23 +206,34 @@ def test_a_type_may_differ_by_layer():
         ["seed=3", "stack.hidden=[20,10]", "finetune.patience=null", "name=c"],
         ["pretrain.learning_rate=1e-3", "stack.emphasis={corrupted: 2.0}", "init=saa"],
         ["corruption=gaussian", "corruption.std=0.5", "data=arrays", "data.path='a=b.csv'"],
+        ["data_folder=elsewhere", "precision=fp32", "seed=4"],
         ["+own=1", "hydra.sweeper.params=null", "finetune.corruption=${corruption}"],
+        ["finetune.corruption=${corruption}", "corruption.fraction=0.9"],
+        ["experiment=labels", "finetune.labelled=100", "init=saa", "vars.budget.n100.epochs=3"],
+        [
+            "experiment=noisy_inputs",
+            "vars.use=in_both",
+            "corruption.fraction=0.9",
+            "finetune.learning_rate=0.2",
+        ],
+        ["experiment=units", "vars.condition=none", "vars.clean.fraction=0.5", "seed=2"],
         [],
     ],
 )
 def test_what_is_kept_of_files_gives_what_hydra_gives(words):
-    words = ["experiment=table1/rect", "arm=dbn1", *words]
-    alone = compose._by_hydra(words)
+    if not any(word.startswith("experiment=") for word in words):
+        words = ["experiment=table1/rect", "arm=dbn1", *words]
+    alone = compose.compose(words)
     for _ in range(2):
-        assert compose.resolved(compose.compose(words)) == compose.resolved(alone)
+        assert compose.settings(words) == compose.resolved(alone)
 
 
 @pytest.mark.parametrize("word", ["pretrain.rate=1", "seed=1,2", "pretrain=3", "seed.a=1"])
 def test_a_word_that_hydra_refuses_is_refused_with_its_message(word):
     with pytest.raises((*compose.FAULTS, ValueError)) as alone:
-        compose._by_hydra([word])
-    with pytest.raises((*compose.FAULTS, ValueError)) as kept:
         compose.compose([word])
+    with pytest.raises((*compose.FAULTS, ValueError)) as kept:
+        compose.settings([word])
     assert str(kept.value) == str(alone.value)
 
 
@@ -258,5 +269,5 @@ def test_a_table_has_defaults_of_its_own_that_words_change():
 @pytest.mark.parametrize("data", ["arrays", "table"])
 def test_kinds_of_columns_are_set_as_the_page_says(data):
     words = [f"data={data}", "data.path=mine.csv", "data.kinds={zip: categorical, note: ignored}"]
-    made = compose.resolved(compose.compose(words))
+    made = compose.settings(words)
     assert made["data"]["kinds"] == {"zip": "categorical", "note": "ignored"}

@@ -59,7 +59,7 @@ def run(*words):
 def asked(path, *words, overwrite=False):
     """The job of a baseline, an SVM unless the words say another."""
     words = words if any("baseline=" in word for word in words) else [*SVM, *words]
-    plain = compose.resolved(compose.compose([*words])) | {"overwrite": overwrite}
+    plain = compose.settings([*words]) | {"overwrite": overwrite}
     return Job(plain, [], Path(path))
 
 
@@ -408,7 +408,7 @@ def test_a_run_keeps_the_stack_as_it_was_before_fine_tuning(network):
     tuned = model_file.load(network / "model.safetensors").stack
     assert len(pretrained) == 2
     assert not torch.equal(pretrained[0].weight, tuned[0].weight)
-    initial = schema.build_run(compose.resolved(compose.compose([*NETWORK, "seed=5"]))).stack(64)
+    initial = schema.build_run(compose.settings([*NETWORK, "seed=5"])).stack(64)
     assert not torch.equal(pretrained[0].weight, initial[0].weight)
 
 

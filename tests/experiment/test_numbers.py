@@ -101,7 +101,7 @@ def test_a_table_of_numbers_is_predicted_in_its_own_units(tmp_path):
         "data=arrays", f"data.path={tmp_path / 'prices.csv'}", "data.label=price", "init=random",
         "stack.hidden=[9]", "finetune.epochs=60", "finetune.learning_rate=0.3",
     ]  # fmt: skip
-    data = schema.load_data(compose.resolved(compose.compose(words)))
+    data = schema.load_data(compose.settings(words))
     result = train(tmp_path / "run", *words, data=data)
     made = Model.load(tmp_path / "run").predict(frame[["c", "a", "b"]])
     assert list(made.columns) == ["price"]

@@ -98,14 +98,14 @@ def test_neither_sign_nor_scale_changes_a_measure():
 
 
 def test_every_condition_of_the_patches_is_one_layer_and_differs_in_one_thing():
-    plain = compose.resolved(compose.compose(["experiment=patches"]))
+    plain = compose.settings(["experiment=patches"])
     swept = compose.compose(["experiment=patches"]).hydra.sweeper.params["vars.condition"]
     swept = swept.split(",")
     assert sorted(swept) == sorted(plain["vars"]["conditions"])
     runs = {}
     for name in swept:
         words = ["experiment=patches", f"vars.condition={name}"]
-        runs[name] = schema.build_run(compose.resolved(compose.compose(words)))
+        runs[name] = schema.build_run(compose.settings(words))
     assert all(len(run.layers) == 1 and not run.finetuning.encoders for run in runs.values())
     assert [n for n, run in runs.items() if run.pretraining[0].weight_decay] == ["weight_decay"]
     assert [n for n, run in runs.items() if run.layers[0].n_hidden != 200] == ["under_complete"]

@@ -21,7 +21,7 @@ def runs(tmp_path_factory):
             for words in (["finetune.labelled=40"], ["finetune.labelled=60"]):
                 said = [f"init={init}", f"seed={seed}", "corruption.fraction=0.25", *words]
                 every = [*QUICK, *said, f"runs_folder={folder}"]
-                train_jobs([Job(compose.resolved(compose.compose(every)), every)])
+                train_jobs([Job(compose.settings(every), every)])
     return folder / "digits"
 
 

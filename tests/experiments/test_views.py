@@ -79,7 +79,7 @@ CASES = [(name, k) for k, runs in enumerate((RUNS, OTHER_DATA)) for name in runs
 def test_a_figure_is_drawn_with_its_table(name, k, tmp_path):
     for words in (RUNS, OTHER_DATA)[k][name]:
         every = [*QUICK, *words, f"runs_folder={tmp_path}", "name=runs"]
-        train_jobs([Job(compose.resolved(compose.compose(every)), every)])
+        train_jobs([Job(compose.settings(every), every)])
     picture = tmp_path / "figure.png"
     done = called(name, [tmp_path / "runs", picture, *WORDS.get(name, [])])
     assert done.returncode == 0, done.stderr

@@ -65,7 +65,7 @@ def test_fine_tuning_moves_its_encoders_alone():
 
 def test_the_command_line_names_it():
     words = ["stack.hidden=null", "stack.layers=[{_target_: sda.Joint, hidden: [9, 7]}]"]
-    run = schema.build_run(compose.resolved(compose.compose(words)))
+    run = schema.build_run(compose.settings(words))
     assert run.layers[0].hidden == (9, 7)
     assert run.layers[0].corruption == Masking(0.25)
 

@@ -123,7 +123,7 @@ def test_the_command_line_names_it_and_arms_leave_out_what_they_do_not_read():
         "penalty: {_target_: sda.Sparsity, target: 0.1}}]",
     ]
     arms = {
-        init: schema.build_run(compose.resolved(compose.compose([*words, f"init={init}"])))
+        init: schema.build_run(compose.settings([*words, f"init={init}"]))
         for init in ("sda", "saa", "random")
     }
     assert arms["sda"].trained_layers()[0].penalty == Sparsity(0.1)

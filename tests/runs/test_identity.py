@@ -31,7 +31,7 @@ DIGESTS = {
 
 
 def setting(*words):
-    plain = compose.resolved(compose.compose(list(words)))
+    plain = compose.settings(list(words))
     return digest(schema.build_run(plain).described())
 
 

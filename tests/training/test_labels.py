@@ -120,7 +120,7 @@ def test_runs_that_differ_in_their_number_of_labels_share_their_pretraining():
 
 
 def plan(*words):
-    return schema.build_run(compose.resolved(compose.compose(["stack.hidden=[5,4]", *words])))
+    return schema.build_run(compose.settings(["stack.hidden=[5,4]", *words]))
 
 
 def test_mapped_rows_end_in_the_same_bits(tmp_path):

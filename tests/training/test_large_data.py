@@ -321,7 +321,7 @@ def test_a_layer_is_judged_by_all_blocks():
 def test_a_support_vector_machine_sees_grey_levels_as_networks_do(tmp_path):
     data = table(folder(tmp_path / "a"))
     words = ["baseline=svm_rbf", f"data.path={tmp_path / 'a'}", "data=arrays", "data.scaling=none"]
-    plan = schema.build(compose.resolved(compose.compose(words)))
+    plan = schema.build(compose.settings(words))
     assert torch.equal(torch.from_numpy(baseline_rows._seen(plan, data.valid.x)), in_memory()[1][0])
 
 

@@ -163,4 +163,4 @@ def test_runs_with_noise_and_without_do_not_train_together():
 
 
 def settings(*words):
-    return schema.build_run(compose.resolved(compose.compose(list(words)))).settings
+    return schema.build_run(compose.settings(list(words))).settings

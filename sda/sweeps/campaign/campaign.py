@@ -55,7 +55,7 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
     own = [word for word in overrides if key_of(word).startswith("campaign.")]
     for word in own:
         checks.one_of("what a call sets of a campaign", key_of(word), KEYS)
-    plain = compose.resolved(compose.compose([f"+campaign={name}", *own]))["campaign"]
+    plain = compose.settings([f"+campaign={name}", *own])["campaign"]
     if plain["hours"] is None:
         raise ValueError("a campaign needs its hours: campaign.hours=2")
     for key in ("tiers", "words"):
@@ -72,7 +72,7 @@ def read(name: str, overrides: Sequence[str]) -> Campaign:
         checks.number("campaign.hours", plain["hours"], 0),
         tuple(tiers),
         words,
-        Path(compose.resolved(compose.compose(given))["runs_folder"]),
+        Path(compose.settings(given)["runs_folder"]),
         _choices(plain["choices"]),
     )
 

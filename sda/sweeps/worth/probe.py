@@ -47,7 +47,7 @@ def plan(name: str, words: Sequence[str], minutes: float) -> Plan:
     Raises:
         ValueError: the rows have no labels, or a word is no good.
     """
-    config = compose.resolved(compose.compose(["experiment=worth", *words]))
+    config = compose.settings(["experiment=worth", *words])
     start = time.monotonic()
     splits = schema.load_data(config)
     loading = time.monotonic() - start + START

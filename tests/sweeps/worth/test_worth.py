@@ -184,7 +184,7 @@ def test_the_question_is_answered_with_a_page(answered, tmp_path, capsys, monkey
 
 @pytest.mark.parametrize("kind", ["classes", "numbers"])
 def test_every_arm_has_four_settings_and_baselines_are_for_the_kind_of_label(kind):
-    tried = compose.resolved(compose.compose(["experiment=worth"]))["vars"][kind]
+    tried = compose.settings(["experiment=worth"])["vars"][kind]
     assert {*list(tried)[:3]} == {"random", "saa", "sda"}
     for arm, settings in tried.items():
         if arm in list(Init):
