@@ -35,7 +35,7 @@ def main(words: list[str]) -> int:
 def run(words: list[str], search_path: list[str]) -> int:
     """Train one run here, without Hydra's job machinery."""
     words = options.without_launcher(words)
-    settings = compose.resolved(compose.compose(words + search_path))
+    settings = compose.settings(words + search_path)
     told = "%s: baseline=%s, seed=%s" if settings["init"] == "baseline" else "%s: init=%s, seed=%s"
     arm = (settings["baseline"] or {}).get("name") or settings["init"]
     _log.info(told, settings["name"], arm, settings["seed"])
@@ -100,8 +100,8 @@ def split(words: list[str], search_path: list[str]) -> tuple[list[list[str]], li
     own = [each for word in words if top(word) != "hydra" for each in _cut(word)]
     aside = [word for word in words if top(word) == "hydra"] + search_path
     fixed = [o.input_line for o in parser.parse_overrides(own) if not o.is_sweep_override()]
-    sweeper = compose.compose([*filter(None, fixed), *aside]).hydra.sweeper
-    presets = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    swept = compose.swept([*filter(None, fixed), *aside])
+    presets = [f"{key}={value}" for key, value in swept.items()]
     runs = BasicSweeper.split_arguments(parser.parse_overrides(presets + own), None)[0]
     return [list(run) for run in runs], aside
 

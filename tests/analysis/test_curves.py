@@ -232,7 +232,7 @@ def test_the_figure_of_noisy_inputs_draws_every_use_of_the_noise(tmp_path):
         "stack.hidden=[5]", "pretrain.epochs=1", "pretrain.precision=fp32", "finetune.epochs=1",
         "data=digits", "~data.source", f"runs_folder={tmp_path}",
     ]  # fmt: skip
-    sweep = compose.compose(["experiment=noisy_inputs"]).hydra.sweeper.params
+    sweep = compose.swept(["experiment=noisy_inputs"])
     for use in sweep["vars.use"].split(","):
         words = ["experiment=noisy_inputs", f"vars.use={use}", *quick]
         train_jobs([Job(compose.settings(words), words)])
@@ -255,7 +255,7 @@ def test_the_figure_of_noisy_inputs_draws_every_use_of_the_noise(tmp_path):
     [("labels", "finetune.labelled"), ("noise", "corruption.fraction")],
 )
 def test_the_sweep_of_a_figure_goes_over_its_setting_and_five_seeds(experiment, setting):
-    params = compose.compose([f"experiment={experiment}"]).hydra.sweeper.params
+    params = compose.swept([f"experiment={experiment}"])
     assert len(params[setting].split(",")) >= 5
     assert params["seed"] == "range(5)"
 

@@ -132,7 +132,7 @@ SWEPT = [choice for choice in EXPERIMENTS if "/" not in choice]
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", SWEPT)
 def test_every_value_that_an_experiment_sweeps_over_builds(experiment):
-    params = compose.compose([f"experiment={experiment}"]).hydra.sweeper.params or {}
+    params = compose.swept([f"experiment={experiment}"])
     for key, values in params.items():
         (parsed,) = OverridesParser.create().parse_overrides([f"{key}={values}"])
         for value in parsed.sweep_string_iterator() if parsed.is_sweep_override() else [values]:

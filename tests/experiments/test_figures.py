@@ -99,7 +99,7 @@ def test_neither_sign_nor_scale_changes_a_measure():
 
 def test_every_condition_of_the_patches_is_one_layer_and_differs_in_one_thing():
     plain = compose.settings(["experiment=patches"])
-    swept = compose.compose(["experiment=patches"]).hydra.sweeper.params["vars.condition"]
+    swept = compose.swept(["experiment=patches"])["vars.condition"]
     swept = swept.split(",")
     assert sorted(swept) == sorted(plain["vars"]["conditions"])
     runs = {}
