@@ -1,4 +1,4 @@
-"""What the commands on a model share: their words, and a table that streams through a model."""
+"""What the commands on a model share: reading their words, and a table block by block."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ _SUFFIXES = (".csv", ".tsv", ".parquet")
 
 
 def method(name: str, **defaults: Any) -> Callable[[list[str]], int]:
-    """The ``main`` of the command that is a method of a model, with the settings of that."""
+    """The ``main`` of a command that calls a method of a model, with that method's settings."""
 
     def make(model: Model, rows: pd.DataFrame, said: dict[str, Any]) -> pd.DataFrame:
         return getattr(model, name)(rows, **{key: said[key] for key in defaults})
@@ -36,8 +36,8 @@ def run(command: str, words: list[str], make: Made, **defaults: Any) -> int:
         command: its name.
         words: of the command line.
         make: takes the model, rows in raw units and the settings.
-        defaults: the settings that the command has, or the type of one that may be unsaid, None;
-            ``to`` and ``missing`` are there always.
+        defaults: the command's settings with their values; a type in place of a value is that of a
+            setting that is None unless it is given. ``to`` and ``missing`` are added.
     """
     places, settings = parsed(command, words, 2, to="", missing="", **defaults)
     model = Model.load(places[0])
@@ -59,7 +59,7 @@ def run(command: str, words: list[str], make: Made, **defaults: Any) -> int:
 def parsed(
     command: str, words: list[str], n_places: int, **defaults: Any
 ) -> tuple[list[str], dict[str, Any]]:
-    """The places of a command and its settings, each of the type of its default, or that type."""
+    """The places of a command and its settings, each of the type of its default."""
     places = [word for word in words if "=" not in word or Path(word).exists()]
     settings = {k: None if isinstance(d, type) else d for k, d in defaults.items()}
     if len(places) != n_places:
@@ -89,7 +89,7 @@ def _value(command: str, key: str, value: str, kind: type) -> Any:
 def write(blocks: Iterator[pd.DataFrame], target: Path | None) -> None:
     """Write tables below each other to a file, by its suffix, or as .csv to standard output.
 
-    The first is made before the file is: what is refused leaves nothing behind.
+    The first table is made before the file, so that a refused command leaves nothing behind.
 
     Raises:
         ValueError: there are no rows.
@@ -112,7 +112,7 @@ def _write_text(blocks: Iterator[pd.DataFrame], stream: TextIO, separator: str) 
         if number == 0:
             csv.writer(stream, delimiter=separator, lineterminator="\n").writerow(block.columns)
         for name in block.select_dtypes("datetime"):
-            block[name] = block[name].astype(str).where(block[name].notna())  # a day has no time
+            block[name] = block[name].astype(str).where(block[name].notna())  # days without a time
         table = pa.Table.from_pandas(block, preserve_index=False)
         try:
             stream.write(_text(table, separator, "none"))

@@ -14,7 +14,7 @@ def main(words: list[str]) -> int:
     if not words or "=" in words[0] or words[0].startswith("-"):
         known = sorted(path.stem for path in (catalogue.folder() / "campaign").glob("*.yaml"))
         raise ValueError(f"campaign needs a name: {', '.join(known)}")
-    from sda.sweeps.campaign import campaign  # torch takes seconds: not for those who ask for help
+    from sda.sweeps.campaign import campaign  # slow: it imports torch
     from sda.sweeps.campaign.run import folder_of, run
 
     plan = campaign.read(words[0], words[1:])

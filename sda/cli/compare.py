@@ -22,7 +22,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
     Raises:
         ValueError: a folder is missing, or there is no run at all.
     """
-    from sda.config import compose  # Hydra: not to be waited for by who asks for help
+    from sda.config import compose  # slow: it imports Hydra; --help does not need it
 
     finished, unfinished = results.read(folders)
     return comparison.contrast(finished, unfinished, compose.defaults())
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
     """``compare FOLDER [FOLDER ...] [--margin M] [--out FOLDER]``: print and write the tables.
 
     Returns 0, or 2 if a folder is missing or there is no run. Raises OSError if the tables cannot
-    be written, SystemExit for words that it does not know.
+    be written, SystemExit for unknown words.
     """
     parser = argparse.ArgumentParser(f"{program()} compare", description="Compare finished runs.")
     parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders of them")
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
         "--margin",
         type=_margin,
         default=MARGIN,
-        help="percentage points; arms surely less apart are level; default: 0.5",
+        help="percentage points; arms that are surely closer count as level; default: 0.5",
     )
     args = parser.parse_args(argv)
     try:
@@ -93,7 +93,7 @@ def _margin(word: str) -> float:
     try:
         return checks.number("--margin", float(word), 0, 100) / 100
     except ValueError:
-        raise argparse.ArgumentTypeError(f"it wants points from 0 to 100, got {word}") from None
+        raise argparse.ArgumentTypeError(f"must be points from 0 to 100, got {word}") from None
 
 
 def _print(text: str) -> None:

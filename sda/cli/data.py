@@ -17,7 +17,7 @@ from sda.data.downloads import downloads, fetch
 from sda.data.sources import PROBLEMS, SOURCES, find_original
 from sda.data.splits import Splits
 
-# name: training, validation and test rows, classes
+# by name: numbers of training, validation and test rows; classes
 SETS: dict[str, tuple[str, int | None]] = {
     **{p.name: (f"{p.n_train} {p.n_valid} {p.n_test}", p.n_classes) for p in PROBLEMS.values()},
     "mnist": ("50000 10000 10000", 10),
@@ -119,8 +119,8 @@ def _show(name: str, splits: Splits, folder: Path) -> None:
 
 
 def _opened(name: str, options: argparse.Namespace) -> Splits | None:
-    """The set as ``data=NAME`` has it, or None if it cannot be had, which is told."""
-    from sda.config import compose, parts  # Hydra: not to be waited for by who wants the list
+    """The set as ``data=NAME`` has it; None, with a message, if it cannot be had."""
+    from sda.config import compose, parts  # slow: it imports Hydra; the list does not need it
 
     node = compose.settings([f"data={name}"])["data"]
     if "source" not in node and options.source != "auto":

@@ -1,3 +1,3 @@
-"""denoise MODEL TABLE [layer=K] [to=FILE]: the rows without noise; the same as reconstruct."""
+"""denoise MODEL TABLE [layer=K] [to=FILE]: the rows without noise, as reconstruct."""
 
 from sda.cli.reconstruct import main as main

@@ -23,7 +23,7 @@ MOST_NAMES = 8  # of a section's settings that a message lists
 
 
 def told(error: Exception) -> str | None:
-    """The message for an error of whoever gave the command; None: it is a fault of the program."""
+    """The message for a mistake in the command; None: it is a fault of the program."""
     if isinstance(error, OverrideParseException):
         return f"error: {_unreadable(str(error.override))}"
     if isinstance(error, HydraException | OmegaConfBaseException | YAMLError):
@@ -51,7 +51,7 @@ def explained(error: Exception) -> str:
     if absent:
         lines = [f"there is no setting '{absent[1]}'"]
     else:
-        # What could be appended would be read by nobody.
+        # Hydra says how to append a key, but nothing would read it.
         plain = re.sub(
             r"\nTo append to your config.*|\s+full_key:.*|\s+object_type=.*", "", str(error)
         )
@@ -62,7 +62,7 @@ def explained(error: Exception) -> str:
 
 
 def _no_choice(file: str, options: Sequence[str]) -> str:
-    """Say what a group has; of a file in place of a data set, how it is named."""
+    """Say what a group has; and for a file given as a data set, how to name it."""
     group, _, name = file.partition("/")
     told = f"there is no {group}={name}; allowed: {', '.join(options)}"
     if group == "data" and Path(name).exists():
@@ -72,11 +72,11 @@ def _no_choice(file: str, options: Sequence[str]) -> str:
 
 
 def _unreadable(word: str) -> str:
-    """Say which word cannot be read, and how to quote its value where that helps."""
+    """Say which word cannot be read, and how to quote its value if that helps."""
     key, sign, value = word.partition("=")
     if not sign:
         return f"cannot read {word!r}; settings are key=value"
-    value = os.path.expanduser(value)  # no shell does it behind the sign =
+    value = os.path.expanduser(value)  # shells do not, behind =
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     quoted = f'{key}="{escaped}"'
     try:

@@ -1,7 +1,7 @@
 """impute MODEL TABLE [draws=M] [seed=S] [to=FILE]: fill the missing cells, and change no other.
 
-With the mean of a number and the most probable category. draws=M fills them M times with what the
-network says at random, below each other, with a first column "draw": for multiple imputation.
+A number gets its mean, a category the most probable one. draws=M draws them at random M times,
+one table below the other, with a first column "draw": for multiple imputation.
 MODEL, TABLE and to= are as for predict.
 """
 

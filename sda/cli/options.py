@@ -15,12 +15,12 @@ COMMANDS = (
     "predict", "encode", "reconstruct", "denoise", "impute", "score", "describe", "export",
 )  # fmt: skip
 INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
-PLUGINS = {  # of Hydra's that start runs too, by their launchers
+PLUGINS = {  # packages of Hydra that start runs too, by launcher
     "joblib": "hydra-joblib-launcher",
     "submitit_local": "hydra-submitit-launcher",
     "submitit_slurm": "hydra-submitit-launcher",
 }
-LAUNCHERS = {"side_by_side": False, "batched": True}  # whether runs that are alike train together
+LAUNCHERS = {"side_by_side": False, "batched": True}  # whether similar runs train together
 _LAUNCHER = "hydra/launcher"
 _SWEPT = "hydra.sweeper.params"
 _INSTEAD = {

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from sda.data.splits import Splits
 
 NOTHING = 2  # exit code: there is nothing to report
-# Said by the sweep, or no setting of a run.
+# Given beside the words of a run, or no setting of one.
 ASIDE = {*identity.HARMLESS, "init", "seed", "published", "search", "minutes", "vars"}
-CUT = ("data.folds", "data.fold", "data.repeats", "data.repeat")  # said by folds= or repeats=
+CUT = ("data.folds", "data.fold", "data.repeats", "data.repeat")  # given by folds= or repeats=
 
 
 def page(folder: Path) -> str:
@@ -34,7 +34,7 @@ def page(folder: Path) -> str:
     Raises:
         ValueError: the folder is missing, or there is no run at all.
     """
-    from sda.analysis import report  # it imports torch, not to be waited for by who asks for help
+    from sda.analysis import report  # slow: it imports torch; --help does not need it
 
     found = compare.compare([folder])
     known = list(_campaign(folder))
@@ -49,7 +49,7 @@ def _data(found: Comparison) -> dict[str, "Splits"]:
     known = {}
     for table in found.tables:
         run = table.arms[0].runs[0]
-        with suppress(ValueError, OSError):  # a page can do without
+        with suppress(ValueError, OSError):  # the page does without
             splits = schema.load_data(RunFolder(run.path).config)
             if splits.digest() == run.result["data_hash"]:
                 known[table.data_hash] = splits
@@ -89,7 +89,7 @@ def _campaign(folder: Path) -> Iterator["Section"]:
 
 
 def commands(table: Table) -> list[str]:
-    """Commands that repeat the runs of a table, as few as there are; none that was not checked."""
+    """The fewest commands that repeat the runs of a table; each is checked."""
     groups: dict[tuple[str, ...], list[Arm]] = {}
     for arm in table.arms:
         words = words_of(arm.runs[0])
@@ -102,7 +102,7 @@ def commands(table: Table) -> list[str]:
 
 
 def words_of(run: Trained) -> list[str] | None:
-    """The words that ask for a run, but for init and seed; None if they are not known to."""
+    """The words that ask for a run, without init and seed; None if it is not sure that they do."""
     folder = RunFolder(run.path)
     wanted, said = folder.config, folder.result.get("words") or ()
     places, aside = flat(wanted), {*identity.HARMLESS, "init", "seed"}
@@ -137,7 +137,7 @@ def main(argv: list[str]) -> int:
     """``report FOLDER [--out FILE]``: write ``FOLDER/report.html``.
 
     Returns 0, or 2 if the folder is missing or there is no run. Raises OSError if the page cannot
-    be written, SystemExit for words that it does not know.
+    be written, SystemExit for unknown words.
     """
     parser = argparse.ArgumentParser(
         f"{program()} report", description="One page about finished runs."

@@ -4,9 +4,8 @@ Only what does not change its numbers may be changed: threads, device, tensorboa
 data_folder, data.folder, data.path, test. One that was started with parts=[module] needs that word.
 
 A finished run can have more: resume FOLDER finetune.epochs=40 (or finetune.patience, or
-pretrain.epochs=[30,30,60] for the last layer). That makes a second run, in a
-folder beside the first: it goes on where the first ended, and ends in the bits of so many epochs at
-once.
+pretrain.epochs=[30,30,60] for the last layer). That makes a second run, in a folder beside the
+first: it goes on where the first ended, with the same bits as one run of so many epochs.
 """
 
 import logging

@@ -49,7 +49,7 @@ def main(words: list[str]) -> int:
 
 def write(folder: Path, settings: dict[str, object], out: Path) -> None:
     """Draw what is asked for into ``samples.png`` and ``samples.npz`` of a folder."""
-    import numpy as np  # these take seconds, not to be waited for by who asks for help
+    import numpy as np  # these take seconds; --help does not need them
 
     from sda.analysis import pictures
     from sda.config import validation

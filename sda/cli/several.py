@@ -25,7 +25,7 @@ from sda.runs.folder import RunFolder
 from sda.sweeps import sweep
 from sda.sweeps.executors.choice import executor
 
-HIDDEN = ".hydra-launcher"  # where launchers keep what is their own, in the runs folder
+HIDDEN = ".hydra-launcher"  # where launchers keep their own files, in the runs folder
 
 
 def train(

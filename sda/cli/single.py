@@ -76,7 +76,7 @@ def go_on_longer(before: Job, settings: Plain, words: list[str]) -> None:
 
 
 def _has_followed(job: Job) -> bool:
-    """Meet the other processes of the run, if there are any, and follow the first one to its end.
+    """Join the other processes of the run, if there are any, and follow the first one to its end.
 
     False in the first one, which trains and records the run.
     """
@@ -100,7 +100,7 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
     run = f"{result['data']} ({result['source']}), init={result['init']}, seed={result['seed']}"
     if result["valid_error"] is None:
         print(
-            f"{run}: no labels, pretrained alone in {result['seconds']['pretrain']:.0f} s\n"
+            f"{run}: no labels, only pretrained, in {result['seconds']['pretrain']:.0f} s\n"
             f"in {path}{_look(path, result)}"
         )
         return

@@ -1,6 +1,6 @@
 """worth DATA [minutes=M] [key=value ...]: whether pretraining is worth it.
 
-DATA is a data set (ls conf/data) or a file of your own: worth digits minutes=5; worth mine.csv
+DATA is a data set (data list) or a file of your own: worth digits minutes=5; worth mine.csv
 data.label=species. Random weights, stacked autoencoders without and with noise, and baselines learn
 from more and more labels, each with the same small search on validation rows. A probe of a minute
 plans what fits into the minutes, 20 unless said; the same command goes on after a stop.

@@ -26,7 +26,7 @@ from sda.runs.folder import PRETRAINED, RunFolder
 from sda.runs.identity import flat
 from sda.runs.model_file import pretrained_stack
 
-READ = ("finetune.labelled", "finetune.corruption")  # of the settings of a network
+READ = ("finetune.labelled", "finetune.corruption")  # settings of a network that it reads too
 UNREAD = ("stack", "pretrain", "finetune", "corruption", "reconstruction", "precision", "init")
 
 
@@ -47,7 +47,7 @@ class Baseline:
     name: str
     init: str  # the arm: svm_rbf, random_forest
     seed: int
-    estimator: Any  # of scikit-learn, not fitted, with what is not chosen
+    estimator: Any  # of scikit-learn, not fitted; the grid sets the rest
     grid: dict[str, list[Any]]  # all combinations are tried
     encoder: Encoder | None  # None: it sees the input
     refit: bool  # whether what is tested learns from the validation rows too
@@ -79,7 +79,7 @@ class Baseline:
         return TransformedTargetRegressor(made, transformer=StandardScaler()) if numeric else made
 
     def on(self, splits: Splits) -> "Baseline":
-        """As it learns from these rows: filled where cells are missing and it can take none."""
+        """The baseline for these rows: missing cells are filled if it cannot take them."""
         takes = self.encoder is not None or get_tags(self.estimator).input_tags.allow_nan
         return self if takes else replace(self, fills=splits.has_holes)
 
@@ -114,8 +114,8 @@ def build(plain: Mapping[str, Any], like: Run) -> Baseline:
 
     Args:
         plain: the configuration.
-        like: the network without pretraining that it stands beside: what it reads of the settings
-            of a network is checked there.
+        like: a network without pretraining with the same settings, where those that both read are
+            checked.
     """
     if plain.get("baseline") is None:
         raise ValueError("init=baseline needs one: baseline=svm_rbf; ls conf/baseline")
@@ -130,7 +130,7 @@ def build(plain: Mapping[str, Any], like: Run) -> Baseline:
     plan = Baseline(
         name=like.name,
         init=arm,
-        seed=int(trained.get("seed", like.seed)),  # on codes, that of the run that they are of
+        seed=int(trained.get("seed", like.seed)),  # on codes, that of their run
         estimator=made,
         grid=grid,
         encoder=encoder,
@@ -152,7 +152,7 @@ def build(plain: Mapping[str, Any], like: Run) -> Baseline:
 def _settings(plan: Baseline, like: Run, trained: Mapping[str, Any]) -> dict[str, Any]:
     """The flat settings of its record.
 
-    They are those of a network that it reads too, such as the data's, its own, and, where it learns
+    They are its own, those of a network that it reads too, such as the data's, and, where it learns
     on codes, those of the layers.
     """
     read = {key: value for key, value in like.settings.items() if plan.reads(key)}
@@ -176,7 +176,7 @@ def _values(name: str, value: Any) -> list[Any]:
 
 
 def _said(made: Any) -> dict[str, Any]:
-    """Parameters that are not at their default, which never changes its meaning."""
+    """Parameters that are not at their default."""
     known = inspect.signature(type(made)).parameters
     return {k: v for k, v in sorted(made.get_params().items()) if v != known[k].default}
 

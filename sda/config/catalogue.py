@@ -9,7 +9,7 @@ from typing import Any
 
 TABLES = {  # where a row is looked for, in this order
     "icml2008": ("Vincent et al. (2008), Table 1", 50_000),
-    "jmlr2010": ("Vincent et al. (2010), Table 3", 10_000),  # MNIST, which the first has not
+    "jmlr2010": ("Vincent et al. (2010), Table 3", 10_000),  # has MNIST, the first has not
 }
 COLUMNS = {  # by arm; in the second table, saa is sae and sda is sdae
     "svm_rbf": ("svm_rbf",), "svm_poly": ("svm_poly",), "dbn1": ("dbn_1",),
@@ -31,12 +31,12 @@ def choices(start: str) -> list[str]:
 
 
 def listing() -> str:
-    """The options of every config group, for a reader: the files that are there."""
+    """The options of every config group, as text for --help."""
     lines = ["\nChoices:"]
     groups = (path for path in folder().iterdir() if path.is_dir())
     for group in sorted(path for path in groups if path.name != "campaign"):
         options = sorted(path.stem for path in group.glob("*.yaml"))
-        # A folder of many is named, not listed.
+        # A folder of options is named, not listed.
         options += sorted(f"{path.name}/..." for path in group.iterdir() if path.is_dir())
         if options:
             lines.append(f"  {group.name + '=':17}{' '.join(options)}")
@@ -83,7 +83,7 @@ def published_node(name: str, hidden: Sequence[int] | None) -> dict[str, Any] | 
 
     Args:
         name: of the run; its last part names the data set.
-        hidden: units of each layer of a network; None: of something else.
+        hidden: units of each layer of a network; None: it is no network.
     """
     paper, n_test, errors = published(name.rpartition("/")[2])
     known = {

@@ -1,7 +1,8 @@
-"""What ``_target_`` may name: our classes and data functions, and those of modules trusted by word.
+"""What ``_target_`` may name: our classes and data functions, and those of trusted modules.
 
-A configuration may come from a stranger. So a name counts only if it is of the kind that its place
-needs, which is checked before anything is called, and if it is ours, or in a trusted module.
+A configuration may come from a stranger. So a name counts only if it is ours or in a module that
+the command line trusts (``parts=[module]``), and of the kind that its place needs. Both are checked
+before anything is called.
 """
 
 import importlib
@@ -26,8 +27,8 @@ def part(
 ) -> Any:
     """Build the part of a kind that a node ``{_target_: sda.Masking, fraction: 0.25}`` describes.
 
-    Values of the node may be nodes of parts themselves. Of ``common`` values, already built, it
-    gets those that it declares and the node does not say.
+    Values of the node may be nodes of parts themselves. From ``common``, values already built, the
+    part gets those that it declares and the node does not set.
 
     Raises:
         ValueError: in one line.
@@ -68,7 +69,7 @@ def _words(kind: type) -> str:
 
 
 def lists(where: str, node: object) -> set[str]:
-    """Names of the values of a node's part that are lists; of other names one is one per layer."""
+    """Names of values that are lists themselves; a list of another name has one for each layer."""
     hints = get_type_hints(_named(where, node)[0])
     return {name for name, hint in hints.items() if get_origin(hint) is tuple}
 
@@ -114,7 +115,7 @@ def estimator(where: str, node: object, grid: Mapping[str, Any]) -> Any:
     validation.refuse_unknown(f"{where}.grid", named, grid)
     try:
         return named(**values)
-    except TypeError as error:  # one that is made of others
+    except TypeError as error:  # it needs another estimator, or more
         raise ValueError(f"{where}: {error}") from None
 
 

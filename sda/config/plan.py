@@ -32,7 +32,7 @@ class Start:
 
     @classmethod
     def of(cls, path: str) -> "Start":
-        """That of a model file or a run's folder. Raises ValueError if none was pretrained."""
+        """The layers in a model file or a run's folder. Raises ValueError if there are none."""
         start = cls(model_file.file_of(Path(path).expanduser()), "")
         start.stack()
         return dataclasses.replace(start, weights=sha256(start.path.read_bytes()).hexdigest())
@@ -80,14 +80,14 @@ class Run:
         """Which noise is on when, for the record; what is not named is free of noise.
 
         Units that draw do so while their own layer trains and in chains of samples. Codes for the
-        next layer and features never have noise, fine-tuning that of its inputs and the dropout
+        next layer and features never have noise. Fine-tuning has noise on its inputs, and dropout,
         where they are set. A layer of no epochs has none.
         """
         training: list[dict[str, Any]] = [
             {"inputs": described(layer.corruptions[0]), "units": layer.noise}
             for layer in (self._like() if self.is_pretrained else ())
         ]
-        for own, plan in zip(training, self.pretraining, strict=False):  # none, of layers taken
+        for own, plan in zip(training, self.pretraining, strict=False):  # none, if taken
             if plan.epochs == 0:
                 own.update(inputs="none", units="none")
             elif plan.corruption is not None:
@@ -128,7 +128,7 @@ class Run:
         return tuple(layer.example().corruptions[0] for layer in self.layers)
 
     def on(self, splits: Splits) -> "Run":
-        """The run with what only its data know: which components are columns, or a picture."""
+        """The run with what only its data know: which components are a column, or a picture."""
         reconstruction = getattr(self.layers[0], "reconstruction", None)
         rows = layout(splits, is_measured=isinstance(reconstruction, Mixed))
         below = [Layout(reach=layer.example().reach) for layer in self.layers[:-1]]
@@ -153,7 +153,7 @@ class Run:
         return [*map(str, layers), str(self.finetuning.precision_on(self.device, fast))]
 
     def reads(self, key: str) -> bool:
-        """Whether a setting has an effect on it; noise of rows may be that of ``corruption``."""
+        """Whether a setting has an effect on it; noise on rows may come from ``corruption``."""
         noises = [self.finetuning.corruption]
         noises += [part.corruption for part in self.pretraining if self.is_pretrained]
         if key.startswith("corruption.") and any(noise is not None for noise in noises):
@@ -201,7 +201,7 @@ class Run:
 
 
 def layout(splits: Splits, is_measured: bool = True) -> Layout:
-    """What the data know of the components of a row; ``is_measured``: how far numbers spread."""
+    """What the data know of the components of a row; with ``is_measured`` also their spread."""
     if splits.encoding is None:
         return Layout(image_shape=splits.image_shape)
     spreads = deviations(shared(splits.train.x)).tolist() if is_measured else []
@@ -215,7 +215,7 @@ def layout(splits: Splits, is_measured: bool = True) -> Layout:
 
 
 def _on_rows(plan: Any, rows: Layout) -> Any:
-    """Settings whose corruption, if they have one, is that of rows like these."""
+    """Settings whose corruption, if any, knows the layout of the rows."""
     if plan.corruption is None:
         return plan
     return dataclasses.replace(plan, corruption=plan.corruption.on(rows))

@@ -47,7 +47,7 @@ def build_run(plain: Plain) -> Run:
     depth = len(stack.nodes)
     executor(plain)
     data_function("data", known.data)  # refused here, nothing is read yet
-    # A command that sends its runs elsewhere may stand on a machine without a GPU.
+    # A command that sends its runs elsewhere may run on a machine without a GPU.
     where = device(known.device, is_here=known.executor.get("name", "local") == "local")
     start = Start.of(known.pretrained) if known.pretrained else None
     if start is not None and known.init is Init.random:
@@ -101,8 +101,8 @@ def device(name: str, is_here: bool = True) -> torch.device:
         is_here: whether it must be on this machine.
 
     Raises:
-        LackingError: it is absent.
-        ValueError: it is none.
+        LackingError: this machine lacks it.
+        ValueError: no device has this name.
     """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     found = ["cuda"] * bool(gpus) + ["mps"] * torch.backends.mps.is_available() + ["cpu"]
@@ -120,7 +120,7 @@ def device(name: str, is_here: bool = True) -> torch.device:
 
 
 def codes_memory(asked: float | str, where: torch.device) -> int:
-    """Bytes that one array of rows or codes may take; ``asked`` for in GB, ``auto``: by device.
+    """Bytes that one array of rows or codes may take; ``asked`` is in GB, or ``auto``: by device.
 
     At most six such arrays exist at once: rows and validation rows, codes of two layers, and so on.
     """

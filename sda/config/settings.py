@@ -37,7 +37,7 @@ class Stack:
 
     @property
     def nodes(self) -> list[dict[str, Any]]:
-        """What each layer is: of ``hidden``, dense ones."""
+        """What each layer is; ``hidden`` makes dense ones."""
         dense = [{"_target_": "sda.Layer", "n_hidden": units} for units in self.hidden or ()]
         return self.layers or dense
 
@@ -48,7 +48,7 @@ class Executor:
 
     name: Literal["local", "dask", "slurm"]
     jobs: int | Literal["auto"]  # side by side
-    address: str | None = None  # of a Dask scheduler that is there
+    address: str | None = None  # of a Dask scheduler that runs already
     cluster: Literal["local", "ssh", "slurm", "pbs", "lsf"] | None = None
     options: dict[str, Any] | None = None  # of the cluster
 
@@ -59,7 +59,7 @@ class Executor:
 
 @dataclass(frozen=True)
 class Settings:
-    """The keys at the root. What is a dict is read where it is built."""
+    """The keys at the root. A dict is checked where its part is built."""
 
     init: Init
     seed: int
@@ -91,7 +91,7 @@ class Settings:
     codes_of: str | None = None
     layer: int | None = None
     devices: list[int] | None = None  # GPUs of a sweep on this machine, by number
-    vars: dict[str, Any] | None = None  # what files have of their own, for others to point at
+    vars: dict[str, Any] | None = None  # a file's own values, read as ${vars.NAME}
 
     def __post_init__(self) -> None:
         checks.whole("seed", self.seed, high=math.inf)

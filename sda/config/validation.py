@@ -35,7 +35,7 @@ def made(where: str, make: Callable[..., _Made], values: Mapping[str, Any]) -> _
         return make(**given)
     except ValueError as error:
         first, *rest = str(error).split(" ")
-        if first in given:  # it knows its own name only, not where it stands
+        if first in given:  # it knows its own name, not the section it is in
             raise ValueError(" ".join([_join(where, first), *rest])) from None
         raise
 
@@ -45,7 +45,7 @@ def arguments(where: str, make: Callable[..., Any], values: Mapping[str, Any]) -
 
     Args:
         where: the dotted key of the values; empty at the root.
-        make: a class, or a function: its whole numbers are then at least 0.
+        make: a class or a function; a function's whole numbers must be at least 0.
         values: by name.
 
     Raises:
@@ -64,7 +64,7 @@ def names(make: Callable[..., Any]) -> set[str]:
 
 
 def refuse_unknown(where: str, make: Callable[..., Any], names: Iterable[str]) -> None:
-    """Raise ValueError for a name that ``make`` has no argument of; values are its own business."""
+    """Raise ValueError for a name that is no argument of ``make``; values are not checked."""
     known = list(inspect.signature(make).parameters)
     for name in names:
         if name not in known:

@@ -41,7 +41,7 @@ class Trial(NamedTuple):
     seconds: float
 
     def line(self) -> dict[str, Any]:
-        """Of the record: the parameters and the figures."""
+        """As a line of the record: the parameters and the figures."""
         return self.parameters | dict(zip(FIGURES, self[1:], strict=True))
 
 
@@ -53,7 +53,7 @@ def check(plan: Baseline, splits: Splits) -> None:
         other = "baseline=random_forest" if predicted == "numbers" else "baseline=ridge"
         raise ValueError(
             f"{plan.init} predicts {predicted}, and the rows of {splits.name} have {splits.kind}"
-            + (f"; {other} is one for them" if splits.kind != "nothing" else "")
+            + (f"; try {other}" if splits.kind != "nothing" else "")
         )
     if splits.n_targets > 1 and not tags.target_tags.multi_output:
         raise ValueError(
@@ -103,7 +103,7 @@ def run(
     Args:
         plans: one; baselines do not train together.
         splits: its data.
-        folders: its open one.
+        folders: its folder, open.
 
     Raises:
         Interrupted: everything is saved.
@@ -148,7 +148,7 @@ def search(
     """Fit every setting that is not known and yield its error on the validation rows at once."""
     for parameters in (one for one in plan.tried if one not in known):
         start = time.monotonic()
-        model, converged = fitted(plan, parameters, train)  # the last one shares its products
+        model, converged = fitted(plan, parameters, train)  # KernelSVC reuses the last one's work
         error = float(results.losses(valid[1], model.predict(valid[0])).mean())
         yield Trial(parameters, error, converged, time.monotonic() - start)
 
@@ -164,7 +164,7 @@ def fitted(plan: Baseline, parameters: dict[str, Any], train: Labelled) -> tuple
 def tested_on(
     plan: Baseline, parameters: dict[str, Any], model: Any, train: Labelled, splits: Splits
 ) -> tuple[dict[str, Any], Tensor | None]:
-    """The one place where test rows are read: the error, and what is predicted (n, ...)."""
+    """The one place where a baseline reads test rows: its error, and what it predicts (n, ...)."""
     if not plan.test:
         return judging.untested()
     if plan.refit:
@@ -207,7 +207,7 @@ def _search(plan: Baseline, train: Labelled, splits: Splits, folder: RunFolder) 
 
 
 def _tried(plan: Baseline, folder: RunFolder) -> list[Trial]:
-    """The trials in a folder's record; a line that cannot be used is passed over."""
+    """The trials in a folder's record; a line that cannot be used is skipped."""
     found = []
     for row in results.rows(folder.path / SEARCH):
         parameters = {key: row[key] for key in plan.grid if key in row}

@@ -17,14 +17,14 @@ Labelled = tuple[NDArray[Any], NDArray[Any]]  # x (n, d) and classes (n,) or num
 
 
 def learned(plan: Baseline, splits: Splits) -> NDArray[np.int64]:
-    """Which training rows it learns from: those whose labels a network of its seed uses."""
+    """The training rows it learns from: those whose labels a network of the same seed uses."""
     known = np.flatnonzero(splits.train.labelled)
     rows: NDArray[np.int64] = labelled_rows(len(known), plan.labelled, plan.seed).numpy()
     return np.asarray(known[rows])
 
 
 def compared(plan: Baseline, y: NDArray[Any]) -> NDArray[np.int64]:
-    """Which rows settings are compared on, as they stand: spread over the (first) values of y.
+    """The rows that settings are compared on, in their order: spread over the (first) values of y.
 
     So every class has its share.
 
@@ -44,7 +44,7 @@ def training(plan: Baseline, splits: Splits) -> Labelled:
 
 
 def labelled(plan: Baseline, rows: Rows, noise: str | None = None) -> Labelled:
-    """What it sees of the rows that have a label; with ``noise`` it learns from them too."""
+    """What it sees of the rows that have a label; ``noise`` is for rows that it learns from."""
     known = rows.labelled
     x, y = rows if known.all() else (rows.x[known], rows.y[known])
     return _seen(plan, x, noise), y
@@ -52,7 +52,7 @@ def labelled(plan: Baseline, rows: Rows, noise: str | None = None) -> Labelled:
 
 @torch.no_grad()
 def _seen(plan: Baseline, rows: NDArray[Any], noise: str | None = None) -> NDArray[Any]:
-    """Rows (n, d) or their codes, float32; those it learns from with noise drawn by that name."""
+    """Rows (n, d) or their codes, float32; ``noise`` names the stream of their corruption."""
     x = shared(rows)
     if noise is not None and plan.corruption is not None:
         x = plan.corruption(floats(x), stream(plan.seed, "noisy rows", noise)).x

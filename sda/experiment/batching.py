@@ -1,4 +1,4 @@
-"""Which runs train as one program: those that differ in numbers only, as many as pays."""
+"""Which runs train as one program: those that differ in numbers only, as many as pay off."""
 
 import json
 from collections.abc import Callable, Hashable, Sequence
@@ -19,7 +19,7 @@ from sda.training.settings import optimiser
 LARGEST_LAYER = 128 * 128  # weights of a layer that is worth batching on a CPU
 CACHE = 2**20  # bytes of weights that train together on a CPU
 MOST = 8  # runs together on a CPU: the same number on any, however many cores it has
-OWN = ("corruption", "emphasis", "initialisation")  # of a layer, each run its own
+OWN = ("corruption", "emphasis", "initialisation")  # of a layer: may differ in a batch
 SHARE_OF_MEMORY = 0.3  # of a GPU's memory for weights, velocities and best weights
 
 
@@ -50,12 +50,12 @@ def likeness(plan: Run, config: dict[str, Any]) -> Hashable:
 
 
 def most_together(plan: Run, n_visible: int, memory: int | None = None) -> int:
-    """How many runs like this one pay together; 1: none.
+    """How many runs like this one should train together; 1: none.
 
     Args:
         plan: one of them.
         n_visible: components of an input.
-        memory: bytes of the GPU that they train on; None: as many as it has, if it is one.
+        memory: bytes of the GPU that they train on; None: all that it has, if there is one.
     """
     if not plan.joins_batches:
         return 1

@@ -35,7 +35,7 @@ def check(plan: Run, splits: Splits) -> None:
     if splits.kind == "nothing":
         if not plan.is_pretrained:
             raise ValueError(
-                f"{splits.name} has no labels: it can be pretrained alone, by init=sda, saa or "
+                f"{splits.name} has no labels: it can only be pretrained, by init=sda, saa or "
                 f"dbn, got init={plan.init}"
             )
         return
@@ -53,7 +53,7 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[RunFolder | None
     Args:
         plans: alike in data, shapes, batch sizes and device; numbers may differ.
         splits: the data of all of them.
-        folders: open ones; None for a run that another batch has written down. The first has the
+        folders: open ones; None for a run that another batch records. The first has the
             checkpoint.
 
     Raises:
@@ -71,7 +71,7 @@ def run(plans: Sequence[Run], splits: Splits, folders: Sequence[RunFolder | None
             recorder.stopped(stop)
             raise
         except StorageError as error:
-            recorder.after_epoch(due=True)  # the codes are gone again: a checkpoint will fit
+            recorder.after_epoch(due=True)  # without the codes there is room for a checkpoint
             recorder.stopped(error)
             raise
         except OSError as error:
@@ -94,7 +94,7 @@ def _train(state: State, recorder: Recorder) -> None:
 
 
 def _pretrain(state: State, recorder: Recorder) -> None:
-    """Pretrain the stacks of all runs whose arm says so; what the store has is taken."""
+    """Pretrain the stacks of all runs whose arm says so; stored layers are taken."""
     if state.stack is None:
         return
     state.stack.extent = known_extent(state.train[0])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sda.config.baseline import Baseline
 
 TOLD = ("data", "source", "init", "seed", "valid_error", "test_error", "seconds")  # of an ended run
-UNSAID = (  # settings that a folder's name is without, or has in another way
+UNSAID = (  # settings that a folder's name leaves out, or has in another way
     *identity.HARMLESS, "init", "seed", "experiment", "data", "baseline", "name", "published",
 )  # fmt: skip
 _log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 class Job:
     """A resolved configuration, and the words that set it apart or the folder of its run.
 
-    These travel to other processes; what follows from them is found once in each.
+    Only these travel to other processes; each works out the rest.
     """
 
     config: dict[str, Any]
@@ -39,7 +39,7 @@ class Job:
 
     @classmethod
     def of(cls, words: Sequence[str], aside: Sequence[str] = ()) -> "Job":
-        """The run that words ask for, beside those that say where configuration files lie.
+        """The run that words ask for; ``aside`` says where configuration files lie.
 
         Raises:
             HydraException: a word is no good.
@@ -61,7 +61,7 @@ class Job:
 
     @property
     def pretraining(self) -> list[Any] | None:
-        """What its pretrained layers follow from beside the data; None: it has none."""
+        """What its pretrained layers depend on besides the data; None: it has none."""
         plan = self.plan
         if isinstance(plan, Run) and plan.is_pretrained:
             return [plan.seed, plan.pretraining_plan()]
@@ -76,7 +76,7 @@ class Job:
         if self.folder is not None:
             return self.folder
         plan = self.plan
-        last = {key_of(word): word for word in self.overrides if "=" in word}  # which holds
+        last = {key_of(word): word for word in self.overrides if "=" in word}  # the last holds
         said = sorted(
             _short(word)
             for key, word in last.items()
@@ -97,7 +97,7 @@ class Job:
 
     @property
     def has_finished(self) -> bool:
-        """Whether its folder holds its result, as it was asked for."""
+        """Whether its folder holds a result of the settings that were asked for."""
         folder = RunFolder(self.path)
         result = folder.result
         if result.get("status") != "finished":
@@ -121,7 +121,7 @@ class Job:
     def refuse_occupied(self) -> None:
         """Raise RunFolderError if a run is in the folder and may not be trained over.
 
-        One that has finished without reading the test rows may be asked to.
+        A run that finished without reading the test rows may still be tested.
         """
         folder = RunFolder(self.path)
         status = folder.result.get("status")
@@ -138,7 +138,7 @@ class Job:
             )
 
     def refuse_other(self, data_hash: str | None = None) -> None:
-        """Raise RunFolderError if the run there has other settings, or data if they count."""
+        """Raise RunFolderError if the run there has other settings, or data of another hash."""
         before = RunFolder(self.path).result
         aside = () if data_hash is None else identity.MOVABLE
         changed = identity.differences(before.get("settings", self.settings), self.settings, aside)
@@ -151,7 +151,7 @@ class Job:
             )
 
     def check_same(self, splits: Splits) -> None:
-        """Raise RunFolderError if the run there is not this one; say if it was begun elsewhere."""
+        """Raise RunFolderError if the run there is not this one; warn if it was begun elsewhere."""
         self.refuse_other(splits.digest())
         folder = RunFolder(self.path)
         past, now = folder.result.get("environment", {}), environment.of(self.plan.device)
@@ -163,7 +163,7 @@ class Job:
 
 
 def _short(word: str) -> str:
-    """A word of a folder's name: of a path the last part."""
+    """A word of a folder's name, with only the last part of a path."""
     key, _, value = word.lstrip("+~").partition("=")
     return f"{key}={Path(value).name if key in PLACES else value}"
 

@@ -28,9 +28,9 @@ TOLD = ("valid_error", "test_error", "n_valid", "n_test", "best_epoch", "epochs"
 
 
 def tested_on(network: Predictor, splits: Splits) -> tuple[dict[str, Any], Tensor]:
-    """The one place where test rows are read: error, their number, and what is predicted (n, ...).
+    """The one place where a network reads test rows, those with a label.
 
-    Of the rows that have a label.
+    Returns their error and number, and what is predicted (n, ...).
     """
     known = splits.test.labelled
     x, y = tensors(splits.test)
@@ -72,9 +72,9 @@ def tensors(rows: Rows) -> Labelled:
 
 
 def judged_on(splits: Splits) -> dict[str, Any]:
-    """What a validation error is compared with: the rows, and the error of the best constant.
+    """The number of validation rows, and the error there of one answer for all rows.
 
-    That is the commonest class, or the mean of the training rows.
+    That answer is the commonest class, or the mean, of the training rows.
     """
     train, valid = (part.y[part.labelled] for part in (splits.train, splits.valid))
     if splits.kind == "numbers":
@@ -136,10 +136,10 @@ def _of_run(
     pretrained: StackedDenoisingAutoencoder | None,
     result: dict[str, Any],
 ) -> dict[str, Any]:
-    """All that is kept of a run that has ended, in plain types.
+    """All that a model file keeps of its run, in plain types.
 
-    Of the validation rows that is how unusual they are and how far from the truth a reconstruction
-    of noisy cells lies: what new rows are judged by, and draws spread by.
+    Of the validation rows it keeps the quantiles of their scores, which new rows are compared with,
+    and the error of reconstructed noisy cells, by which draws spread.
     """
     about = columns_of(splits) | {
         "data": splits.name,
@@ -167,7 +167,7 @@ def _of_validation(
 ) -> dict[str, Any]:
     """Quantiles of the scores of validation rows (m, d), and the spread of each component.
 
-    The spread (d,) is the root mean square of what the reconstruction of a corrupted cell lacks.
+    The spread (d,) is the root mean squared error of reconstructed corrupted cells.
     """
     depth, noise = stack.best_depth or 1, stream(seed, "spread")
     scores, squares, hits = [], torch.zeros(valid.shape[1]), torch.zeros(valid.shape[1])

@@ -31,9 +31,9 @@ KERNELS = ("linear", "rbf", "poly")
 class KernelSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Support vector classification, with scikit-learn's interface and the predictions of its SVC.
 
-    Several times as fast in predicting as SVC, and in fitting where settings are compared: fitted
-    machines of the same rows share the products of these rows, as long as one of them is there.
-    What is random in it: nothing.
+    Predicts several times as fast as SVC, and fits as much faster where settings are compared:
+    machines fitted to the same rows share the products of these rows, as long as one of them is in
+    memory. Nothing in it is random.
 
     Args:
         kernel: ``linear``: x·x'. ``rbf``: exp(−γ |x − x'|²). ``poly``: (γ x·x' + coef0)^degree.
@@ -41,7 +41,7 @@ class KernelSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         gamma: in units of 1 / (components · variance of the training rows): 1 is SVC's "scale".
         degree: of poly.
         coef0: of poly.
-        max_iter: steps of the optimiser for one pair of classes; more, and ``fit`` warns.
+        max_iter: most steps of the optimiser for a pair of classes; ``fit`` warns if it needs more.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Train runs, or go on with them, each in its folder.
 
-The data of many runs are read and encoded once, ahead, by the process that they are forked from:
-those of a worker's first run, one in memory for all of its runs. A run with other data, or whose
-files have changed since, reads for itself.
+The process that runs are forked from reads and encodes the data of its first run once, so that all
+runs share one copy in memory. A run with other data, or whose files have changed since, reads for
+itself.
 """
 
 import json
@@ -25,7 +25,7 @@ from sda.runs import environment, identity
 from sda.runs.folder import BusyError, RunFolder, RunFolderError
 from sda.runs.identity import flat
 
-ASKED = "SDA_READ_AHEAD"  # of the environment: which data
+ASKED = "SDA_READ_AHEAD"  # environment variable: which data
 _known: dict[str, Splits] = {}
 
 
@@ -94,7 +94,7 @@ def _how(job: Job) -> ModuleType:
 
 
 def _hold(members: Sequence[Path], runs_folder: Path, closing: ExitStack) -> None:
-    """Keep other processes from this batch. Raises BusyError if one is at it."""
+    """Keep other processes from this batch. Raises BusyError if one is training it."""
     name = identity.digest(list(map(str, members)))
     folder = runs_folder / "layers"
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _hold(members: Sequence[Path], runs_folder: Path, closing: ExitStack) -> Non
 
 
 def _own(asked: Job, members: list[Path], splits: Splits, closing: ExitStack) -> RunFolder | None:
-    """The open folder of a member; None if its run is, or was, trained by others than these."""
+    """The open folder of a member; None if another batch trains its run, or did."""
     folder, overwrite = RunFolder(asked.path), asked.config["overwrite"]
     begun = "status" in folder.result  # else stopped before it began
     elsewhere = folder.is_held or (begun and not overwrite and folder.batch() != members)
@@ -159,10 +159,10 @@ def recorded_batch(
 
 
 def _describe(folder: RunFolder, asked: Job, splits: Splits, members: list[Path]) -> None:
-    """Write down what is about to be computed, on what data and where, before it is."""
+    """Write down what will be computed, on what data and where, before training starts."""
     plan, described = asked.plan, asked.plan.described()
     own = os.path.abspath(asked.path)
-    words = {"words": asked.overrides} if asked.overrides else {}  # else those of its beginning
+    words = {"words": asked.overrides} if asked.overrides else {}  # else the first ones stay
     folder.update_result(
         **words,
         identity=identity.digest([described, plan.seed, splits.digest()]),
@@ -194,7 +194,7 @@ def ask_ahead(config: Mapping[str, Any]) -> None:
 
 
 def read_ahead() -> None:
-    """Read what was asked for; what cannot be read here, the runs will say."""
+    """Read what was asked for; if that fails, the runs will say why."""
     with suppress(Exception):
         config = json.loads(os.environ[ASKED])
         key = _with_files(config)

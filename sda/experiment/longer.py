@@ -34,15 +34,15 @@ def check(before: Job, now: Job) -> None:
         raise ValueError("a baseline has no epochs to add")
     result = RunFolder(before.path).result
     if result.get("kind") == "nothing" and old.finetuning != new.finetuning:
-        raise ValueError("this run has no labels: it can have more of pretrain.epochs alone")
+        raise ValueError("this run has no labels: only pretrain.epochs can grow")
     had, has = ([layer.epochs for layer in plan.pretraining] for plan in (old, new))
     if has != had and not (old.is_pretrained and had):
         raise ValueError("this run pretrained no layer: pretrain.epochs adds nothing")
     if has[:-1] != had[:-1]:
-        top = max([*has, had[-1] + 1])
+        longer = ",".join(map(str, [*had[:-1], max([*has, had[-1] + 1])]))
         raise ValueError(
-            "only the last layer can be trained longer, those below would move what it learned "
-            f"from: pretrain.epochs=[{','.join(map(str, [*had[:-1], top]))}]"
+            f"only the last layer can be trained longer, as in pretrain.epochs=[{longer}]: "
+            "it learned from what those below are now"
         )
     limits: list[tuple[str, float | None, float | None]] = [
         ("pretrain.epochs", (had or [0])[-1], (has or [0])[-1]),
@@ -62,10 +62,10 @@ def check(before: Job, now: Job) -> None:
 
 
 def begin(before: Job, now: Job) -> None:
-    """Put into the folder of a run where the other one's fine-tuning ended, if it can go on there.
+    """Copy into a run's folder where the other one's fine-tuning ended, if it can go on from there.
 
     It cannot after other pretraining, with a rate that falls towards the last epoch, or if it was
-    trained together with others: then nothing is put there, and the run is trained from the start.
+    trained together with others: then nothing is copied, and the run is trained from the start.
 
     Raises:
         RunFolderError: the folder cannot be written.

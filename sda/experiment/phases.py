@@ -1,8 +1,7 @@
-"""How far a batch of runs has come, and the two phases of training that take it on.
+"""How far a batch of runs has come, and the two phases of its training.
 
-The phases are the same in the process that records a run and in those beside it. Where several
-processes train a run, the first one says before each phase where the run stands, and the others
-follow it through its epochs. They write nothing.
+Where several processes train a run, the first one sends its state to the others before each phase,
+and all go through the same epochs. Only the first one writes.
 """
 
 import copy
@@ -38,7 +37,7 @@ class State:
 
     plans: Sequence[Run]
     splits: Splits
-    train: Labelled = field(init=False)  # on the device, or where they are if they are too large
+    train: Labelled = field(init=False)  # on the device, or where they are if too large
     valid: Labelled = field(init=False)
     pretrained: list[int] = field(init=False)  # the first run of each different pretraining
     source: dict[int, int] = field(init=False)  # run: its place in ``pretrained``
@@ -120,7 +119,7 @@ class State:
         self.going = going
 
     def payload(self) -> dict[str, Any]:
-        """Everything as tensors and plain types, and whose it is."""
+        """All of it as tensors and plain types, with the settings of its runs."""
         return {
             "settings": [plan.settings for plan in self.plans],
             "data_hash": self.splits.digest(),
@@ -146,7 +145,7 @@ class State:
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             said = " ".join(str(error).split())[:200]
             raise CheckpointError(
-                f"the checkpoint here is none of a run ({said}); overwrite=true starts afresh"
+                f"the checkpoint here is not that of a run ({said}); overwrite=true starts afresh"
             ) from None
 
     def _restore(self, payload: dict[str, Any]) -> None:
@@ -190,7 +189,7 @@ class State:
 
 
 def pretrain(state: State, place: Path) -> Iterator[LayerEpoch]:
-    """Train the layers of all pretrainings, from where they stand; ``place`` is for large codes."""
+    """Train the layers of all pretrainings, from where they stand; large codes lie in ``place``."""
     assert state.stack is not None
     _say(state)
     plans = [state.plans[number] for number in state.pretrained]

@@ -1,4 +1,4 @@
-"""Pretrained layers from the store and into it, so that none is trained twice."""
+"""Takes pretrained layers from the store and puts them there, so that none is trained twice."""
 
 import logging
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Layers:
-    """The layers of a batch in the store. Leave it to let others train what it did not finish.
+    """The layers of a batch in the store. When it is left, others may train what is missing.
 
     ``take`` what is there; then, while training goes up the stack, ``begin`` each layer, which puts
     the one below it into the store, and ``end`` with the top one.
@@ -29,8 +29,8 @@ class Layers:
         self._state, self._recorder = recorder.state, recorder
         self._store = LayerStore(recorder.first.runs_folder / "layers")
         self._keys = keys(recorder.state)
-        self._held: ExitStack | None = None  # the locks of the layers of one depth,
-        self._depth = 0  # this one
+        self._held: ExitStack | None = None  # the locks of the layers at ``_depth``
+        self._depth = 0
 
     def __enter__(self) -> "Layers":
         return self
@@ -61,7 +61,7 @@ class Layers:
         """Say that a layer is about to be trained: the one below it is done."""
         if self._held is not None and depth > self._depth:
             self._put(depth - 1)
-            with self._held:  # until the next one is held: who waits for both gets them in turn
+            with self._held:  # until the next is held: whoever waits gets them in turn
                 self._held = None
                 self._hold(depth)
 

@@ -1,4 +1,4 @@
-"""What runs that train together write: each its own rows, all of them one checkpoint."""
+"""What runs that train together write: rows for each run, one checkpoint for all."""
 
 import logging
 import time
@@ -28,9 +28,9 @@ class Recorder:
     """Folders and logbooks of a batch. Enter it to open the logbooks and to listen to signals.
 
     Args:
-        folders: of the runs; None for one whose record is another batch's: it is computed, so that
-            the batch is the same one, and not written down. The first has the checkpoint.
-        state: of the batch, not begun: it is brought to where the checkpoint was taken.
+        folders: of the runs; None for a run that another batch records: it is computed, so that
+            the batch stays the same, but not written. The first folder has the checkpoint.
+        state: of the batch, as built; ``__enter__`` brings it to where the checkpoint was taken.
     """
 
     def __init__(self, folders: Sequence[RunFolder | None], state: "State") -> None:
@@ -40,7 +40,7 @@ class Recorder:
         self.epochs: dict[int, int] = {}  # of fine-tuning, by run
 
     def __enter__(self) -> "Recorder":
-        """Raises CheckpointError: there are checkpoints and none can be read, or of other runs."""
+        """Raises CheckpointError: no checkpoint can be read, or it is of other runs."""
         self._closing = ExitStack()
         found, warning = checkpoint.latest(self.first.path / "checkpoint")
         saved, state = found or {}, self.state
@@ -112,17 +112,17 @@ class Recorder:
             ledger.append(folder.runs_folder, folder.result, None)
 
     def stopped(self, why: BaseException) -> None:
-        """Note that the runs that have not ended will have to be gone on with."""
+        """Note that the runs that have not ended were interrupted."""
         for run in self.state.unfinished:
             self.result(run, status="interrupted", message=str(why))
 
     def pretrained(self) -> None:
         """Save the stacks as pretraining left them: fine-tuning changes their weights.
 
-        They know their columns, and how many layers denoise validation rows best.
+        Each file also says what the columns are, and how many layers denoise validation rows best.
 
-        Between the last checkpoint of pretraining and the first one after it, so that a run that
-        has got further has the file, killed or not.
+        This comes between the last checkpoint of pretraining and the first one after it, so that
+        every run that is further has the file, killed or not.
         """
         state = self.state
         for run, k in state.source.items():
@@ -134,7 +134,7 @@ class Recorder:
                 model_file.save(stack, folder.path / PRETRAINED, judging.columns_of(state.splits))
 
     def after_epoch(self, due: bool) -> None:
-        """Save if it is due or long ago; leave if a signal asked for it.
+        """Save if it is due, or if the last time is long ago; leave if a signal asked for it.
 
         Raises:
             Interrupted: everything is saved.
@@ -154,7 +154,7 @@ class Recorder:
         self.leave_if_asked()
 
     def leave_if_asked(self) -> None:
-        """Raise Interrupted if a signal asked to stop; what was saved last is what is kept."""
+        """Raise Interrupted if a signal asked to stop; the last checkpoint is kept."""
         if self._signals.requested is not None:
             message = f"interrupted and saved; {go_on(self.first.path)}"
             raise Interrupted(self._signals.requested, message)

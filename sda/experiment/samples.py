@@ -1,4 +1,4 @@
-"""Samples of a finished run: of its stack as pretraining left it, from its own validation rows."""
+"""Samples of a finished run: of its pretrained stack, from its own validation rows or noise."""
 
 from dataclasses import dataclass
 from itertools import islice

@@ -135,9 +135,9 @@ class Show:
     def _filters(self, stack: StackedDenoisingAutoencoder, depth: int) -> Picture | None:
         """Weights of the first units of a layer, seen through the layers below.
 
-        A unit of layer k is shown as the sum of the filters below it, weighted by its own weights:
-        exact were the layers linear; Erhan et al. (2009) call it linear combination. None for kinds
-        without filters.
+        A unit of layer k is shown as the sum of the filters below it, weighted by its own weights,
+        which would be exact if the layers were linear (the "linear combination" of Erhan et al.,
+        2009). None for kinds without filters.
         """
         weight = stack[depth].filters()
         for layer in reversed(list(stack)[:depth]):

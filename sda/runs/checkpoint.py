@@ -1,4 +1,4 @@
-"""Checkpoints and models on disk: written whole or not at all, read back checked."""
+"""Checkpoints on disk: written whole or not at all, checked when they are read."""
 
 import hashlib
 import io
@@ -22,8 +22,8 @@ class CheckpointError(ValueError):
 def write(path: Path, payload: Mapping[str, Any]) -> None:
     """Write tensors and plain types so that ``path`` holds either its old content or the new one.
 
-    One line of kind, version and SHA-256, then the bytes; into a temporary file, forced to disk,
-    and moved over ``path``.
+    The file is one line with kind, version and SHA-256, then the bytes. It is written to a
+    temporary file, forced to disk and moved over ``path``.
 
     Raises:
         OSError: the disk is full or not writable; the old content is kept, nothing else is left.
@@ -62,7 +62,7 @@ def read(path: Path) -> dict[str, Any]:
     except MemoryError:
         raise
     except Exception:
-        # torch.load fails in a dozen ways: whole as the bytes are, this program did not write them.
+        # The bytes are whole, so this program did not write them; torch.load fails in many ways.
         raise CheckpointError(f"{path} holds objects that are not plain tensors; refused") from None
     if not isinstance(payload, dict):
         raise CheckpointError(f"{path} holds no checkpoint")
@@ -82,7 +82,7 @@ def save(folder: Path, payload: Mapping[str, Any]) -> None:
 def latest(folder: Path) -> tuple[dict[str, Any] | None, str | None]:
     """Return the newest good checkpoint and a warning, or (None, None) if none was ever saved.
 
-    ``next`` is whole when it is there: it is what a kill between the two moves left behind.
+    ``next`` is there only if a kill came before the last move of ``save``, and then it is whole.
 
     Raises:
         CheckpointError: there are checkpoints and none is good. Never a silent fresh start.

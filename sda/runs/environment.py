@@ -1,4 +1,4 @@
-"""What the bits of a run depend on beside its settings and data."""
+"""What the exact numbers of a run depend on, besides its settings and data."""
 
 import ast
 import functools
@@ -18,7 +18,7 @@ from sda import __version__
 from sda.common import processes
 from sda.common.trust import trusted
 
-# What of the libraries of numbers may change how a product is rounded.
+# Environment variables with which MKL or oneDNN may round a product differently.
 ROUNDING = r"MKL_CBWR|MKL_ENABLE_INSTRUCTIONS|MKL_DEBUG_CPU_TYPE|(ONEDNN|DNNL)_(?!VERBOSE).*"
 
 
@@ -45,9 +45,9 @@ def of(device: torch.device) -> dict[str, Any]:
 
 @functools.cache
 def revision() -> str:
-    """Twelve digits that stand for the code that trains: nn, training and common.
+    """A digest of the code that trains, which is in nn, training and common.
 
-    The SHA-256 of its syntax trees, so that comments and docstrings change nothing.
+    The first twelve digits of a SHA-256 of its syntax trees: comments and docstrings do not count.
     """
     package = Path(__file__).parents[1]
     parts = [package / part for part in ("common", "nn", "training")]
@@ -55,7 +55,7 @@ def revision() -> str:
 
 
 def _parts() -> str:
-    """Twelve digits of the code of the modules that this command line trusts."""
+    """The same digest of the modules that this command line trusts."""
     modules = [module.__file__ for _, module in sorted(trusted().items())]
     return _digest(Path(file) for file in modules if file is not None)
 
@@ -75,7 +75,7 @@ def _code(tree: ast.Module) -> str:
 
 
 def _processor() -> str:
-    """Its name: two with the same instructions may round differently, as a Xeon and an EPYC do."""
+    """The processor's name: a Xeon and an EPYC with the same instructions round differently."""
     with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if line.startswith("model name"):

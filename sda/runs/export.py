@@ -22,7 +22,7 @@ OPSET = 20
 CLOSE = 1e-5  # how far what ONNX computes may be from what is computed here
 EXAMPLES = 64  # rows that are compared
 FLOAT, DOUBLE = 1, 11  # as ONNX numbers its types
-_LARGE = 1e30  # a category that was never seen
+_LARGE = 1e30  # stands for a category that was never seen
 
 
 class Whole(nn.Module):
@@ -33,7 +33,7 @@ class Whole(nn.Module):
         self.network = model.network
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute all of it, without a check: a program of its own has none."""
+        """Encode, then predict; without checks, which an exported graph cannot have."""
         network = self.network
         codes = x
         for layer in network.stack if isinstance(network, Predictor) else network:
@@ -47,34 +47,34 @@ class Whole(nn.Module):
 
 
 def program(model: Model, file: Path) -> None:
-    """Write the network as torch.export has it (.pt2): from encoded inputs (n, d)."""
+    """Write the network in the format of torch.export (.pt2); it takes encoded inputs (n, d)."""
     torch.export.save(_exported(model), file)
 
 
 def onnx(model: Model, file: Path) -> float:
-    """Write an ONNX graph from raw cells to the answer, and hold it against this program.
+    """Write an ONNX graph from raw cells to the answer, and compare it with this program.
 
     It has an input (n, 1) for each column: floats for numbers, dates (days since 1970) and
     categories that are numbers, text for the others; NaN or an empty text is a missing cell.
     Without names of columns, or with quantiles, which ONNX has no node for, the input is x (n, d)
-    as ``encode layer=0`` gives it. The outputs are ``answer`` (n, k) and, of classes, ``label``
+    as ``encode layer=0`` gives it. The outputs are ``answer`` (n, k) and, for classes, ``label``
     (n,).
 
     Returns:
         The largest difference of ``answer`` over random rows.
 
     Raises:
-        ValueError: onnx or onnxruntime is not installed, a column is called as an output is, or the
-            difference is above 1e-5.
+        ValueError: onnx or onnxruntime is not installed, a column has the name of an output, or
+            the difference is above 1e-5.
     """
     try:
         import onnx as library
         import onnxruntime
     except ImportError:
         raise ValueError("export to ONNX needs more packages: pip install 'sda[onnx]'") from None
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # of absent libraries
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it names absent libraries
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about itself
+        warnings.simplefilter("ignore")  # torch warns about itself
         made = torch.onnx.export(_exported(model), opset_version=OPSET, verbose=False)
     assert made is not None
     graph = made.model_proto
@@ -87,7 +87,7 @@ def onnx(model: Model, file: Path) -> float:
         assert model.encoding is not None
         table = model.encoding.table(x.numpy())
         single = {n: np.float32 for n in table if table[n].dtype == np.float64}
-        table = table.astype(single)  # as ONNX gets numbers
+        table = table.astype(single)  # ONNX gets numbers in single precision
         x, cells = model.rows(table), _cells(model.encoding, table)
     answer = session.run(["answer"], cells)[0]
     with torch.no_grad():
@@ -154,10 +154,10 @@ def _with_ends(network: Any, model: Model, raw: bool) -> Any:
 
 
 def _prefix(columns: Sequence[str]) -> str:
-    """What no column's name begins with: all names of a graph but its ends begin with it."""
+    """A prefix for the names inside the graph; no column's name begins with it."""
     for name in ("answer", "label"):
         if name in columns:
-            raise ValueError(f"ONNX calls what it computes {name!r}: rename the column called so")
+            raise ValueError(f"an output of the ONNX file is called {name!r}: rename the column")
     prefix = "/"
     while any(name.startswith(prefix) for name in columns):
         prefix += "/"
@@ -196,7 +196,7 @@ class _Encoding:
         return self._node("Where", [missing, zero, value], "known")
 
     def _categories(self, missing: str) -> str:
-        """One of k; rare ones, which are kept together, are what no other is."""
+        """One of k. Where rare categories share a component, it is 1 if no other is."""
         column = self._column
         held = column.categories[1:] if column.kind == "binary" else column.categories
         words = [] if _is_float(column) else [text_of(value) for value in held]
@@ -227,13 +227,13 @@ class _Encoding:
 
 
 def _is_float(column: Column) -> bool:
-    """Whether its cells are floats for ONNX, and not text."""
+    """Whether ONNX gets the cells as floats, not as text."""
     values = column.categories
     return column.is_number or not any(isinstance(value, str | bool) for value in values)
 
 
 def _examples(model: Model) -> Tensor:
-    """Random inputs (n, d) such as rows have, some cells missing; numbers around their training."""
+    """Random inputs (n, d) like encoded rows, some cells missing; numbers lie in [0, 1)."""
     generator = np.random.default_rng(0)
     if model.encoding is None:
         return torch.from_numpy(generator.random((EXAMPLES, model.width), np.float32))

@@ -19,11 +19,11 @@ from sda.common import files, plain_yaml
 
 _log = logging.getLogger(__name__)
 
-PATIENCE = 0.35  # seconds: others hold a lock for an instant when they look who has it
+PATIENCE = 0.35  # seconds: whoever looks if a lock is taken holds it for an instant
 LOOK = 0.1  # seconds, for the same reason
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 LEASE = 60.0  # seconds without a sign of life after which a lease may be taken over
-KINDS: dict[str, tuple[type, ...]] = {  # of what a result says, where it says it
+KINDS: dict[str, tuple[type, ...]] = {  # of a result's entries, where they are there
     "status": (str,), "batch": (list,), "settings": (dict,), "environment": (dict,),
     "seconds": (dict,), "published": (dict, type(None)), "name": (str,),
 }  # fmt: skip
@@ -45,10 +45,10 @@ class BusyError(RunFolderError):
 
 
 def no_run(path: Path, what: str) -> str:
-    """Say that a folder holds no run, for it lacks something; and where one is below it."""
+    """The message that a folder holds no run: what it lacks, and where runs lie below it."""
     below = sorted(one.parent for depth in ("*", "*/*") for one in path.glob(f"{depth}/{CONFIG}"))
     said = f"{path} holds no run: there is no {what}"
-    return f"{said}; runs below it: {len(below)}, as {below[0]}" if below else said
+    return f"{said}; runs below it: {len(below)}, such as {below[0]}" if below else said
 
 
 class RunFolder:
@@ -57,13 +57,13 @@ class RunFolder:
     Files: ``config.yaml`` (resolved), ``result.json`` (status from the start, errors at the end),
     ``metrics.jsonl``, ``times.jsonl``, ``checkpoint/``, ``pretrained.safetensors`` (the stack
     before fine-tuning), ``model.safetensors``, ``test_predictions.npz``, TensorBoard events;
-    of a support vector machine, ``search.jsonl``.
+    for a baseline ``search.jsonl``.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: BaseFileLock | None = None
-        self._attempt: str | None = None  # which opening of this folder this one is
+        self._attempt: str | None = None  # the id of this opening of the folder
 
     def open(self) -> None:
         """Make the folder and lock it; the lock goes with the process, however it ends.
@@ -84,7 +84,7 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"cannot write to {self.path}: {error.strerror}") from None
         for inside in self.path.rglob("*"):
-            if inside.is_symlink():  # it would be written through, to wherever it leads
+            if inside.is_symlink():  # writing to it would write elsewhere
                 self.close()
                 raise RunFolderError(f"{inside} is a link; a run's folder holds its files itself")
         for stray in self.path.rglob("*.tmp"):  # of killed writers: nobody else writes here now
@@ -117,14 +117,14 @@ class RunFolder:
     def is_held(self) -> bool:
         """Whether a process is training here; looking takes the lock for an instant."""
         file = self.path / "lock"
-        if not file.exists():  # looking would make it
+        if not file.exists():  # FileLock would make it
             return _is_renewed(self.path)
         try:
             with FileLock(file, timeout=LOOK, fallback_to_soft=False):
                 return False
         except Timeout:
             return True
-        except OSError:  # there are no locks; or we may not write it, nor train here
+        except OSError:  # there are no locks, or we may not write here
             return _is_renewed(self.path)
 
     @property
@@ -142,8 +142,8 @@ class RunFolder:
     def batch(self, begun: bool = True) -> list[Path]:
         """Folders of the runs of its batch, its own included; [] if it trains alone.
 
-        They are kept relative to this one, so that they can be moved together. Unless this run has
-        ``begun`` the others may not even be described.
+        Their paths are kept relative to this folder, so that all can be moved together. With
+        ``begun`` the answer for a run that has not begun is []: the others may hold nothing yet.
         """
         result = self.result
         members = [] if begun and "status" not in result else result.get("batch") or []
@@ -191,10 +191,10 @@ class RunFolder:
 
 
 def _locked(folder: Path, patience: float) -> BaseFileLock:
-    """Take the lock of a folder: of the system, or a lease where the file system has no locks.
+    """Lock a folder by the system's lock, or by a lease where the file system has no locks.
 
-    The system frees its lock when the process ends, however that is. A lease may be taken over
-    when it has not been renewed for LEASE seconds; who does so says it.
+    The system frees its lock when the process ends, however that is. A lease that has not been
+    renewed for LEASE seconds may be taken over; a warning says so.
 
     Raises:
         Timeout: another process has it.
@@ -241,7 +241,7 @@ def _ours(path: Path) -> bool:
 def folder_name(words: list[str]) -> str:
     """Join words into a folder name of letters, digits, ``.``, ``-`` and ``_``.
 
-    A name that had to be cut or cleaned ends in a hash of the words, so that two runs never share.
+    A name that was cut or cleaned ends in a hash of the words, so that no two runs share a folder.
     """
     plain = "_".join(word.replace("=", "-") for word in words)
     safe = re.sub(r"[^A-Za-z0-9.+-]+", "_", plain).strip("._")

@@ -1,4 +1,4 @@
-"""What a run is known by: its arm, its settings as words and as keys, a digest of its plan."""
+"""The identity of a run: its arm, its settings, a digest of its plan."""
 
 import dataclasses
 import hashlib
@@ -12,23 +12,23 @@ Plain = dict[str, Any]
 EXACT = 2**53  # the whole numbers up to here are floats too
 BARE = re.compile(r"[A-Za-z0-9_./-]+")  # text that needs no quotes in Hydra's grammar
 
-# Keys that do not say what is computed. The first of them may change when a run is resumed, the
-# others say what is done with folders, and its folder is given.
+# Settings that do not change what is computed. The first ones may change when a run is resumed;
+# the others say where it is trained and kept.
 CHANGEABLE = (
     "threads", "device", "tensorboard", "codes_memory", "data_folder", "data.folder", "test",
 )  # fmt: skip
 HARMLESS = (*CHANGEABLE, "overwrite", "runs_folder", "jobs", "executor", "devices")
-# Settings that do not say what an arm computes. The data is known by its hash,
-# the stack that codes come from by the settings it was trained with (`codes.`), the precision by
-# that of pretraining and of fine-tuning.
+# Settings left out of what an arm computes. The data is known by its hash, the stack that codes
+# come from by the settings it was trained with (`codes.`), the precision by those of pretraining
+# and of fine-tuning.
 ASIDE = {*HARMLESS, "seed", "name", "published", "data", "codes_of", "precision"}
-# A file may lie elsewhere, where its content is known to be the same.
+# Paths that may change if the content is known to be the same.
 MOVABLE = ("data.path", "data.train", "data.valid", "data.test", "data.unlabelled")
 PLACES = (  # settings that are paths
     *MOVABLE, "data_folder", "data.folder", "data.like", "data.photographs", "codes_of",
     "pretrained",
 )  # fmt: skip
-# Settings that an arm does not read: they are no difference between two runs of it.
+# Settings that an arm does not read: its runs are the same whatever their values.
 UNREAD = {
     "random": ("pretrain.", "corruption.", "reconstruction.", "stack.emphasis.", "stack.tied"),
     "saa": ("corruption.", "stack.emphasis."),
@@ -43,7 +43,7 @@ class Init(StrEnum):
     autoassociators). ``dbn``: weights pretrained as restricted Boltzmann machines, by contrastive
     divergence (a deep belief network). ``sda``: weights pretrained with corruption. All have the
     same initial weights and see the same minibatches. ``baseline``: another classifier in place of
-    the network; its arm has the name of that.
+    the network, after which the arm is called.
     """
 
     random = "random"
@@ -54,7 +54,7 @@ class Init(StrEnum):
 
 
 def key_of(word: str) -> str:
-    """The name of what an override sets."""
+    """The key that an override sets."""
     return word.lstrip("+~").partition("=")[0].strip()
 
 
@@ -64,7 +64,7 @@ def top(word: str) -> str:
 
 
 def word(value: Any) -> str:
-    """A value as an override has it, in Hydra's grammar."""
+    """A value as text for an override, in Hydra's grammar."""
     if isinstance(value, str):
         return value if BARE.fullmatch(value) else json.dumps(value)
     if isinstance(value, dict):
@@ -75,7 +75,7 @@ def word(value: Any) -> str:
 
 
 def depth(settings: Mapping[str, Any]) -> int:
-    """How many layers flat settings ask for; 0 of what has none."""
+    """How many layers flat settings ask for; 0 for a baseline."""
     return len(settings.get("stack.layers") or settings.get("stack.hidden") or ())
 
 
@@ -91,7 +91,7 @@ def flat(plain: Mapping[str, Any], above: str = "") -> Plain:
 
 
 def relevant(settings: Mapping[str, Any], aside: Collection[str], init: str = "") -> Plain:
-    """Flat settings without those set ``aside``, alone or by section, or unread by an arm."""
+    """Flat settings without the keys and sections in ``aside`` and those that an arm ignores."""
     unread = UNREAD.get(init, ())
     return {
         key: value
@@ -101,7 +101,7 @@ def relevant(settings: Mapping[str, Any], aside: Collection[str], init: str = ""
 
 
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> Plain:
-    """The flat settings of ``now`` that were others before, or not there."""
+    """The flat settings of ``now`` that were different before, or absent."""
     known = {key: comparable(value) for key, value in before.items()}
     return {k: v for k, v in now.items() if k not in known or known[k] != comparable(v)}
 
@@ -115,8 +115,8 @@ def described(value: Any) -> Any:
     """A plan in plain types: a frozen dataclass by the name of its class, without defaults.
 
     A field at its default is left out, so that a new field changes no old description. Where a
-    default had to change, the field's metadata keep the old one as "unsaid", and that one is left
-    out. Module paths take no part: code may move.
+    default had to change, the field's metadata keep the old one as "unsaid", and the old one is
+    left out. Module paths take no part: code may move.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         said = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
@@ -135,7 +135,7 @@ def described(value: Any) -> Any:
 
 
 def _kind(kind: type) -> str:
-    """Its name; of one that does not come with this program, with its module."""
+    """The class's name, with its module if it does not come with this program."""
     own = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
     return kind.__name__ if own else f"{kind.__module__}.{kind.__name__}"
 
@@ -169,8 +169,8 @@ def differences(
 ) -> list[str]:
     """Keys whose values differ between two flat configurations of one arm.
 
-    What says nothing of the numbers, what the arm does not read, and what is set ``aside``, is no
-    difference.
+    Left out are settings that do not change the numbers, those that the arm does not read, and
+    those in ``aside``.
     """
     arm = str(now.get("init")) if before.get("init") == now.get("init") else ""
     return [

@@ -1,8 +1,8 @@
-"""Pretrained layers, kept by what they were computed from, so that runs share them.
+"""The store of pretrained layers, which runs share.
 
 A layer's key says all that its bits depend on, the layers below included. Whoever needs a layer
-takes it from the store, or trains it and puts it there. While one trains it, others wait; where
-that one stops, the next takes over.
+takes it from the store, or trains it and puts it there. While one process trains it the others
+wait; if that one stops, the next takes over.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from torch import Tensor
 from sda.runs import model_file
 from sda.runs.checkpoint import CheckpointError
 
-PAUSE = 0.5  # seconds between two looks at whether a signal came while another process trains
+PAUSE = 0.5  # seconds between two looks for a signal while another process trains
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def append(runs_folder: Path, result: Mapping[str, Any], predictions: Prediction
     folder.mkdir(parents=True, exist_ok=True)
     line = {"format": FORMAT} | {k: v for k, v in result.items() if k not in ASIDE}
     settings = dict(line.get("settings") or {})
-    for key in ("runs_folder", *PLACES):  # of a path the last part
+    for key in ("runs_folder", *PLACES):  # keep only the last part of a path
         if isinstance(settings.get(key), str):
             settings[key] = Path(settings[key]).name
     line |= {
@@ -59,7 +59,7 @@ def _ends_a_line(file: io.BufferedRandom) -> bool:
 
 
 def _keep(folder: Path, predictions: Predictions) -> str:
-    """Write predictions down unless they are there; returns the SHA-256 that they are named by.
+    """Write predictions unless they are there; returns the SHA-256 that names them.
 
     Labels, which all runs of a data set share, have a file of their own. Predictions are kept as
     their distance from the labels, mostly 0: a tenth of the bytes. Numbers are kept as they are.
@@ -146,7 +146,7 @@ def _whole(file: Path) -> Iterator[dict[str, Any]]:
             line = json.loads(text)
             version = int(line["format"])
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-            _log.warning("%s, line %d is damaged and passed over", file, number)
+            _log.warning("%s, line %d is damaged and skipped", file, number)
             continue
         if version > FORMAT:
             raise ValueError(

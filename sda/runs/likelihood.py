@@ -13,7 +13,7 @@ from sda.nn.stack import StackedDenoisingAutoencoder
 if TYPE_CHECKING:
     from sda.data.encoding import Encoding  # it imports pandas, which takes a second
 
-FOLDS = 5  # in which columns are hidden to be judged
+FOLDS = 5  # parts of the columns; each is hidden and judged in turn
 
 
 @torch.no_grad()

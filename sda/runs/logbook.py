@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 def _quiet_writers(args: threading.ExceptHookArgs) -> None:
-    """Hide the traceback of a TensorBoard thread that dies: the next event raises."""
+    """Hide the traceback of a TensorBoard thread that dies: the next event raises the error."""
     if "AsyncWriter" not in type(args.thread).__name__:
         threading.__excepthook__(args)
 
@@ -73,7 +73,7 @@ class Logbook:
         self._metrics.flush()
 
     def times(self, row: Mapping[str, Any]) -> None:
-        """Append a row of durations: apart, so that the record is the same bits in every run."""
+        """Append durations to a file of their own: the record has the same bits in every run."""
         self._times.write(json.dumps(row) + "\n")
         self._times.flush()
 
@@ -121,10 +121,10 @@ class Logbook:
     def settings(self, settings: Mapping[str, Any], metrics: Sequence[str]) -> None:
         """Open the run's row of the hparams table, so that it is there also if the run dies.
 
-        Beside it what the page of custom scalars shows: all runs of a folder on the same axes.
+        Also set the charts of the page of custom scalars: all runs of a folder on the same axes.
 
-        What can differ by layer has a column for each layer, and what is null has none: a column of
-        several types cannot be sorted. TensorBoard makes the columns from the rows of all runs.
+        What can differ by layer has a column for each layer, and null has none, since TensorBoard,
+        which makes the columns from the rows of all runs, cannot sort a column of several types.
         """
         if not self.shows:
             return
@@ -153,7 +153,7 @@ class Logbook:
     def close(self) -> None:
         """Close every file."""
         if self._writer is not None:
-            with suppress(Exception):  # a view: it has said so if it cannot be written
+            with suppress(Exception):  # only a view, and a failure was told
                 self._writer.close()
         self._metrics.close()
         self._times.close()
@@ -192,7 +192,7 @@ def _check_whole(record: Path, size: int) -> None:
     if there < size:
         raise ValueError(
             f"{record} has lost rows: {there} bytes, {size} when the checkpoint was taken; "
-            "put it back whole, or overwrite=true starts the run afresh"
+            "restore the file, or start the run afresh with overwrite=true"
         )
 
 

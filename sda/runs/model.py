@@ -37,7 +37,7 @@ class Model:
 
     path: Path
     network: model_file.Network
-    pretrained: StackedDenoisingAutoencoder | None  # its decoders fit its encoders
+    pretrained: StackedDenoisingAutoencoder | None  # before fine-tuning: its decoders fit
     encoding: Encoding | None  # None: the columns have no names
     about: Mapping[str, Any]
 
@@ -94,7 +94,7 @@ class Model:
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The class of each row and the probability of each, or the numbers of a regression."""
         if not isinstance(self.network, Predictor):
-            raise ValueError(f"{self.path} was pretrained alone: it predicts nothing")
+            raise ValueError(f"{self.path} was only pretrained: it predicts nothing")
         x = self._whole(self.rows(frame), self.network.stack)
         names = self._target_names
         if not isinstance(self.network, Classifier):
@@ -128,8 +128,8 @@ class Model:
     def impute(self, frame: pd.DataFrame, generator: torch.Generator | None = None) -> pd.DataFrame:
         """Fill the missing cells, and change no other.
 
-        With the mean of what the network says of a number, and the most probable category; with a
-        ``generator`` by a draw: numbers spread around the mean as validation rows do.
+        A number gets the network's mean, a category the most probable one. With a ``generator``
+        both are drawn: numbers spread around the mean as they do on validation rows.
         """
         x = self.rows(frame)
         reconstruction = self._decoders[0].reconstruction
@@ -147,8 +147,8 @@ class Model:
     def score(self, frame: pd.DataFrame, quantile: float = 0.95) -> pd.DataFrame:
         """How unusual a row is: −log p in nats, and the part of each column.
 
-        A fifth of the columns at a time is hidden and judged by the others, so that a network that
-        could copy a row cannot: the sum over cells of −log p(cell | cells that are not hidden).
+        A fifth of the columns at a time is hidden and judged by the others, so that no network can
+        just copy a row. The score is the sum over cells of −log p(cell | cells not hidden).
         ``is_unusual``: its score is above that of a share ``quantile`` of the validation rows.
         """
         x = self.rows(frame)

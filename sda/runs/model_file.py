@@ -112,7 +112,7 @@ def load_all(path: str | Path) -> Saved:
 
 
 def pretrained_stack(folder: Path, key: str = "") -> StackedDenoisingAutoencoder:
-    """Load it, on the CPU; ``key`` is the setting that names the folder, for a refusal.
+    """Load the pretrained stack of a run, on the CPU; errors name the setting ``key``.
 
     Raises:
         RunFolderError: the folder holds no run, or one that has not been pretrained.
@@ -145,7 +145,7 @@ def write(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) 
     """Write tensors with a header of plain types, atomically. Raises OSError."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     told = {"format": FORMAT} | dict(header)
-    # One entry: the library writes several in any order.
+    # One entry, since the library writes several in any order.
     metadata = {"sda": json.dumps(told | {"sha256": _digest(told, plain)})}
     files.replace(path, safetensors.torch.save(plain, metadata))
 
@@ -221,7 +221,7 @@ def _plain(plan: LayerPlan | Distribution) -> Any:
 
 
 def _known(plain: Any) -> Any:
-    """What a description is of: parts are built of the classes named here and of no others."""
+    """Build what a description describes, of the classes that ``_kind`` allows."""
     if isinstance(plain, dict):
         values = {key: _known(value) for key, value in plain.items() if key != "kind"}
         return _kind(plain["kind"])(**values)

@@ -1,4 +1,4 @@
-"""Runs as they lie in their folders: finished ones with their figures, others with the reason."""
+"""Runs, read from their folders: finished ones with their errors, others with the reason."""
 
 import json
 import math
@@ -27,7 +27,7 @@ NEEDED: dict[str, tuple[type, ...]] = {
     "test_error": (float, int),
 }
 
-CUT = {"way": str, "number": int, "total": int, "rows": str}  # what says which cut of rows it is
+CUT = {"way": str, "number": int, "total": int, "rows": str}  # which cut of the rows it is
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Trained:
         return self.result.get("kind") == "numbers"
 
     def losses(self) -> NDArray[np.float64] | None:
-        """What each test row adds to the error, as ``losses``; None without predictions."""
+        """The loss of each test row, as ``losses`` below; None without predictions."""
         if (found := self.predictions()) is None:
             return None
         return losses(*found)
@@ -128,10 +128,10 @@ class Trained:
 
 
 def losses(y: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.float64]:
-    """What each row adds to the error, times their number: (n,); its mean is the error.
+    """The loss of each row, (n,); their mean is the error.
 
-    0 and 1 for classes (n,); for numbers (n, ...), floats, the squared error over the variance,
-    mean over targets: 1 − R².
+    0 or 1 for classes (n,). For numbers (n, ...), floats, the squared error over the variance,
+    averaged over targets, so that the error is 1 − R².
     """
     if y.dtype.kind != "f":
         return np.asarray(y != predicted, np.float64)
@@ -143,7 +143,7 @@ def losses(y: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def rows(file: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines; a torn line is passed over, a missing file is empty."""
+    """The objects of a file of JSON lines; a torn line is skipped, a missing file is empty."""
     try:
         text = file.read_text("utf-8", errors="replace")
     except OSError:
@@ -159,7 +159,7 @@ def rows(file: Path) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A run without figures: its status (``unreadable`` if even that is unknown) and why."""
+    """A run without errors to compare: its status (``unreadable`` if unknown) and why."""
 
     path: Path
     status: str
@@ -224,7 +224,7 @@ def in_folder(path: Path) -> Trained | Unfinished:
 
 
 def fault_of(result: dict[str, Any]) -> str | None:
-    """What keeps a finished result from being compared."""
+    """Why a finished result cannot be compared; None: it can."""
     for key, kinds in NEEDED.items():
         value = result.get(key)
         if not isinstance(value, kinds) or isinstance(value, bool):

@@ -46,7 +46,7 @@ class Queue:
         return self._tasks.popleft() if self._tasks else None
 
     def sift(self, task: list[Job]) -> tuple[list[Job], list[Outcome]]:
-        """The runs of a task that can train now; and how those ended that others trained."""
+        """The runs of a task that can train now, and the outcomes of those that others trained."""
         left = [job for job in task if not job.stays]
         over = [job for job in task if job not in left and str(job.path) in self._told]
         busy = [job for job in left if RunFolder(job.path).is_held]
@@ -56,7 +56,7 @@ class Queue:
         return [job for job in left if job not in busy], [done(job) for job in over]
 
     def put_back(self, folder: str) -> None:
-        """Have the task of a run come back: another process was faster."""
+        """Queue the task of a run again: another process was faster."""
         task = self._of[folder]
         self._wait(task, [job for job in task if str(job.path) == folder])
 
@@ -64,19 +64,19 @@ class Queue:
         self._waiting.append(task)
         for folder in (str(job.path) for job in busy):
             if folder not in self._told:
-                _log.info("%s: another process is training it; it is waited for", folder)
+                _log.info("%s: another process is training it; waiting for it", folder)
                 self._told.add(folder)
 
 
 def done(job: Job) -> Outcome:
-    """How a run that has ended did so."""
+    """The outcome of a run that has ended."""
     return Outcome(str(job.path), RunFolder(job.path).result, None)
 
 
 def run_all(
     jobs: Sequence[Job], on: Executor, together: bool = False, until: float = math.inf
 ) -> list[Outcome]:
-    """Train the runs of a sweep; finished ones are skipped, partial ones gone on with.
+    """Train the runs of a sweep; finished ones are skipped, interrupted ones resumed.
 
     A run that fails leaves the others alone. One that another process is training is waited for. A
     signal is passed on to the runs in progress, which save and stop; no further one starts.
@@ -95,7 +95,7 @@ def run_all(
     """
     asked, jobs = jobs, _distinct(jobs)
     for folder in {job.config["runs_folder"] for job in jobs}:
-        for shared in ("layers", "ledger/predictions"):  # by all runs: none of them tidies up there
+        for shared in ("layers", "ledger/predictions"):  # by all runs, so tidied up here
             files.tidy(Path(folder, shared))
     outcomes = _refused(jobs)
     left = [job for job in jobs if str(job.path) not in outcomes]
@@ -126,7 +126,7 @@ def _distinct(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _train(queue: Queue, on: Executor, is_over: Callable[[], object]) -> Iterator[list[Outcome]]:
-    """Train tasks side by side; again and again, the outcomes of runs that ended meanwhile.
+    """Train tasks side by side; yields, again and again, the outcomes of runs that have ended.
 
     When it is over, the runs in progress are stopped, and those that did stop have no outcome.
     """
@@ -139,7 +139,7 @@ def _train(queue: Queue, on: Executor, is_over: Callable[[], object]) -> Iterato
         while on.is_free and not stopping and (task := queue.next()):
             free, over = queue.sift(task)
             ended += over
-            if free:  # a batch is trained whole, those that others have computed with the rest
+            if free:  # a batch is trained whole, with the runs that others have trained
                 on.submit(task, free)
         for outcome in on.ended():
             if outcome.is_busy:
@@ -150,7 +150,7 @@ def _train(queue: Queue, on: Executor, is_over: Callable[[], object]) -> Iterato
 
 
 def _refused(jobs: Sequence[Job]) -> dict[str, Outcome]:
-    """Tell of the runs whose folders have others in them; those beside them are left alone."""
+    """Report the runs whose folders hold other runs, which stay; the rest can be trained."""
     outcomes: dict[str, Outcome] = {}
     for job in jobs:
         if fault := job.refusal:
@@ -166,7 +166,7 @@ def faults(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _tasks(jobs: Sequence[Job], together: bool) -> list[list[Job]]:
-    """Cut runs into tasks of one process each, without those of which all have finished.
+    """Cut runs into tasks of one process each; a task whose runs have all finished is left out.
 
     A run that was begun in a batch goes on in that one. The others train alone, or in the batches
     that follow from the runs of the sweep, whatever has finished of them.
@@ -205,7 +205,7 @@ def _spread(tasks: list[list[Job]]) -> list[list[Job]]:
 
 
 def _report(ended: Sequence[Outcome], done: int, total: int, seconds: float) -> None:
-    """Tell of runs that ended together, the last of ``done``, and how long the others take."""
+    """Report runs that ended together, the last of ``done``, and the time that the others need."""
     for number, outcome in enumerate(ended, done - len(ended) + 1):
         head = f"[{number}/{total}] {outcome.folder}"
         if outcome.fault:

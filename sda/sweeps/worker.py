@@ -24,7 +24,7 @@ from sda.experiment.launch import train_jobs
 from sda.runs.folder import BusyError, RunFolder
 
 STOPPED, BUSY, LACKING = "stopped", "busy", "lacking"
-PATIENCE = 5.0  # seconds in which a process that has nothing left to do ends
+PATIENCE = 5.0  # seconds for a process with nothing left to do to end
 STOP = signal.SIGTERM
 PRELOAD = "sda.sweeps.warm"
 HELD_BACK = (signal.SIGTERM, signal.SIGHUP)  # from a process until it listens
@@ -63,7 +63,7 @@ class Child:
         context.set_forkserver_preload([PRELOAD])
         launch.ask_ahead(task[0].config)
         _start_server()
-        # Says how it ended; readable when it has, however that was, and whoever it was forked from.
+        # Tells how it ended; becomes readable too if the process dies.
         self.report, sender = context.Pipe(duplex=False)
         self._asked = False
         self._folders = [str(job.path) for job in told]
@@ -73,7 +73,7 @@ class Child:
         sender.close()
 
     def ask_to_stop(self) -> None:
-        """Have its runs save and end, or itself where there is nothing to save yet."""
+        """Ask its runs to save and end; where there is nothing to save yet it ends at once."""
         self._asked = True
         if self.process.pid is not None:
             with suppress(ProcessLookupError):  # it is over since somebody looked
@@ -103,11 +103,11 @@ class Child:
 
 
 def _start_server() -> None:
-    """Start what processes are forked from, deaf to signals that a whole group gets.
+    """Start the process that children are forked from, with Ctrl-C ignored and HELD_BACK blocked.
 
-    The processes are deaf to Ctrl-C too; the others wait until they listen.
+    The children inherit this; what is held back reaches them once they listen.
     """
-    resource_tracker.ensure_running()  # which would unblock what is blocked here
+    resource_tracker.ensure_running()  # started later it would unblock the signals
     listens = threading.current_thread() is threading.main_thread()  # not in a worker of Dask
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if listens else None
     waiting = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
@@ -121,7 +121,7 @@ def _work(jobs: Sequence[Job], modules: Sequence[str], sender: Connection) -> No
     """Train the runs of a task in this process; send what went wrong with all of them, or None."""
     os.setpgrp()  # Ctrl-C reaches the sweep alone, which passes it on once
     reopen_closed()
-    show_messages(logging.WARNING)  # how far it is, the sweep tells
+    show_messages(logging.WARNING)  # the sweep shows progress
     threading.Thread(target=_stop_when_orphaned, daemon=True).start()
     fault: BaseException | None = None
     passing = None

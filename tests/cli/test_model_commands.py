@@ -226,7 +226,7 @@ def test_a_stack_without_labels_encodes_and_imputes_and_predicts_nothing(told, p
     (run,) = (place / "alone" / "none").glob("init*")
     assert told("encode", str(run), "new.csv").shape == (40, 6)
     assert told("impute", str(run), "new.csv").shape == (40, 5)
-    assert "pretrained alone: it predicts nothing" in told(
+    assert "only pretrained: it predicts nothing" in told(
         "predict", str(run), "new.csv", fails=True
     )
 

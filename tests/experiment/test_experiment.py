@@ -160,7 +160,7 @@ def test_rows_without_any_label_are_pretrained_as_those_with_labels_are(tmp_path
 def test_an_arm_that_learns_from_labels_alone_is_refused_where_there_are_none(tmp_path):
     data = splits()
     parts = {part: unlabelled(rows) for part, rows in data.parts().items()}
-    with pytest.raises(ValueError, match="toy has no labels: it can be pretrained alone"):
+    with pytest.raises(ValueError, match="toy has no labels: it can only be pretrained"):
         train(tmp_path / "a", "init=random", data=replace(data, n_classes=0, **parts))
 
 

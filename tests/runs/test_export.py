@@ -65,7 +65,7 @@ def test_columns_may_be_called_as_a_part_of_the_graph_is(tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_column_called_as_what_is_computed_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="ONNX calls what it computes 'answer': rename"):
+    with pytest.raises(ValueError, match="an output of the ONNX file is called 'answer': rename"):
         export.onnx(of_columns(tmp_path, ["answer", "a"]), tmp_path / "m.onnx")
 
 

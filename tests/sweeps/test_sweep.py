@@ -355,7 +355,7 @@ def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(
     asked = jobs(tmp_path, sweep=[["seed=0"]])
     other = RunFolder(asked[0].path)
     other.open()
-    close_when(other, lambda: "it is waited for" in caplog.text)
+    close_when(other, lambda: "waiting for it" in caplog.text)
     (outcome,) = sweep.run_all(asked, Local(2))
     assert outcome.fault is None
 

@@ -16,7 +16,7 @@ from sda.sweeps.campaign import protocol, search
 from sda.sweeps.campaign.protocol import Line, Setting
 from sda.sweeps.campaign.search import Search
 
-ATTEMPTS = 2  # times the runs asked for: a search whose runs do not learn ends
+ATTEMPTS = 2  # times the runs asked for, then a search ends even if too few have learned
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Cell:
     def to_search(self, lines: Sequence[Line], runs: int) -> list[Job]:
         """The runs that a search still lacks, as far as they are known; [] when it is over.
 
-        As many runs as were asked for have learned something in the end: others are replaced, by
-        what is left of the list, then by proposals, one at a time.
+        Runs that learn nothing are replaced: by the rest of the list, then by proposals, one at a
+        time.
         """
         if self.search is None:
             is_there = any("row" not in line for line in lines)
@@ -73,7 +73,7 @@ class Cell:
         return [] if words is None else [self.job(words, protocol.SEARCHED, test=False)]
 
     def to_confirm(self, lines: Sequence[Line]) -> list[Job]:
-        """The runs of the finalists with the other seeds of the choice that are not there."""
+        """The runs that the finalists lack: with the other seeds of the choice."""
         if self.search is None:
             return []
         return [
@@ -84,7 +84,7 @@ class Cell:
         ]
 
     def to_repeat(self, lines: Sequence[Line], choosing: Sequence[Line], seeds: int) -> list[Job]:
-        """The runs of the chosen setting with fresh seeds that are not there.
+        """The runs that the chosen setting lacks: with fresh seeds.
 
         Args:
             lines: of this cell, from the ledger of its runs.
@@ -102,7 +102,7 @@ class Cell:
         return [job for seed, job in zip(wanted, jobs, strict=True) if seed not in there]
 
     def choice(self, lines: Sequence[Line]) -> list[str] | None:
-        """The chosen setting in words; of a table that was converted, the one that stands there."""
+        """The chosen setting as overrides; of a converted table, the one that it states."""
         one = protocol.chosen(lines)
         if one is not None:
             return self.values(one.one)
@@ -136,7 +136,7 @@ def _job(campaign: str, data: str, arm: str, values: tuple[str, ...]) -> Job:
 
 @functools.cache
 def data_hash(described: str) -> str:
-    """The digest of a data set, which is read or made for it; what describes it is JSON."""
+    """The digest of a data set that JSON describes; it is read or made for this."""
     return schema.load_data({"data": json.loads(described)}).digest()
 
 

@@ -79,7 +79,7 @@ def tried(lines: Iterable[Line]) -> dict[str, Setting]:
 
 
 def finalists(lines: Iterable[Line]) -> list[Setting]:
-    """The best of a search, as many as are tried with more seeds; best first."""
+    """The best settings of a search, best first: those that are tried with more seeds."""
     able = [one for one in tried(lines).values() if has_learned(one.lines[SEARCHED])]
     return sorted(able, key=lambda one: one.score([SEARCHED]))[:FINALISTS]
 

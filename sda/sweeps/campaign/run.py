@@ -1,9 +1,9 @@
-"""A campaign, from a command: run until its hours are over, and gone on with.
+"""Runs a campaign until its hours are over; the same command goes on with it.
 
 Tier by tier: every arm is searched, its best settings are confirmed, its choice is repeated with
-fresh seeds (`protocol`). The ledger of the runs' folder is the only memory, so that the same
-command goes on where it stopped, also after the folders of the runs are gone. With the ledger of
-another search (``campaign.choices=FOLDER``) its choices are repeated without a search.
+fresh seeds (`protocol`). The ledger of the runs' folder is the only memory, so that a campaign goes
+on also after the folders of its runs are gone. With the ledger of another search
+(``campaign.choices=FOLDER``) its choices are repeated without a search.
 """
 
 import logging
@@ -48,10 +48,10 @@ def run(plan: Campaign) -> tuple[bool, list[str]]:
     if first is None:
         return True, []
     with closing(executor(first.config)) as on:
-        _log.info("%s: reading its data sets", plan.name)  # where they are not, making them
+        _log.info("%s: reading its data sets", plan.name)  # or making them
         tiers, absent = _at_hand(tiers)
         _log.info("to go: %s", to_go(plan, tiers))
-        ended: dict[str, Outcome] = {}  # of a run that was tried in several stages, the last
+        ended: dict[str, Outcome] = {}  # by folder, the latest
         for title, jobs in stages(plan, tiers):
             due = [job for job in jobs if str(job.path) not in ended]  # once in a call
             if not due:
@@ -103,7 +103,7 @@ def _repeating(plan: Campaign, tier: Tier, cells: Sequence[Cell]) -> Iterator[li
 def to_go(plan: Campaign, tiers: Tiers) -> str:
     """Say how many runs all tiers have left, and their hours as far as the ledger tells them.
 
-    Proposals and the runs that follow them are not known yet: it is the least number of runs.
+    The number is a lower bound: proposals and the runs that follow them are not known yet.
     """
     last = {(cell.data, cell.arm): (cell, tier) for tier, cells in tiers for cell in cells}
     runs, unknown, hours = 0, 0, 0.0
@@ -114,8 +114,8 @@ def to_go(plan: Campaign, tiers: Tiers) -> str:
         runs += due
         unknown += 0 if times else due
         hours += due * fmean(times) / 3600 if times else 0.0
-    told = f"; of {unknown} it is not known" if unknown else ""
-    return f"{runs} runs, {hours:.1f} hours of one core by those that have ended{told}"
+    told = f"; unknown for {unknown}" if unknown else ""
+    return f"{runs} runs, {hours:.1f} core-hours by the runs that have ended{told}"
 
 
 def _due(cell: Cell, lines: Sequence[Line], tier: Tier, is_chosen: bool) -> int:
@@ -152,7 +152,7 @@ def checked(plan: Campaign) -> Tiers:
 def _at_hand(tiers: Tiers) -> tuple[Tiers, list[str]]:
     """Read or make every data set: the tiers with the cells whose data are there.
 
-    A line for each set that cannot be had, which is told too.
+    And a line for each set that cannot be had, which is logged too.
     """
     every = [cell for _, cells in tiers for cell in cells]
     absent: dict[str, str] = {}
@@ -169,7 +169,7 @@ def _at_hand(tiers: Tiers) -> tuple[Tiers, list[str]]:
 
 
 def _faults(outcomes: Iterable[Outcome]) -> list[str]:
-    """A line for every run that failed; one that diverged was tried, and is worth knowing."""
+    """A line for every run that failed; one that diverged has not, it is a result."""
     return sweep.faults([o for o in outcomes if o.result.get("status") != "diverged"])
 
 

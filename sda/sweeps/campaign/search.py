@@ -21,8 +21,8 @@ from sda.runs.identity import UNREAD, flat, key_of, word
 RATE = "finetune.learning_rate"
 OWN = ("experiment", "arm", "name", "init", "seed", "test", RATE)  # a campaign sets them
 PLACE = ("overwrite", "runs_folder")  # of all its runs
-STARTUP = 4  # outcomes before the model is believed; of a cell's list there are more
-ASKED = 100  # times, for something that has not been tried
+STARTUP = 4  # outcomes before the sampler uses its model; a cell's list has more
+ASKED = 100  # attempts to propose something that has not been tried
 Space = dict[str, BaseDistribution]
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -89,7 +89,7 @@ def read(plain: Mapping[str, Any]) -> Search:
 
 
 def _refuse_followed(plain: Mapping[str, Any], words: Sequence[str], idle: tuple[str, ...]) -> None:
-    """Raise ValueError where what an arm does not read may be read in another place after all."""
+    """Raise ValueError for a key of ``corruption`` that the arm reads only as noise on rows."""
     noisy = [part for part in ("pretrain", "finetune") if plain[part].get("corruption")]
     for key in map(key_of, words):
         if noisy and key.startswith(idle) and key.startswith("corruption."):
@@ -161,7 +161,7 @@ def _distribution(key: str, values: Any) -> BaseDistribution:
 
 
 def _values(searched: Space, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Look up what flat settings have of a space. Raises ValueError if they lack one."""
+    """The values that flat settings have for a space. Raises ValueError if they lack one."""
     found = {}
     for key, distribution in searched.items():
         if key not in settings:
@@ -174,7 +174,7 @@ def _values(searched: Space, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rounded(distribution: BaseDistribution, value: Any) -> Any:
-    """Two digits, which a name of a folder can bear, of what is no choice."""
+    """A number with two digits, to keep folder names short; a choice as it is."""
     if isinstance(distribution, FloatDistribution):
         return min(max(float(f"{value:.2g}"), distribution.low), distribution.high)
     return value

@@ -68,7 +68,7 @@ class Row:
 def rows(lines: Sequence[Line], campaign: str = "table1") -> list[Row]:
     """A row for every arm and data set of a campaign whose figure is known.
 
-    Where lines were converted from an earlier table, they stand until as many seeds are there.
+    Lines converted from an earlier table count until new runs have as many seeds.
     """
     cells: dict[tuple[str, str, str], list[Line]] = {}
     for line in lines:
@@ -93,7 +93,7 @@ def rows(lines: Sequence[Line], campaign: str = "table1") -> list[Row]:
 
 
 def _weight(row: Row) -> tuple[int, bool]:
-    """Of rows of one cell that with the most seeds counts, of as many one that is not converted."""
+    """Which row of a cell counts: the one with most seeds, then one that is not converted."""
     return row.seeds, not row.is_converted
 
 
@@ -132,7 +132,7 @@ def _baseline(line: Line) -> Row:
 def _figures(
     lines: Mapping[int, Line], chosen: Mapping[str, Any], edge: str, tried: int, valid: float
 ) -> Row:
-    """A row of the lines that give its figure; ``valid`` is the error that was searched."""
+    """A row from the lines with its runs; ``valid``: validation error of the run of the search."""
     line = next(iter(lines.values()))
     mean, sd = intervals.spread([float(one["test_error"]) for one in lines.values()])
     return Row(
@@ -159,7 +159,7 @@ def _settings(line: Line) -> dict[str, Any]:
 
 
 def _edges(settings: Mapping[str, Any], searched: Sequence[Mapping[str, Any]]) -> str:
-    """Which numbers of a setting were the lowest or the highest tried: beyond may be better."""
+    """Numbers of a setting that were the lowest or highest tried: beyond may be better."""
     found = []
     for key, value in settings.items():
         tried = {other[key] for other in searched if isinstance(other.get(key), int | float)}
@@ -191,7 +191,7 @@ def named(heads: Sequence[str], rows: Sequence[Sequence[str]], *notes: str) -> B
 
 
 def brief(row: Row) -> str:
-    """One cell: the mean over seeds, *: of one, †: paper's not reached, and the paper's figure."""
+    """A cell: the mean over seeds (*: one seed, †: paper's not reached), and the paper's."""
     marks = "\\*" * (row.seeds == 1 and not row.is_certain) + "†" * (row.reached is False)
     ours = f"**{percent(row.mean)}**{marks}"
     return ours if row.published is None else f"{ours} ({percent(row.published)})"
@@ -212,7 +212,7 @@ def full(row: Row) -> str:
 
 
 def details(rows: Sequence[Row]) -> Block:
-    """What was chosen for every cell, from how much."""
+    """What was chosen for every cell, and from how many runs."""
     heads = [
         "data set", "arm", "data", "runs tried", "chosen", "edge of what was tried",
         "validation error of seed 0", "its mean over seeds", "minutes a run",
@@ -229,5 +229,5 @@ def details(rows: Sequence[Row]) -> Block:
 
 
 def percent(fraction: float) -> str:
-    """Two digits; nothing for what is not known."""
+    """In percent, with two decimals; empty if unknown."""
     return "" if math.isnan(fraction) else f"{100 * fraction:.2f}"

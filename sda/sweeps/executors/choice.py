@@ -6,8 +6,8 @@ from sda.common import threads
 from sda.config import schema
 from sda.sweeps.executors.executor import Executor, Local
 
-EACH = {"timeout_min": 240, "mem_gb": 4, "cpus_per_task": 1}  # of Slurm
-MOST = 1000  # tasks that a Slurm array may have, where nothing is said
+EACH = {"timeout_min": 240, "mem_gb": 4, "cpus_per_task": 1}  # a Slurm job, by default
+MOST = 1000  # tasks in Slurm's queue, unless jobs says otherwise
 
 
 def executor(plain: dict[str, Any]) -> Executor:

@@ -19,13 +19,13 @@ _log = logging.getLogger(__name__)
 
 
 class Dask(executor.Remote):
-    """Sends tasks to Dask's workers. A task whose worker dies goes to another, and goes on there.
+    """Sends tasks to Dask's workers. A task whose worker dies goes on at another.
 
-    So does one whose worker lacks what it needs, such as a GPU.
-    After ``distributed.scheduler.allowed-failures`` such deaths (3) it is given up.
+    After ``distributed.scheduler.allowed-failures`` such deaths (3) it is given up. A task whose
+    worker lacks what it needs, such as a GPU, goes to another too.
 
     Args:
-        address: of a scheduler; None: a cluster is started, and given back at the end.
+        address: of a scheduler; None: a cluster is started, and ended at the end.
         cluster: ``local`` (processes of this machine), ``ssh``, ``slurm``, ``pbs`` or ``lsf``.
         workers: how many to start.
         options: what the class of the cluster takes, by name.
@@ -55,7 +55,7 @@ class Dask(executor.Remote):
 
     @property
     def is_free(self) -> bool:
-        """Whether there are fewer tasks than the workers there are take."""
+        """Whether the workers would take a further task."""
         return len(self._running) < AHEAD * max(1, self._threads)
 
     def submit(self, task: Sequence[Job], told: Sequence[Job]) -> None:
@@ -64,7 +64,7 @@ class Dask(executor.Remote):
 
     def ended(self) -> list[Outcome]:
         """The outcomes of tasks that are over."""
-        self._threads = self._count()  # once a look, not a task: it asks all the workers there are
+        self._threads = self._count()  # once a look, not once a task: it asks every worker
         return super().ended()
 
     def close(self) -> None:

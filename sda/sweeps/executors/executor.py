@@ -22,7 +22,7 @@ from sda.experiment.job import Job
 from sda.runs.folder import RunFolder
 from sda.sweeps.worker import Child, Outcome
 
-PAUSE = 0.2  # seconds between two looks at what else is asked for
+PAUSE = 0.2  # seconds that ``ended`` waits
 LOOK = 0.5  # seconds between two looks whether the runs of a task are to stop
 
 
@@ -63,12 +63,12 @@ class Local(Executor):
 
     Args:
         slots: processes side by side.
-        devices: of the GPUs that they share, a process each in turn; none: as the runs say.
+        devices: GPUs that they share, each process on the least busy one; none: as the runs say.
     """
 
     def __init__(self, slots: int, devices: Sequence[str] = ()) -> None:
         self._slots, self._devices = slots, devices
-        self._running: dict[Child, str | None] = {}  # and on which device
+        self._running: dict[Child, str | None] = {}  # with its device
 
     @property
     def is_free(self) -> bool:
@@ -97,7 +97,7 @@ class Local(Executor):
         return [outcome for child in ended for outcome in child.outcomes()]
 
     def stop(self) -> None:
-        """Pass the wish on as a signal."""
+        """Ask by a signal."""
         for child in self._running:
             child.ask_to_stop()
 
@@ -124,7 +124,7 @@ class Task:
     def start(self) -> Child:
         """Start the process that trains the runs, on the machine that this is called on."""
         trust(self.modules)
-        # A worker of Dask is a daemon, which may have no children lest they outlive it: ours end.
+        # Dask's workers are daemons, which may have no children that outlive them; ours do not.
         getattr(current_process(), "_config", {})["daemon"] = False
         jobs = [Job(config, words, Path(folder)) for config, words, folder in self.runs]
         return Child(jobs, [job for job in jobs if str(job.folder) in self.told])
@@ -139,7 +139,7 @@ class Task:
         return child.outcomes()
 
     def lost(self, why: object) -> list[Outcome]:
-        """The message for runs of which no worker has reported anything."""
+        """The outcomes of runs that no worker has reported on."""
         line = " ".join(str(why).split()) or type(why).__name__
         return [Outcome(folder, RunFolder(Path(folder)).result, line) for folder in self.told]
 
@@ -195,9 +195,9 @@ class Remote(Executor):
         return outcomes
 
     def stop(self) -> None:
-        """Leave word for the runs in progress; tasks that have not begun end at once."""
+        """Make the file that tells runs to stop; tasks that have not begun end at once."""
         self._stop.touch()
 
     def close(self) -> None:
-        """Take the word back."""
+        """Remove that file."""
         self._stop.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ Labels = int | None  # rows that have labels; None: all
 
 @dataclass(frozen=True)
 class Plan:
-    """Arms, settings, numbers of labels, seeds and epochs; how long that takes, by a probe."""
+    """Arms, settings, numbers of labels, seeds and epochs, and the time that they will take."""
 
     name: str  # of the data; of the folder with everything
     runs_folder: str
@@ -100,7 +100,7 @@ class Plan:
 
 
 def job(words: Sequence[str]) -> Job:
-    """The run of words beside the experiment's."""
+    """The run of experiment=worth with these words."""
     return Job.of(["experiment=worth", *words])
 
 

@@ -1,4 +1,4 @@
-"""The runs of `worth`: short, timed ones, which plan what fits into some minutes; then the plan's.
+"""The runs of `worth`: first a probe, to plan what fits into the minutes, then the plan's runs.
 
 Settings are compared on validation rows, the best are run again with fresh seeds.
 """
@@ -23,7 +23,7 @@ from sda.sweeps.worth.plan import Labels, Plan, job
 SECONDS = 60.0  # that a probe takes, about; the networks are timed in any case
 EPOCHS = 2  # of a probe, of each layer and of fine-tuning
 FEW = 1000  # labels of the baselines of a probe
-GROWTH = 1.5  # power of the rows that the time of a baseline is taken to grow with
+GROWTH = 1.5  # a baseline's time is assumed to grow with this power of the rows
 SHARE = 0.2  # of all minutes that one baseline may take
 LITTLE = 20.0  # seconds that any baseline may take
 RESERVE = 0.85  # of the minutes that are planned: a probe is short
@@ -75,7 +75,7 @@ def numbers(n: int, n_classes: int) -> list[Labels]:
 
 
 def _timed(plan: Plan, splits: Splits) -> tuple[Times, dict[str, str]]:
-    """Seconds of every arm, and why there are none: of an epoch each, or of one baseline."""
+    """Seconds of every arm, for an epoch and row, or for a baseline; and why some have none."""
     start = time.monotonic()
     few = min(FEW, plan.n_train)
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +91,7 @@ def _timed(plan: Plan, splits: Splits) -> tuple[Times, dict[str, str]]:
         on = choice.executor(networks[0].config)
         outcomes = sweep.run_all(networks, on)
         now = time.monotonic()
-        until = now + max(SECONDS, 3 * (now - start))  # of a machine that is busy
+        until = now + max(SECONDS, 3 * (now - start))  # more on a busy machine
         outcomes += sweep.run_all([j for j in jobs.values() if j not in networks], on, until=until)
     ended = {outcome.folder: outcome for outcome in outcomes}
     times, faults = {}, {}

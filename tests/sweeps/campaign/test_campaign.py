@@ -221,12 +221,12 @@ def test_a_campaign_says_how_much_of_all_tiers_is_to_go(done, tiny):
         tiers = campaign_run.checked(tier(plan, **changes))
         return campaign_run.to_go(plan, [*tiers, *tiers])
 
-    assert told(done).startswith("0 runs, 0.0 hours")
+    assert told(done).startswith("0 runs, 0.0 core-hours")
     assert told(done, seeds=5).startswith("6 runs")  # three more of two networks
     assert told(done, runs=5).startswith("2 runs")
     write(done, [])
     assert told(done).startswith("21 runs")  # 4 + 2 x 2 + 2 of each network, a machine
-    assert told(done).endswith("of 21 it is not known")
+    assert told(done).endswith("unknown for 21")
 
 
 @pytest.mark.slow
@@ -293,7 +293,7 @@ def test_a_run_that_another_process_trains_is_waited_for_while_the_others_go_on(
 
     threading.Thread(target=release, daemon=True).start()
     assert campaign_run.run(done) == (True, [])
-    assert "another process is training it; it is waited for" in caplog.text
+    assert "another process is training it; waiting for it" in caplog.text
     assert RunFolder(held.path).result["status"] == "finished"
 
 
