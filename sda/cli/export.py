@@ -1,6 +1,6 @@
 """export MODEL to=FILE: for other programs: .onnx, .pt2 (torch.export), or a folder as on a hub.
 
-The .onnx takes raw cells, an input for each column; its answers are checked to 1e-5, by onnxruntime.
+The .onnx takes raw cells, an input for each column; its answers are checked to 1e-5.
 It needs pip install 'sda[onnx]'. A folder gets config.json, model.safetensors and a model card.
 """
 

@@ -59,7 +59,7 @@ def _with_data(words: list[str]) -> list[str]:
     if "=" not in first and not first.startswith("-"):
         is_set = (catalogue.folder() / "data" / f"{first}.yaml").exists()
         if not is_set and not Path(first).exists():
-            raise ValueError(f"there is no data set and no file {first}; ls conf/data")
+            raise ValueError(f"there is no data set and no file {first}; data list names the sets")
         kind = "table" if Path(first).suffix in TABLES else "arrays"
         named = [f"data={first}"] if is_set else [f"data={kind}", f'data.path="{first}"']
         return [*named, *words[1:]]

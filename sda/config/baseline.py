@@ -118,7 +118,7 @@ def build(plain: Mapping[str, Any], like: Run) -> Baseline:
             checked.
     """
     if plain.get("baseline") is None:
-        raise ValueError("init=baseline needs one: baseline=svm_rbf; ls conf/baseline")
+        raise ValueError("init=baseline needs one: baseline=svm_rbf; --help lists them")
     node = section("baseline", plain["baseline"])
     arm = checks.text("baseline.name", node.pop("name", None))
     given = node.pop("grid", None) or {}

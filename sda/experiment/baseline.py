@@ -53,7 +53,7 @@ def check(plan: Baseline, splits: Splits) -> None:
         other = "baseline=random_forest" if predicted == "numbers" else "baseline=ridge"
         raise ValueError(
             f"{plan.init} predicts {predicted}, and the rows of {splits.name} have {splits.kind}"
-            + (f"; try {other}" if splits.kind != "nothing" else "")
+            + (f"; {other} predicts them" if splits.kind != "nothing" else "")
         )
     if splits.n_targets > 1 and not tags.target_tags.multi_output:
         raise ValueError(
