@@ -29,7 +29,6 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3  # links to sections, page.md#section, are checked too
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
-suppress_warnings = ["ref.python"]  # two classes may each have a field of one name, as `units`
 nitpicky = False  # types of torch and numpy are named in docstrings, not linked
 
 autodoc_member_order = "bysource"

@@ -82,6 +82,13 @@ def test_every_public_name_has_its_place_in_the_reference():
         assert getattr(sda, name).__module__.split(".")[1] in sections, name
 
 
+def test_no_property_of_the_reference_begins_with_what_sphinx_takes_for_a_type():
+    for name in sda.__all__:
+        for own in vars(getattr(sda, name)).items() if isinstance(getattr(sda, name), type) else ():
+            if isinstance(own[1], property) and not own[0].startswith("_"):
+                assert ":" not in (own[1].__doc__ or "").splitlines()[0], f"{name}.{own[0]}"
+
+
 def test_every_file_of_ours_that_a_page_names_is_there():
     for page in PAGES:
         named = r"`((?:sda|conf|tests|experiments|docs)/[\w./-]*\w)`"

@@ -32,7 +32,7 @@ class Layout:
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """Components of each column: blocks of one name that are neighbours are one column."""
+        """Components of each column, where neighbouring blocks of one name are one column."""
         sizes: list[int] = []
         before = None
         for block in self.blocks:

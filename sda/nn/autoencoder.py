@@ -107,7 +107,7 @@ class DenoisingAutoencoder(LayerKind):
 
     @property
     def runs(self) -> tuple[int, ...]:  # type: ignore[override]
-        """The leading axis of the parameters: () or (R,)."""
+        """The leading axes of the parameters, () or (R,)."""
         return tuple(self.weight.shape[:-2])
 
     @property
@@ -122,12 +122,12 @@ class DenoisingAutoencoder(LayerKind):
 
     @property
     def encoder(self) -> Activation | None:  # type: ignore[override]
-        """Its nonlinearity: the closed form of fine-tuning is that of this encoder."""
+        """Its nonlinearity, by which fine-tuning in closed form knows the encoder."""
         return self.activation if type(self).encode is DenoisingAutoencoder.encode else None
 
     @property
     def method(self) -> str:  # type: ignore[override]
-        """How it is trained: in closed form, the numbers are those of autograd."""
+        """How it is trained. In closed form the numbers are those of autograd."""
         return "closed form" if self._is_in_closed_form() else "autograd"
 
     def plan(self) -> LayerPlan:

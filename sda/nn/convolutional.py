@@ -122,12 +122,12 @@ class ConvolutionalAutoencoder(LayerKind):
 
     @property
     def n_visible(self) -> int:
-        """d, components of an input: channels x height x width."""
+        """d, components of an input, channels x height x width."""
         return math.prod(self.shape)
 
     @property
     def n_hidden(self) -> int:
-        """h, components of a code: channels x height x width."""
+        """h, components of a code, channels x height x width."""
         return math.prod(self.code_shape)
 
     @property

@@ -66,7 +66,7 @@ class GenerativeStochasticNetwork(DerivedAutoencoder):
 
     @property
     def units(self) -> Units:
-        """Of the top level: p(h | a)."""
+        """Those of the top level, p(h | a)."""
         return self._plan.units
 
     @property

@@ -104,7 +104,7 @@ class LayerKind(nn.Module, ABC):
     @property
     @abstractmethod
     def n_hidden(self) -> int:
-        """h, units: components of a code."""
+        """h, components of a code, one for each unit."""
 
     @abstractmethod
     def plan(self) -> LayerPlan:
@@ -199,7 +199,7 @@ class LayerKind(nn.Module, ABC):
 
     @property
     def is_mean_over_rows(self) -> bool:
-        """Whether a step is the mean of what each row asks for alone: then processes can share it.
+        """Whether a step is the mean of steps for single rows, so that processes can share it.
 
         Not where the kind draws, or goes through minibatches in a way of its own.
         """
@@ -215,7 +215,7 @@ class LayerKind(nn.Module, ABC):
 
     @property
     def like(self) -> Tensor:
-        """A parameter: its device and type are those of the layer."""
+        """A parameter, whose device and type are those of the layer."""
         return next(self.parameters())
 
     def check_inputs(self, low: float, high: float, what: str) -> None:

@@ -94,12 +94,12 @@ class Predictor(nn.Module, ABC):
 
     @property
     def n_classes(self) -> int:
-        """Number of classes; 0: it predicts numbers."""
+        """Number of classes, 0 if it predicts numbers."""
         return 0
 
     @property
     def runs(self) -> tuple[int, ...]:
-        """The leading axis of the parameters: () or (R,)."""
+        """The leading axes of the parameters, () or (R,)."""
         return self.stack.runs
 
     def forward(self, x: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class Predictor(nn.Module, ABC):
 
     @property
     def is_in_closed_form(self) -> bool:
-        """Whether its updates are: the encoders are all s(x W + b), whatever trained them."""
+        """Whether its updates are in closed form; encoders must be s(x W + b), however trained."""
         return self.output.in_closed_form and all(layer.encoder is not None for layer in self.stack)
 
     def update(

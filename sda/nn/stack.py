@@ -74,7 +74,7 @@ class StackedDenoisingAutoencoder(nn.Module):
 
     @property
     def runs(self) -> tuple[int, ...]:
-        """The leading axis of the parameters: () or (R,)."""
+        """The leading axes of the parameters, () or (R,)."""
         return self[0].runs
 
     @torch.no_grad()
