@@ -619,5 +619,5 @@ def test_several_targets_are_for_regressors_that_predict_several(tmp_path, numbe
 
 
 def test_a_classifier_of_numbers_is_refused_with_one_that_would_do(numbers):
-    with pytest.raises(ValueError, match=r"svm_rbf predicts classes.*baseline=ridge is one"):
+    with pytest.raises(ValueError, match=r"svm_rbf predicts classes.*baseline=ridge predicts them"):
         baseline.check(asked("x").plan, numbers)
