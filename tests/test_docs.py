@@ -45,6 +45,7 @@ OWN = [
 TRAINING = [p for p in EVERY if p not in (*SCRIPTS, *OTHERS, *NEITHER, *OWN)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", TRAINING)
 def test_what_a_page_has_one_train_is_a_run_or_a_sweep_of_them(words):
     words = [w for w in words if not w.startswith(("-", *THEIRS)) and "<" not in w and w != "job"]

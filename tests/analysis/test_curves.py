@@ -209,6 +209,7 @@ def test_the_figure_of_noise_compares_every_fraction_with_none(tmp_path, capsys)
     assert (tmp_path / "noise.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_the_runs_of_the_experiment_are_what_the_figure_of_labels_reads(tmp_path):
     quick = [
         "stack.hidden=[5]", "pretrain.epochs=1", "pretrain.precision=fp32", "data=digits",
@@ -227,6 +228,7 @@ def test_the_runs_of_the_experiment_are_what_the_figure_of_labels_reads(tmp_path
     assert epochs == [2, 1, 2, 1]
 
 
+@pytest.mark.slow
 def test_the_figure_of_noisy_inputs_draws_every_use_of_the_noise(tmp_path):
     quick = [
         "stack.hidden=[5]", "pretrain.epochs=1", "pretrain.precision=fp32", "finetune.epochs=1",

@@ -40,12 +40,11 @@ ADVICE = [
     (["hydra.searchpath=[x]"], "--config-dir FOLDER", ["--config-dir", "FOLDER"]),
     (["--config-name=x"], "experiment=NAME", ["--config-dir", "FOLDER", "experiment=NAME"]),
     (["pretrain.lr=0.2"], "pretrain.learning_rate", ["pretrain.learning_rate=0.2"]),
-    pytest.param(
-        ["-m", "hydra/launcher=ray"], "batched", ["hydra/launcher=batched"], marks=pytest.mark.slow
-    ),
+    (["-m", "hydra/launcher=ray"], "batched", ["hydra/launcher=batched"]),
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "advised", "instead"), ADVICE, ids=lambda v: str(v)[:40])
 def test_what_a_message_advises_is_accepted(words, advised, instead):
     code, told = run(*QUICK, *words)

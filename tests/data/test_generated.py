@@ -54,6 +54,7 @@ def slow_defects(white):
     return int(inside.sum() - white.sum())
 
 
+@pytest.mark.slow
 def test_hull_defects_are_those_of_the_convex_hull(regions):
     images, labels = regions
     some = np.concatenate([images[labels == 0][:60], images[labels == 1][:20]])

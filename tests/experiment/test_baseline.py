@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import commands
@@ -398,8 +396,7 @@ def test_a_folder_that_is_in_use_is_refused(tmp_path, splits):
 def network(tmp_path_factory):
     """The folder of a trained stack."""
     folder = tmp_path_factory.mktemp("network")
-    command = [sys.executable, "-m", "sda", *NETWORK, f"runs_folder={folder}", "seed=5"]
-    subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
+    assert run(*NETWORK, f"runs_folder={folder}", "seed=5") == ""
     return next((folder / "digits").iterdir())
 
 

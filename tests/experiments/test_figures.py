@@ -65,6 +65,7 @@ def test_likeness_is_one_for_copies_even_turned_round_and_small_for_noise():
     assert likeness[1:-1].max() < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", [0.0, 0.7, np.pi / 2])
 def test_a_gabor_function_is_explained_by_itself(phase):
     (found,) = gabor.fit(gaussian_wave(12, phase=phase)[None], 12)

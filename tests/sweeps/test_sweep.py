@@ -394,6 +394,7 @@ def test_who_looks_whether_a_folder_is_in_use_does_not_keep_a_run_from_starting_
     assert not RunFolder(job.path).is_held
 
 
+@pytest.mark.slow
 def test_a_process_that_is_stopped_while_it_starts_has_not_failed(tmp_path):
     asked = jobs(tmp_path, sweep=[["seed=0"]])
     child = Child(asked, asked)
