@@ -1,1 +1,1 @@
-"""Many runs: jobs, workers, campaigns."""
+"""Many runs: sweeps, executors, campaigns."""
