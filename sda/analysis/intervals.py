@@ -86,7 +86,7 @@ def of_error(error: float, n: int) -> Interval:
 
 
 def paired(first: Sequence[float], second: Sequence[float]) -> Estimate:
-    """Mean of first − second over pairs, a value of each for every pair."""
+    """The mean of first − second over pairs; each has a value for every pair."""
     n = len(first)
     if n != len(second) or n < 1:
         raise ValueError(f"pairs need two sequences of one length >= 1, got {n} and {len(second)}")

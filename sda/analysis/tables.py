@@ -14,8 +14,8 @@ NARROWEST = 20  # characters that a column is wrapped to at most
 class Block:
     """A table of words with the sentences that say how to read it.
 
-    A letter in ``sides`` for each column: ``l`` left, wrapped where too wide; ``n`` and ``w`` left,
-    never wrapped, for names and for what is copied whole; ``r`` right.
+    ``sides`` has a letter for each column. ``l``: left, wrapped if too wide. ``n``, ``w``: left and
+    never wrapped, for names and for text to be copied. ``r``: right.
     """
 
     heads: Sequence[str]

@@ -34,7 +34,7 @@ class Point:
 
 
 def points(runs: Sequence[Trained], n_train: int) -> list[Point]:
-    """Group tested runs by number of labels, from few to all, and by arm, and set arms beside.
+    """Group tested runs by number of labels, from few to all, and by arm, and compare the arms.
 
     Args:
         runs: with fresh seeds, of the settings that were chosen.
@@ -93,7 +93,7 @@ def verdict(found: Sequence[Point]) -> str:
 
 
 def _beside(found: Sequence[Point]) -> str:
-    """How the best baseline does beside the better network."""
+    """How the best baseline compares with the better network."""
     known = [(point.where, point.baseline) for point in found if point.baseline is not None]
     if not known:
         return "No baseline was run."
@@ -113,7 +113,7 @@ def _beside(found: Sequence[Point]) -> str:
 
 
 def _how(pair: Pair) -> str:
-    """How the second arm is beside the first."""
+    """Whether the second arm is better than the first, worse or level."""
     if pair.better is None:
         return "level"
     return "worse" if pair.better is pair.first else "better"

@@ -1,4 +1,4 @@
-"""How far a phase is: a bar on a terminal or in a notebook, elsewhere one message at its end."""
+"""How far a phase has come: a bar on a terminal or in a notebook, else one message at its end."""
 
 import logging
 import os

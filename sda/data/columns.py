@@ -69,7 +69,7 @@ class Column:
 
     @property
     def size(self) -> int:
-        """Components of its value: without the one that says that a cell is missing."""
+        """Components of its value, not counting the one that says that a cell is missing."""
         if self.kind == "categorical":
             return len(self.categories) + self.together
         return int(self.kind != "ignored")
@@ -181,7 +181,7 @@ class Column:
 def fitted(
     name: str, kind: str, cells: pd.Series, scaling: str, rare: float = 0, indicated: bool = False
 ) -> Column:
-    """Learn a column on the cells (n,) of training rows.
+    """Learn a column from the cells (n,) of training rows.
 
     Args:
         name: of the column.

@@ -285,7 +285,7 @@ def _classes(name: str, cells: pd.Series) -> Target:
 
 
 def _doubts(name: str, cells: pd.Series, values: Sequence[Value]) -> list[str]:
-    """Classes that may be a mistake: a word for none, one beside numbers, two that look alike."""
+    """Classes that may be a mistake: a word for none, one among numbers, two that look alike."""
     doubts = [f'"{name}": {doubt}' for doubt in [hole(cells.astype("category"))] if doubt]
     strange = [value for value in values if not is_number(text_of(value))]
     if not doubts and 0 < len(strange) < len(values) / 2:

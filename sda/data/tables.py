@@ -39,7 +39,7 @@ class Choices:
     repeats: int | None = None  # the cut is one of so many, each drawn afresh
     repeat: int = 0  # which of them
     header: str = "auto"  # yes or no: whether the first line of a .csv names the columns
-    missing: Sequence[str | float] = ()  # further words or numbers for a missing cell, beside NA
+    missing: Sequence[str | float] = ()  # words or numbers for a missing cell, besides NA
     kinds: Mapping[str, str] = field(default_factory=dict)  # of columns, by name
     task: str = "auto"  # classes or numbers: what the label is
     scaling: str = "auto"  # of numbers: standard, unit, quantiles or none; auto: unit

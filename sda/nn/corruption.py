@@ -73,7 +73,7 @@ class Emphasis:
         return self.corrupted == self.intact == 1
 
     def weigh(self, losses: Tensor, hit: Tensor | None) -> Tensor:
-        """Losses (..., n, d) times α where ``hit``, β elsewhere; None: all were hit, α is 1."""
+        """Losses (..., n, d) times α where ``hit``, β elsewhere; as they are if it is None."""
         if hit is None or self.is_plain:
             return losses
         return losses * torch.where(hit, self.corrupted, self.intact)

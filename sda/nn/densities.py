@@ -1,4 +1,4 @@
-"""Densities of numbers beside the plain squared error: rectified, of learned variance, mixtures.
+"""Densities of numbers besides the plain squared error: rectified, of learned variance, mixtures.
 
 With the last two a component of x has several logits. The first d of all say where each component
 lies (they are what tied weights give), the next d are the second of each, and so on. Losses leave

@@ -207,7 +207,7 @@ class LayerKind(nn.Module, ABC):
         return own.drawn_cost is LayerKind.drawn_cost and own.update is LayerKind.update
 
     def state(self) -> dict[str, Any]:
-        """What updates remember beside the parameters, as tensors and plain types."""
+        """What updates remember besides the parameters, as tensors and plain types."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Relatives of the denoising autoencoder: their costs have a penalty beside the reconstruction.
+"""Relatives of the denoising autoencoder, whose costs add a penalty to the reconstruction loss.
 
 Sparse autoencoders want units that are mostly silent, contractive ones codes that hardly move with
 the input. Without corruption (``init=saa``) they are the sources' own; with it, both act together.
@@ -116,7 +116,7 @@ class Penalised(Layer):
 
 
 class PenalisedAutoencoder(DerivedAutoencoder):
-    """A dA with a penalty beside its reconstruction loss; trained down their gradient."""
+    """A dA with a penalty added to its reconstruction loss; trained down the gradient of both."""
 
     _plan: Penalised
 

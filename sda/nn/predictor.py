@@ -132,7 +132,7 @@ class Predictor(nn.Module, ABC):
         weights: Tensor | None = None,
         factors: Sequence[Tensor] = (),
     ) -> Tensor:
-        """Mean loss, times the rows' weights (..., n), of the targets y (..., n, ...): ``runs``."""
+        """Mean loss of targets y (..., n, ...), times weights (..., n) of the rows: ``runs``."""
         losses = self.losses(self.logits(x, factors), y)
         return (losses if weights is None else losses * weights).mean(-1)
 
@@ -210,7 +210,7 @@ class Predictor(nn.Module, ABC):
     def evaluate(
         self, x: Tensor, y: Tensor, weights: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """``error`` and mean loss over the rows of x (n, d) that have a target, each of ``runs``.
+        """``error`` and mean loss over the rows of x (n, d) with a target, each of shape ``runs``.
 
         ``weights`` (n,) of the rows; None: all the same.
         """

@@ -71,7 +71,7 @@ def whole_minibatches(orders: Sequence[Tensor], batch_size: int) -> Iterator[lis
 
 
 def kept(x: Tensor, own: Tensor | None) -> Tensor:
-    """The rows of a block at the places ``own``; None: all."""
+    """The rows of a block at the places ``own``, all if that is None."""
     return x if own is None else x.index_select(0, own)
 
 

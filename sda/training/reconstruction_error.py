@@ -52,8 +52,8 @@ class Judge:
     def errors(self) -> tuple[Tensor, Tensor]:
         """Mean reconstruction error from the corrupted rows and from the clean ones, each (runs).
 
-        Summed over components, without emphasis, so that layers with and without it compare, and
-        without missing cells.
+        The error of a row is summed over components, but not missing cells. It has no emphasis, so
+        that layers with and without it can be compared.
         """
         return self._error(self._corrupted), self._error(self._clean)
 

@@ -1,4 +1,4 @@
-"""Arrays in files: those of a .npz, those of a folder of .npy files, mapped; pictures as rows.
+"""Arrays from files: those of a .npz, or a folder of memory-mapped .npy; pictures become rows.
 
 No pickle is ever loaded, and nothing is allocated that the file cannot hold.
 """

@@ -42,7 +42,7 @@ def read_text(
 
     Args:
         path: of the file; UTF-8, UTF-16 by its mark, or Latin-1 where it cannot be that.
-        missing: further words for a missing cell, beside MISSING.
+        missing: words for a missing cell, besides MISSING.
         header: yes, no or auto: told from the cells.
         named: columns that the person has named: where the first line has one, it is a header.
 

@@ -37,9 +37,9 @@ def patches(
 
     Out of the pictures in a folder, or scikit-learn's two if it is None; training, validation and
     test patches come from different parts of each. ZCA-whitened by the training patches. There is
-    nothing to classify: a patch's label is its photograph. Use squared error, the values have no
-    bounds. Vincent et al. (2010), section 5, have 12 x 12 patches; how theirs were whitened is not
-    known.
+    nothing to classify: a patch's label is its photograph. Use squared error, since the values
+    have no bounds. Vincent et al. (2010), section 5, have 12 x 12 patches; how theirs were whitened
+    is not known.
 
     ``regularisation``, at least 0, is the part of the mean variance that is added to every variance
     before dividing by its root: it keeps the noise of the finest scale from becoming as strong as
