@@ -226,8 +226,18 @@ def test_a_task_travels_as_plain_values_with_absolute_paths(tmp_path, monkeypatc
     task = executor.Task.of(asked, asked[:1], tmp_path / "stop")
     again = executor.Task(**json.loads(json.dumps(asdict(task))))
     assert [folder for _, _, folder in again.runs] == [str(tmp_path / job.path) for job in asked]
-    assert again.told == [str(tmp_path / asked[0].path)]
+    assert again.told == {str(tmp_path / asked[0].path): str(asked[0].path)}
     assert again.runs[0][0]["runs_folder"] == str(tmp_path / "runs")
+
+
+@pytest.mark.slow
+def test_a_run_that_failed_elsewhere_is_told_by_the_folder_that_was_asked_for(
+    tmp_path, slurm, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    asked = jobs("runs", [*SHORT, "precision=tf32"], [0])  # which no processor has
+    (fault,) = sweep.faults(sweep.run_all(asked, slurm))
+    assert fault.startswith(f"failed: {asked[0].path}: precision=tf32 needs a GPU")
 
 
 def test_where_runs_are_trained_is_no_part_of_their_folders_names(tmp_path):

@@ -107,7 +107,7 @@ class Task:
     """The runs of one process, as plain values; paths are absolute."""
 
     runs: list[tuple[dict[str, Any], list[str], str]]  # configuration, words, folder
-    told: list[str]  # folders of the runs whose outcomes are wanted
+    told: dict[str, str]  # folders of the runs whose outcomes are wanted: as who asks calls them
     modules: list[str]  # whose parts may be named
     stop: str  # the file that says to stop
 
@@ -119,7 +119,8 @@ class Task:
             runs_folder = os.path.abspath(job.config["runs_folder"])
             config = job.config | {"runs_folder": runs_folder}
             runs.append((config, job.overrides, os.path.abspath(job.path)))
-        return cls(runs, [os.path.abspath(job.path) for job in told], list(trusted()), str(stop))
+        names = {os.path.abspath(job.path): str(job.path) for job in told}
+        return cls(runs, names, list(trusted()), str(stop))
 
     def start(self) -> Child:
         """Start the process that trains the runs, on the machine that this is called on."""
@@ -136,12 +137,15 @@ class Task:
             if not asked and Path(self.stop).exists():
                 asked = True
                 child.ask_to_stop()
-        return child.outcomes()
+        return [one._replace(folder=self.told[one.folder]) for one in child.outcomes()]
 
     def lost(self, why: object) -> list[Outcome]:
         """The outcomes of runs that no worker has reported on."""
         line = " ".join(str(why).split()) or type(why).__name__
-        return [Outcome(folder, RunFolder(Path(folder)).result, line) for folder in self.told]
+        return [
+            Outcome(name, RunFolder(Path(folder)).result, line)
+            for folder, name in self.told.items()
+        ]
 
 
 class Work:
