@@ -1,6 +1,9 @@
 """Ctrl-C, SIGTERM and SIGHUP as a request to stop after the epoch, not in the middle of a write."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 HANG_UP: int | None = getattr(signal, "SIGHUP", None)  # which Windows does not know
@@ -48,3 +51,17 @@ class Interruption:
         if self._at_once or self.requested is not None:
             raise Interrupted(number, "stopped at once; the last checkpoint is good")
         self.requested = number
+
+
+@contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that are started meanwhile, and those that they start, do not get Ctrl-C.
+
+    A terminal sends it to all; the command alone is to hear it, and passes it on once.
+    """
+    resource_tracker.ensure_running()  # which would unblock what is blocked here
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -107,12 +107,13 @@ def _start_server() -> None:
 
     The children inherit this; what is held back reaches them once they listen.
     """
-    resource_tracker.ensure_running()  # started later it would unblock the signals
     listens = threading.current_thread() is threading.main_thread()  # not in a worker of Dask
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if listens else None
-    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    resource_tracker.ensure_running()  # which unblocks signals
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     forkserver.ensure_running()
-    signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     if listens:
         signal.signal(signal.SIGINT, before)
 

@@ -17,7 +17,7 @@ from sda.experiment.job import Job
 from sda.runs import ledger
 from sda.runs.folder import RunFolder
 from sda.sweeps import sweep, worker
-from sda.sweeps.executors import executor
+from sda.sweeps.executors import choice, executor
 from sda.sweeps.executors.executor import Executor, Local
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what engines warn of is theirs
@@ -158,6 +158,43 @@ def test_one_wish_to_stop_saves_all_runs_and_the_same_sweep_goes_on(
     on.close() if engine == "slurm" else on._stop.unlink()
     assert not sweep.faults(sweep.run_all(asked, Local(2)))
     assert_once(tmp_path / "runs", asked, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["dask", "slurm"])
+def test_a_terminals_ctrl_c_reaches_the_command_alone_which_stops_all_runs(tmp_path, engine):
+    asked = jobs(tmp_path / "runs", [*LONG, "finetune.epochs=4000", "finetune.patience=4000"])
+    words = [*LONG, "finetune.epochs=4000", "finetune.patience=4000", "seed=0,1", "jobs=2"]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "sda", "-m", *words, f"executor={engine}", "executor.cluster=local"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, start_new_session=True,
+    )  # fmt: skip
+    when(lambda: min(map(rows, asked)) > 60, lambda: os.killpg(command.pid, signal.SIGINT))
+    said = command.communicate(timeout=120)[0]
+    assert command.returncode == 130, said
+    assert "the same command goes on" in said
+    assert "KeyboardInterrupt" not in said
+    assert {RunFolder(job.path).result["status"] for job in asked} == {"interrupted"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["executor=dask", "executor.address=nonsense"], "executor.address=nonsense .*tcp://host:"),
+        (["executor=dask", "executor.options={n_worker: 1}"], "n_worker"),
+        (["executor=dask", "executor.cluster=ssh"], "executor.cluster=ssh cannot .*hosts"),
+        (["executor=slurm", "executor.options={timeout_min: soon}"], "expected type .*'int'"),
+    ],
+)
+def test_settings_of_an_engine_that_are_none_are_refused_in_one_line(tmp_path, words, said):
+    pytest.importorskip("submitit" if "slurm" in words[0] else "distributed")
+    local = ["executor.cluster=local"] * ("slurm" in words[0])
+    (asked,) = jobs(tmp_path, [*SHORT, *words, *local, "jobs=1"], [0])
+    with pytest.raises(ValueError, match=said) as told:
+        choice.executor(asked.config)
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.slow

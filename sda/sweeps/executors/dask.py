@@ -8,6 +8,7 @@ from typing import Any
 
 from distributed import Client, LocalCluster
 
+from sda.common.signals import deaf_to_ctrl_c
 from sda.experiment.job import Job
 from sda.sweeps.executors import executor
 from sda.sweeps.worker import LACKING, Outcome
@@ -47,8 +48,11 @@ class Dask(executor.Remote):
         self._cluster = None if address else _started(cluster, workers, options)
         try:
             self._client = Client(address or self._cluster, timeout=10)
-        except OSError as error:
-            raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"no Dask scheduler answers at executor.address={address} ({error}); it looks like "
+                "tcp://host:8786"
+            ) from None
         self._lacking: dict[Any, set[str]] = {}  # by future: workers that lack something for it
         self._threads = self._count()
         _log.info("dask: %s", self._client.dashboard_link)
@@ -65,6 +69,8 @@ class Dask(executor.Remote):
     def ended(self) -> list[Outcome]:
         """The outcomes of tasks that are over."""
         self._threads = self._count()  # once a look, not once a task: it asks every worker
+        if not self._threads and self._stop.exists():  # nobody is left who would stop
+            self._running.clear()
         return super().ended()
 
     def close(self) -> None:
@@ -95,15 +101,29 @@ class Dask(executor.Remote):
 
 
 def _started(kind: str, workers: int, options: Mapping[str, Any]) -> Any:
+    try:
+        with deaf_to_ctrl_c():
+            return _cluster(kind, workers, options)
+    except (TypeError, ValueError, RuntimeError, OSError) as error:
+        first: BaseException = error
+        while first.__cause__ is not None:
+            first = first.__cause__
+        raise ValueError(
+            f"executor.cluster={kind} cannot be started with executor.options={dict(options)}: "
+            + " ".join(str(first).split())
+        ) from None
+
+
+def _cluster(kind: str, workers: int, options: Mapping[str, Any]) -> Any:
     if kind == "local":
         own = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
-        return LocalCluster(n_workers=workers, **{"silence_logs": 50, **own, **options})
+        return LocalCluster(**{"n_workers": workers, "silence_logs": 50, **own, **options})
     if kind == "ssh":
         return importlib.import_module("distributed").SSHCluster(**options)
     try:
         jobqueue = importlib.import_module("dask_jobqueue")
     except ImportError:
-        raise ValueError(f"executor.cluster={kind} needs dask-jobqueue: pip install it") from None
+        raise ValueError("it needs dask-jobqueue: pip install dask-jobqueue") from None
     cluster = getattr(jobqueue, JOBQUEUE[kind])(**options)
     cluster.scale(jobs=workers)
     return cluster

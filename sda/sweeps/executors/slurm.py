@@ -6,6 +6,7 @@ from typing import Any
 
 import submitit
 
+from sda.common.signals import deaf_to_ctrl_c
 from sda.experiment.job import Job
 from sda.sweeps.executors import executor
 from sda.sweeps.worker import Outcome
@@ -43,7 +44,7 @@ class Slurm(executor.Remote):
         try:
             self._engine = submitit.AutoExecutor(folder=folder, cluster=cluster)
             self._engine.update_parameters(**options)
-        except (RuntimeError, NameError, TypeError) as error:
+        except (RuntimeError, NameError, TypeError, ValueError, AssertionError) as error:
             raise ValueError(f"executor=slurm: {' '.join(str(error).split())}") from None
         self._most = most
         self._waiting: list[executor.Task] = []
@@ -65,7 +66,7 @@ class Slurm(executor.Remote):
     def ended(self) -> list[Outcome]:
         """Submit what waits; the outcomes of tasks that are over."""
         if self._waiting:
-            with self._engine.batch():
+            with deaf_to_ctrl_c(), self._engine.batch():
                 jobs = [self._engine.submit(Requeued(asdict(task))) for task in self._waiting]
             self._running |= dict(zip(jobs, self._waiting, strict=True))
             self._waiting = []
