@@ -36,6 +36,8 @@ def run(words: list[str], search_path: list[str]) -> int:
     """Train one run here, without Hydra's job machinery."""
     words = options.without_launcher(words)
     settings = compose.settings(words + search_path)
+    if (engine := (settings["executor"] or {}).get("name")) not in ("local", None):
+        raise ValueError(f"executor={engine} trains the runs of a sweep: it needs -m")
     told = "%s: baseline=%s, seed=%s" if settings["init"] == "baseline" else "%s: init=%s, seed=%s"
     arm = (settings["baseline"] or {}).get("name") or settings["init"]
     _log.info(told, settings["name"], arm, settings["seed"])

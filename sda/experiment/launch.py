@@ -36,7 +36,6 @@ def train_jobs(jobs: Sequence[Job], splits: Splits | None = None) -> None:
     """
     first = jobs[0]
     place = {"device": first.config["device"]}
-    schema.device(place["device"])
     threads.settle(threads.threads(first.config["threads"]))
     if not first.config["overwrite"]:
         one = min(jobs, key=lambda one: RunFolder(one.path).result.get("status") == "finished")
@@ -57,6 +56,7 @@ def train_together(batch: Sequence[Job], splits: Splits) -> None:
         RunFolderError: a folder holds a run that this command may not touch.
         Interrupted, CheckpointError: as ``experiment.run``.
     """
+    schema.device(batch[0].config["device"])  # of a run that was planned on another machine
     how = _how(batch[0])
     if processes.count() > 1 and (len(batch) > 1 or how is not experiment):
         told = "a batch of runs" if len(batch) > 1 else "a baseline"

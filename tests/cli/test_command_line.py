@@ -99,6 +99,7 @@ REFUSED = [
     (["a=(b"], "error: "),
     (["-m", "init=random,sdae"], "init must be one of"),
     (["-m", "finetune.learning_rate=0.1,0"], "finetune.learning_rate must be a number above 0"),
+    (["executor=dask"], "executor=dask trains the runs of a sweep: it needs -m"),
     (["resume", "nowhere"], "nowhere holds no run"),
     (["published=3"], "published must be settings of its own, key: value or null, got 3"),
     (["published={test_error:{sda:3.4},n_test:9}"], "published.test_error.sda must be a number in"),
@@ -231,6 +232,16 @@ def test_comparing_nothing_is_refused(tmp_path, capsys):
     assert run("compare", "nowhere")[0] == 2
     assert "nowhere" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_of_a_machine_with_a_gpu_is_refused_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(schema.torch.cuda, "is_available", lambda: False)
+    elsewhere = Job.of([*SHORT, "device=cuda", "executor=slurm", f"runs_folder={tmp_path}"])
+    elsewhere.path.mkdir(parents=True)
+    RunFolder(elsewhere.path).write_config(elsewhere.config)
+    code, said = run("resume", str(elsewhere.path))
+    assert code == 1
+    assert "device=cuda is not here" in said
 
 
 def test_cuda_is_refused_where_there_is_none(monkeypatch):

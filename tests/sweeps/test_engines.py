@@ -198,6 +198,16 @@ def test_settings_of_an_engine_that_are_none_are_refused_in_one_line(tmp_path, w
 
 
 @pytest.mark.slow
+def test_a_scheduler_that_is_gone_is_told_with_how_to_go_on(dask, monkeypatch):
+    def gone():
+        raise OSError("ConnectionPool closing.")
+
+    monkeypatch.setattr(dask._client, "nthreads", gone)
+    with pytest.raises(ConnectionError, match=r"scheduler does not answer .* the same command"):
+        dask.ended()
+
+
+@pytest.mark.slow
 def test_two_sweeps_of_the_same_runs_at_once_do_each_run_once(tmp_path, dask):
     asked = jobs(tmp_path / "runs", SHORT, seeds=range(6))
     ended = {}

@@ -81,8 +81,13 @@ class Dask(executor.Remote):
             self._cluster.close()
 
     def _count(self) -> int:
-        """Threads of all workers, which come and go."""
-        return int(sum(self._client.nthreads().values()))
+        """Threads of all workers, which come and go. Raises ConnectionError: no scheduler."""
+        try:
+            return int(sum(self._client.nthreads().values()))
+        except OSError as error:
+            raise ConnectionError(
+                f"the Dask scheduler does not answer any more ({error}); the same command goes on"
+            ) from None
 
     def _outcomes(self, job: Any, task: executor.Task) -> list[Outcome]:
         outcomes, lacking = super()._outcomes(job, task), self._lacking.pop(job)

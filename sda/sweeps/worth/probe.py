@@ -8,7 +8,9 @@ import math
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 from sda.common.terminal import clock
 from sda.config import compose, schema
@@ -78,7 +80,10 @@ def _timed(plan: Plan, splits: Splits) -> tuple[Times, dict[str, str]]:
     """Seconds of every arm, for an epoch and row, or for a baseline; and why some have none."""
     start = time.monotonic()
     few = min(FEW, plan.n_train)
-    with tempfile.TemporaryDirectory() as folder:
+    Path(plan.runs_folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix="probe-", dir=plan.runs_folder, ignore_cleanup_errors=True
+    ) as folder:  # which all machines see
         quick = [f"pretrain.epochs={EPOCHS}", f"finetune.epochs={EPOCHS}", "test=false"]
         jobs = {}
         for arm, settings in plan.arms.items():
@@ -88,11 +93,12 @@ def _timed(plan: Plan, splits: Splits) -> tuple[Times, dict[str, str]]:
                 words.append(f"finetune.labelled={few if few < plan.n_train else 'null'}")
             jobs[arm] = job(words)
         networks = [one for arm, one in jobs.items() if arm in list(Init)]
-        on = choice.executor(networks[0].config)
-        outcomes = sweep.run_all(networks, on)
-        now = time.monotonic()
-        until = now + max(SECONDS, 3 * (now - start))  # more on a busy machine
-        outcomes += sweep.run_all([j for j in jobs.values() if j not in networks], on, until=until)
+        others = [one for one in jobs.values() if one not in networks]
+        with closing(choice.executor(networks[0].config)) as on:
+            outcomes = sweep.run_all(networks, on)
+            now = time.monotonic()
+            until = now + max(SECONDS, 3 * (now - start))  # more on a busy machine
+            outcomes += sweep.run_all(others, on, until=until)
     ended = {outcome.folder: outcome for outcome in outcomes}
     times, faults = {}, {}
     for arm, one in jobs.items():
@@ -175,17 +181,17 @@ def run(plan: Plan) -> list[str]:
     """
     searched = plan.search()
     every = [job for jobs in searched.values() for job in jobs]
-    on = choice.executor(every[0].config)
-    _log.info("settings are compared, runs: %d", len(every))
-    faults = sweep.faults(sweep.run_all(every, on, together=True))
-    tested = [
-        plan.job(arm, setting, labels, seed, test=True)
-        for (arm, labels), jobs in searched.items()
-        if (setting := chosen(plan.arms[arm], jobs)) is not None
-        for seed in plan.fresh
-    ]
-    _log.info("the best with %d fresh seeds, runs: %d", plan.seeds, len(tested))
-    return faults + sweep.faults(sweep.run_all(tested, on, together=True))
+    with closing(choice.executor(every[0].config)) as on:
+        _log.info("settings are compared, runs: %d", len(every))
+        faults = sweep.faults(sweep.run_all(every, on, together=True))
+        tested = [
+            plan.job(arm, setting, labels, seed, test=True)
+            for (arm, labels), jobs in searched.items()
+            if (setting := chosen(plan.arms[arm], jobs)) is not None
+            for seed in plan.fresh
+        ]
+        _log.info("the best with %d fresh seeds, runs: %d", plan.seeds, len(tested))
+        return faults + sweep.faults(sweep.run_all(tested, on, together=True))
 
 
 def chosen(settings: Sequence[str], jobs: Sequence[Job]) -> str | None:

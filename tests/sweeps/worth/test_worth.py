@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from sklearn.base import is_regressor
@@ -11,6 +12,7 @@ from sda.cli import worth
 from sda.config import compose
 from sda.data.digits import digits
 from sda.runs.identity import Init
+from sda.sweeps.executors.executor import Local
 from sda.sweeps.worth import plan, probe
 
 ARMS = {"random": ["a", "b", "c", "d"], "sda": ["a pretrain.epochs=1", "b"], "knn": ["c"]}
@@ -163,6 +165,30 @@ def test_a_second_call_follows_the_plan_and_other_words_are_refused(
 def test_a_mistake_is_told_before_any_work(answered, words, message, tmp_path):
     assert message in answered(*words)
     assert not (tmp_path / "runs").exists()
+
+
+def test_probes_train_where_all_machines_see_them_and_what_was_started_is_closed(
+    splits, tmp_path, monkeypatch
+):
+    made = dataclasses.replace(fitting(splits, 10), runs_folder=str(tmp_path / "runs"), arms={
+        "random": [""], "sda": [""]})  # fmt: skip
+    seen = []
+
+    class Noted(Local):
+        def close(self):
+            seen.append("closed")
+
+    def executor(config):
+        seen.append(Path(config["runs_folder"]).parent)
+        return Noted(2)
+
+    monkeypatch.setattr(probe.choice, "executor", executor)
+    monkeypatch.setattr(probe.sweep, "run_all", lambda *_, **__: [])
+    probe._timed(made, splits)
+    assert seen == [tmp_path / "runs", "closed"]
+    assert not list((tmp_path / "runs").iterdir())
+    probe.run(made)
+    assert seen[2:] == [tmp_path, "closed"]
 
 
 @pytest.mark.slow
