@@ -27,7 +27,7 @@ def computed(runs: Sequence[Trained], defaults: Plain | None = None) -> dict[str
 
 
 def likeness(run: Trained, defaults: Plain | None = None) -> str:
-    """Equal for runs that computed the same but for their seed, whether told 2 or 2.0."""
+    """Equal for runs that computed the same but for their seed, whether set to 2 or 2.0."""
     said = {key: comparable(value) for key, value in computed([run], defaults).items()}
     return json.dumps(said, sort_keys=True)
 

@@ -110,7 +110,7 @@ def _is_named(word: str, named: Collection[str]) -> bool:
 
 
 def _set(settings: MutableMapping[str, Any], words: Sequence[str]) -> bool:
-    """Set values as Hydra does; return whether there is none that it should refuse or merge."""
+    """Set values as Hydra does; False if it should do it itself: to refuse a word, or to merge."""
     try:
         for word in words:
             override = _parsed(word)

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 def labels(source: Source, label: str, aside: Collection[str], task: str = "auto") -> list[str]:
-    """The columns that are predicted; what may surprise is told, or refused.
+    """The columns that are predicted; a choice that may surprise is reported, or refused.
 
     Args:
         source: the rows.
@@ -50,7 +50,7 @@ def labels(source: Source, label: str, aside: Collection[str], task: str = "auto
 
 
 def _placed(source: Source, names: Sequence[str], label: str, task: str) -> str:
-    """The first or last column; unless said, the one that is called like a label."""
+    """The first or last column; with ``auto`` the one that is named like a label."""
     place = names[0 if label == "first" else -1]
     called = [name for name in names if name.lower() in LABELS]
     called = [name for name in called if name.lower() != "y" or "x" not in names]  # coordinates

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Choices:
-    """How a table is read, cut and encoded; what is not said is told from the table, and told."""
+    """How a table is read, cut and encoded; what is not set follows from the table."""
 
     label: str = "auto"  # a column, several as a,b; last, first or none
     part: str | None = None  # column that says train, valid or test
