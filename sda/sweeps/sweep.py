@@ -108,6 +108,9 @@ def run_all(
         for ended in _train(tasks, on, lambda: signals.requested or time.monotonic() > until):
             outcomes |= {outcome.folder: outcome for outcome in ended}
             _report(ended, len(outcomes), len(jobs), time.monotonic() - start)
+    ended = [done(job) for job in left if str(job.path) not in outcomes and job.stays]
+    outcomes |= {outcome.folder: outcome for outcome in ended}  # which others trained meanwhile
+    _report(ended, len(outcomes), len(jobs), time.monotonic() - start)
     if signals.requested:
         raise Interrupted(signals.requested, "sweep interrupted; the same command goes on with it")
     return [outcomes[path] for job in asked if (path := str(job.path)) in outcomes]

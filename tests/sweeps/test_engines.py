@@ -197,6 +197,20 @@ def test_settings_of_an_engine_that_are_none_are_refused_in_one_line(tmp_path, w
     assert "\n" not in str(told.value)
 
 
+def test_what_sbatch_says_of_a_wrong_partition_is_told_in_one_line(tmp_path, monkeypatch):
+    engine = pytest.importorskip("sda.sweeps.executors.slurm")
+    said = "echo 'error: invalid partition: shrt' >&2; echo more >&2; exit 1"
+    for name, text in {"srun": "", "sbatch": said}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    asked = jobs(tmp_path / "runs", SHORT)
+    on = engine.Slurm("slurm", 9, {"slurm_partition": "shrt"}, str(tmp_path / "runs"))
+    on.submit(asked, asked)
+    with pytest.raises(ValueError, match=r"executor=slurm: .*invalid partition: shrt more"):
+        on.ended()
+
+
 @pytest.mark.slow
 def test_a_scheduler_that_is_gone_is_told_with_how_to_go_on(dask, monkeypatch):
     def gone():

@@ -347,6 +347,20 @@ def test_a_run_that_another_process_trains_is_said_and_waited_for_and_the_others
 
 
 @pytest.mark.slow
+def test_a_run_that_another_process_began_and_ended_unseen_has_an_outcome(tmp_path):
+    asked = jobs(tmp_path, sweep=[["seed=0"], ["seed=1"]])
+
+    class Beside(Local):
+        def submit(self, task, told):
+            super().submit(task, told)
+            if told == asked[:1]:
+                sweep.run_all(asked[1:], Local(1))
+
+    outcomes = sweep.run_all(asked, Beside(1))
+    assert [(o.folder, o.fault) for o in outcomes] == [(str(job.path), None) for job in asked]
+
+
+@pytest.mark.slow
 def test_a_run_that_another_process_takes_at_the_last_moment_has_not_failed(
     tmp_path, monkeypatch, caplog
 ):

@@ -66,8 +66,11 @@ class Slurm(executor.Remote):
     def ended(self) -> list[Outcome]:
         """Submit what waits; the outcomes of tasks that are over."""
         if self._waiting:
-            with deaf_to_ctrl_c(), self._engine.batch():
-                jobs = [self._engine.submit(Requeued(asdict(task))) for task in self._waiting]
+            try:
+                with deaf_to_ctrl_c(), self._engine.batch():
+                    jobs = [self._engine.submit(Requeued(asdict(task))) for task in self._waiting]
+            except RuntimeError as error:  # of sbatch: a partition that is none, too many jobs
+                raise ValueError(f"executor=slurm: {' '.join(str(error).split())}") from None
             self._running |= dict(zip(jobs, self._waiting, strict=True))
             self._waiting = []
         return super().ended()
