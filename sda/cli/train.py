@@ -1,6 +1,7 @@
 """Train one run, a sweep or the demonstration."""
 
 import logging
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -51,8 +52,13 @@ def sweep(words: list[str], search_path: list[str]) -> int:
     """Train every run that the words ask for, after checking all of them.
 
     Returns 1 if a run that was asked for has no result in the end.
+
+    Raises:
+        ValueError: this system, or torchrun, trains single runs only; a word is no good.
     """
     refuse_several()
+    if not hasattr(os, "fork"):
+        raise ValueError("a sweep needs Linux or macOS; here one run at a time works: init=sda")
     runs, aside = split(options.without_launcher(words), search_path)
     _log.info("a sweep, runs: %d", len(runs))
     from sda.cli import several  # as above

@@ -79,3 +79,7 @@ def test_a_run_ends_well_where_there_is_nothing_that_only_linux_has_and_starts_n
     assert done.returncode == 0, done.stderr
     (result,) = (tmp_path / "runs" / "digits").glob("*/result.json")
     assert json.loads(result.read_text())["status"] == "finished"
+    for several in ([], ["-m", "seed=0,1"]):
+        refused = elsewhere(*several, folder=tmp_path)
+        assert refused.returncode == 1
+        assert refused.stderr.splitlines()[-1].startswith("error: a sweep needs Linux or macOS")
