@@ -177,6 +177,19 @@ def test_it_is_found_by_a_grid_search_in_a_pipeline():
     assert len(cross_val_score(small("classes", finetune_epochs=2), X, Y, cv=2)) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # what Dask warns of is its own
+def test_a_grid_search_on_dask_finds_the_scores_of_one_here():
+    from distributed import Client, LocalCluster
+
+    search = GridSearchCV(small("classes"), {"hidden": [(5,), (5, 4)]}, cv=2)
+    here = search.fit(X, Y).cv_results_["mean_test_score"]
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster), joblib.parallel_config("dask"):
+        there = search.fit(X, Y).cv_results_["mean_test_score"]
+    assert np.array_equal(here, there)
+
+
 def test_it_is_one_of_several_transformers_of_a_table_and_names_its_columns():
     frame = pd.DataFrame(X, columns=list("abcde"))
     columns = ColumnTransformer([("sda", small("codes"), list("abc"))], remainder="passthrough")
