@@ -1,5 +1,6 @@
 """Estimators: the checks and tools of scikit-learn, and the bits of the command line."""
 
+import os
 import pickle
 
 import joblib
@@ -179,15 +180,20 @@ def test_it_is_found_by_a_grid_search_in_a_pipeline():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # what Dask warns of is its own
-def test_a_grid_search_on_dask_finds_the_scores_of_one_here():
+def test_a_grid_search_on_dask_finds_on_its_workers_the_scores_of_one_here():
     from distributed import Client, LocalCluster
 
-    search = GridSearchCV(small("classes"), {"hidden": [(5,), (5, 4)]}, cv=2)
-    here = search.fit(X, Y).cv_results_["mean_test_score"]
+    scores = {"accuracy": "accuracy", "process": lambda *_: os.getpid()}
+    search = GridSearchCV(
+        small("classes"), {"hidden": [(5,), (5, 4)]}, scoring=scores, refit=False, cv=2
+    )
+    here = search.fit(X, Y).cv_results_
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with LocalCluster(**options) as cluster, Client(cluster), joblib.parallel_config("dask"):
-        there = search.fit(X, Y).cv_results_["mean_test_score"]
-    assert np.array_equal(here, there)
+        there = search.fit(X, Y).cv_results_
+    assert np.array_equal(here["mean_test_accuracy"], there["mean_test_accuracy"])
+    assert (here["split0_test_process"] == os.getpid()).all()
+    assert (there["split0_test_process"] != os.getpid()).all()
 
 
 def test_it_is_one_of_several_transformers_of_a_table_and_names_its_columns():
